@@ -1,0 +1,158 @@
+"""The few questions that numpy and torch answer differently, asked in one place.
+
+torch is never imported here: if a caller holds a tensor, torch is already in ``sys.modules``.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+Array = Any
+"""A numpy array or a torch tensor."""
+
+
+def is_tensor(x: Array) -> bool:
+    """Whether ``x`` is a torch tensor."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def namespace(x: Array) -> ModuleType:
+    """The module whose functions work on ``x``: torch for a tensor, numpy otherwise."""
+    return sys.modules["torch"] if is_tensor(x) else np
+
+
+def as_floating(x: Array, name: str) -> Array:
+    """``x`` as a floating array: integers become float64; other dtypes raise ``TypeError``."""
+    if is_tensor(x):
+        if not x.is_floating_point():
+            raise TypeError(f"{name} must be a floating tensor, got {x.dtype}")
+        return x
+    try:
+        x = np.asarray(x)
+    except ValueError as error:  # ragged nested sequences
+        raise TypeError(f"{name} must be a rectangular array of real numbers: {error}") from error
+    if x.dtype.kind in "iu":
+        return x.astype(np.float64)
+    if x.dtype.kind != "f":
+        raise TypeError(f"{name} must be an array of real numbers, got dtype {x.dtype}")
+    return x
+
+
+def check_finite(x: Array, name: str) -> Array:
+    """``x`` unchanged; a numpy array with NaN or infinity raises ``ValueError``.
+
+    Tensors pass unread: the test would force a device to synchronise inside a training step.
+    """
+    if not is_tensor(x) and not np.isfinite(x).all():
+        where = tuple(int(k) for k in np.argwhere(~np.isfinite(x))[0])
+        raise ValueError(
+            f"{name} contains NaN or infinity (first at index {where}); expected finite numbers"
+        )
+    return x
+
+
+def as_points(x: Array, name: str) -> Array:
+    """Check a set of points, ``(..., n, d)`` with n, d ≥ 1, real and finite, and return it."""
+    x = as_floating(x, name)
+    if x.ndim < 2:
+        raise ValueError(
+            f"{name} must have shape (..., n, d), a row per point; got shape {tuple(x.shape)}. "
+            f"Reshape a single feature with {name}.reshape(-1, 1)."
+        )
+    if 0 in x.shape:
+        raise ValueError(f"{name} must hold at least one point, got shape {tuple(x.shape)}")
+    return check_finite(x, name)
+
+
+def as_matrix(x: Array, name: str) -> np.ndarray:
+    """Check a finite, non-empty real matrix and return it as a numpy array."""
+    matrix = as_points(np.asarray(x), name)
+    if matrix.ndim != 2:
+        raise ValueError(f"{name} must be a matrix, got shape {matrix.shape}")
+    return matrix
+
+
+def as_domains(x: Array, y: Array) -> tuple[Array, Array]:
+    """Check targets x and sources y, and bring both to one dtype.
+
+    Raises
+    ------
+    TypeError
+        For dtypes that are not real, or when only one of the two is a tensor.
+    ValueError
+        For a wrong number of axes, no points, NaN or infinity.
+    """
+    x, y = as_points(x, "x"), as_points(y, "y")
+    if is_tensor(x) != is_tensor(y):
+        raise TypeError(
+            f"x and y must both be numpy arrays or both torch tensors, got {type(x).__name__} "
+            f"and {type(y).__name__}"
+        )
+    dtype = namespace(x).result_type(x, y)
+    return cast(x, dtype), cast(y, dtype)
+
+
+def cast(x: Array, dtype: Any) -> Array:
+    """``x`` in ``dtype``, without a copy where it has it already."""
+    return x.to(dtype) if is_tensor(x) else x.astype(dtype, copy=False)
+
+
+def check_same_dimension(x: Array, y: Array) -> int:
+    """The common dimension d of ``x (..., n, d)`` and ``y (..., m, d)``; else ``ValueError``."""
+    if x.shape[-1] != y.shape[-1]:
+        raise ValueError(
+            f"x and y must share their last axis: x has dimension {x.shape[-1]} (shape "
+            f"{tuple(x.shape)}), y has {y.shape[-1]} (shape {tuple(y.shape)}). Bring two domains "
+            "to one space with kernel.pullback(map_x, map_y)."
+        )
+    return x.shape[-1]
+
+
+def dot(x: Array, y: Array) -> Array:
+    """⟨x_i, y_j⟩, shape (..., n, m)."""
+    check_same_dimension(x, y)
+    return x @ y.mT
+
+
+def squared_distance(x: Array, y: Array) -> Array:
+    """‖x_i − y_j‖², shape (..., n, m).
+
+    On a tensor from one matrix product, as fast as attention's logits, with rounding below zero
+    cut. In numpy from the differences: the product's cancellation would leave a Gram matrix of
+    far-apart points visibly indefinite.
+    """
+    if not is_tensor(x):
+        return _cdist(x, y, "sqeuclidean")
+    square_x = (x * x).sum(-1)[..., :, None]
+    square_y = (y * y).sum(-1)[..., None, :]
+    return (square_x + square_y - 2 * dot(x, y)).clip(min=0)
+
+
+def distance(x: Array, y: Array, p: int) -> Array:
+    """‖x_i − y_j‖_p for p = 1 or 2, shape (..., n, m), without an n × m × d array.
+
+    Differences are formed coordinate by coordinate, so equal points are at distance exactly 0.
+    """
+    if is_tensor(x):
+        check_same_dimension(x, y)
+        mode = "donot_use_mm_for_euclid_dist"
+        return namespace(x).cdist(x, y, p=float(p), compute_mode=mode)
+    return _cdist(x, y, {1: "cityblock", 2: "euclidean"}[p])
+
+
+def _cdist(x: np.ndarray, y: np.ndarray, metric: str) -> np.ndarray:
+    """SciPy's ``cdist`` over broadcast batch axes."""
+    check_same_dimension(x, y)
+    batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    out = np.empty((*batch, x.shape[-2], y.shape[-2]), dtype=x.dtype)
+    xs = np.broadcast_to(x, batch + x.shape[-2:])
+    ys = np.broadcast_to(y, batch + y.shape[-2:])
+    for index in np.ndindex(batch):
+        out[index] = cdist(xs[index], ys[index], metric)
+    return out

@@ -1,0 +1,16 @@
+"""Attention as a kernel method; the one part of rkbs that needs PyTorch."""
+
+try:
+    import torch as _torch  # noqa: F401 - asked for here, so that its absence has a clear answer
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise ImportError(
+        "rkbs.attention needs PyTorch, which is not installed: pip install rkbs[attention]"
+    ) from error
+
+from rkbs.attention.functional import attention
+from rkbs.attention.training import TrainedHead, train_head
+from rkbs.attention.two_tower import TwoTowerHead
+
+__all__ = ["TrainedHead", "TwoTowerHead", "attention", "train_head"]

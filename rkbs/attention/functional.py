@@ -1,0 +1,146 @@
+"""Attention with any kernel: rows of weights that sum to 1, applied to the values."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from rkbs.kernels import EDP, Kernel
+
+_EDP = EDP()
+
+
+def attention(
+    q: Tensor, k: Tensor, v: Tensor, kernel: Kernel = _EDP, mask: Tensor | None = None
+) -> Tensor:
+    """out_i = Σ_j κ(q_i, k_j) v_j / Σ_j κ(q_i, k_j).
+
+    A positive kernel goes through the softmax of its logit log κ, which does not overflow. Other
+    kernels must be known to be non-negative and are divided by their row sums; their values must
+    fit the dtype. With ``EDP()`` this is ``torch.nn.functional.scaled_dot_product_attention``.
+
+    Parameters
+    ----------
+    q : tensor of shape (..., n, d)
+        Queries. Leading axes (batch, heads) broadcast.
+    k : tensor of shape (..., m, d)
+        Keys; a kernel that is a pullback may take another last axis than that of ``q``.
+    v : tensor of shape (..., m, d_v)
+        Values.
+    kernel : Kernel
+        Parameters may be 0-d tensors that require a gradient.
+    mask : tensor or None
+        Broadcasts to (..., n, m). Boolean: True where a query may attend to a key. Of the dtype
+        of ``q``: added to the logits, for positive kernels only.
+
+    Returns
+    -------
+    tensor of shape (..., n, d_v)
+        A row is 0 where its weights are all 0: where a mask hides every key (as torch does), or
+        where a non-negative kernel vanishes on all keys (``L2Distance`` of one key equal to the
+        query). NaN and infinity in the inputs are passed on, not detected: reading them would
+        force a device to synchronize.
+
+    Raises
+    ------
+    TypeError
+        For a kernel that may be negative or is unknown to be non-negative, an additive mask with
+        a kernel that has no logit, and for wrong or unequal dtypes.
+    ValueError
+        For shapes that do not fit or devices that differ.
+    """
+    _check_inputs(q, k, v, kernel, mask)
+    if kernel.is_positive is True:
+        weights = _softmax(_evaluate(kernel.log, q, k), mask)  # (..., n, m)
+    elif mask is not None and mask.dtype != torch.bool:
+        raise TypeError(f"mask must be boolean for {kernel!r}: it has no logit to add a mask to")
+    else:
+        weights = _normalize(_evaluate(kernel, q, k), mask)  # (..., n, m)
+    return weights @ v  # (..., n, d_v)
+
+
+def _softmax(logits: Tensor, mask: Tensor | None) -> Tensor:
+    """Row softmax of (..., n, m); a fully masked row is 0."""
+    if mask is None:
+        return logits.softmax(-1)
+    logits = logits.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else logits + mask
+    empty = (logits == -math.inf).all(-1, keepdim=True)  # (..., n, 1)
+    return logits.masked_fill(empty, 0).softmax(-1).masked_fill(empty, 0)
+
+
+def _normalize(weights: Tensor, mask: Tensor | None) -> Tensor:
+    """Rows of (..., n, m) divided by their sums; a row of zeros stays 0."""
+    if mask is not None:
+        weights = weights.masked_fill(~mask, 0)
+    total = weights.sum(-1, keepdim=True)  # (..., n, 1)
+    return weights / total.masked_fill(total == 0, 1)
+
+
+def _evaluate(formula: Kernel, q: Tensor, k: Tensor) -> Tensor:
+    """The kernel's (..., n, m), its argument errors told in attention's names."""
+    try:
+        return formula(q, k)
+    except ValueError as error:
+        raise ValueError(
+            f"q and k do not fit the kernel, whose x and y they are: {error}"
+        ) from None
+
+
+def _check_inputs(q: Tensor, k: Tensor, v: Tensor, kernel: Kernel, mask: Tensor | None) -> None:
+    for name, value in (("q", q), ("k", k), ("v", v)):
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            raise TypeError(f"{name} must be a floating torch tensor, got {_describe(value)}")
+        if value.ndim < 2 or 0 in value.shape:
+            raise ValueError(
+                f"{name} must be non-empty with shape (..., points, dimension), got shape "
+                f"{tuple(value.shape)}"
+            )
+        if value.dtype != q.dtype:
+            raise TypeError(
+                f"q, k and v must have one dtype; q has {q.dtype}, {name} {value.dtype}"
+            )
+        if value.device != q.device:
+            raise ValueError(
+                f"q, k and v must be on one device; q: {q.device}, {name}: {value.device}"
+            )
+    if k.shape[-2] != v.shape[-2]:
+        raise ValueError(
+            f"k and v must have one row per source: k has {k.shape[-2]}, v has {v.shape[-2]}"
+        )
+    if not isinstance(kernel, Kernel):
+        raise TypeError(f"kernel must be a Kernel, such as EDP(), got {kernel!r}")
+    if kernel.is_nonnegative is not True:
+        raise TypeError(
+            f"kernel must be known to be non-negative so that rows of weights can be normalized; "
+            f"{kernel!r} is not"
+        )
+    try:
+        batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    except RuntimeError as error:
+        raise ValueError(
+            f"the leading axes of q, k and v must broadcast, got shapes {tuple(q.shape)}, "
+            f"{tuple(k.shape)} and {tuple(v.shape)}"
+        ) from error
+    if mask is not None:
+        _check_mask(mask, q, (*batch, q.shape[-2], k.shape[-2]))
+
+
+def _check_mask(mask: Tensor, q: Tensor, shape: tuple[int, ...]) -> None:
+    if not isinstance(mask, Tensor) or mask.dtype not in (torch.bool, q.dtype):
+        raise TypeError(f"mask must be a boolean tensor or one of {q.dtype}, got {_describe(mask)}")
+    if mask.device != q.device:
+        raise ValueError(f"mask must be on the device of q, {q.device}; it is on {mask.device}")
+    try:
+        fits = torch.broadcast_shapes(mask.shape, shape) == shape
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"mask must broadcast to (..., n, m) = {shape}, got shape {tuple(mask.shape)}"
+        )
+
+
+def _describe(value: object) -> str:
+    return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__

@@ -1,0 +1,87 @@
+"""The head of Theorem 2: two networks, one for each domain, and their inner product."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rkbs.targets import check_count
+
+
+def _tower(inputs: int, width: int, outputs: int, **placement: Any) -> nn.Sequential:
+    """A two-layer network: x ↦ W₂ tanh(W₁ x + b₁) + b₂."""
+    hidden = nn.Linear(inputs, width, **placement)
+    output = nn.Linear(width, outputs, **placement)
+    return nn.Sequential(OrderedDict(hidden=hidden, tanh=nn.Tanh(), output=output))
+
+
+class TwoTowerHead(nn.Module):
+    """h(t, s) = Σ_{l ≤ d} q_l(t) k_l(s), with q and k two-layer networks of m hidden units.
+
+    These are attention's logits before the factor 1/√d, which Theorem 2 leaves to q and k.
+    Source: paper Theorem 2; theory §4.
+
+    Parameters
+    ----------
+    d, width : int
+        Head dimension, and hidden units m of each tower.
+    d_x, d_y : int
+        Dimensions of targets and sources.
+    dtype, device
+        As for ``torch.nn.Linear``.
+    """
+
+    def __init__(
+        self,
+        d: int,
+        width: int,
+        *,
+        d_x: int = 1,
+        d_y: int = 1,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__()
+        self.d, self.width = check_count(d, "d"), check_count(width, "width")
+        self.d_x, self.d_y = check_count(d_x, "d_x"), check_count(d_y, "d_y")
+        self.query = _tower(self.d_x, width, d, dtype=dtype, device=device)
+        self.key = _tower(self.d_y, width, d, dtype=dtype, device=device)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, np.ndarray],
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> TwoTowerHead:
+        """The head with given parameters, by name, as ``ConstructiveHead.weights()`` gives them.
+
+        A missing, unknown or misshapen parameter raises ``RuntimeError`` (``load_state_dict``).
+        """
+        (d, width), d_x = (
+            arrays["query.output.weight"].shape,
+            arrays["query.hidden.weight"].shape[1],
+        )
+        d_y = arrays["key.hidden.weight"].shape[1]
+        head = cls(d, width, d_x=d_x, d_y=d_y, dtype=dtype, device=device)
+        head.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
+        return head
+
+    def forward(self, t: Tensor, s: Tensor) -> Tensor:
+        """The logits of targets t (..., n, d_x) and sources s (..., m, d_y), shape (..., n, m)."""
+        q = self.query(_points(t, "t", self.d_x))  # (..., n, d)
+        k = self.key(_points(s, "s", self.d_y))  # (..., m, d)
+        return q @ k.mT  # (..., n, m)
+
+
+def _points(x: Tensor, name: str, dimension: int) -> Tensor:
+    if x.ndim < 2 or x.shape[-1] != dimension:
+        raise ValueError(
+            f"{name} must have shape (..., points, {dimension}), got shape {tuple(x.shape)}"
+        )
+    return x

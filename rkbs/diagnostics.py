@@ -1,0 +1,127 @@
+"""Diagnostics: what a kernel's Gram matrix is, before anything is solved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from rkbs._arrays import as_matrix
+from rkbs.kernels import Kernel
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """The numerical structure of K_ij = κ(x_i, y_j).
+
+    "Numerical" means up to rounding: an eigenvalue or singular value within
+    max(n, m) · eps · σ_1 of zero counts as zero. Certified statements are made by ``verify``.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    shape : (int, int)
+    minimum, maximum : float
+        The smallest and the largest entry.
+    singular_values : array
+        In decreasing order.
+    rank : int
+    condition : float
+        σ_1 over the smallest singular value that is not numerically zero.
+    effective_rank : float
+        exp(entropy of σ/Σσ), Roy & Vetterli (2007).
+    asymmetry : float or None
+        ‖K − Kᵀ‖_F / ‖K‖_F when X = Y, else None.
+    inertia : (int, int, int) or None
+        How many eigenvalues of the symmetric part (K + Kᵀ)/2 are positive, zero, negative; for
+        X = Y.
+    lowest_eigenvalue : float or None
+        Of the symmetric part.
+    """
+
+    kernel: Kernel
+    shape: tuple[int, int]
+    minimum: float
+    maximum: float
+    singular_values: np.ndarray
+    rank: int
+    condition: float
+    effective_rank: float
+    asymmetry: float | None
+    inertia: tuple[int, int, int] | None
+    lowest_eigenvalue: float | None
+
+    @property
+    def is_within_domain_gram(self) -> bool:
+        """Whether K can serve as a within-domain Gram matrix: symmetric, none negative."""
+        return self.asymmetry is not None and self.asymmetry < 1e-12 and self.inertia[2] == 0
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.kernel!r} on {self.shape[0]} × {self.shape[1]} points",
+            f"  entries         {self.minimum:.4g} … {self.maximum:.4g}",
+            f"  rank            {self.rank} of {min(self.shape)} (effective "
+            f"{self.effective_rank:.1f})",
+            f"  condition       {self.condition:.2g}",
+        ]
+        if self.asymmetry is not None:
+            positive, zero, negative = self.inertia
+            lines += [
+                f"  asymmetry       {self.asymmetry:.2g}",
+                f"  inertia         {positive} positive, {zero} zero, {negative} negative "
+                f"(lowest {self.lowest_eigenvalue:.3g})",
+                f"  within-domain   {'usable' if self.is_within_domain_gram else 'not usable'}: "
+                "needs a symmetric matrix without negative eigenvalues",
+            ]
+        return "\n".join(lines)
+
+
+def inspect(kernel: Kernel, X: Any, Y: Any = None) -> Inspection:
+    """Symmetry, inertia, rank and conditioning of a kernel on given points.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    X : array of shape (n, d_x)
+    Y : array of shape (m, d_y), optional
+        X by default; then symmetry and inertia are reported, too.
+
+    Returns
+    -------
+    Inspection
+        Print it, or read its attributes.
+    """
+    if not isinstance(kernel, Kernel):
+        raise TypeError(f"kernel must be a Kernel, got {kernel!r}")
+    X = as_matrix(X, "X")
+    within = Y is None
+    gram = kernel(X, X if within else as_matrix(Y, "Y"))
+    sigma = np.linalg.svd(gram, compute_uv=False)
+    rounding = max(gram.shape) * np.finfo(gram.dtype).eps * sigma[0]
+    rank = int((sigma > rounding).sum())
+    weights = sigma[sigma > 0] / sigma.sum() if sigma[0] > 0 else np.ones(1)
+    asymmetry = inertia = lowest = None
+    if within:
+        asymmetry = float(np.linalg.norm(gram - gram.T) / max(np.linalg.norm(gram), 1e-300))
+        eigenvalues = np.linalg.eigvalsh((gram + gram.T) / 2)
+        negative, positive = (
+            int((eigenvalues < -rounding).sum()),
+            int((eigenvalues > rounding).sum()),
+        )
+        inertia = (positive, len(gram) - positive - negative, negative)
+        lowest = float(eigenvalues[0])
+    return Inspection(
+        kernel=kernel,
+        shape=gram.shape,
+        minimum=float(gram.min()),
+        maximum=float(gram.max()),
+        singular_values=sigma,
+        rank=rank,
+        condition=float(sigma[0] / sigma[rank - 1]) if rank else float("inf"),
+        effective_rank=float(np.exp(-(weights * np.log(weights)).sum())) if rank else 0.0,
+        asymmetry=asymmetry,
+        inertia=inertia,
+        lowest_eigenvalue=lowest,
+    )

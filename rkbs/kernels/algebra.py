@@ -1,0 +1,315 @@
+"""The algebra of kernels: sums, products, multiples, transposes and pullbacks."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, final
+
+import numpy as np
+
+from rkbs._arrays import Array, as_matrix, is_tensor, namespace
+from rkbs.kernels.base import FeatureDimension, Kernel, check_parameter
+
+
+@dataclasses.dataclass(frozen=True)
+class _Combination(Kernel):
+    """Two kernels combined so that any structure they share is kept.
+
+    Answers are True or unknown, never False: what one kernel lacks, the other may mend.
+    """
+
+    a: Kernel
+    b: Kernel
+
+    def _share(self, structure: str) -> bool | None:
+        return True if getattr(self.a, structure) and getattr(self.b, structure) else None
+
+    @property
+    def is_mercer(self) -> bool | None:
+        return self._share("is_mercer")
+
+    @property
+    def is_symmetric(self) -> bool | None:
+        return self._share("is_symmetric")
+
+    @property
+    def is_positive(self) -> bool | None:
+        return self._share("is_positive")
+
+    @property
+    def is_nonnegative(self) -> bool | None:
+        return self._share("is_nonnegative")
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Sum(_Combination):
+    """(a + b)(x, y) = a(x, y) + b(x, y)."""
+
+    def _gram(self, x: Array, y: Array) -> Array:
+        return self.a._gram(x, y) + self.b._gram(x, y)
+
+    def _log_gram(self, x: Array, y: Array) -> Array:
+        return namespace(x).logaddexp(self.a._log_gram(x, y), self.b._log_gram(x, y))
+
+    def feature_dim(self, d: int) -> FeatureDimension:
+        """Infinite for two Mercer kernels of which one is: ranks of PSD matrices cannot cancel."""
+        if self.is_mercer and math.inf in (self.a.feature_dim(d), self.b.feature_dim(d)):
+            return math.inf
+        return None
+
+    @property
+    def domain_x(self) -> Kernel:
+        """k_X of the direct sum of the two feature spaces."""
+        return self.a.domain_x + self.b.domain_x
+
+    @property
+    def domain_y(self) -> Kernel:
+        """k_Y of the direct sum of the two feature spaces."""
+        return self.a.domain_y + self.b.domain_y
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Product(_Combination):
+    """(a · b)(x, y) = a(x, y) b(x, y); Mercer when both are (Schur)."""
+
+    def _gram(self, x: Array, y: Array) -> Array:
+        return self.a._gram(x, y) * self.b._gram(x, y)
+
+    def _log_gram(self, x: Array, y: Array) -> Array:
+        return self.a._log_gram(x, y) + self.b._log_gram(x, y)
+
+    def feature_dim(self, d: int) -> FeatureDimension:
+        """Infinite if one factor is, both are Mercer and the other has a positive diagonal.
+
+        A positive definite principal block of A stays one in A ∘ B when B is PSD with a positive
+        diagonal (Oppenheim), so rank(A ∘ B) ≥ rank A.
+        """
+        pairs = ((self.a, self.b), (self.b, self.a))
+        if self.is_mercer and any(
+            one.feature_dim(d) == math.inf and other.is_positive for one, other in pairs
+        ):
+            return math.inf
+        return None
+
+    @property
+    def domain_x(self) -> Kernel:
+        """k_X of the tensor product of the two feature spaces."""
+        return self.a.domain_x * self.b.domain_x
+
+    @property
+    def domain_y(self) -> Kernel:
+        """k_Y of the tensor product of the two feature spaces."""
+        return self.a.domain_y * self.b.domain_y
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wrapper(Kernel, abc.ABC):
+    """One kernel seen another way; structure passes through unless a subclass says otherwise."""
+
+    kernel: Kernel
+
+    @property
+    def is_mercer(self) -> bool | None:
+        return self.kernel.is_mercer
+
+    @property
+    def is_symmetric(self) -> bool | None:
+        return self.kernel.is_symmetric
+
+    @property
+    def is_positive(self) -> bool | None:
+        return self.kernel.is_positive
+
+    @property
+    def is_nonnegative(self) -> bool | None:
+        return self.kernel.is_nonnegative
+
+    def feature_dim(self, d: int) -> FeatureDimension:
+        return self.kernel.feature_dim(d)
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Scaled(_Wrapper):
+    """(c κ)(x, y) = c κ(x, y), c any finite number."""
+
+    factor: float
+
+    def __post_init__(self) -> None:
+        check_parameter(self, "factor", positive=False)
+
+    def _gram(self, x: Array, y: Array) -> Array:
+        return self.factor * self.kernel._gram(x, y)
+
+    def _log_gram(self, x: Array, y: Array) -> Array:
+        log = self.factor.log() if is_tensor(self.factor) else math.log(self.factor)
+        return log + self.kernel._log_gram(x, y)
+
+    @property
+    def is_mercer(self) -> bool | None:
+        if self.factor == 0:
+            return True
+        if self.factor > 0:
+            return self.kernel.is_mercer
+        return False if self.kernel.is_mercer and self.kernel.is_positive else None
+
+    @property
+    def is_symmetric(self) -> bool | None:
+        return True if self.factor == 0 else self.kernel.is_symmetric
+
+    @property
+    def is_positive(self) -> bool | None:
+        if self.factor > 0:
+            return self.kernel.is_positive
+        return False if self.factor == 0 or self.kernel.is_nonnegative else None
+
+    @property
+    def is_nonnegative(self) -> bool | None:
+        if self.factor == 0:
+            return True
+        if self.factor > 0:
+            return self.kernel.is_nonnegative
+        return False if self.kernel.is_positive else None
+
+    def feature_dim(self, d: int) -> FeatureDimension:
+        """That of the kernel, or 0 for the factor 0."""
+        return 0 if self.factor == 0 else self.kernel.feature_dim(d)
+
+    @property
+    def domain_x(self) -> Kernel:
+        """|c| k_X: half of the factor, and its sign, sit with each feature map."""
+        return Scaled(self.kernel.domain_x, abs(self.factor))
+
+    @property
+    def domain_y(self) -> Kernel:
+        """|c| k_Y."""
+        return Scaled(self.kernel.domain_y, abs(self.factor))
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Transpose(_Wrapper):
+    """κᵀ(y, x) = κ(x, y): sources and targets change places."""
+
+    def _gram(self, x: Array, y: Array) -> Array:
+        return self.kernel._gram(y, x).mT
+
+    def _log_gram(self, x: Array, y: Array) -> Array:
+        return self.kernel._log_gram(y, x).mT
+
+    @property
+    def domain_x(self) -> Kernel:
+        """The kernel's own k_Y."""
+        return self.kernel.domain_y
+
+    @property
+    def domain_y(self) -> Kernel:
+        """The kernel's own k_X."""
+        return self.kernel.domain_x
+
+    @property
+    def T(self) -> Kernel:  # noqa: N802
+        """The kernel itself."""
+        return self.kernel
+
+
+@final
+@dataclasses.dataclass(frozen=True)
+class Pullback(_Wrapper):
+    """κ(map_x(x), map_y(y)), for example attention's exp(W^Q t · W^K s / √d)."""
+
+    map_x: Callable | None
+    map_y: Callable | None
+
+    def _mapped(self, x: Array, y: Array) -> tuple[Array, Array]:
+        x = x if self.map_x is None else self.map_x(x)
+        y = y if self.map_y is None else self.map_y(y)
+        return x, y
+
+    def _gram(self, x: Array, y: Array) -> Array:
+        return self.kernel._gram(*self._mapped(x, y))
+
+    def _log_gram(self, x: Array, y: Array) -> Array:
+        return self.kernel._log_gram(*self._mapped(x, y))
+
+    def _kept(self, structure: str, one_map: bool) -> bool | None:
+        """True where the kernel's own structure survives the maps, else unknown."""
+        survives = self.map_x == self.map_y or not one_map
+        return True if survives and getattr(self.kernel, structure) else None
+
+    @property
+    def is_mercer(self) -> bool | None:
+        return self._kept("is_mercer", one_map=True)
+
+    @property
+    def is_symmetric(self) -> bool | None:
+        return self._kept("is_symmetric", one_map=True)
+
+    @property
+    def is_positive(self) -> bool | None:
+        return self._kept("is_positive", one_map=False)
+
+    @property
+    def is_nonnegative(self) -> bool | None:
+        return self._kept("is_nonnegative", one_map=False)
+
+    def feature_dim(self, d: int) -> FeatureDimension:
+        """Unknown unless both maps are the identity: a map can lower the rank."""
+        return self.kernel.feature_dim(d) if self.map_x is None and self.map_y is None else None
+
+    @property
+    def domain_x(self) -> Kernel:
+        """k_X(map_x(x), map_x(x'))."""
+        return Pullback(self.kernel.domain_x, self.map_x, self.map_x)
+
+    @property
+    def domain_y(self) -> Kernel:
+        """k_Y(map_y(y), map_y(y'))."""
+        return Pullback(self.kernel.domain_y, self.map_y, self.map_y)
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False)
+class LinearMap:
+    """x ↦ W x on the last axis, W of shape (d, d_x)."""
+
+    matrix: Array
+
+    def __call__(self, x: Array) -> Array:
+        if x.shape[-1] != self.matrix.shape[-1]:
+            raise ValueError(
+                f"the map's matrix has shape {tuple(self.matrix.shape)} and takes points of "
+                f"dimension {self.matrix.shape[-1]}, got points of shape {tuple(x.shape)}"
+            )
+        if is_tensor(self.matrix) and not is_tensor(x):
+            raise TypeError("the map's matrix is a torch tensor, but the points are a numpy array")
+        matrix = self.matrix
+        if is_tensor(x):
+            matrix = namespace(x).as_tensor(matrix, dtype=x.dtype, device=x.device)
+        return x @ matrix.mT
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LinearMap) or is_tensor(self.matrix) or is_tensor(other.matrix):
+            return self is other
+        return np.array_equal(self.matrix, other.matrix)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.matrix.shape))
+
+
+def as_map(value: Any, name: str) -> Callable | None:
+    """A callable, a matrix (as ``LinearMap``) or None (the identity); else ``TypeError``."""
+    if value is None or (callable(value) and not is_tensor(value)):
+        return value
+    if is_tensor(value):
+        if value.ndim != 2:
+            raise ValueError(f"{name} must be a matrix (d, d_in), got shape {tuple(value.shape)}")
+        return LinearMap(value)
+    if isinstance(value, (np.ndarray, list, tuple)):
+        return LinearMap(as_matrix(value, name))
+    raise TypeError(f"{name} must be a callable, a matrix or None, got {type(value).__name__}")

@@ -1,0 +1,198 @@
+"""Kernel, the base of every kernel.
+
+A kernel author writes one formula, ``_gram`` (or ``_log_gram`` for a positive kernel); argument
+checks, dtypes and overflow live here, once. The algebra is in ``rkbs.kernels.algebra``.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from rkbs._arrays import Array, as_domains, is_tensor, namespace
+
+FeatureDimension = int | float | None
+"""An int, ``math.inf``, or None where the structure does not decide it."""
+
+
+def _algebra() -> ModuleType:
+    # Imported late: the algebra's classes are kernels themselves.
+    from rkbs.kernels import algebra
+
+    return algebra
+
+
+class Kernel(abc.ABC):
+    """A kernel κ : X × Y → R on two domains; possibly asymmetric, indefinite or signed.
+
+    Calling a kernel gives its rectangular Gram matrix K_ij = κ(x_i, y_j).
+    """
+
+    @abc.abstractmethod
+    def _gram(self, x: Array, y: Array) -> Array:
+        """The formula: (..., n, d_x), (..., m, d_y) → (..., n, m)."""
+
+    @property
+    @abc.abstractmethod
+    def is_mercer(self) -> bool | None:
+        """Symmetric and positive semi-definite on every finite set; None where unknown."""
+
+    @property
+    @abc.abstractmethod
+    def is_symmetric(self) -> bool | None:
+        """κ(x, y) = κ(y, x) on X = Y; None where unknown."""
+
+    @property
+    @abc.abstractmethod
+    def is_positive(self) -> bool | None:
+        """κ(x, y) > 0 for all arguments, so that κ has a logit; None where unknown."""
+
+    @property
+    def is_nonnegative(self) -> bool | None:
+        """κ(x, y) ≥ 0 for all arguments, so that attention can normalise its rows."""
+        return True if self.is_positive else None
+
+    @abc.abstractmethod
+    def feature_dim(self, d: int) -> FeatureDimension:
+        """The largest rank that a Gram matrix of points in R^d can have.
+
+        Returns
+        -------
+        int, math.inf or None
+            None where the structure of the kernel does not decide it.
+        """
+
+    def __call__(self, x: Array, y: Array) -> Array:
+        """K_ij = κ(x_i, y_j).
+
+        Parameters
+        ----------
+        x : array of shape (..., n, d_x)
+            Targets, numpy or torch. Leading axes are batch axes and broadcast.
+        y : array of shape (..., m, d_y)
+            Sources.
+
+        Returns
+        -------
+        array of shape (..., n, m)
+
+        Raises
+        ------
+        TypeError, ValueError
+            For wrong dtypes or shapes, mismatched dimensions, NaN or infinity (numpy).
+        OverflowError
+            When a value leaves the range of the dtype (numpy; a tensor then holds inf).
+        """
+        return self._checked(self._gram, x, y, "use kernel.log(x, y), or scale the points")
+
+    def log(self, x: Array, y: Array) -> Array:
+        """log κ(x_i, y_j), the logit, finite where κ itself would overflow.
+
+        Raises
+        ------
+        TypeError
+            If the kernel is not known to be positive.
+        """
+        if self.is_positive is not True:
+            raise TypeError(f"{self!r} is not a positive kernel and has no logarithm")
+        return self._checked(self._log_gram, x, y, "scale the points")
+
+    def _log_gram(self, x: Array, y: Array) -> Array:
+        """The logit; kernels that are always positive define it, others inherit this."""
+        return namespace(x).log(self._gram(x, y))
+
+    def _checked(self, formula: Callable, x: Array, y: Array, advice: str) -> Array:
+        x, y = as_domains(x, y)
+        with np.errstate(over="ignore", invalid="ignore"):
+            gram = formula(x, y)
+        if not is_tensor(gram) and not np.isfinite(gram).all():
+            raise OverflowError(f"{self!r} overflows {gram.dtype} on these x, y: {advice}")
+        return gram
+
+    @property
+    def domain_x(self) -> Kernel:
+        """k_X(x, x') = ⟨Φ_X(x), Φ_X(x')⟩ of the kernel's own features (theory §2).
+
+        Raises
+        ------
+        ValueError
+            Where the features are not known.
+        """
+        if self.is_mercer:
+            return self
+        raise ValueError(f"{self!r} has no known features, hence no within-domain kernel")
+
+    @property
+    def domain_y(self) -> Kernel:
+        """k_Y(y, y') = ⟨Φ_Y(y), Φ_Y(y')⟩ of the kernel's own features; see ``domain_x``."""
+        if self.is_mercer:
+            return self
+        raise ValueError(f"{self!r} has no known features, hence no within-domain kernel")
+
+    def __add__(self, other: Kernel) -> Kernel:
+        return _algebra().Sum(self, other) if isinstance(other, Kernel) else NotImplemented
+
+    def __mul__(self, other: Kernel | float) -> Kernel:
+        if isinstance(other, Kernel):
+            return _algebra().Product(self, other)
+        return _algebra().Scaled(self, other) if is_scalar(other) else NotImplemented
+
+    def __rmul__(self, other: float) -> Kernel:
+        return self * other
+
+    def __neg__(self) -> Kernel:
+        return _algebra().Scaled(self, -1.0)
+
+    @property
+    def T(self) -> Kernel:  # noqa: N802 - the transpose's name everywhere
+        """κᵀ(y, x) = κ(x, y)."""
+        return _algebra().Transpose(self)
+
+    def pullback(self, map_x: Any = None, map_y: Any = None) -> Kernel:
+        """κ(map_x(x), map_y(y)): this is where W^Q ≠ W^K enters.
+
+        Parameters
+        ----------
+        map_x, map_y : callable, matrix of shape (d, d_x) or (d, d_y), or None
+            A matrix W acts as x ↦ W x; None is the identity.
+        """
+        algebra = _algebra()
+        map_x, map_y = algebra.as_map(map_x, "map_x"), algebra.as_map(map_y, "map_y")
+        return algebra.Pullback(self, map_x, map_y)
+
+
+class PositiveKernel(Kernel):
+    """A kernel defined by its logit: κ = exp(log κ), so that softmax never overflows."""
+
+    is_positive = True
+
+    @abc.abstractmethod
+    def _log_gram(self, x: Array, y: Array) -> Array:
+        """The formula of log κ."""
+
+    def _gram(self, x: Array, y: Array) -> Array:
+        return namespace(x).exp(self._log_gram(x, y))
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether ``value`` is a real number or a 0-d tensor."""
+    if isinstance(value, (int, float, np.floating, np.integer)):
+        return not isinstance(value, bool)
+    return is_tensor(value) and value.ndim == 0
+
+
+def check_parameter(kernel: Kernel, name: str, positive: bool) -> None:
+    """Check a scalar parameter; a tensor passes unread, since training may move it anywhere."""
+    value = getattr(kernel, name)
+    where = f"{type(kernel).__name__}({name}=…)"
+    if not is_scalar(value):
+        raise TypeError(f"{where} must be a real number or a 0-d tensor, got {value!r}")
+    if is_tensor(value):
+        return
+    if not math.isfinite(value) or (positive and value <= 0):
+        raise ValueError(f"{where} must be {'positive and ' * positive}finite, got {value!r}")

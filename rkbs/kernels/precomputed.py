@@ -1,0 +1,87 @@
+"""A kernel given by its table of values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+
+from rkbs._arrays import Array, as_matrix, is_tensor, namespace
+from rkbs.kernels.base import FeatureDimension, Kernel
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Precomputed(Kernel):
+    """κ(i, j) = G_ij for a given matrix G; points are indices, arrays of shape (..., n, 1).
+
+    Structure is read off the matrix; where rounding leaves it open, the answer is None.
+
+    Parameters
+    ----------
+    matrix : array of shape (n_x, n_y)
+    """
+
+    matrix: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "matrix", as_matrix(self.matrix, "Precomputed(matrix=…)"))
+
+    def __repr__(self) -> str:
+        return f"Precomputed(<{self.matrix.shape[0]} × {self.matrix.shape[1]}>)"
+
+    @staticmethod
+    def points(n: int) -> np.ndarray:
+        """The n indices as points of shape (n, 1)."""
+        return np.arange(n, dtype=float)[:, None]
+
+    def _indices(self, x: Array, axis: int) -> Array:
+        name, size = "xy"[axis], self.matrix.shape[axis]
+        index = x.detach().cpu().numpy() if is_tensor(x) else x
+        if x.shape[-1] != 1 or (index != np.round(index)).any():
+            raise ValueError(
+                f"{name} must hold row numbers of a precomputed matrix, shape (..., n, 1), got "
+                f"shape {tuple(x.shape)}"
+            )
+        if index.min() < 0 or index.max() >= size:
+            raise ValueError(
+                f"{name} must hold indices from 0 to {size - 1} of the precomputed matrix "
+                f"{self.matrix.shape}, got values from {index.min():g} to {index.max():g}"
+            )
+        return index[..., 0].astype(int)
+
+    def _gram(self, x: Array, y: Array) -> Array:
+        i, j = self._indices(x, 0), self._indices(y, 1)
+        gram = self.matrix[i[..., :, None], j[..., None, :]]
+        if is_tensor(x):
+            return namespace(x).as_tensor(gram, dtype=x.dtype, device=x.device)
+        return gram
+
+    @cached_property
+    def is_symmetric(self) -> bool:
+        n, m = self.matrix.shape
+        return n == m and np.array_equal(self.matrix, self.matrix.T)
+
+    @cached_property
+    def is_mercer(self) -> bool | None:
+        if not self.is_symmetric:
+            return False
+        low, high = np.linalg.eigvalsh(self.matrix)[[0, -1]]
+        rounding = len(self.matrix) * np.finfo(self.matrix.dtype).eps * max(abs(low), abs(high))
+        return None if abs(low) <= rounding else bool(low > 0)
+
+    @property
+    def is_positive(self) -> bool:
+        return bool((self.matrix > 0).all())
+
+    @property
+    def is_nonnegative(self) -> bool:
+        return bool((self.matrix >= 0).all())
+
+    def feature_dim(self, d: int) -> FeatureDimension:
+        """The number of points, where the matrix is safely of full rank; else unknown."""
+        s = np.linalg.svd(self.matrix, compute_uv=False)
+        full = s[-1] > max(self.matrix.shape) * np.finfo(self.matrix.dtype).eps * s[0]
+        return len(s) if full else None

@@ -1,0 +1,155 @@
+"""Problems: objective, dual and optimality residual, so that any solution can be certified."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import final
+
+import numpy as np
+
+from rkbs._arrays import as_matrix
+from rkbs.losses import Loss, Squared
+from rkbs.pairs import Pairs
+
+
+@final
+@dataclass(frozen=True)
+class Certificate:
+    """How far a solution is from optimal, measured on the problem and not by its solver.
+
+    Attributes
+    ----------
+    kkt_residual : float
+        ‖ℓ'(h; z) + α c‖ / max(‖ℓ'(0; z)‖, tiny): zero exactly at the optimum.
+    relative_gap : float
+        (primal − dual) / max(|primal|, |dual|, tiny): bounds the objective's excess from above.
+    tolerance : float
+        What the solver was asked to keep the KKT residual below.
+    """
+
+    kkt_residual: float
+    relative_gap: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the KKT residual keeps the tolerance (NaN does not)."""
+        return self.kkt_residual <= self.tolerance
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class OperatorProblem:
+    """min_T Σ_n ℓ(⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩; z_n) + (α/2) ‖T‖²_{S_2}, the operator reading.
+
+    By the representer theorem T* = Σ_n c_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}), so with K the Gram matrix
+    of the pairs, K_{nm} = k_X(x_{i_n}, x_{i_m}) k_Y(y_{j_n}, y_{j_m}), it is
+    min_c Σ ℓ((Kc)_n; z_n) + (α/2) cᵀKc. K is never formed: Kc = (K_X A K_Y)[i, j] with A the
+    matrix that holds c at the pairs.
+
+    Parameters
+    ----------
+    gram_x, gram_y : arrays of shape (n_x, n_x), (n_y, n_y)
+        Within-domain Gram matrices: symmetric, positive semi-definite (the latter is checked
+        where the eigenvalues are computed, in ``rkbs.solvers``).
+    pairs : Pairs
+        Only its indices are used.
+    z : array of shape (n,), or (n_x, n_y) for a complete grid
+        Responses.
+    alpha : float
+        α > 0, the regularization. The loss is a sum over pairs, as in scikit-learn's
+        ``KernelRidge``; the paper's 1/(n_x n_y) average has λ = α/(n_x n_y).
+    loss : Loss
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit.
+
+    Source: theory §3, reading C; Abernethy, Bach, Evgeniou & Vert (JMLR 2009).
+    """
+
+    gram_x: np.ndarray
+    gram_y: np.ndarray
+    pairs: Pairs
+    z: np.ndarray
+    alpha: float
+    loss: Loss = field(default_factory=Squared)
+
+    def __post_init__(self) -> None:
+        checked = {
+            "gram_x": as_gram(self.gram_x, "gram_x", len(self.pairs.X)),
+            "gram_y": as_gram(self.gram_y, "gram_y", len(self.pairs.Y)),
+            "z": self.pairs.responses(self.z),
+            "alpha": check_alpha(self.alpha),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def with_alpha(self, alpha: float) -> OperatorProblem:
+        """The same problem at another α; itself where α is the same, without checking it again."""
+        return self if alpha == self.alpha else replace(self, alpha=alpha)
+
+    def values(self, c: np.ndarray) -> np.ndarray:
+        """h = Kc, the machine's values at the pairs: (n,) → (n,)."""
+        h = self.gram_x @ self.pairs.matrix(c) @ self.gram_y
+        return h[self.pairs.i, self.pairs.j]
+
+    def objective(self, c: np.ndarray) -> float:
+        """Σ ℓ(h_n; z_n) + (α/2) cᵀh, h = Kc."""
+        h = self.values(c)
+        return float(self.loss.value(h, self.z).sum() + self.alpha / 2 * (c @ h))
+
+    def dual_objective(self, c: np.ndarray) -> float:
+        """−Σ ℓ*(−α c_n; z_n) − (α/2) cᵀh, a lower bound of the optimum for every c."""
+        h = self.values(c)
+        conjugate = self.loss.conjugate(-self.alpha * c, self.z)
+        return float(-conjugate.sum() - self.alpha / 2 * (c @ h))
+
+    def certify(self, c: np.ndarray, tolerance: float) -> Certificate:
+        """KKT residual and duality gap of the coefficients c, from one product with K."""
+        h = self.values(c)
+        residual = self.loss.gradient(h, self.z) + self.alpha * c
+        scale = np.linalg.norm(self.loss.gradient(np.zeros_like(h), self.z))
+        quadratic = self.alpha / 2 * (c @ h)
+        primal = self.loss.value(h, self.z).sum() + quadratic
+        dual = -self.loss.conjugate(-self.alpha * c, self.z).sum() - quadratic
+        tiny = np.finfo(float).tiny
+        return Certificate(
+            kkt_residual=float(np.linalg.norm(residual) / max(scale, tiny)),
+            relative_gap=float((primal - dual) / max(abs(primal), abs(dual), tiny)),
+            tolerance=tolerance,
+        )
+
+
+def check_alpha(alpha: float, name: str = "alpha") -> float:
+    """α as a float; a ``ValueError`` unless it is finite and positive."""
+    if isinstance(alpha, bool) or not np.isscalar(alpha) or not np.isreal(alpha):
+        raise TypeError(f"{name} must be a real number, got {alpha!r}")
+    if not (math.isfinite(alpha) and alpha > 0):
+        raise ValueError(f"{name} must be positive and finite, got {alpha!r}")
+    return float(alpha)
+
+
+def as_gram(gram: np.ndarray, name: str, size: int) -> np.ndarray:
+    """Check a within-domain Gram matrix: square, of the domain's size, symmetric.
+
+    Asymmetry at rounding level, n · eps · max|K|, is averaged away; more is an error, because
+    the closed form would silently solve another problem.
+    """
+    gram = as_matrix(gram, name).astype(float, copy=False)
+    if gram.shape != (size, size):
+        raise ValueError(
+            f"{name} must have shape ({size}, {size}), a row per point, got {gram.shape}"
+        )
+    gap = np.abs(gram - gram.T).max()
+    if gap == 0:
+        return gram
+    if gap > size * np.finfo(float).eps * np.abs(gram).max():
+        raise ValueError(
+            f"{name} must be symmetric, but max|K − Kᵀ| = {gap:.3g}: a within-domain Gram matrix "
+            "is. For an asymmetric binary kernel κ use its within-domain kernels κ.domain_x and "
+            "κ.domain_y (rkbs.diagnostics.inspect shows what a kernel has)."
+        )
+    return (gram + gram.T) / 2

@@ -1,0 +1,19 @@
+"""Solvers: each returns a Solution with its certificate."""
+
+from rkbs.solvers.base import ConvergenceError, Eigen, Leave, Solution, Solver, solve
+from rkbs.solvers.incomplete import Cholesky, ConjugateGradient, DenseState
+from rkbs.solvers.spectral import Spectral, SpectralState
+
+__all__ = [
+    "Cholesky",
+    "ConjugateGradient",
+    "ConvergenceError",
+    "DenseState",
+    "Eigen",
+    "Leave",
+    "Solution",
+    "Solver",
+    "Spectral",
+    "SpectralState",
+    "solve",
+]

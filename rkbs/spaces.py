@@ -1,0 +1,221 @@
+"""Pairs of reproducing kernel Banach spaces over ℓ^p, their elements and the duality map ι."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, final
+
+import numpy as np
+
+from rkbs._arrays import as_points, check_finite
+from rkbs.features import PowerFeatures
+from rkbs.kernels import DotProductKernel
+from rkbs.kernels.algebra import as_map
+
+FeatureMap = Callable[[np.ndarray], np.ndarray]
+
+
+def conjugate_exponent(p: float) -> float:
+    """p' with 1/p + 1/p' = 1, for 1 < p < ∞."""
+    if not (isinstance(p, (int, float)) and 1 < p < math.inf):
+        raise ValueError(
+            f"p must satisfy 1 < p < ∞, got {p!r}: at p = 1 and p = ∞ the norm is neither "
+            "strictly convex nor smooth, and the duality map has no single value"
+        )
+    return p / (p - 1)
+
+
+def lp_norm(v: np.ndarray, p: float) -> float:
+    """‖v‖_p = (Σ |v_k|^p)^{1/p}, without overflow in the powers."""
+    largest = np.abs(v).max(initial=0.0)
+    if largest == 0:
+        return 0.0
+    return float(largest * np.sum((np.abs(v) / largest) ** p) ** (1 / p))
+
+
+def duality_map(v: np.ndarray, p: float) -> np.ndarray:
+    """ι(v)_k = sign(v_k) |v_k|^{p−1} / ‖v‖_p^{p−1}, ι(0) = 0: the derivative of ‖·‖_p at v.
+
+    ‖ι(v)‖_{p'} = 1 and ⟨ι(v), v⟩ = ‖v‖_p (theory §1).
+    """
+    norm = lp_norm(v, p)
+    return np.zeros_like(v) if norm == 0 else np.sign(v) * (np.abs(v) / norm) ** (p - 1)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Element:
+    """A function of one space of a pair: f_v = ⟨Φ_X(·), v⟩ ∈ B_X or g_u = ⟨u, Φ_Y(·)⟩ ∈ B_Y.
+
+    Elements of one space add, subtract and take scalar factors.
+
+    Parameters
+    ----------
+    pair : RKBSPair
+    domain : {"x", "y"}
+        Where the function lives: "x" for f ∈ B_X, "y" for g ∈ B_Y.
+    coefficients : array of shape (D,)
+        v for f, u for g.
+    """
+
+    pair: RKBSPair
+    domain: Literal["x", "y"]
+    coefficients: np.ndarray
+
+    def __post_init__(self) -> None:
+        coefficients = check_finite(np.asarray(self.coefficients, dtype=float), "coefficients")
+        if coefficients.shape != (self.pair.dim,):
+            raise ValueError(
+                f"coefficients must have shape ({self.pair.dim},), one per feature, got "
+                f"{coefficients.shape}"
+            )
+        object.__setattr__(self, "coefficients", coefficients)
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """The function's values: (n, d) → (n,)."""
+        features = self.pair.features_x if self.domain == "x" else self.pair.features_y
+        return features(as_points(points, self.domain)) @ self.coefficients
+
+    @property
+    def exponent(self) -> float:
+        """The exponent of the element's norm: p in B_X, p' in B_Y."""
+        return self.pair.p if self.domain == "x" else self.pair.p_conjugate
+
+    def _same_space(self, other: Element) -> None:
+        if not isinstance(other, Element):
+            raise TypeError(f"only elements add to elements, got {type(other).__name__}")
+        if self.pair is not other.pair or self.domain != other.domain:
+            raise ValueError("the two elements belong to different spaces and cannot be added")
+
+    def __add__(self, other: Element) -> Element:
+        self._same_space(other)
+        return replace(self, coefficients=self.coefficients + other.coefficients)
+
+    def __sub__(self, other: Element) -> Element:
+        return self + (-1.0) * other
+
+    def __mul__(self, factor: float) -> Element:
+        return replace(self, coefficients=self.coefficients * factor)
+
+    __rmul__ = __mul__
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class RKBSPair:
+    """The pair (B_X, B_Y) of Definition 2 over F_Y = ℓ^p and F_X = ℓ^{p'}, ⟨u, v⟩ = Σ u_k v_k.
+
+    κ(x, y) = ⟨Φ_X(x), Φ_Y(y)⟩; f_v ∈ B_X has ‖f_v‖ = ‖v‖_p, g_u ∈ B_Y has ‖g_u‖ = ‖u‖_{p'}, and
+    each space is the other's dual. Norms of coefficients are norms of functions as long as
+    v ↦ f_v is one-to-one: see ``separates``.
+
+    Parameters
+    ----------
+    features_x, features_y : callable
+        Φ_X and Φ_Y: points (n, d) → features (n, D).
+    dim : int
+        The number of features D.
+    p : float
+        1 < p < ∞.
+
+    Source: paper Definitions 1 and 2; theory §1.
+    """
+
+    features_x: FeatureMap
+    features_y: FeatureMap
+    dim: int
+    p: float = 2.0
+
+    def __post_init__(self) -> None:
+        conjugate_exponent(self.p)
+
+    @classmethod
+    def from_kernel(
+        cls,
+        kernel: DotProductKernel,
+        d: int,
+        order: int,
+        p: float = 2.0,
+        map_x: object = None,
+        map_y: object = None,
+    ) -> RKBSPair:
+        """The pair of κ(map_x(x), map_y(y)) on its power features of degree ≤ ``order``.
+
+        ``map_x`` and ``map_y`` are matrices (W^Q, W^K) of d rows, callables, or None.
+        """
+        features = PowerFeatures(kernel, d, order)
+        query, key = as_map(map_x, "map_x"), as_map(map_y, "map_y")
+
+        def features_x(x: np.ndarray) -> np.ndarray:
+            return features(x if query is None else query(x))
+
+        def features_y(y: np.ndarray) -> np.ndarray:
+            return features(y if key is None else key(y), signed=True)
+
+        return cls(features_x, features_y, features.dim, p)
+
+    @property
+    def p_conjugate(self) -> float:
+        """p' with 1/p + 1/p' = 1."""
+        return conjugate_exponent(self.p)
+
+    def f(self, v: np.ndarray) -> Element:
+        """f_v = ⟨Φ_X(·), v⟩ ∈ B_X."""
+        return Element(self, "x", v)
+
+    def g(self, u: np.ndarray) -> Element:
+        """g_u = ⟨u, Φ_Y(·)⟩ ∈ B_Y."""
+        return Element(self, "y", u)
+
+    def section_x(self, x: np.ndarray) -> Element:
+        """κ(x, ·) ∈ B_Y for one point x of shape (d_x,): the g_u with u = Φ_X(x)."""
+        return self.g(self.features_x(_one_point(x, "x"))[0])
+
+    def section_y(self, y: np.ndarray) -> Element:
+        """κ(·, y) ∈ B_X for one point y of shape (d_y,): the f_v with v = Φ_Y(y)."""
+        return self.f(self.features_y(_one_point(y, "y"))[0])
+
+    def pairing(self, f: Element, g: Element) -> float:
+        """⟨f_v, g_u⟩ = ⟨u, v⟩ = Σ_k u_k v_k."""
+        for element, domain, name in ((f, "x", "f"), (g, "y", "g")):
+            if element.pair is not self or element.domain != domain:
+                raise ValueError(f"{name} must be an element of this pair's B_{domain.upper()}")
+        return float(f.coefficients @ g.coefficients)
+
+    def norm(self, element: Element) -> float:
+        """‖f_v‖ = ‖v‖_p or ‖g_u‖ = ‖u‖_{p'}."""
+        return lp_norm(element.coefficients, element.exponent)
+
+    def duality_map(self, element: Element) -> Element:
+        """ι(f) ∈ B_Y for f ∈ B_X, ι(g) ∈ B_X for g ∈ B_Y: of norm 1, ⟨ι(f), f⟩ = ‖f‖; ι(0) = 0."""
+        image = duality_map(element.coefficients, element.exponent)
+        return Element(self, "y" if element.domain == "x" else "x", image)
+
+    def inverse_duality_map(self, element: Element, norm: float = 1.0) -> Element:
+        """The element of norm ``norm`` whose ι is ``element``/‖element‖: ι of the other exponent.
+
+        ι forgets the length of its argument, so the length is asked for.
+        """
+        if not (math.isfinite(norm) and norm >= 0):
+            raise ValueError(f"norm must be finite and ≥ 0, got {norm!r}")
+        return self.duality_map(element) * norm
+
+    def separates(self, domain: Literal["x", "y"], points: np.ndarray) -> bool:
+        """Whether the features of ``points`` span the feature space (numerically).
+
+        Then a function that vanishes on the points has zero coefficients, the map v ↦ f_v is
+        one-to-one and ‖f_v‖ = ‖v‖ needs no quotient.
+        """
+        if domain not in ("x", "y"):
+            raise ValueError(f'domain must be "x" or "y", got {domain!r}')
+        features = self.features_x if domain == "x" else self.features_y
+        return int(np.linalg.matrix_rank(features(as_points(points, domain)))) == self.dim
+
+
+def _one_point(point: np.ndarray, name: str) -> np.ndarray:
+    point = np.asarray(point, dtype=float)
+    if point.ndim != 1:
+        raise ValueError(f"{name} must be one point of shape (d,), got shape {point.shape}")
+    return point[None, :]

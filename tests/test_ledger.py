@@ -1,0 +1,175 @@
+"""The ledger: verdicts are derived, records survive the disk."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+
+from verify import ledger
+from verify.ledger import Check, Claim, Evidence, Record, Run, Verdict, load_record, settle
+
+PASSED, MISSED = Check("good", 1.0, "<=", 2.0), Check("bad", 3.0, "<=", 2.0)
+NAN = Check("nan", math.nan, "<=", 2.0)
+
+
+def record(evidence, claim_id="prop1.fake"):
+    return settle(Claim(claim_id, "statement", "source", "method", lambda run: evidence), Run())
+
+
+@pytest.mark.parametrize(
+    ("value", "relation", "bound", "passed"),
+    [
+        (1, "<=", 1, True),
+        (1, ">=", 1, True),
+        (1, "<", 1, False),
+        (1, ">", 1, False),
+        (1, "==", 1, True),
+        (2, "==", 1, False),
+        (2, ">", 1, True),
+        (0, "<", 1, True),
+        (math.inf, "<=", 1, False),
+        (1, "<=", math.inf, True),
+    ],
+)
+def test_check_compares_value_with_bound(value, relation, bound, passed):
+    assert Check("c", value, relation, bound).passed is passed
+
+
+@pytest.mark.parametrize("relation", ["<=", ">=", "<", ">", "=="])
+@pytest.mark.parametrize(("value", "bound"), [(math.nan, 1), (1, math.nan), (math.nan, math.nan)])
+def test_nan_never_passes(value, relation, bound):
+    assert not Check("c", value, relation, bound).passed
+
+
+def test_check_rejects_an_unknown_relation():
+    with pytest.raises(ValueError, match="relation"):
+        Check("c", 1, "~", 1)
+
+
+# For checks and counterexamples alike: none, all passed, one missed, one NaN.
+GROUPS = {"none": (), "all": (PASSED, PASSED), "missed": (PASSED, MISSED), "nan": (PASSED, NAN)}
+DECIDED = {
+    ("all", "none", False): Verdict.HOLDS,
+    ("all", "none", True): Verdict.HOLDS,
+    ("none", "all", False): Verdict.FAILS,
+    ("none", "all", True): Verdict.FAILS,  # nothing was checked under the condition
+    ("all", "all", False): Verdict.FAILS,
+    ("all", "all", True): Verdict.HOLDS_IF,
+}
+
+
+@pytest.mark.parametrize("skipped", [False, True])
+@pytest.mark.parametrize("combination", [*itertools.product(GROUPS, GROUPS, [False, True])])
+def test_verdict_table(combination, skipped):
+    checks, counterexamples, condition = combination
+    evidence = Evidence(
+        checks=GROUPS[checks],
+        counterexamples=GROUPS[counterexamples],
+        condition="x > 0" if condition else "",
+        skipped="no data" if skipped else "",
+    )
+    expected = DECIDED.get(combination, Verdict.UNCONFIRMED)
+    assert evidence.verdict is (Verdict.SKIPPED if skipped else expected)
+
+
+def test_evidence_of_nothing_confirms_nothing():
+    assert Evidence().verdict is Verdict.UNCONFIRMED
+
+
+def test_record_round_trip():
+    evidence = Evidence(
+        checks=(Check("inf", math.inf, ">", 1), Check("numpy", np.float32(0.5), "<", 1), NAN),
+        counterexamples=(MISSED,),
+        condition="μ ≠ 0",
+        data={
+            "array": np.arange(4.0).reshape(2, 2),
+            "scalars": [np.int64(3), np.bool_(True), np.float64(-math.inf), math.nan],
+            "nested": {"a": (1, 2), 3: None},
+        },
+    )
+    first = record(evidence)
+    again = Record.from_json(first.to_json())
+    assert again.to_json() == first.to_json()
+    assert again.verdict is Verdict.UNCONFIRMED
+    assert again.evidence.checks[:2] == evidence.checks[:2]
+    assert math.isnan(again.evidence.checks[2].value)
+    assert again.evidence.counterexamples == evidence.counterexamples
+    assert again.evidence.data == {
+        "array": [[0.0, 1.0], [2.0, 3.0]],
+        "scalars": [3, True, "-inf", "nan"],
+        "nested": {"a": [1, 2], "3": None},
+    }
+    json.loads(first.to_json(), parse_constant=pytest.fail)  # strict JSON: no bare NaN
+
+
+def test_record_keeps_the_circumstances():
+    found = record(Evidence(checks=(PASSED,)))
+    assert (found.profile, found.seed, found.verdict) == ("quick", 0, Verdict.HOLDS)
+    assert found.fingerprint == ledger.fingerprint()
+    assert found.device == ledger.describe_device("cpu")
+    assert {"python", "numpy", "torch"} <= found.versions.keys()
+
+
+def test_save_is_atomic(tmp_path, monkeypatch):
+    old, new = record(Evidence(checks=(PASSED,))), record(Evidence(checks=(MISSED,)))
+    path = old.save(tmp_path)
+    text = path.read_text(encoding="utf-8")
+
+    def cut_short(self, target):
+        raise OSError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "replace", cut_short)
+        with pytest.raises(OSError, match="power cut"):
+            new.save(tmp_path)
+    assert path.read_text(encoding="utf-8") == text
+    new.save(tmp_path)
+    assert load_record("prop1.fake", tmp_path).verdict is Verdict.UNCONFIRMED
+    assert [entry.name for entry in tmp_path.iterdir()] == ["prop1.fake.json"]
+
+
+def test_a_record_that_is_absent_or_of_another_format_is_none(tmp_path):
+    assert load_record("prop1.fake", tmp_path) is None
+    for text in ("", "{}", '{"evidence": {"checks": [], "counterexamples": []}, "verdict": "odd"}'):
+        (tmp_path / "prop1.fake.json").write_text(text)
+        assert load_record("prop1.fake", tmp_path) is None
+
+
+def test_a_claim_is_registered_once(monkeypatch):
+    monkeypatch.setattr(ledger, "CLAIMS", {})
+    words = {"statement": "s", "source": "s", "method": "m"}
+
+    @ledger.claim("prop1.fake", **words)
+    def first(run):
+        return Evidence()
+
+    ledger.claim("prop1.fake", **words)(first)
+    with pytest.raises(ValueError, match="registered twice"):
+
+        @ledger.claim("prop1.fake", **words)
+        def second(run):
+            return Evidence()
+
+    with pytest.raises(ValueError, match="begins with"):
+        ledger.claim("lemma9.fake", **words)
+
+
+def test_every_claim_is_found_under_its_topic():
+    claims = ledger.load_claims()
+    for topic in {ledger.topic_of(claim_id) for claim_id in claims}:
+        expected = [claim_id for claim_id in claims if ledger.topic_of(claim_id) == topic]
+        assert list(ledger.load_claims(topic)) == expected
+
+
+def test_run_is_reproducible_and_reports_progress():
+    seen = []
+    run = Run(seed=3, report=lambda *step: seen.append(step))
+    assert run.rng.random() == Run(seed=3).rng.random()
+    assert run.pick(1, 2) == 1
+    assert Run("full").pick(1, 2) == 2
+    assert list(run.progress("ab", "letters")) == ["a", "b"]
+    assert seen == [(0, 2, "letters"), (1, 2, "letters"), (2, 2, "letters")]
+    with pytest.raises(ValueError, match="profile"):
+        Run("huge")

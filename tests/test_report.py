@@ -1,0 +1,52 @@
+"""The report shows all of a run, and needs nothing but itself."""
+
+import base64
+import re
+
+from verify import figures
+from verify.ledger import Check, Claim, Evidence, Run, settle
+from verify.report import write_report
+
+
+def test_report_is_escaped_and_self_contained(tmp_path):
+    poison = '<script src="https://example.org/x.js">&'
+    rows = [{poison: poison, "value": number} for number in range(60)]
+    evidence = Evidence(
+        checks=(Check(poison, 1, "<=", 2), Check("open", 3, "<=", 2)),
+        counterexamples=(Check(poison, 1, "<", 2),),
+        condition=poison,
+        data={poison: poison, "rows": rows, "curve": {"x": [1.0], poison: [2]}, "long": [0] * 9999},
+    )
+    claims = {
+        name: Claim(name, poison, poison, poison, lambda run: evidence, "shared")
+        for name in ("prop1.a", "prop1.b")
+    }
+    image = b"\x89PNG fake"
+    (tmp_path / "shared.png").write_bytes(image)
+    records = {"prop1.a": settle(claims["prop1.a"], Run())}
+    errors = {"prop1.b": poison, "figure x": poison}
+    path = write_report(claims, records, errors, tmp_path / "new" / "report.html", tmp_path)
+    page = path.read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert page.count(base64.b64encode(image).decode()) == 1
+    loads = re.findall(r'<(?:link|script|iframe|img)[^>]*?(?:src|href)="([^"]*)"', page)
+    assert [load[:22] for load in loads] == ["data:image/png;base64,"]
+    assert not re.search(r"url\(|@import", page)
+    assert "50 of 60 rows" in page
+    assert "? unconfirmed" in page
+    assert page.count("! error") == 4  # in the summary and its legend, the claim, the figure
+
+
+def test_missing_records_are_named(tmp_path):
+    found, absent = (
+        Claim(name, "", "", "", lambda run: Evidence(), "shared") for name in ("prop1.a", "prop1.b")
+    )
+    settle(found, Run()).save(tmp_path)
+    known = {"prop1.a": found, "prop1.b": absent}
+    assert figures.missing_records(known, tmp_path) == {"shared": ["prop1.b"]}
+
+
+def test_a_figure_without_a_script_is_an_error(tmp_path):
+    errors = figures.draw_figures(["absent"], tmp_path, tmp_path / "out", scripts=tmp_path)
+    assert errors == {"absent": f"{tmp_path / 'absent.py'} does not exist"}
+    assert not (tmp_path / "out").exists()

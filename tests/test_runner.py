@@ -1,0 +1,346 @@
+"""The command line of the verification, run on a small copy of the repository."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from verify import display, ledger, runner, workers
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PROP1 = """
+import os, time
+from verify.ledger import ROOT, Check, Evidence, claim
+from verify.runner import run_file
+
+GOOD, MISSED = Check("good", 1, "<=", 2), Check("missed", 3, "<=", 2)
+
+def note(name):
+    with (ROOT / "ran.txt").open("a") as log:
+        print(name, os.environ.get("OMP_NUM_THREADS"), file=log)
+
+def fake(name, find, figure=""):
+    def compute(run):
+        note(name)
+        return find(run)
+    words = dict(statement=f"{name} [bold] <i>", source="§1", method="by <hand>")
+    claim(name, **words, figure=figure)(compute)
+
+def slow(run):
+    for _ in run.progress(range(600), "waiting"):
+        time.sleep(0.1)
+
+def data(run):
+    print("a word from the claim")
+    return Evidence(checks=(GOOD,), data={"curve": {"x": [run.seed, 2], "y": [3, 4]}})
+
+def repaired(run):
+    return Evidence(checks=(GOOD,), counterexamples=(GOOD,), condition="x > 0")
+
+fake("prop1.holds", data)
+fake("prop1.repaired", repaired)
+
+if __name__ == "__main__":
+    run_file(__file__)
+"""
+THM1 = """
+import os, signal
+from verify.prop1_fake import Evidence, GOOD, MISSED, fake
+
+def crash(run):
+    raise RuntimeError("no [such] luck")
+
+fake("thm1.crash", crash)
+fake("thm1.killed", lambda run: os.kill(os.getpid(), signal.SIGKILL))
+fake("thm1.open", lambda run: Evidence(checks=(GOOD, MISSED)))
+"""
+THM2 = """
+from verify.prop1_fake import Evidence, GOOD, fake, slow
+fake("thm2.fast", lambda run: Evidence(checks=(GOOD,)))
+fake("thm2.slow", slow)
+"""
+SEC5 = """
+from verify.prop1_fake import data, fake
+fake("sec5.a", data, figure="shared")
+fake("sec5.b", data, figure="shared")
+"""
+DATA = """
+from verify.prop1_fake import Evidence, fake
+fake("data.absent", lambda run: Evidence(skipped="no data set"), figure="undrawn")
+"""
+FIGURE = """
+from matplotlib.figure import Figure
+from verify.ledger import load_record
+
+def draw(folder):
+    curve = load_record("sec5.a", folder).evidence.data["curve"]
+    figure = Figure()
+    figure.add_subplot().plot(curve["x"], curve["y"])
+    return figure
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A repository with the real runner and claims of our own."""
+    claim_files = shutil.ignore_patterns(
+        "results", "__pycache__", *(f"{t}_*" for t in ledger.TOPICS)
+    )
+    shutil.copytree(ROOT / "verify", tmp_path / "verify", ignore=claim_files)
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "shared.py").write_text(FIGURE)
+    for topic, text in zip(ledger.TOPICS, (PROP1, THM1, THM2, SEC5, DATA), strict=True):
+        (tmp_path / "verify" / f"{topic}_fake.py").write_text(text)
+    return tmp_path
+
+
+def environment(checkout):
+    # rkbs itself, which figures need, comes from the real repository.
+    return {**os.environ, "PYTHONPATH": f"{checkout}{os.pathsep}{ROOT}", "PYTHONWARNINGS": "error"}
+
+
+def call(checkout, *arguments, command=("-m", "verify"), status=0):
+    done = subprocess.run(
+        [sys.executable, *command, *arguments],
+        cwd=checkout,
+        env=environment(checkout),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def verify(checkout, *arguments, status=0):
+    return call(checkout, "--device", "cpu", *arguments, status=status)
+
+
+def ran(checkout):
+    """The claims computed since the last call."""
+    log = checkout / "ran.txt"
+    names = [line.split()[0] for line in log.read_text().splitlines()] if log.exists() else []
+    log.unlink(missing_ok=True)
+    return names
+
+
+def quick(checkout, claim_id):
+    return checkout / "build" / "verify" / "quick" / f"{claim_id}.json"
+
+
+def edit(path, **entries):
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def test_run_then_resume_then_fresh(checkout):
+    shown = verify(checkout, "prop1", "data.*")
+    assert ran(checkout) == ["prop1.holds", "prop1.repaired", "data.absent"]
+    for expected in ("✓ holds", "◐ holds if", "– skipped", "2/2", "a word from the claim"):
+        assert expected in shown
+    assert "&lt;i&gt;" in (checkout / "build" / "verify" / "quick" / "report.html").read_text()
+
+    assert verify(checkout, "prop1").count("kept from an earlier run") == 2
+    assert ran(checkout) == []
+    verify(checkout, "prop1", "--fresh")
+    assert ran(checkout) == ["prop1.holds", "prop1.repaired"]
+    verify(checkout, "prop1.holds", "--seed", "1")
+    assert ran(checkout) == ["prop1.holds"]
+    edit(quick(checkout, "prop1.repaired"), device="another")
+    verify(checkout, "prop1.r")
+    assert ran(checkout) == ["prop1.repaired"]
+
+
+def test_changed_sources_recompute(checkout):
+    verify(checkout, "prop1.holds")
+    (checkout / "verify" / "display.py").write_text(Path(display.__file__).read_text() + "#\n")
+    assert "kept" in verify(checkout, "prop1.holds")
+    (checkout / "verify" / "a_source_that_results_depend_on.py").touch()
+    assert "kept" not in verify(checkout, "prop1.holds")
+    assert ran(checkout) == ["prop1.holds", "prop1.holds"]
+
+
+def test_a_crash_and_a_kill_cost_their_own_claims_only(checkout):
+    stale = quick(checkout, "thm1.crash")
+    stale.parent.mkdir(parents=True)
+    stale.write_text("{}")
+    shown = verify(checkout, "thm1.crash", "thm1.killed", "thm2.fast", "--jobs", "2", status=1)
+    assert "RuntimeError: no [such] luck" in shown
+    assert "worker died with exit code -9" in shown
+    assert "✓ holds" in shown
+    assert shown.count("! error") >= 2
+    assert [path.stem for path in stale.parent.glob("*.json")] == ["thm2.fast"]
+    page = (stale.parent / "report.html").read_text()
+    assert "RuntimeError: no [such] luck" in page
+    assert "worker died with exit code -9" in page
+
+
+def test_unconfirmed_fails_and_names_the_check(checkout):
+    shown = verify(checkout, "thm1.open", "thm2.fast", status=1)
+    assert "thm1.open is unconfirmed" in shown
+    assert "missed: 3 <= 2" in shown
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_interrupt_keeps_what_is_finished(checkout, fresh):
+    # A shell may start us with SIGINT ignored; a user's terminal does not.
+    code = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "runpy.run_module('verify', run_name='__main__', alter_sys=True)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "thm2", "--device", "cpu", *["--fresh"] * fresh],
+        cwd=checkout,
+        env=environment(checkout),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    log, deadline = checkout / "ran.txt", time.monotonic() + 30
+    while not (log.exists() and "thm2.slow" in log.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    shown, _ = process.communicate(timeout=10)
+    assert process.returncode == runner.INTERRUPTED
+    again = "the same command without --fresh" if fresh else "the same command"
+    assert f"1 of 2 claims finished; run {again} to go on" in shown
+    assert quick(checkout, "thm2.fast").exists()
+    assert not quick(checkout, "thm2.slow").exists()
+    ran(checkout)
+    if not fresh:
+        assert "kept from an earlier run" in verify(checkout, "thm2.fast")
+        assert ran(checkout) == []
+
+
+def test_workers_end_with_their_parent(checkout):
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "verify.workers", "thm2.slow", "quick", "cpu", "0", str(checkout)],
+        cwd=checkout,
+        env=environment(checkout),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with worker:
+        assert json.loads(worker.stdout.readline()) == [0, 600, "waiting"]
+        worker.stdin.close()
+        assert worker.wait(timeout=10) == 1
+
+
+def test_record_and_compare(checkout):
+    results = checkout / "verify" / "results"
+    verify(checkout, "prop1", "data", "--profile", "full", "--record")
+    assert {path.stem for path in results.iterdir()} == {
+        "prop1.holds",
+        "prop1.repaired",
+        "data.absent",
+    }
+    assert "as recorded" in verify(checkout, "prop1", "data", "--compare")
+    edit(results / "prop1.repaired.json", verdict="fails")
+    shown = verify(checkout, "prop1", "--compare", status=1)
+    assert "Not as recorded: prop1.repaired holds if here; differs: recorded as fails" in shown
+    assert "differs" in verify(checkout, "prop1")
+    shown = verify(checkout, "thm2.fast", "--compare", status=1)
+    assert "Not as recorded: thm2.fast holds here; no record" in shown
+    (results / "data.absent.json").unlink()
+    assert "not compared: skipped" in verify(checkout, "data", "--compare")
+
+
+def test_figures_are_drawn_once_and_embedded(checkout):
+    verify(checkout, "sec5", "data", "--profile", "full", "--record")
+    folder = checkout / "build" / "verify" / "full"
+    assert {path.name for path in (folder / "figures").iterdir()} == {"shared.png", "shared.pdf"}
+    assert (folder / "report.html").read_text().count("data:image/png;base64,") == 1
+
+    drawn = call(checkout, command=("-m", "verify.figures"))
+    assert "shared: drawn" in drawn
+    assert "undrawn: not drawn, no record of data.absent" in drawn
+    assert (checkout / "figures" / "shared.pdf").exists()
+    unknown = call(checkout, "nonsense", command=("-m", "verify.figures"), status=2)
+    assert "known: shared, undrawn" in unknown
+
+
+def test_a_failing_figure_is_an_error(checkout):
+    (checkout / "figures" / "shared.py").write_text(
+        "def draw(folder):\n    raise KeyError('axis')\n"
+    )
+    shown = verify(checkout, "sec5", status=1)
+    assert "figure shared: error" in shown
+    page = (checkout / "build" / "verify" / "quick" / "report.html").read_text()
+    assert "KeyError: &#x27;axis&#x27;" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prop1", "lemma9"], "no claim 'lemma9'; the known claims are"),
+        (["--record"], "--profile full"),
+        (["--record", "--compare", "--profile", "full"], "not allowed with"),
+        (["--jobs", "0"], "--jobs"),
+        (["--results", "verify/results"], "--record writes verify/results"),
+    ],
+)
+def test_usage_errors(checkout, arguments, message):
+    shown = verify(checkout, *arguments, status=2)
+    assert message in shown
+    if "lemma9" in arguments:
+        assert all(name in shown for name in ("prop1.holds", "thm1.crash", "data.absent"))
+
+
+def test_list_and_help(checkout):
+    shown = verify(checkout, "--list", "thm2.*", "prop1.holds")
+    assert re.findall(r"^\w+\.\w+", shown, re.MULTILINE) == [
+        "prop1.holds",
+        "thm2.fast",
+        "thm2.slow",
+    ]
+    assert "exit status:" in verify(checkout, "--help")
+    assert ran(checkout) == []
+
+
+def test_a_claim_file_runs_alone(checkout):
+    options = ("--device", "cpu", "--jobs", "2", "--results", "elsewhere")
+    shown = call(checkout, *options, command=("verify/prop1_fake.py",))
+    assert "prop1.repaired" in shown
+    assert "thm" not in shown
+    assert (checkout / "elsewhere" / "prop1.holds.json").exists()
+    threads = {line.split()[1] for line in (checkout / "ran.txt").read_text().splitlines()}
+    own = os.environ.get("OMP_NUM_THREADS")
+    assert threads == {own or str(max(1, os.cpu_count() // 2))}
+    assert sorted(ran(checkout)) == ["prop1.holds", "prop1.repaired"]
+
+
+def test_select_takes_ids_prefixes_and_globs():
+    known = dict.fromkeys(["thm1.a", "thm1.ab", "thm2.a"])
+    assert list(runner.select(known, [])) == ["thm1.a", "thm1.ab", "thm2.a"]
+    assert list(runner.select(known, ["thm1.a"])) == ["thm1.a"]
+    assert list(runner.select(known, ["thm2", "thm1"])) == ["thm1.a", "thm1.ab", "thm2.a"]
+    assert list(runner.select(known, ["*.a"])) == ["thm1.a", "thm2.a"]
+
+
+def test_device_is_asked_of_torch(monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert runner.choose_device("auto") == "cpu"
+    with pytest.raises(runner.UsageError, match="no CUDA device"):
+        runner.choose_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert runner.choose_device("auto") == runner.choose_device("cuda") == "cuda"
+    assert runner.choose_device("cpu") == "cpu"
+
+
+def test_cores_are_shared_out(monkeypatch):
+    for name in workers.THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert "OMP_NUM_THREADS" not in workers.worker_environment(1)
+    assert workers.worker_environment(3)["OMP_NUM_THREADS"] == "2"
+    assert workers.worker_environment(99)["MKL_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert workers.worker_environment(3)["OMP_NUM_THREADS"] == "5"

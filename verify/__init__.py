@@ -1,0 +1,1 @@
+"""The verification of the paper's claims; ``python -m verify`` runs it."""

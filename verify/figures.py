@@ -1,0 +1,88 @@
+"""Figures are drawn from records: ``python -m verify.figures`` redraws ``figures/*.pdf, *.png``.
+
+A script ``figures/<stem>.py`` defines ``draw(folder: Path) -> matplotlib.figure.Figure``, which
+reads the records it needs with ``verify.ledger.load_record(claim_id, folder)``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from verify.ledger import REFERENCE, ROOT, Claim, Verdict, load_claims, load_record
+
+SCRIPTS = ROOT / "figures"
+
+
+def missing_records(claims: Mapping[str, Claim], folder: Path) -> dict[str, list[str]]:
+    """For each figure's stem, the claims it shows that have no computed record in the folder."""
+    missing: dict[str, list[str]] = {}
+    for claim in claims.values():
+        if claim.figure:
+            lacking = missing.setdefault(claim.figure, [])
+            record = load_record(claim.id, folder)
+            if record is None or record.verdict is Verdict.SKIPPED:
+                lacking.append(claim.id)
+    return missing
+
+
+def draw_figures(
+    stems: Iterable[str], records_folder: Path, out_folder: Path, scripts: Path = SCRIPTS
+) -> dict[str, str]:
+    """Draw ``<out_folder>/<stem>.pdf`` and ``.png``; return what went wrong, by stem."""
+    errors = {}
+    for stem in stems:
+        script = scripts / f"{stem}.py"
+        if not script.exists():
+            errors[stem] = f"{script} does not exist"
+            continue
+        try:
+            _draw(script, records_folder, out_folder)
+        except Exception:
+            # Any error of a figure's script is that figure's alone.
+            errors[stem] = traceback.format_exc()
+    return errors
+
+
+def _draw(script: Path, records_folder: Path, out_folder: Path) -> None:
+    from rkbs import plotting  # imports matplotlib, which a run without figures does not need
+
+    spec = importlib.util.spec_from_file_location(f"figures.{script.stem}", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    out_folder.mkdir(parents=True, exist_ok=True)
+    with plotting.style():
+        figure = module.draw(records_folder)
+    plotting.save(figure, out_folder / script.stem)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draw the figures whose records are there; status 1 if any fails."""
+    parser = argparse.ArgumentParser("python -m verify.figures", description=main.__doc__)
+    parser.add_argument("stems", nargs="*", metavar="stem", help="default: every claim's figure")
+    parser.add_argument("--records", type=Path, default=REFERENCE, metavar="DIR")
+    parser.add_argument("--out", type=Path, default=SCRIPTS, metavar="DIR")
+    options = parser.parse_args(argv)
+    missing = missing_records(load_claims(), options.records)
+    unknown = [stem for stem in options.stems if stem not in missing]
+    if unknown:
+        parser.error(f"unknown figure: {', '.join(unknown)}; known: {', '.join(missing)}")
+    errors: dict[str, str] = {}
+    for stem in options.stems or missing:
+        if missing[stem]:
+            print(f"{stem}: not drawn, no record of {', '.join(missing[stem])}")
+            continue
+        failed = draw_figures([stem], options.records, options.out)
+        print(f"{stem}: {'error' if failed else 'drawn'}")
+        errors |= failed
+    for stem, error in errors.items():
+        print(f"\nfigures/{stem}.py:\n{error}", file=sys.stderr)
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,315 @@
+"""The ledger: what is claimed, where in the paper, how it is checked, and what was found.
+
+A claim is a function that computes ``Evidence``; the verdict is derived from the evidence and
+never written by hand. A record is a finished claim on disk, as JSON.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import importlib
+import json
+import math
+import os
+import pkgutil
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "verify" / "results"
+PROFILES = ("quick", "full")
+TOPICS = ("prop1", "thm1", "thm2", "sec5", "data")
+_DISPLAY = ("__main__", "runner", "workers", "display", "report", "figures")
+_RELATIONS: dict[str, Callable[[float, float], bool]] = {
+    "<=": lambda value, bound: value <= bound,
+    ">=": lambda value, bound: value >= bound,
+    "<": lambda value, bound: value < bound,
+    ">": lambda value, bound: value > bound,
+    "==": lambda value, bound: value == bound,
+}
+
+
+class Verdict(enum.StrEnum):
+    """What the evidence says of a claim."""
+
+    HOLDS = "holds"
+    HOLDS_IF = "holds if"
+    FAILS = "fails"
+    UNCONFIRMED = "unconfirmed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One measured number against its bound: ``value relation bound``. NaN never passes."""
+
+    name: str
+    value: float
+    relation: str
+    bound: float
+
+    def __post_init__(self) -> None:
+        if self.relation not in _RELATIONS:
+            raise ValueError(f"relation must be one of {list(_RELATIONS)}, got {self.relation!r}")
+        object.__setattr__(self, "value", float(self.value))
+        object.__setattr__(self, "bound", float(self.bound))
+
+    @property
+    def passed(self) -> bool:
+        """Whether the number keeps its bound."""
+        if math.isnan(self.value) or math.isnan(self.bound):
+            return False
+        return _RELATIONS[self.relation](self.value, self.bound)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.value:.4g} {self.relation} {self.bound:.4g}"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a claim's computation found.
+
+    Parameters
+    ----------
+    checks : tuple of Check
+        What must pass for the claim (under ``condition``, if there is one) to be confirmed.
+    counterexamples : tuple of Check
+        What must pass for the claim as stated to be refuted; the witnesses go into ``data``.
+    condition : str
+        The missing condition under which a refuted claim holds.
+    data : dict
+        Tables, curves and witnesses, JSON-serializable; the figures read them.
+    skipped : str
+        Why nothing was computed (a missing data set).
+    """
+
+    checks: tuple[Check, ...] = ()
+    counterexamples: tuple[Check, ...] = ()
+    condition: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    skipped: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Derived: a claim is confirmed, refuted, repaired by a condition, or none of these."""
+        if self.skipped:
+            return Verdict.SKIPPED
+        confirmed = all(check.passed for check in self.checks)
+        refuted = all(check.passed for check in self.counterexamples)
+        if not (self.checks or self.counterexamples) or not (confirmed and refuted):
+            return Verdict.UNCONFIRMED
+        if not self.counterexamples:
+            return Verdict.HOLDS
+        return Verdict.HOLDS_IF if self.condition and self.checks else Verdict.FAILS
+
+
+@dataclass(frozen=True)
+class Run:
+    """The circumstances in which a claim is computed: size, device, seed."""
+
+    profile: str = "quick"
+    device: str = "cpu"
+    seed: int = 0
+    report: Callable[[int, int, str], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.profile not in PROFILES:
+            raise ValueError(f"profile must be one of {PROFILES}, got {self.profile!r}")
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """A fresh generator from the seed: the same numbers each time it is asked for."""
+        return np.random.default_rng(self.seed)
+
+    def pick(self, quick: Any, full: Any) -> Any:
+        """The size for this profile."""
+        return quick if self.profile == "quick" else full
+
+    def progress(self, items: Iterable, label: str) -> Iterator:
+        """The items one by one, reporting how many are done of how many."""
+        items = list(items)
+        for done, item in enumerate(items):
+            if self.report:
+                self.report(done, len(items), label)
+            yield item
+        if self.report:
+            self.report(len(items), len(items), label)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the paper (in one reading) and the computation that settles it."""
+
+    id: str
+    statement: str
+    source: str
+    method: str
+    compute: Callable[[Run], Evidence]
+    figure: str = ""
+
+
+CLAIMS: dict[str, Claim] = {}
+
+
+def claim(
+    id: str, *, statement: str, source: str, method: str, figure: str = ""
+) -> Callable[[Callable[[Run], Evidence]], Callable[[Run], Evidence]]:
+    """Register the decorated function as the computation of a claim."""
+    if topic_of(id) not in TOPICS:
+        raise ValueError(f"a claim's id begins with one of {TOPICS}, got {id!r}")
+
+    def register(compute: Callable[[Run], Evidence]) -> Callable[[Run], Evidence]:
+        # A file that runs as a script is imported too: the same lines may register again.
+        if id in CLAIMS and _place(CLAIMS[id].compute) != _place(compute):
+            raise ValueError(f"claim {id!r} is registered twice")
+        CLAIMS[id] = Claim(id, statement, source, method, compute, figure)
+        return compute
+
+    return register
+
+
+def _place(compute: Callable[[Run], Evidence]) -> tuple[str, int]:
+    return compute.__code__.co_filename, compute.__code__.co_firstlineno
+
+
+def topic_of(name: str) -> str:
+    """The topic of a claim id (``prop1.features``) or of a claim file's stem (``prop1_taylor``)."""
+    return name.split(".")[0].split("_")[0]
+
+
+def load_claims(topic: str = "") -> dict[str, Claim]:
+    """Import every claim file (of one topic) and return the claims by id, in their order."""
+    import verify
+
+    topics = (topic,) if topic else TOPICS
+    for module in sorted(m.name for m in pkgutil.iter_modules(verify.__path__)):
+        if topic_of(module) in topics:
+            importlib.import_module(f"verify.{module}")
+    found = [claim for claim in CLAIMS.values() if topic_of(claim.id) in topics]
+    return {claim.id: claim for claim in sorted(found, key=lambda c: topics.index(topic_of(c.id)))}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished claim with the circumstances of its computation."""
+
+    claim: str
+    verdict: Verdict
+    evidence: Evidence
+    profile: str
+    device: str
+    seed: int
+    seconds: float
+    date: str
+    versions: dict[str, str]
+    fingerprint: str
+
+    def to_json(self) -> str:
+        """The record as JSON text; NaN and infinity become strings."""
+        return json.dumps(_plain(asdict(self)), indent=1, allow_nan=False, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> Record:
+        """The record from its JSON text."""
+        raw = json.loads(text)
+        found = raw["evidence"]
+        for name in ("checks", "counterexamples"):
+            found[name] = tuple(Check(**entry) for entry in found[name])
+        return Record(**{**raw, "verdict": Verdict(raw["verdict"]), "evidence": Evidence(**found)})
+
+    def save(self, folder: Path) -> Path:
+        """Write atomically to ``folder/<claim>.json``: a reader sees all of it or nothing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.claim}.json"
+        part = path.with_suffix(f".{os.getpid()}.part")
+        part.write_text(self.to_json() + "\n", encoding="utf-8")
+        part.replace(path)
+        return path
+
+
+def load_record(claim_id: str, folder: Path) -> Record | None:
+    """The record of a claim in a folder, or None where there is none that can be read."""
+    path = folder / f"{claim_id}.json"
+    try:
+        return Record.from_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return None  # written in an older format
+
+
+def settle(claim: Claim, run: Run) -> Record:
+    """Compute a claim and record what was found."""
+    # Before the computation: sources edited while it runs are not the ones that it ran.
+    sources = fingerprint()
+    start = time.perf_counter()
+    evidence = claim.compute(run)
+    return Record(
+        claim=claim.id,
+        verdict=evidence.verdict,
+        evidence=evidence,
+        profile=run.profile,
+        device=describe_device(run.device),
+        seed=run.seed,
+        seconds=round(time.perf_counter() - start, 3),
+        date=time.strftime("%Y-%m-%d", time.gmtime()),
+        versions=versions(),
+        fingerprint=sources,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that the results depend on."""
+    names = ("numpy", "scipy", "scikit-learn", "sympy", "python-flint", "torch")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def fingerprint() -> str:
+    """A hash of the sources that results depend on: a record made by other sources is stale.
+
+    The files of ``verify`` that only run and show claims are left out.
+    """
+    digest = hashlib.sha256()
+    for folder in ("rkbs", "verify"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if folder == "verify" and path.stem in _DISPLAY:
+                continue
+            digest.update(path.relative_to(ROOT).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def describe_device(device: str) -> str:
+    """The device in words: the GPU's own name where there is one, the processor's kind if not."""
+    if device.startswith("cuda"):
+        import torch
+
+        return f"cuda: {torch.cuda.get_device_name(device)}"
+    return f"cpu: {platform.machine()}, {os.cpu_count()} cores"
+
+
+def _plain(value: Any) -> Any:
+    """``value`` in JSON's types."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if hasattr(value, "tolist"):  # arrays and scalars of numpy, tensors of torch
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

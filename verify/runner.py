@@ -1,0 +1,234 @@
+"""The command line of the verification: choose claims, compute or keep them, show, compare."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from rich.console import Console
+
+from verify import ledger
+from verify.display import Display, summary
+from verify.display import make_console as standard_output
+from verify.figures import draw_figures, missing_records
+from verify.ledger import PROFILES, REFERENCE, ROOT, Claim, Record, Run, Verdict
+from verify.report import write_report
+from verify.workers import Outcome, compute
+
+OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+_STATUSES = """\
+exit status:
+  0    every claim was computed and none is unconfirmed (with --compare: and each verdict is the
+       recorded one); a claim that is skipped because its data set is missing does no harm
+  1    a claim is unconfirmed (with --compare: has another verdict than recorded, or no record to
+       compare with), or a claim or a figure ended in an error
+  2    the command line asks for what there is not
+  130  interrupted; finished claims are kept, and the same command goes on from there
+"""
+
+
+class UsageError(ValueError):
+    """The command line asks for what there is not."""
+
+
+def run_file(file: str) -> None:
+    """Run the claims of one file, as ``python verify/<file>.py`` does, and exit."""
+    raise SystemExit(main(file=file))
+
+
+def main(argv: Sequence[str] | None = None, *, file: str = "") -> int:
+    """Run the command line, for all claims or for those of one file; return the exit status."""
+    parser = _parser(file)
+    options = parser.parse_args(argv)
+    try:
+        known = ledger.load_claims(ledger.topic_of(Path(file).stem) if file else "")
+        chosen = _claims_of(known, file) if file else select(known, options.claims)
+        if options.list:
+            for claim in chosen.values():
+                print(f"{claim.id}\n    {claim.statement}\n    {claim.source}")
+            return OK
+        run = Run(options.profile, choose_device(options.device), options.seed)
+        folder = (options.results or ROOT / "build" / "verify" / run.profile).resolve()
+        if folder == REFERENCE:
+            raise UsageError("--results is a folder to work in; --record writes verify/results")
+        if options.record and run.profile != "full":
+            raise UsageError("--record keeps results of --profile full only")
+    except UsageError as error:
+        parser.error(str(error))
+    outcome, console = Outcome(), standard_output()
+    try:
+        _settle(chosen, run, folder, options, outcome, console)
+        return _conclude(chosen, known, folder, options, outcome, console)
+    except KeyboardInterrupt:
+        count = f"{len(outcome.records)} of {len(chosen)} claims finished"
+        again = "the same command without --fresh" if options.fresh else "the same command"
+        console.print(f"Interrupted: {count}; run {again} to go on.")
+        return INTERRUPTED
+
+
+def _parser(file: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        f"python verify/{Path(file).name}" if file else "python -m verify",
+        description="Verify the claims of the paper; each is computed in a process of its own.",
+        epilog=_STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    if not file:
+        add("claims", nargs="*", metavar="claim", help="ids, prefixes or globs (default: all)")
+    add("--profile", choices=PROFILES, default="quick", help="the sizes (default: quick)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: cuda if any")
+    add("--jobs", type=_positive, default=1, metavar="N", help="claims at once (default: 1)")
+    add("--seed", type=int, default=0, metavar="S", help="of all random numbers (default: 0)")
+    add("--results", type=Path, metavar="DIR", help="default: build/verify/<profile>")
+    add("--fresh", action="store_true", help="compute again what an earlier run has left")
+    end = parser.add_mutually_exclusive_group()
+    end.add_argument("--record", action="store_true", help="write the records to verify/results")
+    end.add_argument("--compare", action="store_true", help="fail on verdicts not as recorded")
+    add("--list", action="store_true", help="list the claims and stop")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def select(known: Mapping[str, Claim], patterns: Sequence[str]) -> dict[str, Claim]:
+    """The claims that the patterns name: an id, the beginning of ids, or a glob; all if none."""
+    wanted: set[str] = set()
+    for pattern in patterns:
+        found = {pattern} & known.keys() or {
+            name for name in known if name.startswith(pattern) or fnmatchcase(name, pattern)
+        }
+        if not found:
+            ids = "\n  ".join(known) or "(none)"
+            raise UsageError(f"no claim {pattern!r}; the known claims are\n  {ids}")
+        wanted |= found
+    return {name: claim for name, claim in known.items() if name in wanted or not patterns}
+
+
+def _claims_of(known: Mapping[str, Claim], file: str) -> dict[str, Claim]:
+    """The claims whose computation is defined in a file."""
+    path = Path(file).resolve()
+    return {
+        name: claim
+        for name, claim in known.items()
+        if Path(claim.compute.__code__.co_filename).resolve() == path
+    }
+
+
+def choose_device(asked: str) -> str:
+    """``cpu`` or ``cuda``; ``auto`` is cuda where torch finds one."""
+    if asked == "cpu":
+        return asked
+    found = False
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        found = torch.cuda.is_available()
+    if asked == "cuda" and not found:
+        raise UsageError("--device cuda: torch finds no CUDA device here")
+    return "cuda" if found else "cpu"
+
+
+def _settle(
+    claims: Mapping[str, Claim],
+    run: Run,
+    folder: Path,
+    options: argparse.Namespace,
+    outcome: Outcome,
+    console: Console,
+) -> None:
+    """Keep the records that are up to date and compute the others."""
+    circumstances = (
+        ledger.fingerprint(),
+        ledger.versions(),
+        run.profile,
+        run.seed,
+        ledger.describe_device(run.device),
+    )
+    with Display(console, len(claims)) as display:
+        for claim_id in claims:
+            record = None if options.fresh else ledger.load_record(claim_id, folder)
+            if record and circumstances == (
+                record.fingerprint,
+                record.versions,
+                record.profile,
+                record.seed,
+                record.device,
+            ):
+                outcome.records[claim_id] = record
+                display.kept(record)
+            else:
+                # A record is never older than the last attempt at its claim.
+                (folder / f"{claim_id}.json").unlink(missing_ok=True)
+        waiting = [claim_id for claim_id in claims if claim_id not in outcome.records]
+        compute(waiting, run, folder, options.jobs, outcome, display)
+
+
+def _conclude(
+    claims: Mapping[str, Claim],
+    known: Mapping[str, Claim],
+    folder: Path,
+    options: argparse.Namespace,
+    outcome: Outcome,
+    console: Console,
+) -> int:
+    """Draw, report and compare; return the exit status."""
+    lacking = missing_records(known, folder)
+    stems = {claim.figure: None for claim in claims.values() if claim.figure}
+    failed = draw_figures([s for s in stems if not lacking[s]], folder, folder / "figures")
+    errors = outcome.errors | {f"figure {stem}": text for stem, text in failed.items()}
+    for stem, text in failed.items():
+        console.print(f"figure {stem}: error\n{text}")
+    notes, differences = compare(outcome.records)
+    console.print(summary(claims, outcome, notes))
+    for record in outcome.records.values():
+        if record.verdict is Verdict.UNCONFIRMED:
+            checks = (*record.evidence.checks, *record.evidence.counterexamples)
+            missed = [f"\n    {check}" for check in checks if not check.passed]
+            console.print(f"{record.claim} is unconfirmed:{''.join(missed) or ' no checks'}")
+        if options.record:
+            record.save(REFERENCE)
+    report = write_report(
+        claims, outcome.records, errors, folder / "report.html", folder / "figures"
+    )
+    console.print(f"Report: {report}", soft_wrap=True)
+    if options.compare:
+        for claim_id in differences:
+            found = outcome.records[claim_id].verdict
+            console.print(f"Not as recorded: {claim_id} {found} here; {notes[claim_id]}")
+        return FAILURE if differences or errors else OK
+    verdicts = {record.verdict for record in outcome.records.values()}
+    return FAILURE if errors or Verdict.UNCONFIRMED in verdicts else OK
+
+
+def compare(
+    records: Mapping[str, Record], reference: Path = REFERENCE
+) -> tuple[dict[str, str], list[str]]:
+    """How each verdict stands to its reference record, in words, and the claims that differ.
+
+    A claim skipped for a missing data set, now or then, does not differ.
+    """
+    notes, differences = {}, []
+    for claim_id, record in records.items():
+        recorded = ledger.load_record(claim_id, reference)
+        if record.verdict is Verdict.SKIPPED:
+            notes[claim_id] = "not compared: skipped"
+        elif recorded is None:
+            notes[claim_id] = "no record"
+            differences.append(claim_id)
+        elif recorded.verdict is Verdict.SKIPPED:
+            notes[claim_id] = "recorded as skipped"
+        elif recorded.verdict is record.verdict:
+            notes[claim_id] = "as recorded"
+        else:
+            notes[claim_id] = f"differs: recorded as {recorded.verdict}"
+            differences.append(claim_id)
+    return notes, differences
