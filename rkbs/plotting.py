@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -53,3 +55,58 @@ def save(figure: Figure, stem: Path | str) -> tuple[Path, Path]:
         figure.savefig(pdf, metadata={"CreationDate": None, "ModDate": None})
         figure.savefig(png, metadata={"Software": None})
     return pdf, png
+
+
+def error_against_dimension(
+    axis: Axes,
+    floor: tuple[Sequence[int], Sequence[float]],
+    noise: float,
+    heads: Mapping[str, Mapping[int, Sequence[float]]],
+) -> None:
+    """Draw L² errors of heads over the Schmidt floor: a marker each, a line through the medians.
+
+    Parameters
+    ----------
+    axis : Axes
+    floor : (dimensions, floors)
+        Shaded below, since no head can be there.
+    noise : float
+        The level of rounding: floors under it are unresolved and not drawn.
+    heads : mapping
+        By label, the errors of each dimension.
+    """
+    dims, levels = np.array(floor[0]), np.array(floor[1])
+    told = levels > noise
+    axis.set(yscale="log", xticks=[1, 2, 4, 8, 12, 16])
+    axis.plot(dims[told], levels[told], color="black", lw=1, label="Schmidt floor", zorder=4)
+    for (label, errors), color, marker in zip(heads.items(), COLORS, MARKERS, strict=False):
+        medians = [np.median(errors[d]) for d in errors]
+        axis.plot(list(errors), medians, color=color, label=label, marker=marker, zorder=3)
+        for d, values in errors.items():
+            axis.plot([d] * len(values), values, marker, color=color, alpha=0.5, zorder=3)
+    bottom, top = axis.get_ylim()
+    below = "no head can be here (or rounding)"
+    axis.fill_between(dims, bottom, np.maximum(levels, noise), color="0.88", lw=0, label=below)
+    axis.set_ylim(bottom, top)
+
+
+def scores_by_fold(axis: Axes, scores: Mapping[str, Sequence[float]], highlight: str) -> None:
+    """Draw a score of several predictors: a marker per fold and a bar at the mean.
+
+    Parameters
+    ----------
+    axis : Axes
+    scores : mapping
+        By predictor, one score per fold; predictors are drawn from top to bottom.
+    highlight : str
+        The predictor to set apart by color and by marker.
+    """
+    for row, (name, values) in enumerate(scores.items()):
+        ours = name == highlight
+        color, marker = (COLORS[1], "D") if ours else (COLORS[0], "o")
+        axis.plot(values, [row] * len(values), marker, color=color, alpha=0.6)
+        mean = float(np.mean(values))
+        axis.plot([mean, mean], [row - 0.3, row + 0.3], color=color, lw=2)
+        axis.annotate(f"{mean:.3f}", (mean, row - 0.34), ha="center", va="bottom", color=color)
+    axis.set_yticks(range(len(scores)), list(scores))
+    axis.set_ylim(len(scores) - 0.4, -0.8)

@@ -39,6 +39,24 @@ def rise(a: Any, order: int) -> Any:
     return a.hypgeom_1f1(2, order + 3) / (order + 2)
 
 
+def fall_below(a: arb, order: int) -> arb:
+    """A lower bound of ``fall`` on a ball: Kummer makes it c e^{−a} ₁F₁(1; N+3; a)."""
+    return (-a).exp() * _partial_sum(1, order + 3, a) * (order + 1) / (order + 2)
+
+
+def rise_below(a: arb, order: int) -> arb:
+    """A lower bound of ``rise`` on a ball: Kummer makes it e^{a} ₁F₁(N+1; N+3; −a)/(N+2)."""
+    return a.exp() * _partial_sum(order + 1, order + 3, -a) / (order + 2)
+
+
+def _partial_sum(alpha: int, beta: int, z: arb, terms: int = 90) -> arb:
+    """The first terms of ₁F₁(α; β; z) by Horner's rule: for z ≥ 0 all others are ≥ 0."""
+    total = arb(1)
+    for j in range(terms - 1, -1, -1):
+        total = 1 + z * (alpha + j) / ((beta + j) * (j + 1)) * total
+    return total
+
+
 def remainder(a: arb, order: int) -> arb:
     """|eᵃ − Σ_{n ≤ N} aⁿ/n!|, straight from the definition."""
     return abs(a.exp() - sum((a**n / math.factorial(n) for n in range(order + 1)), arb(0)))
@@ -52,8 +70,8 @@ def bound(a: arb, order: int) -> arb:
 def _certify(order: int) -> dict[str, float]:
     """ρ rises on [−30, 0] and falls on [0, 30], by balls that cover both."""
     with ctx.workprec(128):
-        up, cells_up = exact.certify_positive(lambda a: rise(a, order), -REACH, 0.0)
-        down, cells_down = exact.certify_positive(lambda a: fall(a, order), 0.0, REACH)
+        up, cells_up = exact.certify_positive(lambda a: rise_below(a, order), -REACH, 0.0)
+        down, cells_down = exact.certify_positive(lambda a: fall_below(a, order), 0.0, REACH)
         left, top, right = (ratio(arb(a), order) for a in (-REACH, 0, REACH))
         # The derivatives themselves: their integrals are the differences of ρ.
         climb = acb.integral(lambda a, _: rise(a, order), -REACH, 0).real

@@ -162,10 +162,20 @@ def floor(run: Run) -> Evidence:
         ),
         data={
             "rows": rows,
-            "spectra": {name: s.values[:32] for name, s in by_name.items()},
-            "rounding": {name: s.rounding for name, s in by_name.items()},
+            "curves": {name: _curve(spectrum) for name, spectrum in by_name.items()},
         },
     )
+
+
+def _curve(spectrum: SchmidtSpectrum) -> dict[str, Any]:
+    """The floor at d = 1 … 16 with its error, and the level of rounding."""
+    dims = list(range(1, 17))
+    return {
+        "d": dims,
+        "floor": [spectrum.floor(d) for d in dims],
+        "error": [spectrum.floor_error(d) for d in dims],
+        "rounding": spectrum.rounding,
+    }
 
 
 def alternating_error(head: ConstructiveHead, target: Target, rng: np.random.Generator) -> float:
@@ -189,7 +199,7 @@ def alternating_error(head: ConstructiveHead, target: Target, rng: np.random.Gen
     "thm2.constructive",
     statement="with frozen random hidden layers the best rank-d head is a truncated SVD, found "
     "without training; ‖F − G‖² = width² + rank² exactly, hence floor² ≤ ‖F − G‖² ≤ floor² + "
-    "width²; with 64 units it is within 1.1 × the floor for d ≤ 8",
+    "width²; with 64 units it is within 1 % of the floor for d ≤ 8",
     source="theory §4, The constructive solution",
     method="the identity and both inequalities at the nodes of the fit, over targets, widths and "
     "seeds; the ratio on an independent finer quadrature; alternating least squares from a random "
@@ -197,23 +207,24 @@ def alternating_error(head: ConstructiveHead, target: Target, rng: np.random.Gen
     figure="thm2_approximation",
 )
 def constructive(run: Run) -> Evidence:
-    """d = 1, 2, 4, 8, 16 at m = 8 … 64 hidden units, the kinked target included."""
-    dims, widths = (1, 2, 4, 8, 16), run.pick(quick=(8, WIDE), full=(4, 8, 16, 32, WIDE))
-    seeds = range(run.seed, run.seed + run.pick(quick=3, full=SEEDS))
+    """Every d ≤ 16 at 64 hidden units, a few at fewer; the kinked target included."""
+    widths = run.pick(quick=(8, WIDE), full=(4, 8, 16, 32, WIDE))
+    seeds = range(run.seed, run.seed + run.pick(quick=2, full=SEEDS))
     rows, alternating = [], []
     for name in run.progress(TARGETS, "constructive heads"):
-        y, F = Yardstick.of(name), FIT.tabulate(TARGETS[name])
-        values, size = np.linalg.svd(F, compute_uv=False), float(np.linalg.norm(F))
+        y = Yardstick.of(name)
+        values = np.linalg.svd(FIT.tabulate(y.target), compute_uv=False)
         for width, seed in ((w, s) for w in widths for s in seeds):
             base = constructive_head(y.target, 1, width, quadrature=FIT, seed=seed)
-            for d in dims:
+            for d in range(1, 17) if width == WIDE else (1, 2, 4, 8, 16):
                 head = base.at(d)
-                row = y.row(head, d, width=width, seed=seed, size=size)
+                row = y.row(head, d, width=width, seed=seed)
                 row |= {
                     "width_error": head.width_error,
                     "rank_error": head.rank_error,
                     "fit_error": l2_error(y.target, head, FIT),
                     "fit_floor": float(np.linalg.norm(values[d:])),
+                    "evaluation": evaluation_rounding(head),
                 }
                 rows.append(row)
         for d in (1, 2, 4):
@@ -231,30 +242,39 @@ def constructive(run: Run) -> Evidence:
     )
 
 
+def evaluation_rounding(head: ConstructiveHead) -> float:
+    """(m + 1) ε (Σ_l σ_l ‖|Φ_X| |a_l|‖² )^{1/2}, and the same for Y: rounding of G as evaluated.
+
+    q_l = Φ_X a_l is a sum of m + 1 terms that may cancel; the k_l it meets are orthogonal and of
+    norm √σ_l.
+    """
+    root = np.sqrt(FIT.weights)[:, None]
+    sizes = np.sqrt(np.pad(head.values, (0, head.d))[: head.d])  # (d,)
+    total = 0.0
+    for layer, output in zip((head.hidden_x, head.hidden_y), head.output_weights, strict=True):
+        terms = np.linalg.norm(root * (np.abs(layer(FIT.nodes)) @ np.abs(output)), axis=0)  # (d,)
+        total += float(np.linalg.norm(sizes * terms))
+    return (len(head.hidden_x.slopes) + 1) * np.finfo(float).eps * total
+
+
 def _split_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
     """The identity, what follows from it, and how near the floor the wide heads come."""
-
-    def squares(row: dict[str, Any], *names: str) -> float:
-        return sum(row[name] ** 2 for name in names)
-
-    # An error of 1e-6 ‖F‖ is 1e5 times the rounding of the sums that are evaluated.
-    plain = [row for row in rows if row["fit_error"] > 1e-6 * row["size"]]
-    off = [
-        abs(1 - squares(row, "width_error", "rank_error") / squares(row, "fit_error"))
-        for row in plain
-    ]
-    over = max(
-        (row["fit_error"] - math.hypot(row["fit_floor"], row["width_error"])) / row["size"]
-        for row in rows
+    split, over, under = (
+        max(excess(row) / row["evaluation"] for row in rows)
+        for excess in (
+            lambda r: abs(r["fit_error"] - math.hypot(r["width_error"], r["rank_error"])),
+            lambda r: r["fit_error"] - math.hypot(r["fit_floor"], r["width_error"]),
+            lambda r: r["fit_floor"] - r["fit_error"],
+        )
     )
-    under = max((row["fit_floor"] - row["fit_error"]) / row["size"] for row in rows)
+    sharp = sum(row["evaluation"] < 1e-6 * row["fit_error"] for row in rows) / len(rows)
     near = [r for r in rows if r["width"] == WIDE and r["d"] <= 8 and resolved(r)]
     return (
-        Check("split identity, relative residual", max(off), "<=", 1e-10),
-        Check("cells in which the identity was tested", len(plain), ">=", len(rows) / 2),
-        Check("(error − √(floor² + width²))/‖F‖, largest", over, "<=", 1e-12),
-        Check("(floor − error)/‖F‖, largest", under, "<=", 1e-12),
-        Check(f"error/floor at m = {WIDE}, d ≤ 8, largest", max(map(ratio, near)), "<=", 1.1),
+        Check("|error − √(width² + rank²)|/rounding, largest", split, "<=", 1),
+        Check("(error − √(floor² + width²))/rounding, largest", over, "<=", 1),
+        Check("(floor − error)/rounding, largest", under, "<=", 1),
+        Check("share of cells with rounding under 1e-6 × error", sharp, ">=", 0.5),
+        Check(f"error/floor at m = {WIDE}, d ≤ 8, largest", max(map(ratio, near)), "<=", 1.01),
     )
 
 
@@ -275,7 +295,7 @@ def density(run: Run) -> Evidence:
     rows = []
     for name in run.progress(TARGETS, "sup errors"):
         y = Yardstick.of(name)
-        for seed in range(run.seed, run.seed + run.pick(quick=2, full=3)):
+        for seed in range(run.seed, run.seed + run.pick(quick=1, full=3)):
             for d, width in path:
                 head = constructive_head(y.target, d, width, quadrature=grid, seed=seed)
                 row = y.row(head, d, width=width, seed=seed)

@@ -61,15 +61,26 @@ class TwoTowerHead(nn.Module):
     ) -> TwoTowerHead:
         """The head with given parameters, by name, as ``ConstructiveHead.weights()`` gives them.
 
-        A missing, unknown or misshapen parameter raises ``RuntimeError`` (``load_state_dict``).
+        Raises
+        ------
+        ValueError
+            For a missing or unknown name, or for shapes that are not of one head.
         """
-        (d, width), d_x = (
-            arrays["query.output.weight"].shape,
-            arrays["query.hidden.weight"].shape[1],
-        )
-        d_y = arrays["key.hidden.weight"].shape[1]
+        names = {
+            f"{tower}.{layer}.{kind}"
+            for tower in ("query", "key")
+            for layer in ("hidden", "output")
+            for kind in ("weight", "bias")
+        }
+        if set(arrays) != names:
+            raise ValueError(f"arrays must have the names {sorted(names)}, got {sorted(arrays)}")
+        d, width = np.shape(arrays["query.output.weight"])
+        d_x, d_y = (np.shape(arrays[f"{tower}.hidden.weight"])[1] for tower in ("query", "key"))
         head = cls(d, width, d_x=d_x, d_y=d_y, dtype=dtype, device=device)
-        head.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
+        try:
+            head.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
+        except RuntimeError as error:
+            raise ValueError(f"arrays do not fit together as one head: {error}") from error
         return head
 
     def forward(self, t: Tensor, s: Tensor) -> Tensor:

@@ -60,17 +60,24 @@ class Precomputed(Kernel):
         return gram
 
     @cached_property
-    def is_symmetric(self) -> bool:
+    def _rounding(self) -> float:
+        """n · eps · max|G|: what rounding may have done to a symmetric matrix."""
+        return max(self.matrix.shape) * np.finfo(self.matrix.dtype).eps * np.abs(self.matrix).max()
+
+    @cached_property
+    def is_symmetric(self) -> bool | None:
         n, m = self.matrix.shape
-        return n == m and np.array_equal(self.matrix, self.matrix.T)
+        gap = np.abs(self.matrix - self.matrix.T).max() if n == m else np.inf
+        return True if gap == 0 else (None if gap <= self._rounding else False)
 
     @cached_property
     def is_mercer(self) -> bool | None:
-        if not self.is_symmetric:
+        if self.is_symmetric is False:
             return False
-        low, high = np.linalg.eigvalsh(self.matrix)[[0, -1]]
-        rounding = len(self.matrix) * np.finfo(self.matrix.dtype).eps * max(abs(low), abs(high))
-        return None if abs(low) <= rounding else bool(low > 0)
+        low = np.linalg.eigvalsh(self.matrix)[0]
+        if abs(low) <= len(self.matrix) * self._rounding:
+            return None
+        return False if low < 0 else self.is_symmetric
 
     @property
     def is_positive(self) -> bool:

@@ -1,0 +1,45 @@
+# Each target makes .venv, installs the project with the versions of constraints.txt, and runs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.PHONY: verify verify-full test lint figures notebooks bench gpu clean
+
+verify: $(STAMP)  ## the quick verification: a table of verdicts, report.html, figures
+	$(BIN)/python -m verify --profile quick --jobs 2
+
+verify-full: $(STAMP)  ## the full verification, recorded in verify/results
+	$(BIN)/python -m verify --profile full --jobs 2 --record
+
+test: $(STAMP)  ## the test suite
+	$(BIN)/python -m pytest -q
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+figures: $(STAMP)  ## figures/*.pdf and *.png from the reference records
+	$(BIN)/python -m verify.figures
+
+notebooks: $(STAMP)  ## run the notebooks in place, outputs included
+	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+
+bench: $(STAMP)  ## speed claims, as ratios measured side by side
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+gpu: $(STAMP)  ## the full verification on the GPU; records say so
+	$(BIN)/python -m verify --profile full --device cuda --record
+
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "rkbs needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@# verify, figures, notebooks and benchmarks are run from the checkout, not installed.
+	@$(BIN)/python -c 'import pathlib, sysconfig; \
+	  pathlib.Path(sysconfig.get_path("purelib"), "rkbs-checkout.pth").write_text(str(pathlib.Path.cwd()) + "\n")'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build

@@ -1,0 +1,103 @@
+"""Loaders of real two-domain data from a local folder; nothing is downloaded or shipped."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from rkbs._arrays import as_matrix
+
+
+class DataNotFoundError(FileNotFoundError):
+    """A data set is not on this machine; the message says where to get it."""
+
+
+def data_folder(name: str, source: str) -> Path:
+    """The folder of a data set: ``$RKBS_DATA/<name>``, or ``../shared/data/<name>``.
+
+    Raises
+    ------
+    DataNotFoundError
+        Naming the folders that were tried and ``source``, where the data set is published.
+    """
+    chosen = os.environ.get("RKBS_DATA")
+    roots = [Path(chosen)] if chosen else [Path("../shared/data"), Path("data")]
+    for root in roots:
+        if (root / name).is_dir():
+            return root / name
+    tried = ", ".join(str(root / name) for root in roots)
+    raise DataNotFoundError(
+        f"no data set {name!r} in {tried}. Get it from {source} and set RKBS_DATA to the folder "
+        f"that holds {name}/"
+    )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class DrugResponse:
+    """GDSC drug response, 124 drugs × 124 cell lines, complete.
+
+    Attributes
+    ----------
+    z : array of shape (124, 124)
+        ln IC50 (natural logarithm of a concentration in µM), a row per drug.
+    drug_kernels, cell_kernels : dict of name to array of shape (124, 124)
+        Symmetric positive semi-definite similarity matrices.
+    fold : int array of shape (124, 124)
+        The published outer fold, 0 … 9, of each pair.
+    """
+
+    z: np.ndarray
+    drug_kernels: dict[str, np.ndarray]
+    cell_kernels: dict[str, np.ndarray]
+    fold: np.ndarray
+
+
+GDSC_SOURCE = "the pairwiseMKL package (Cichonska et al. 2018, github.com/aalto-ics-kepaco)"
+
+
+def load_gdsc(folder: Path | str | None = None) -> DrugResponse:
+    """Read the GDSC subset of Cichonska et al. (Bioinformatics 34, i509, 2018).
+
+    The folder holds ``Labels.txt``, ``Drug_kernels/``, ``Cell_line_kernels/`` and
+    ``Folds/outer_folds.txt``. Fold numbers are read in row-major order of the labels.
+
+    Parameters
+    ----------
+    folder : path, optional
+        By default ``$RKBS_DATA/gdsc`` or ``../shared/data/gdsc``.
+
+    Raises
+    ------
+    DataNotFoundError
+        Where the folder is missing.
+    ValueError
+        Where a file does not have the shape it should.
+    """
+    folder = Path(folder) if folder else data_folder("gdsc", GDSC_SOURCE)
+    if not (folder / "Labels.txt").exists():
+        raise DataNotFoundError(f"no Labels.txt in {folder}. Get the data from {GDSC_SOURCE}")
+    z = as_matrix(np.loadtxt(folder / "Labels.txt"), "Labels.txt")
+    fold = np.loadtxt(folder / "Folds" / "outer_folds.txt").astype(int)
+    if fold.size != z.size:
+        raise ValueError(f"outer_folds.txt must hold {z.size} numbers, got {fold.size}")
+    return DrugResponse(
+        z=z,
+        drug_kernels=_kernels(folder / "Drug_kernels", z.shape[0]),
+        cell_kernels=_kernels(folder / "Cell_line_kernels", z.shape[1]),
+        fold=fold.reshape(z.shape),
+    )
+
+
+def _kernels(folder: Path, size: int) -> dict[str, np.ndarray]:
+    kernels = {}
+    for path in sorted(folder.glob("K*_*.txt*")):
+        kernel = as_matrix(np.loadtxt(path), path.name)
+        if kernel.shape != (size, size):
+            raise ValueError(f"{path.name} must have shape {(size, size)}, got {kernel.shape}")
+        kernels[path.name.split(".")[0].split("_", 1)[1]] = kernel
+    return kernels

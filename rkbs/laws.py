@@ -1,0 +1,128 @@
+"""Laws: each ``check_*`` returns the worst residual of a law, 0 where it holds exactly.
+
+Tests and verification call the same functions, so that nothing is verified on a copy. A residual
+is relative (to the size of what is compared) unless a docstring says otherwise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rkbs.features import PowerFeatures
+from rkbs.kernels import Kernel
+from rkbs.problems import OperatorProblem
+from rkbs.spaces import Element, RKBSPair
+
+_TINY = np.finfo(float).tiny
+
+
+def relative(found: np.ndarray, expected: np.ndarray) -> float:
+    """max|found − expected| / max|expected|; infinite where anything is not finite."""
+    found, expected = np.asarray(found, dtype=float), np.asarray(expected, dtype=float)
+    if found.shape != expected.shape:
+        raise ValueError(f"shapes differ: {found.shape} and {expected.shape}")
+    if not (np.isfinite(found).all() and np.isfinite(expected).all()):
+        return float("inf")
+    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), _TINY))
+
+
+def negativity(gram: np.ndarray) -> float:
+    """−λ_min/λ_max of the symmetric part, 0 for a positive semi-definite matrix."""
+    values = np.linalg.eigvalsh((gram + gram.T) / 2)
+    return float(max(-values[0], 0.0) / max(np.abs(values).max(), _TINY))
+
+
+def check_symmetry(kernel: Kernel, x: np.ndarray) -> float:
+    """κ(x, y) = κ(y, x)."""
+    gram = kernel(x, x)
+    return relative(gram, gram.T)
+
+
+def check_mercer(kernel: Kernel, x: np.ndarray) -> float:
+    """Symmetric, and cᵀKc ≥ 0: the larger of asymmetry and negativity."""
+    return max(check_symmetry(kernel, x), negativity(kernel(x, x)))
+
+
+def check_logit(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
+    """exp(log κ) = κ, elementwise relative."""
+    gram = kernel(x, y)
+    return relative(np.exp(kernel.log(x, y)) / gram, np.ones_like(gram))
+
+
+def check_transpose(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
+    """κᵀ(y, x) = κ(x, y)ᵀ."""
+    return relative(kernel.T(y, x), kernel(x, y).T)
+
+
+def check_algebra(a: Kernel, b: Kernel, x: np.ndarray, y: np.ndarray) -> float:
+    """Sum, product and multiple of kernels are those of their Gram matrices."""
+    A, B = a(x, y), b(x, y)
+    return max(
+        relative((a + b)(x, y), A + B),
+        relative((a * b)(x, y), A * B),
+        relative((-2.5 * a)(x, y), -2.5 * A),
+    )
+
+
+def check_pullback(
+    kernel: Kernel, WQ: np.ndarray, WK: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> float:
+    """κ.pullback(W^Q, W^K)(x, y) = κ(W^Q x, W^K y)."""
+    return relative(kernel.pullback(WQ, WK)(x, y), kernel(x @ WQ.T, y @ WK.T))
+
+
+def check_domain_kernels(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
+    """[[k_X, κ], [κᵀ, k_Y]] is PSD, as the Gram matrix of all the features Φ_X(x), Φ_Y(y)."""
+    cross = kernel(x, y)
+    return negativity(np.block([[kernel.domain_x(x, x), cross], [cross.T, kernel.domain_y(y, y)]]))
+
+
+def excess_rank(kernel: Kernel, x: np.ndarray) -> float:
+    """σ_{D+1}/σ_1 of a Gram matrix on more than D = feature_dim(d) points: 0 for rank ≤ D."""
+    dim = kernel.feature_dim(x.shape[-1])
+    sigma = np.linalg.svd(kernel(x, x), compute_uv=False)
+    if not isinstance(dim, int) or len(sigma) <= dim:
+        raise ValueError(f"needs a finite feature_dim below {len(sigma)} points, got {dim}")
+    return float(sigma[dim] / sigma[0])
+
+
+def check_features(features: PowerFeatures, q: np.ndarray, k: np.ndarray) -> float:
+    """|κ(q, k) − Φ(q)·SΦ(k)| beyond the remainder bound, over max|κ|."""
+    gram = features.kernel(q, k)
+    bound = features.remainder_bound(q @ k.T / np.sqrt(features.d))
+    excess = np.abs(features(q) @ features(k, signed=True).T - gram) - bound
+    return float(max(excess.max(), 0.0) / np.abs(gram).max())
+
+
+def check_reproducing(
+    pair: RKBSPair, f: Element, g: Element, x: np.ndarray, y: np.ndarray
+) -> float:
+    """f(x) = ⟨f, κ(x, ·)⟩ and g(y) = ⟨κ(·, y), g⟩."""
+    through_x = np.array([pair.pairing(f, pair.section_x(point)) for point in x])
+    through_y = np.array([pair.pairing(pair.section_y(point), g) for point in y])
+    return max(relative(through_x, f(x)), relative(through_y, g(y)))
+
+
+def check_duality_map(pair: RKBSPair, element: Element) -> float:
+    """‖ι(f)‖ = 1, ⟨ι(f), f⟩ = ‖f‖, and ι⁻¹ gives f back."""
+    image, norm = pair.duality_map(element), pair.norm(element)
+    back = pair.inverse_duality_map(image, norm)
+    f, g = (element, image) if element.domain == "x" else (image, element)
+    return max(
+        abs(pair.norm(image) - 1),
+        abs(pair.pairing(f, g) / norm - 1),
+        relative(back.coefficients, element.coefficients),
+    )
+
+
+def hoelder_excess(pair: RKBSPair, f: Element, g: Element) -> float:
+    """|⟨f, g⟩| / (‖f‖_p ‖g‖_{p'}) − 1 where positive: 0 by Hölder's inequality."""
+    return max(abs(pair.pairing(f, g)) / (pair.norm(f) * pair.norm(g)) - 1, 0.0)
+
+
+def check_optimality(problem: OperatorProblem, c: np.ndarray) -> float:
+    """‖(K + αI)c − z‖/‖z‖ with K formed entry by entry: the ridge certificate, independently."""
+    i, j = problem.pairs.i, problem.pairs.j
+    gram = problem.gram_x[i][:, i] * problem.gram_y[j][:, j]
+    residual = gram @ c + problem.alpha * c - problem.z
+    return float(np.linalg.norm(residual) / max(np.linalg.norm(problem.z), _TINY))

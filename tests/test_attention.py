@@ -1,0 +1,276 @@
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from rkbs.attention import attention
+from rkbs.kernels import (
+    EDP,
+    KERNELS,
+    RBF,
+    ExponentiatedIntersection,
+    L2Distance,
+    Laplace,
+    Linear,
+    Quadratic,
+    TaylorEDP,
+)
+
+TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
+POSITIVE = {"edp", "rbf", "ei", "taylor-4", "laplace"}
+NONNEGATIVE = {"l2", "quadratic"}
+REFUSED = {"linear", "taylor-3"}
+
+
+def inputs(*shape, n=5, m=7, d=4, dtype=torch.float64, seed=0, requires_grad=False):
+    generator = torch.Generator().manual_seed(seed)
+    sizes = ((n, d), (m, d), (m, 3))
+    return tuple(
+        torch.randn(*shape, *size, generator=generator, dtype=dtype).requires_grad_(requires_grad)
+        for size in sizes
+    )
+
+
+def masks(n, m, dtype):
+    generator = torch.Generator().manual_seed(1)
+    allowed = torch.rand(n, m, generator=generator) < 0.6
+    allowed[2] = False  # a row that may attend to nothing
+    bias = torch.randn(n, m, generator=generator, dtype=dtype)
+    hidden = bias.masked_fill(~allowed, -torch.inf)
+    causal = torch.ones(n, m, dtype=torch.bool).tril()
+    return {"none": None, "bool": allowed, "bias": bias, "infinite": hidden, "causal": causal}
+
+
+def by_definition(q, k, v, kernel):
+    """The weighted means, one query at a time, from the kernel's numpy values."""
+    gram = torch.from_numpy(kernel(q.numpy(), k.numpy()))
+    return torch.stack([(row[:, None] * v).sum(0) / row.sum() for row in gram])
+
+
+def test_the_table_of_kernels_is_complete():
+    assert set(KERNELS) == POSITIVE | NONNEGATIVE | REFUSED
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(), (2,), (2, 3)])
+@pytest.mark.parametrize("mask", ["none", "bool", "bias", "infinite", "causal"])
+def test_edp_is_scaled_dot_product_attention(dtype, shape, mask):
+    q, k, v = inputs(*shape, dtype=dtype)
+    chosen = masks(5, 7, dtype)[mask]
+    expected = scaled_dot_product_attention(q, k, v, attn_mask=chosen)
+    out = attention(q, k, v, mask=chosen)
+    assert out.dtype == dtype and out.shape == expected.shape
+    assert (out - expected).abs().max() <= TOLERANCE[dtype]
+    if mask in ("bool", "infinite"):
+        assert (out[..., 2, :] == 0).all() and (expected[..., 2, :] == 0).all()
+
+
+@pytest.mark.parametrize("mask", ["bool", "infinite"])
+def test_masked_gradients_are_those_of_torch(mask):
+    chosen = masks(5, 7, torch.float64)[mask]
+    gradients = []
+    for function in (attention, scaled_dot_product_attention):
+        tensors = inputs(2, requires_grad=True)
+        key = {attention: "mask", scaled_dot_product_attention: "attn_mask"}[function]
+        function(*tensors, **{key: chosen}).square().sum().backward()
+        gradients.append([x.grad for x in tensors])
+    for ours, theirs in zip(*gradients, strict=True):
+        assert torch.isfinite(ours).all()
+        assert (ours - theirs).abs().max() <= 1e-12
+
+
+def test_masks_broadcast_over_heads():
+    q, k, v = inputs(2, 3)
+    padding = torch.tensor([[True] * 7, [True] * 4 + [False] * 3])[:, None, None, :]
+    out = attention(q, k, v, RBF(), padding)
+    short = attention(q[1], k[1, :, :4], v[1, :, :4], RBF())
+    assert torch.equal(out[0], attention(q[0], k[0], v[0], RBF(), torch.ones(1, 7).bool()))
+    assert (out[1] - short).abs().max() <= 1e-14
+
+
+@pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE))
+def test_rows_are_weighted_means(name):
+    q, k, v = inputs()
+    out = attention(q, k, v, KERNELS[name])
+    assert (out - by_definition(q, k, v, KERNELS[name])).abs().max() <= 1e-13
+    batched = attention(q.expand(2, 5, 4), k, v, KERNELS[name])
+    assert (batched - out).abs().max() <= 1e-15
+
+
+@pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE))
+def test_boolean_masks_drop_keys_for_every_kernel(name):
+    q, k, v = inputs()
+    mask = torch.ones(5, 7, dtype=torch.bool)
+    mask[0, 4:] = False
+    mask[3] = False
+    out = attention(q, k, v, KERNELS[name], mask)
+    expected = attention(q[:1], k[:4], v[:4], KERNELS[name])[0]
+    assert (out[0] - expected).abs().max() <= 1e-14
+    assert (out[3] == 0).all()
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_kernels_that_change_sign_are_refused_by_name(name):
+    with pytest.raises(TypeError, match=type(KERNELS[name]).__name__):
+        attention(*inputs(), KERNELS[name])
+
+
+def test_kernels_of_unknown_sign_are_refused():
+    with pytest.raises(TypeError, match="Scaled"):
+        attention(*inputs(), -1.0 * EDP())
+    with pytest.raises(TypeError, match="Sum"):
+        attention(*inputs(), EDP() + Linear())
+
+
+def test_sums_products_and_pullbacks_of_kernels():
+    q, k, v = inputs()
+    wide = torch.cat([k, k], dim=-1)
+    half = torch.eye(4, dtype=torch.float64).repeat(1, 2) / 2
+    pulled = attention(q, wide, v, EDP().pullback(None, half))
+    assert (pulled - attention(q, k, v)).abs().max() <= 1e-14
+    both = EDP() * RBF() + Laplace()
+    assert (attention(q, k, v, both) - by_definition(q, k, v, both)).abs().max() <= 1e-13
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", sorted(POSITIVE | {"quadratic", "l2"}))
+def test_logits_of_ten_thousand(dtype, name):
+    # q·k/√d = ±1e4: e^1e4 overflows float64, and its reciprocal underflows.
+    q = torch.full((2, 4), 100.0, dtype=dtype) * torch.tensor([[1.0], [-1.0]], dtype=dtype)
+    k = torch.tensor([[50.0] * 4, [-50.0] * 4, [25.0] * 4], dtype=dtype)
+    assert EDP().log(q, k).abs().max() == 1e4
+    v = torch.eye(3, dtype=dtype)
+    weights = attention(q, k, v, KERNELS[name])
+    assert torch.isfinite(weights).all() and (weights >= 0).all()
+    assert (weights.sum(-1) - 1).abs().max() <= TOLERANCE[dtype]
+    winner = {"l2": [1, 0], "quadratic": None}.get(name, [0, 1])
+    if winner:
+        assert weights.argmax(-1).tolist() == winner
+    if name in ("edp", "rbf", "ei", "laplace"):
+        assert torch.equal(weights, torch.eye(3, dtype=dtype)[:2])
+
+
+def test_ten_thousand_with_masks_is_torch():
+    q, k, v = inputs(dtype=torch.float32)
+    q = q * (1e4 / EDP().log(q, k).abs().max())
+    for mask in masks(5, 7, torch.float32).values():
+        expected = scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        assert torch.isfinite(expected).all()
+        assert (attention(q, k, v, mask=mask) - expected).abs().max() <= 2e-6
+
+
+@pytest.mark.parametrize("tau", [0.3, 2.0])
+def test_normalized_rbf_is_edp_with_a_key_bias(tau):
+    q, k, v = inputs(2, seed=4)
+    bias = -tau * (k * k).sum(-1)[..., None, :] / 4**0.5  # (2, 1, 7)
+    out = attention(2 * tau * q, k, v, EDP(), bias)
+    assert (attention(q, k, v, RBF(tau)) - out).abs().max() <= 1e-13
+
+
+def test_normalized_intersection_is_laplace_with_a_key_bias():
+    q, k, v = inputs(2, seed=5)
+    bias = k.sum(-1)[..., None, :] / 2  # (2, 1, 7)
+    out = attention(q, k, v, Laplace(0.5), bias)
+    exact = attention(q, k, v, ExponentiatedIntersection())
+    assert (exact - out).abs().max() <= 1e-13
+    without = attention(q, k, v, Laplace(0.5))
+    assert (exact - without).abs().max() > 1e-2
+
+
+def test_normalization_hides_a_factor_per_query_and_no_more():
+    q, k, v = inputs(seed=6)
+    assert (attention(q, k, v) - attention(q, k, v, 7.5 * EDP())).abs().max() <= 1e-14
+    shift = torch.randn(5, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert (attention(q, k, v) - attention(q, k, v, mask=shift)).abs().max() <= 1e-14
+
+
+def test_a_row_of_zero_weights_is_zero_with_finite_gradients():
+    q = torch.zeros(1, 2, dtype=torch.float64, requires_grad=True)
+    k = torch.zeros(3, 2, dtype=torch.float64, requires_grad=True)
+    v = torch.ones(3, 2, dtype=torch.float64, requires_grad=True)
+    out = attention(q, k, v, L2Distance())
+    out.sum().backward()
+    assert (out == 0).all()
+    assert all(torch.isfinite(x.grad).all() for x in (q, k, v))
+
+
+@pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE))
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients(name, masked):
+    mask = masks(3, 4, torch.float64)["bool"] if masked else None
+    tensors = inputs(n=3, m=4, d=2, seed=7, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda *x: attention(*x, KERNELS[name], mask), tensors)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "field"),
+    [(RBF(), "tau"), (L2Distance(), "tau"), (Laplace(), "tau"), (Quadratic(), "gamma")],
+)
+def test_gradients_of_kernel_parameters(kernel, field):
+    q, k, v = inputs(n=3, m=4, d=2, seed=8)
+    parameter = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+
+    def out(value):
+        return attention(q, k, v, dataclasses.replace(kernel, **{field: value}))
+
+    assert torch.autograd.gradcheck(out, (parameter,))
+    (gradient,) = torch.autograd.grad(out(parameter).square().sum(), parameter)
+    # A factor of the distance drops out of the normalized rows.
+    assert (abs(gradient) < 1e-12) == isinstance(kernel, L2Distance)
+
+
+def test_gradients_of_a_learned_bias():
+    q, k, v = inputs(n=3, m=4, d=2)
+    bias = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda b: attention(q, k, v, TaylorEDP(2), b), (bias,))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"q": [[1.0, 2.0]]}, TypeError, "q must be a floating torch tensor, got list"),
+        ({"k": torch.ones(7, 4, dtype=torch.int64)}, TypeError, "k must be a floating.*int64"),
+        ({"v": torch.ones(7)}, ValueError, r"v must be non-empty with shape .* got shape \(7,\)"),
+        ({"k": torch.ones(0, 4)}, ValueError, "k must be non-empty"),
+        ({"k": torch.ones(7, 4, dtype=torch.float64)}, TypeError, "one dtype.*k torch.float64"),
+        ({"v": torch.ones(7, 3, device="meta")}, ValueError, "one device.*v: meta"),
+        ({"v": torch.ones(6, 3)}, ValueError, "k has 7, v has 6"),
+        ({"k": torch.ones(7, 5)}, ValueError, "q and k do not fit the kernel"),
+        ({"q": torch.ones(2, 5, 4), "k": torch.ones(3, 7, 4)}, ValueError, "leading axes"),
+        ({"kernel": "edp"}, TypeError, "kernel must be a Kernel"),
+        ({"mask": torch.ones(5, 6).bool()}, ValueError, r"mask must broadcast to .*\(5, 7\)"),
+        ({"mask": torch.ones(2, 5, 7).bool()}, ValueError, "mask must broadcast"),
+        ({"mask": torch.ones(5, 7).int()}, TypeError, "mask must be a boolean tensor.*int32"),
+        ({"mask": torch.ones(5, 7).double()}, TypeError, "mask must be .*float64"),
+        ({"mask": [[True]]}, TypeError, "mask must be .*list"),
+        ({"mask": torch.ones(5, 7, device="meta")}, ValueError, "mask must be on the device"),
+        ({"mask": torch.ones(5, 7), "kernel": L2Distance()}, TypeError, "boolean for L2Distance"),
+    ],
+)
+def test_bad_arguments_are_named(change, error, message):
+    q, k, v = inputs(dtype=torch.float32)
+    with pytest.raises(error, match=message):
+        attention(**{"q": q, "k": k, "v": v} | change)
+
+
+def test_nan_is_passed_on_and_stays_in_its_row():
+    q, k, v = inputs()
+    q[1, 0] = torch.nan
+    out = attention(q, k, v, RBF())
+    assert out[1].isnan().all() and torch.isfinite(out[[0, 2, 3, 4]]).all()
+
+
+@pytest.mark.parametrize("module", ["rkbs", "rkbs.approximation", "rkbs.targets"])
+def test_importing_rkbs_does_not_import_torch(module):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_torch_the_import_says_what_to_install():
+    code = "import sys; sys.modules['torch'] = None; import rkbs.attention"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ImportError" in done.stderr and "pip install rkbs[attention]" in done.stderr

@@ -1,0 +1,240 @@
+"""Solvers against dense algebra, brute force and each other; certificates recomputed outside."""
+
+import numpy as np
+import pytest
+from scipy.sparse.linalg import LinearOperator
+from sklearn.kernel_ridge import KernelRidge
+
+from rkbs.kernels import EDP, RBF, Laplace, Quadratic
+from rkbs.laws import check_optimality, relative
+from rkbs.losses import Loss
+from rkbs.pairs import Pairs
+from rkbs.problems import OperatorProblem
+from rkbs.solvers import (
+    Cholesky,
+    ConjugateGradient,
+    ConvergenceError,
+    Solution,
+    Spectral,
+    solve,
+)
+
+KERNELS = (RBF(), Laplace())
+SOLVERS = {
+    "spectral": Spectral(),
+    "cholesky": Cholesky(),
+    "cg": ConjugateGradient(tol=1e-12),
+}
+
+
+def make(n_x=7, n_y=6, keep=None, alpha=0.3, seed=0, kernels=KERNELS):
+    rng = np.random.default_rng(seed)
+    X, Y = rng.standard_normal((n_x, 3)), rng.standard_normal((n_y, 2))
+    pairs = Pairs.grid(X, Y)
+    if keep is not None:
+        pairs = pairs[np.sort(rng.permutation(len(pairs))[:keep])]
+    z = rng.standard_normal(len(pairs))
+    return OperatorProblem(kernels[0](X, X), kernels[1](Y, Y), pairs, z, alpha)
+
+
+def dense_gram(problem):
+    i, j = problem.pairs.i, problem.pairs.j
+    return problem.gram_x[np.ix_(i, i)] * problem.gram_y[np.ix_(j, j)]
+
+
+@pytest.mark.parametrize("keep", [None, 25])
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("alpha", [1e-4, 0.3, 1e3])
+def test_solution_equals_dense_lu(name, keep, alpha):
+    problem = make(keep=keep, alpha=alpha)
+    if name == "spectral" and keep:
+        with pytest.raises(ValueError, match="complete grid"):
+            solve(problem, SOLVERS[name])
+        return
+    solution = solve(problem, SOLVERS[name])
+    gram = dense_gram(problem)
+    expected = np.linalg.solve(gram + alpha * np.eye(len(gram)), problem.z)
+    assert relative(solution.value, expected) < 1e-8
+    assert solution.certificate.passed
+    assert check_optimality(problem, solution.value) < 1e-9
+
+
+def test_order_of_a_complete_grid_does_not_matter():
+    problem = make()
+    order = np.random.default_rng(1).permutation(len(problem.z))
+    shuffled = OperatorProblem(
+        problem.gram_x, problem.gram_y, problem.pairs[order], problem.z[order], problem.alpha
+    )
+    straight, permuted = solve(problem, Spectral()), solve(shuffled, Spectral())
+    assert relative(permuted.value, straight.value[order]) < 1e-12
+    assert permuted.certificate.passed
+
+
+def test_kernel_ridge_on_the_kronecker_product_is_the_same_machine():
+    problem = make()
+    twin = KernelRidge(kernel="precomputed", alpha=problem.alpha)
+    twin.fit(np.kron(problem.gram_x, problem.gram_y), problem.z)
+    assert relative(solve(problem, Spectral()).value, twin.dual_coef_) < 1e-11
+
+
+@pytest.mark.parametrize("keep", [None, 30])
+@pytest.mark.parametrize("leave", ["pair", "row", "column"])
+def test_leave_one_out_equals_brute_force(leave, keep):
+    problem = make(6, 6, keep=keep, alpha=0.05)
+    state = (Spectral() if keep is None else Cholesky()).setup(problem)
+    fast = state.leave_out_residuals(problem.alpha, leave)
+    gram, pairs = dense_gram(problem), problem.pairs
+    slow = np.empty_like(fast)
+    for k in range(len(pairs)):
+        out = {
+            "pair": np.arange(len(pairs)) == k,
+            "row": pairs.i == pairs.i[k],
+            "column": pairs.j == pairs.j[k],
+        }[leave]
+        inside = gram[np.ix_(~out, ~out)] + problem.alpha * np.eye((~out).sum())
+        slow[k] = problem.z[k] - gram[k, ~out] @ np.linalg.solve(inside, problem.z[~out])
+    assert relative(fast, slow) < 1e-10
+
+
+def test_leave_one_out_refuses_an_unknown_choice():
+    with pytest.raises(ValueError, match="leave must be one of"):
+        Spectral().setup(make()).leave_out_residuals(1.0, "both")
+
+
+@pytest.mark.parametrize("keep", [None, 25])
+def test_path_equals_separate_solves(keep):
+    problem = make(keep=keep)
+    solver = Spectral() if keep is None else Cholesky()
+    state = solver.setup(problem)
+    for alpha in (1e-3, 0.3, 30.0):
+        solution = state.solve(alpha)
+        assert relative(solution.value, solve(problem.with_alpha(alpha), solver).value) < 1e-13
+        assert check_optimality(problem.with_alpha(alpha), solution.value) < 1e-10
+    if keep is None:
+        first, second = state.path([0.1, 1.0])
+        assert relative(second.value, state.solve(1.0).value) == 0
+        assert np.linalg.norm(second.value) < np.linalg.norm(first.value)
+
+
+def test_certificate_bounds_the_excess_objective_and_sees_errors():
+    problem = make(keep=25)
+    c = solve(problem, Cholesky()).value
+    optimum = problem.objective(c)
+    rng = np.random.default_rng(2)
+    for size in (1e-6, 1e-3, 1.0):
+        worse = c + size * rng.standard_normal(len(c))
+        certificate = problem.certify(worse, 1e-8)
+        excess = problem.objective(worse) - optimum
+        gap = problem.objective(worse) - problem.dual_objective(worse)
+        assert 0 < excess <= gap
+        assert certificate.relative_gap * max(
+            abs(problem.objective(worse)), abs(problem.dual_objective(worse))
+        ) == pytest.approx(gap)
+        assert not certificate.passed
+    assert problem.dual_objective(c) == pytest.approx(optimum, rel=1e-12)
+    assert problem.certify(np.zeros_like(c), 1e-8).kkt_residual == pytest.approx(1.0)
+    assert not problem.certify(np.full_like(c, np.nan), 1e-8).passed
+
+
+def test_conjugate_gradient_stops_on_its_certificate_and_says_when_it_cannot():
+    problem = make(12, 12, keep=60, alpha=1e-6)
+    good = solve(problem, ConjugateGradient(tol=1e-9))
+    assert good.certificate.kkt_residual <= 1e-9
+    assert check_optimality(problem, good.value) <= 1e-9
+    bad = solve(problem, ConjugateGradient(tol=1e-9, max_iter=2))
+    assert not bad.certificate.passed
+    assert bad.stats["iterations"] == 2
+    with pytest.raises(ConvergenceError, match="raise alpha"):
+        bad.check()
+    assert isinstance(good.check(), Solution)
+
+
+def test_conjugate_gradient_is_exact_at_once_on_a_complete_grid():
+    solution = solve(make(), ConjugateGradient())
+    assert solution.stats["iterations"] <= 2
+
+
+def test_conjugate_gradient_never_forms_the_kernel_of_the_pairs(monkeypatch):
+    sizes = []
+    original = LinearOperator.matvec
+    monkeypatch.setattr(
+        LinearOperator, "matvec", lambda self, c: sizes.append(self.shape) or original(self, c)
+    )
+    solve(make(keep=25), ConjugateGradient())
+    assert sizes
+    assert set(sizes) == {(25, 25)}
+
+
+def test_singular_gram_matrices_are_fine():
+    problem = make(kernels=(Quadratic(), EDP()), n_x=20)
+    assert np.linalg.matrix_rank(problem.gram_x) == 10
+    assert check_optimality(problem, solve(problem, Spectral()).value) < 1e-10
+
+
+@pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
+@pytest.mark.parametrize("domain", ["gram_x", "gram_y"])
+def test_indefinite_gram_matrices_are_refused_by_name(solver, domain):
+    problem = make()
+    grams = {"gram_x": problem.gram_x, "gram_y": problem.gram_y}
+    grams[domain] = grams[domain] - 2.0 * np.eye(len(grams[domain]))
+    bad = OperatorProblem(**grams, pairs=problem.pairs, z=problem.z, alpha=5.0)
+    with pytest.raises(ValueError, match=f"{domain} must be positive semi-definite"):
+        solve(bad, solver)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"gram_x": np.ones((7, 6))}, "gram_x must have shape"),
+        ({"gram_x": np.triu(np.ones((7, 7)))}, "gram_x must be symmetric"),
+        ({"gram_y": np.full((6, 6), np.nan)}, "gram_y contains NaN"),
+        ({"gram_y": np.eye(6) + 1e-9 * np.triu(np.ones((6, 6)))}, "gram_y must be symmetric"),
+        ({"z": np.ones(41)}, "z must have shape"),
+        ({"z": np.full(42, np.inf)}, "z contains NaN or infinity"),
+        ({"alpha": 0.0}, "alpha must be positive"),
+        ({"alpha": np.nan}, "alpha must be positive"),
+    ],
+)
+def test_bad_problems_name_the_argument(change, message):
+    problem = make()
+    arguments = {
+        "gram_x": problem.gram_x,
+        "gram_y": problem.gram_y,
+        "pairs": problem.pairs,
+        "z": problem.z,
+        "alpha": 1.0,
+    }
+    with pytest.raises(ValueError, match=message):
+        OperatorProblem(**{**arguments, **change})
+
+
+@pytest.mark.parametrize("alpha", [True, "1", None, np.ones(2), 1j])
+def test_alpha_must_be_a_number(alpha):
+    with pytest.raises(TypeError, match="alpha must be a real number"):
+        make(alpha=alpha)
+
+
+@pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
+def test_linear_algebra_solvers_refuse_other_losses(solver):
+    class Cubic(Loss):
+        def value(self, h, z):
+            return abs(h - z) ** 3
+
+        def gradient(self, h, z):
+            return 3 * (h - z) * abs(h - z)
+
+        def conjugate(self, u, z):
+            return u * z + 2 * (abs(u) / 3) ** 1.5
+
+    problem = make()
+    other = OperatorProblem(problem.gram_x, problem.gram_y, problem.pairs, problem.z, 1.0, Cubic())
+    with pytest.raises(ValueError, match="squared loss"):
+        solve(other, solver)
+
+
+def test_dense_solver_has_a_limit():
+    n = 150
+    pairs = Pairs.grid(np.arange(n)[:, None], np.arange(n)[:, None])
+    problem = OperatorProblem(np.eye(n), np.eye(n), pairs, np.ones(n * n), 1.0)
+    with pytest.raises(ValueError, match="at most 20000 pairs, got 22500"):
+        solve(problem, Cholesky())
