@@ -1,8 +1,12 @@
 """rkbs: binary kernel machines in reproducing kernel Banach spaces.
 
 The theory of dot-product attention as a kernel method, verified by computation, with certified
-classical solvers. torch is needed, and imported, only by ``rkbs.attention``.
+classical solvers. torch is needed, and imported, only by ``rkbs.attention``. SciPy and
+scikit-learn are imported with the first solver or machine that is asked for (PEP 562).
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from rkbs._version import __version__
 from rkbs.diagnostics import Inspection, inspect
@@ -19,18 +23,20 @@ from rkbs.kernels import (
     Quadratic,
     TaylorEDP,
 )
-from rkbs.machines import BinaryKernelRidge, BinaryKernelRidgeCV
 from rkbs.pairs import Pairs
 from rkbs.problems import Certificate, OperatorProblem
-from rkbs.solvers import (
-    Cholesky,
-    ConjugateGradient,
-    ConvergenceError,
-    Solution,
-    Spectral,
-    solve,
-)
 from rkbs.spaces import RKBSPair
+
+if TYPE_CHECKING:
+    from rkbs.machines import BinaryKernelRidge, BinaryKernelRidgeCV
+    from rkbs.solvers import (
+        Cholesky,
+        ConjugateGradient,
+        ConvergenceError,
+        Solution,
+        Spectral,
+        solve,
+    )
 
 __all__ = [
     "EDP",
@@ -60,3 +66,27 @@ __all__ = [
     "inspect",
     "solve",
 ]
+
+_LATE = {
+    "rkbs.machines": ("BinaryKernelRidge", "BinaryKernelRidgeCV"),
+    "rkbs.solvers": (
+        "Cholesky",
+        "ConjugateGradient",
+        "ConvergenceError",
+        "Solution",
+        "Spectral",
+        "solve",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _LATE.items():
+        if name in names:
+            globals()[name] = getattr(import_module(module), name)
+            return globals()[name]
+    raise AttributeError(f"module 'rkbs' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

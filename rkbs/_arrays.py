@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 Array = Any
 """A numpy array or a torch tensor."""
@@ -72,10 +71,19 @@ def as_points(x: Array, name: str) -> Array:
 
 def as_matrix(x: Array, name: str) -> np.ndarray:
     """Check a finite, non-empty real matrix and return it as a numpy array."""
-    matrix = as_points(np.asarray(x), name)
+    matrix = as_points(x.detach().cpu().numpy() if is_tensor(x) else x, name)
     if matrix.ndim != 2:
         raise ValueError(f"{name} must be a matrix, got shape {matrix.shape}")
     return matrix
+
+
+def check_count(value: Any, name: str, least: int = 1) -> int:
+    """``value`` as an int ≥ ``least``; else ``TypeError`` or ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    return int(value)
 
 
 def as_domains(x: Array, y: Array) -> tuple[Array, Array]:
@@ -148,6 +156,8 @@ def distance(x: Array, y: Array, p: int) -> Array:
 
 def _cdist(x: np.ndarray, y: np.ndarray, metric: str) -> np.ndarray:
     """SciPy's ``cdist`` over broadcast batch axes."""
+    from scipy.spatial.distance import cdist  # late: it would more than double rkbs's import time
+
     check_same_dimension(x, y)
     batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     out = np.empty((*batch, x.shape[-2], y.shape[-2]), dtype=x.dtype)

@@ -14,7 +14,8 @@ from typing import final
 import numpy as np
 from numpy.polynomial import legendre
 
-from rkbs.targets import TARGETS, Surface, Target, as_line, check_count
+from rkbs._arrays import check_count
+from rkbs.targets import TARGETS, Surface, Target, as_line
 
 __all__ = [
     "TARGETS",

@@ -79,10 +79,8 @@ def load_gdsc(folder: Path | str | None = None) -> DrugResponse:
         Where a file does not have the shape it should.
     """
     folder = Path(folder) if folder else data_folder("gdsc", GDSC_SOURCE)
-    if not (folder / "Labels.txt").exists():
-        raise DataNotFoundError(f"no Labels.txt in {folder}. Get the data from {GDSC_SOURCE}")
-    z = as_matrix(np.loadtxt(folder / "Labels.txt"), "Labels.txt")
-    fold = np.loadtxt(folder / "Folds" / "outer_folds.txt").astype(int)
+    z = _table(folder / "Labels.txt")
+    fold = _table(folder / "Folds" / "outer_folds.txt").astype(int)
     if fold.size != z.size:
         raise ValueError(f"outer_folds.txt must hold {z.size} numbers, got {fold.size}")
     return DrugResponse(
@@ -96,8 +94,20 @@ def load_gdsc(folder: Path | str | None = None) -> DrugResponse:
 def _kernels(folder: Path, size: int) -> dict[str, np.ndarray]:
     kernels = {}
     for path in sorted(folder.glob("K*_*.txt*")):
-        kernel = as_matrix(np.loadtxt(path), path.name)
+        kernel = _table(path)
         if kernel.shape != (size, size):
             raise ValueError(f"{path.name} must have shape {(size, size)}, got {kernel.shape}")
         kernels[path.name.split(".")[0].split("_", 1)[1]] = kernel
+    if not kernels:
+        raise DataNotFoundError(f"no kernels K*_*.txt in {folder}. Get the data from {GDSC_SOURCE}")
     return kernels
+
+
+def _table(path: Path) -> np.ndarray:
+    if not path.exists():
+        raise DataNotFoundError(f"no {path.name} in {path.parent}. Get the data from {GDSC_SOURCE}")
+    try:
+        table = np.loadtxt(path, ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not a table of numbers: {error}") from error
+    return as_matrix(table, path.name)

@@ -104,7 +104,8 @@ def inspect(kernel: Kernel, X: Any, Y: Any = None) -> Inspection:
     weights = sigma[sigma > 0] / sigma.sum() if sigma[0] > 0 else np.ones(1)
     asymmetry = inertia = lowest = None
     if within:
-        asymmetry = float(np.linalg.norm(gram - gram.T) / max(np.linalg.norm(gram), 1e-300))
+        unit = gram / (np.abs(gram).max() or 1.0)  # so that no square under- or overflows
+        asymmetry = float(np.linalg.norm(unit - unit.T) / max(np.linalg.norm(unit), 1.0))
         eigenvalues = np.linalg.eigvalsh((gram + gram.T) / 2)
         negative, positive = (
             int((eigenvalues < -rounding).sum()),

@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from rkbs._arrays import Array, as_points, namespace
+from rkbs._arrays import Array, as_floating, as_points, check_count, check_finite, namespace
 from rkbs.kernels import DotProductKernel
 
 MAX_FEATURES = 2_000_000
@@ -19,8 +19,7 @@ MAX_FEATURES = 2_000_000
 
 def multi_indices(d: int, order: int) -> np.ndarray:
     """All r ∈ N^d with |r| ≤ order, sorted by degree |r|: shape (C(d + order, order), d)."""
-    if d < 1 or order < 0:
-        raise ValueError(f"d must be ≥ 1 and order ≥ 0, got d={d}, order={order}")
+    d, order = check_count(d, "d"), check_count(order, "order", 0)
     count = math.comb(d + order, order)
     if count > MAX_FEATURES:
         raise ValueError(
@@ -137,7 +136,7 @@ class PowerFeatures:
         ValueError
             For a polynomial kernel cut below its degree: such a cut is a mistake, not a limit.
         """
-        a = np.asarray(a, dtype=float)
+        a = check_finite(as_floating(a, "a"), "a").astype(float)
         if self.kernel.degree <= self.order:
             return np.zeros_like(a)
         if self.kernel.degree < math.inf:
@@ -146,7 +145,7 @@ class PowerFeatures:
                 f"{self.kernel.degree}, got {self.order}"
             )
         n = self.order + 1
-        with np.errstate(divide="ignore"):  # log 0 = −inf gives the bound 0
+        with np.errstate(divide="ignore", over="ignore"):  # log 0 = −inf gives the bound 0
             return np.exp(n * np.log(np.abs(a)) + np.maximum(a, 0) - math.lgamma(n + 1))
 
 

@@ -1,7 +1,8 @@
 """Laws: each ``check_*`` returns the worst residual of a law, 0 where it holds exactly.
 
 Tests and verification call the same functions, so that nothing is verified on a copy. A residual
-is relative (to the size of what is compared) unless a docstring says otherwise.
+is relative (to the size of what is compared) unless a docstring says otherwise, and infinite where
+anything is NaN or infinite, or where everything is zero: a law says nothing about zeros.
 """
 
 from __future__ import annotations
@@ -16,18 +17,29 @@ from rkbs.spaces import Element, RKBSPair
 _TINY = np.finfo(float).tiny
 
 
+def worst(*residuals: float) -> float:
+    """The largest residual; NaN, which ``max`` would drop, counts as infinite."""
+    return max(float("inf") if np.isnan(r) else float(r) for r in residuals)
+
+
+def _says_nothing(*arrays: np.ndarray) -> bool:
+    return any(not np.isfinite(a).all() or not np.any(a) for a in arrays)
+
+
 def relative(found: np.ndarray, expected: np.ndarray) -> float:
-    """max|found − expected| / max|expected|; infinite where anything is not finite."""
+    """max|found − expected| / max|expected|; infinite for NaN, infinity, or only zeros expected."""
     found, expected = np.asarray(found, dtype=float), np.asarray(expected, dtype=float)
     if found.shape != expected.shape:
         raise ValueError(f"shapes differ: {found.shape} and {expected.shape}")
-    if not (np.isfinite(found).all() and np.isfinite(expected).all()):
+    if not np.isfinite(found).all() or _says_nothing(expected):
         return float("inf")
-    return float(np.abs(found - expected).max() / max(np.abs(expected).max(), _TINY))
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
 def negativity(gram: np.ndarray) -> float:
-    """−λ_min/λ_max of the symmetric part, 0 for a positive semi-definite matrix."""
+    """−λ_min/max|λ| of the symmetric part, 0 for a positive semi-definite matrix."""
+    if _says_nothing(gram):
+        return float("inf")
     values = np.linalg.eigvalsh((gram + gram.T) / 2)
     return float(max(-values[0], 0.0) / max(np.abs(values).max(), _TINY))
 
@@ -40,12 +52,14 @@ def check_symmetry(kernel: Kernel, x: np.ndarray) -> float:
 
 def check_mercer(kernel: Kernel, x: np.ndarray) -> float:
     """Symmetric, and cᵀKc ≥ 0: the larger of asymmetry and negativity."""
-    return max(check_symmetry(kernel, x), negativity(kernel(x, x)))
+    return worst(check_symmetry(kernel, x), negativity(kernel(x, x)))
 
 
 def check_logit(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
     """exp(log κ) = κ, elementwise relative."""
     gram = kernel(x, y)
+    if not (gram > 0).all():
+        return float("inf")
     return relative(np.exp(kernel.log(x, y)) / gram, np.ones_like(gram))
 
 
@@ -57,7 +71,7 @@ def check_transpose(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
 def check_algebra(a: Kernel, b: Kernel, x: np.ndarray, y: np.ndarray) -> float:
     """Sum, product and multiple of kernels are those of their Gram matrices."""
     A, B = a(x, y), b(x, y)
-    return max(
+    return worst(
         relative((a + b)(x, y), A + B),
         relative((a * b)(x, y), A * B),
         relative((-2.5 * a)(x, y), -2.5 * A),
@@ -74,24 +88,35 @@ def check_pullback(
 def check_domain_kernels(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
     """[[k_X, κ], [κᵀ, k_Y]] is PSD, as the Gram matrix of all the features Φ_X(x), Φ_Y(y)."""
     cross = kernel(x, y)
+    if _says_nothing(cross):
+        return float("inf")
     return negativity(np.block([[kernel.domain_x(x, x), cross], [cross.T, kernel.domain_y(y, y)]]))
 
 
 def excess_rank(kernel: Kernel, x: np.ndarray) -> float:
     """σ_{D+1}/σ_1 of a Gram matrix on more than D = feature_dim(d) points: 0 for rank ≤ D."""
     dim = kernel.feature_dim(x.shape[-1])
-    sigma = np.linalg.svd(kernel(x, x), compute_uv=False)
-    if not isinstance(dim, int) or len(sigma) <= dim:
-        raise ValueError(f"needs a finite feature_dim below {len(sigma)} points, got {dim}")
+    if not isinstance(dim, int) or len(x) <= dim:
+        raise ValueError(f"needs a finite feature_dim below {len(x)} points, got {dim}")
+    gram = kernel(x, x)
+    if _says_nothing(gram):
+        return float("inf")
+    sigma = np.linalg.svd(gram, compute_uv=False)
     return float(sigma[dim] / sigma[0])
 
 
 def check_features(features: PowerFeatures, q: np.ndarray, k: np.ndarray) -> float:
-    """|κ(q, k) − Φ(q)·SΦ(k)| beyond the remainder bound, over max|κ|."""
+    """|κ(q, k) − Φ(q)·SΦ(k)| beyond the remainder bound, over max|κ|.
+
+    Infinite where the bound reaches max|κ|: features that are all zero would keep it.
+    """
     gram = features.kernel(q, k)
     bound = features.remainder_bound(q @ k.T / np.sqrt(features.d))
+    largest = np.abs(gram).max()
+    if _says_nothing(gram) or not bound.max() < largest:
+        return float("inf")
     excess = np.abs(features(q) @ features(k, signed=True).T - gram) - bound
-    return float(max(excess.max(), 0.0) / np.abs(gram).max())
+    return worst(excess.max() / largest, 0.0)
 
 
 def check_reproducing(
@@ -100,15 +125,17 @@ def check_reproducing(
     """f(x) = ⟨f, κ(x, ·)⟩ and g(y) = ⟨κ(·, y), g⟩."""
     through_x = np.array([pair.pairing(f, pair.section_x(point)) for point in x])
     through_y = np.array([pair.pairing(pair.section_y(point), g) for point in y])
-    return max(relative(through_x, f(x)), relative(through_y, g(y)))
+    return worst(relative(through_x, f(x)), relative(through_y, g(y)))
 
 
 def check_duality_map(pair: RKBSPair, element: Element) -> float:
-    """‖ι(f)‖ = 1, ⟨ι(f), f⟩ = ‖f‖, and ι⁻¹ gives f back."""
+    """‖ι(f)‖ = 1, ⟨ι(f), f⟩ = ‖f‖, and ι⁻¹ gives f back, for f ≠ 0."""
     image, norm = pair.duality_map(element), pair.norm(element)
+    if not norm > 0:
+        return float("inf")
     back = pair.inverse_duality_map(image, norm)
     f, g = (element, image) if element.domain == "x" else (image, element)
-    return max(
+    return worst(
         abs(pair.norm(image) - 1),
         abs(pair.pairing(f, g) / norm - 1),
         relative(back.coefficients, element.coefficients),
@@ -117,7 +144,8 @@ def check_duality_map(pair: RKBSPair, element: Element) -> float:
 
 def hoelder_excess(pair: RKBSPair, f: Element, g: Element) -> float:
     """|⟨f, g⟩| / (‖f‖_p ‖g‖_{p'}) − 1 where positive: 0 by Hölder's inequality."""
-    return max(abs(pair.pairing(f, g)) / (pair.norm(f) * pair.norm(g)) - 1, 0.0)
+    product = pair.norm(f) * pair.norm(g)
+    return worst(abs(pair.pairing(f, g)) / product - 1, 0.0) if product > 0 else float("inf")
 
 
 def check_optimality(problem: OperatorProblem, c: np.ndarray) -> float:
@@ -125,4 +153,4 @@ def check_optimality(problem: OperatorProblem, c: np.ndarray) -> float:
     i, j = problem.pairs.i, problem.pairs.j
     gram = problem.gram_x[i][:, i] * problem.gram_y[j][:, j]
     residual = gram @ c + problem.alpha * c - problem.z
-    return float(np.linalg.norm(residual) / max(np.linalg.norm(problem.z), _TINY))
+    return worst(np.linalg.norm(residual) / max(np.linalg.norm(problem.z), _TINY))

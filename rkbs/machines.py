@@ -97,7 +97,7 @@ class _OperatorMachine(RegressorMixin, BaseEstimator):
     def _predict_pairs(self, pairs: Pairs) -> np.ndarray:
         pairs = pairs.compact()
         if len(pairs) * 4 >= len(pairs.X) * len(pairs.Y):
-            return self.predict_grid(pairs.X, pairs.Y)[pairs.i, pairs.j]
+            return pairs.values(self.predict_grid(pairs.X, pairs.Y))
         left, right = self._expansion(pairs.X, pairs.Y)
         out = np.empty(len(pairs))
         for start in range(0, len(pairs), _CHUNK):  # sparse pairs: only the entries asked for

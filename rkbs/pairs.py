@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix
+from rkbs._arrays import as_floating, as_matrix, check_count, is_tensor
 
 
 @final
@@ -69,6 +70,8 @@ class Pairs:
             raise ValueError(
                 f"mask must be boolean of shape {shape}, got {mask.dtype} of shape {mask.shape}"
             )
+        if not mask.any():
+            raise ValueError("mask must be True for at least one pair, got none")
         return cls(X, Y, *np.nonzero(mask))
 
     @classmethod
@@ -82,7 +85,7 @@ class Pairs:
             d_x, the number of leading columns that describe the target.
         """
         table = as_matrix(table, "table")
-        if not 1 <= n_features_x < table.shape[1]:
+        if not check_count(n_features_x, "n_features_x") < table.shape[1]:
             raise ValueError(
                 f"n_features_x must be from 1 to {table.shape[1] - 1} for a table of "
                 f"{table.shape[1]} columns, got {n_features_x}"
@@ -124,8 +127,15 @@ class Pairs:
         """Whether every cross-domain pair is present."""
         return len(self) == len(self.X) * len(self.Y)
 
+    @cached_property
+    def _is_row_major_grid(self) -> bool:
+        """A complete grid in ``grid``'s order, where values are reshaped instead of indexed."""
+        return self.is_complete and bool((np.diff(self.i * len(self.Y) + self.j) == 1).all())
+
     def compact(self) -> Pairs:
         """The same pairs over the rows of X and Y that occur in them."""
+        if self.is_complete:
+            return self
         used_x, i = np.unique(self.i, return_inverse=True)
         used_y, j = np.unique(self.j, return_inverse=True)
         if len(used_x) == len(self.X) and len(used_y) == len(self.Y):
@@ -134,9 +144,17 @@ class Pairs:
 
     def matrix(self, z: np.ndarray, fill: float = 0.0) -> np.ndarray:
         """The values z of the pairs as a matrix (n_x, n_y), ``fill`` where there is no pair."""
+        if self._is_row_major_grid:
+            return np.array(z, dtype=float).reshape(len(self.X), len(self.Y))
         out = np.full((len(self.X), len(self.Y)), fill)
         out[self.i, self.j] = z
         return out
+
+    def values(self, matrix: np.ndarray) -> np.ndarray:
+        """The entries of a matrix (n_x, n_y) at the pairs: the inverse of ``matrix``."""
+        if self._is_row_major_grid:
+            return np.asarray(matrix).reshape(-1)
+        return np.asarray(matrix)[self.i, self.j]
 
     def responses(self, z: Any) -> np.ndarray:
         """Check responses, shape (n,), or (n_x, n_y) for a complete grid, and return them as (n,).
@@ -146,10 +164,10 @@ class Pairs:
         TypeError, ValueError
             For dtypes or shapes that do not fit, NaN or infinity.
         """
-        z = np.asarray(z)
+        z = as_floating(z.detach().cpu().numpy() if is_tensor(z) else z, "z")
         grid = (len(self.X), len(self.Y))
         if self.is_complete and z.shape == grid and grid[1] > 1:
-            z = z[self.i, self.j]
+            z = self.values(z)
         if z.shape != (len(self),):
             expected = f"({len(self)},)" + f" or {grid}" * self.is_complete
             raise ValueError(f"z must have shape {expected}, got shape {z.shape}")

@@ -93,8 +93,7 @@ class OperatorProblem:
 
     def values(self, c: np.ndarray) -> np.ndarray:
         """h = Kc, the machine's values at the pairs: (n,) → (n,)."""
-        h = self.gram_x @ self.pairs.matrix(c) @ self.gram_y
-        return h[self.pairs.i, self.pairs.j]
+        return self.pairs.values(self.gram_x @ self.pairs.matrix(c) @ self.gram_y)
 
     def objective(self, c: np.ndarray) -> float:
         """Σ ℓ(h_n; z_n) + (α/2) cᵀh, h = Kc."""

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
 
-from rkbs._arrays import as_points, check_finite
+from rkbs._arrays import as_floating, as_points, check_finite
 from rkbs.features import PowerFeatures
 from rkbs.kernels import DotProductKernel
 from rkbs.kernels.algebra import as_map
+from rkbs.kernels.base import is_scalar
 
 FeatureMap = Callable[[np.ndarray], np.ndarray]
 
 
 def conjugate_exponent(p: float) -> float:
     """p' with 1/p + 1/p' = 1, for 1 < p < ∞."""
-    if not (isinstance(p, (int, float)) and 1 < p < math.inf):
+    if not isinstance(p, numbers.Real):
+        raise TypeError(f"p must be a real number, got {p!r}")
+    if not 1 < p < math.inf:
         raise ValueError(
             f"p must satisfy 1 < p < ∞, got {p!r}: at p = 1 and p = ∞ the norm is neither "
             "strictly convex nor smooth, and the duality map has no single value"
@@ -40,8 +44,11 @@ def duality_map(v: np.ndarray, p: float) -> np.ndarray:
 
     ‖ι(v)‖_{p'} = 1 and ⟨ι(v), v⟩ = ‖v‖_p (theory §1).
     """
-    norm = lp_norm(v, p)
-    return np.zeros_like(v) if norm == 0 else np.sign(v) * (np.abs(v) / norm) ** (p - 1)
+    largest = np.abs(v).max(initial=0.0)
+    if largest == 0:
+        return np.zeros_like(v)
+    scaled = v / largest  # ι does not depend on the length; the norm of v itself may overflow
+    return np.sign(v) * (np.abs(scaled) / lp_norm(scaled, p)) ** (p - 1)
 
 
 @final
@@ -64,8 +71,11 @@ class Element:
     domain: Literal["x", "y"]
     coefficients: np.ndarray
 
+    __array_ufunc__ = None  # numpy leaves scalar · element to the element
+
     def __post_init__(self) -> None:
-        coefficients = check_finite(np.asarray(self.coefficients, dtype=float), "coefficients")
+        coefficients = as_floating(self.coefficients, "coefficients").astype(float)
+        check_finite(coefficients, "coefficients")
         if coefficients.shape != (self.pair.dim,):
             raise ValueError(
                 f"coefficients must have shape ({self.pair.dim},), one per feature, got "
@@ -97,6 +107,8 @@ class Element:
         return self + (-1.0) * other
 
     def __mul__(self, factor: float) -> Element:
+        if not is_scalar(factor):
+            raise TypeError(f"factor must be a real number, got {factor!r}")
         return replace(self, coefficients=self.coefficients * factor)
 
     __rmul__ = __mul__
@@ -130,6 +142,7 @@ class RKBSPair:
 
     def __post_init__(self) -> None:
         conjugate_exponent(self.p)
+        object.__setattr__(self, "p", float(self.p))
 
     @classmethod
     def from_kernel(
@@ -215,7 +228,7 @@ class RKBSPair:
 
 
 def _one_point(point: np.ndarray, name: str) -> np.ndarray:
-    point = np.asarray(point, dtype=float)
+    point = as_floating(point, name)
     if point.ndim != 1:
         raise ValueError(f"{name} must be one point of shape (d,), got shape {point.shape}")
     return point[None, :]

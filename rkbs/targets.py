@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -51,15 +51,6 @@ def as_line(x: np.ndarray, name: str) -> np.ndarray:
     if x.ndim != 1 or x.size == 0:
         raise ValueError(f"{name} must have shape (n,) with n ≥ 1, got shape {x.shape}")
     return check_finite(x, name)
-
-
-def check_count(value: Any, name: str, least: int = 1) -> int:
-    """``value`` as an int ≥ ``least``; else ``TypeError`` or ``ValueError``."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
-    return int(value)
 
 
 _DECAY = 2.0 ** -np.arange(12)

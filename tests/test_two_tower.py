@@ -22,7 +22,8 @@ def test_the_head_is_the_formula(dtype):
     head = TwoTowerHead(3, 5, d_x=2, d_y=4, dtype=dtype)
     t, s = torch.randn(2, 7, 2, dtype=dtype), torch.randn(2, 6, 4, dtype=dtype)
     out = head(t, s)
-    assert out.shape == (2, 7, 6) and out.dtype == dtype
+    assert out.shape == (2, 7, 6)
+    assert out.dtype == dtype
     p = arrays(head)
 
     def tower(x, name):
@@ -58,8 +59,10 @@ def test_constructive_weights_give_the_same_function(name, d, width):
 def test_training_moves_towards_the_floor_and_not_below(name):
     target, d = TARGETS[name], 2
     head = train(target, d, steps=400)
-    assert head.steps[0] == 0 and head.steps[-1] == 400
-    assert len(head.steps) == len(head.errors) and (np.diff(head.steps) > 0).all()
+    assert head.steps[0] == 0
+    assert head.steps[-1] == 400
+    assert len(head.steps) == len(head.errors)
+    assert (np.diff(head.steps) > 0).all()
     assert head.errors[-1] < 0.4 * head.errors[0]
     fine = Quadrature.gauss_legendre(61)
     there = np.linalg.svd(fine.tabulate(target), compute_uv=False)[d:]
@@ -72,7 +75,8 @@ def test_the_last_error_is_that_of_the_head_returned():
     head = train(steps=33)
     assert head.errors[-1] == pytest.approx(l2_error(EDP, head, GRID), rel=1e-12)
     assert head.errors[0] == pytest.approx(l2_error(EDP, train(steps=1, lr=1e-30), GRID), rel=1e-6)
-    assert head.seconds > 0 and head.seed == 0
+    assert head.seconds > 0
+    assert head.seed == 0
 
 
 def test_the_seed_determines_the_head_whatever_the_threads():
@@ -122,7 +126,15 @@ def test_training_on_cuda():
 def test_progress_is_told_to_the_end():
     told = []
     train(steps=250, progress=lambda done, total: told.append((done, total)))
-    assert told[0] == (0, 250) and told[-1] == (250, 250) and 100 <= len(told) <= 130
+    assert told[0] == (0, 250)
+    assert told[-1] == (250, 250)
+    assert 100 <= len(told) <= 130
+
+
+def test_sums_do_not_depend_on_the_number_of_threads():
+    threads = set()
+    train(steps=3, progress=lambda *_: threads.add(torch.get_num_threads()))
+    assert threads == {1}
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,9 @@ from rkbs.kernels import (
 
 Point = Sequence[fmpq]
 Number = TypeVar("Number", arb, fmpq)
+UNIT = 2.0**-53
+"""Unit roundoff u of a float."""
+
 MAX_BITS = 1 << 14
 """Precision is doubled up to this many bits before a certificate is given up."""
 
@@ -130,6 +133,16 @@ def gram_error(kernel: Kernel, x: Sequence[Point], y: Sequence[Point], floats: n
             for q, row in zip(x, floats, strict=True)
             for k, value in zip(y, row, strict=True)
         )
+
+
+def remainder(a: arb, order: int) -> arb:
+    """|eᵃ − Σ_{n ≤ N} aⁿ/n!|, straight from the definition."""
+    return abs(a.exp() - sum((a**n / math.factorial(n) for n in range(order + 1)), arb(0)))
+
+
+def remainder_bound(a: arb, order: int) -> arb:
+    """|a|^{N+1} e^{max(a,0)}/(N+1)!; prop1.truncation certifies that it bounds ``remainder``."""
+    return abs(a) ** (order + 1) * a.max(0).exp() / math.factorial(order + 1)
 
 
 def relative(value: float, exact: arb, scale: arb) -> float:

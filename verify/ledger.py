@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "verify" / "results"
 PROFILES = ("quick", "full")
 TOPICS = ("prop1", "thm1", "thm2", "sec5", "data")
-_DISPLAY = ("__main__", "runner", "workers", "display", "report", "figures")
+_DISPLAY = ("__main__", "runner", "workers", "display", "report", "figures", "readme")
 _RELATIONS: dict[str, Callable[[float, float], bool]] = {
     "<=": lambda value, bound: value <= bound,
     ">=": lambda value, bound: value >= bound,

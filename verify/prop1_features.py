@@ -15,9 +15,7 @@ from rkbs.features import PowerFeatures, misprinted_features, multi_indices
 from rkbs.kernels import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
 from verify import exact
 from verify.ledger import Check, Evidence, Run, claim
-
-UNIT = 2.0**-53
-"""Unit roundoff u of a float."""
+from verify.runner import run_file
 
 
 def _ring(d: int) -> PolyRing:
@@ -130,7 +128,7 @@ def features(run: Run) -> Evidence:
         wrong = not phi.dim == distinct == _predicted_count(kernel, d, order)
         miscounted += wrong or phi.indices.sum(1).max() > order
         error = _float_error(phi, rng.uniform(-2, 2, size=(3, d)))
-        rounding = max(rounding, error / ((6 * order + d + 2) * UNIT))
+        rounding = max(rounding, error / ((6 * order + d + 2) * exact.UNIT))
         table.append(
             {"kernel": repr(kernel), "d": d, "order": order, "count": phi.dim, "error": error}
         )
@@ -210,3 +208,7 @@ def misprint(run: Run) -> Evidence:
         ),
         data={"d": d, "orders": orders, "curves": curves},
     )
+
+
+if __name__ == "__main__":
+    run_file(__file__)

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rkbs._arrays import check_count
 from rkbs.approximation import Quadrature, Surface
 from rkbs.attention.two_tower import TwoTowerHead
-from rkbs.targets import as_line, check_count
+from rkbs.targets import as_line
 
 
 @final

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rkbs.targets import check_count
+from rkbs._arrays import check_count
 
 
 def _tower(inputs: int, width: int, outputs: int, **placement: Any) -> nn.Sequential:

@@ -10,7 +10,7 @@ from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import Array, as_matrix, is_tensor, namespace
+from rkbs._arrays import Array, as_matrix, as_points, is_tensor, namespace
 from rkbs.kernels.base import FeatureDimension, Kernel, check_parameter
 
 
@@ -227,8 +227,8 @@ class Pullback(_Wrapper):
     map_y: Callable | None
 
     def _mapped(self, x: Array, y: Array) -> tuple[Array, Array]:
-        x = x if self.map_x is None else self.map_x(x)
-        y = y if self.map_y is None else self.map_y(y)
+        x = x if self.map_x is None else as_points(self.map_x(x), "map_x(x)")
+        y = y if self.map_y is None else as_points(self.map_y(y), "map_y(y)")
         return x, y
 
     def _gram(self, x: Array, y: Array) -> Array:
@@ -274,11 +274,14 @@ class Pullback(_Wrapper):
 
 
 @final
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LinearMap:
     """x ↦ W x on the last axis, W of shape (d, d_x)."""
 
     matrix: Array
+
+    def __repr__(self) -> str:
+        return f"LinearMap(<{self.matrix.shape[0]} × {self.matrix.shape[1]}>)"
 
     def __call__(self, x: Array) -> Array:
         if x.shape[-1] != self.matrix.shape[-1]:

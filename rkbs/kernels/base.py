@@ -33,6 +33,8 @@ class Kernel(abc.ABC):
     Calling a kernel gives its rectangular Gram matrix K_ij = κ(x_i, y_j).
     """
 
+    __array_ufunc__ = None  # numpy leaves array · kernel to the kernel, which refuses it
+
     @abc.abstractmethod
     def _gram(self, x: Array, y: Array) -> Array:
         """The formula: (..., n, d_x), (..., m, d_y) → (..., n, m)."""
@@ -88,7 +90,8 @@ class Kernel(abc.ABC):
         OverflowError
             When a value leaves the range of the dtype (numpy; a tensor then holds inf).
         """
-        return self._checked(self._gram, x, y, "use kernel.log(x, y), or scale the points")
+        advice = "use kernel.log(x, y), or " if self.is_positive else ""
+        return self._checked(self._gram, x, y, advice + "scale the points")
 
     def log(self, x: Array, y: Array) -> Array:
         """log κ(x_i, y_j), the logit, finite where κ itself would overflow.
@@ -108,6 +111,8 @@ class Kernel(abc.ABC):
 
     def _checked(self, formula: Callable, x: Array, y: Array, advice: str) -> Array:
         x, y = as_domains(x, y)
+        if not is_tensor(x) and (name := _tensor_parameter(self)):
+            raise TypeError(f"{name} is a torch tensor, but x and y are numpy arrays: pass tensors")
         with np.errstate(over="ignore", invalid="ignore"):
             gram = formula(x, y)
         if not is_tensor(gram) and not np.isfinite(gram).all():
@@ -179,6 +184,16 @@ class PositiveKernel(Kernel):
         return namespace(x).exp(self._log_gram(x, y))
 
 
+def _tensor_parameter(kernel: Kernel) -> str | None:
+    """The name of a parameter that is a tensor, in the kernel or in those it is made of."""
+    for name, value in vars(kernel).items():
+        if is_tensor(value):
+            return f"{type(kernel).__name__}({name}=…)"
+        if isinstance(value, Kernel) and (found := _tensor_parameter(value)):
+            return found
+    return None
+
+
 def is_scalar(value: Any) -> bool:
     """Whether ``value`` is a real number or a 0-d tensor."""
     if isinstance(value, (int, float, np.floating, np.integer)):
@@ -187,7 +202,10 @@ def is_scalar(value: Any) -> bool:
 
 
 def check_parameter(kernel: Kernel, name: str, positive: bool) -> None:
-    """Check a scalar parameter; a tensor passes unread, since training may move it anywhere."""
+    """Check a scalar parameter; a tensor passes unread, since training may move it anywhere.
+
+    A numpy scalar becomes a Python number, which leaves the dtype of float32 points alone.
+    """
     value = getattr(kernel, name)
     where = f"{type(kernel).__name__}({name}=…)"
     if not is_scalar(value):
@@ -196,3 +214,5 @@ def check_parameter(kernel: Kernel, name: str, positive: bool) -> None:
         return
     if not math.isfinite(value) or (positive and value <= 0):
         raise ValueError(f"{where} must be {'positive and ' * positive}finite, got {value!r}")
+    if isinstance(value, np.generic):
+        object.__setattr__(kernel, name, value.item())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import final
 
-from rkbs._arrays import Array, dot, namespace
+from rkbs._arrays import Array, check_count, dot, namespace
 from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel, check_parameter
 
 
@@ -75,8 +75,7 @@ class TaylorEDP(DotProductKernel):
     is_mercer = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.order, bool) or not isinstance(self.order, int) or self.order < 0:
-            raise ValueError(f"TaylorEDP(order=…) must be an integer ≥ 0, got {self.order!r}")
+        object.__setattr__(self, "order", check_count(self.order, "TaylorEDP(order=…)", 0))
 
     @property
     def degree(self) -> int:
@@ -99,11 +98,11 @@ class TaylorEDP(DotProductKernel):
         return total
 
     def _log_gram(self, x: Array, y: Array) -> Array:
-        # For |a| > 1 the power a^N/N! is taken out before the sum is formed, so that a logit of
-        # 1e4 does not overflow: p(a) = a^N/N! (1 + N/a + N(N−1)/a² + …), N even.
+        # For |a| > N the power a^N/N! is taken out before the sum is formed, so that a logit of
+        # 1e4 does not overflow: p(a) = a^N/N! (1 + N/a + N(N−1)/a² + …), N even, no term above 1.
         xp = namespace(x)
         a = scaled_dot(x, y)
-        large = abs(a) > 1
+        large = abs(a) > max(self.order, 1)
         inside, outside = xp.where(large, 0 * a, a), xp.where(large, a, 0 * a + 1)
         low, high = xp.ones_like(a), xp.ones_like(a)
         for n in range(self.order, 0, -1):

@@ -114,7 +114,7 @@ class ConjugateGradient(Solver):
 
         def precondition(c: np.ndarray) -> np.ndarray:
             rotated = x.vectors.T @ pairs.matrix(c) @ y.vectors
-            return (x.vectors @ (rotated * inverse) @ y.vectors.T)[pairs.i, pairs.j]
+            return pairs.values(x.vectors @ (rotated * inverse) @ y.vectors.T)
 
         iterations = 0
 

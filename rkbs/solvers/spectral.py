@@ -74,7 +74,7 @@ class SpectralState:
         """The certified solution for one α."""
         A = self.eigen_x.vectors @ (self.rotated * self._inverse(alpha)) @ self.eigen_y.vectors.T
         problem = self.problem.with_alpha(alpha)
-        c = A[problem.pairs.i, problem.pairs.j]
+        c = problem.pairs.values(A)
         return Solution(c, problem.certify(c, self.tol), {"solver": "Spectral", "alpha": alpha})
 
     def path(self, alphas: Iterable[float]) -> Iterator[Solution]:
@@ -109,4 +109,4 @@ class SpectralState:
             residuals = ((U @ C) / ((U * U) @ inverse)) @ V.T
         else:
             residuals = U @ ((C @ V.T) / (inverse @ (V * V).T))
-        return residuals[self.problem.pairs.i, self.problem.pairs.j]
+        return self.problem.pairs.values(residuals)

@@ -1,0 +1,6 @@
+"""Settings that all tests share."""
+
+from hypothesis import settings
+
+settings.register_profile("rkbs", deadline=None, derandomize=True, max_examples=40, database=None)
+settings.load_profile("rkbs")

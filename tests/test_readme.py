@@ -1,0 +1,43 @@
+"""The README says what the records say, and its examples run."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_documents_are_filled_from_the_records():
+    from verify.readme import documents
+
+    for path, text in documents().items():
+        assert (ROOT / path).read_text(encoding="utf-8") == text, (
+            f"{path} is stale: run python -m verify.readme"
+        )
+
+
+def test_regions_must_exist_and_are_replaced():
+    from verify.readme import filled
+
+    text = "a\n<!-- x -->\nold\n<!-- /x -->\nb"
+    assert filled(text, {"x": "new"}) == "a\n<!-- x -->\nnew\n<!-- /x -->\nb"
+    with pytest.raises(ValueError, match="no region 'y'"):
+        filled(text, {"y": ""})
+
+
+def test_there_are_examples():
+    assert len(EXAMPLES) == 2
+
+
+@pytest.mark.parametrize("source", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_examples_run(source, capsys):
+    exec(compile(source, "README.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", TEXT))
+def test_links_point_to_files(path):
+    assert (ROOT / path).exists()

@@ -1,0 +1,207 @@
+"""Proposition 1: when the exponentiated dot product is a Mercer kernel on X = Y, and when not."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from flint import arb, ctx, fmpq
+
+from rkbs.kernels import EDP
+from verify import exact
+from verify.ledger import Check, Evidence, Run, claim
+from verify.runner import run_file
+
+HEAD = 4
+"""Head dimension d: √d = 2 keeps logits rational, and W^Q, W^K are 4 × 2 matrices."""
+
+_BASE = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+_EMBED = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [0.0, 0.0]])
+
+
+_FOUND = {
+    "negative": "a certified negative eigenvalue of the symmetric part",
+    "negative_in_floats": "one in rkbs's own float Gram matrix, exactly",
+    "as_symmetric_as_m": "asymmetry exactly where M ≠ Mᵀ",
+}
+
+
+def dyadic(rng: np.random.Generator, shape: tuple[int, ...], bits: int = 4) -> np.ndarray:
+    """Multiples of 2^{−bits} in [−1, 1]: products with them are exact in floats."""
+    return rng.integers(-(1 << bits), (1 << bits) + 1, size=shape) / (1 << bits)
+
+
+def form(query: np.ndarray, key: np.ndarray) -> list[list[fmpq]]:
+    """M = W^Qᵀ W^K, exactly: the logit is xᵀ M y/√d."""
+    return [
+        [exact.dot(a, b) for b in exact.rational_points(key.T)]
+        for a in exact.rational_points(query.T)
+    ]
+
+
+def mercer_pairs(rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """W^Q ≠ W^K whose M is symmetric PSD: a multiple, and one that is no multiple of W^K."""
+    key = dyadic(rng, (HEAD, 2))
+    # _BASEᵀ _BASE = [[2, 1], [1, 2]], whose inverse is [[2, −1], [−1, 2]]/3: so M = 3P.
+    adjugate, positive = np.array([[2.0, -1.0], [-1.0, 2.0]]), np.array([[1.0, 0.5], [0.5, 0.5]])
+    return {
+        "W^Q = 2 W^K": (2 * key, key),
+        "W^Qᵀ W^K = 3P": (_BASE @ adjugate @ positive, _BASE),
+    }
+
+
+def other_pairs(rng: np.random.Generator, draws: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """W^Q, W^K whose M is not symmetric PSD: chosen to be hard, and at random."""
+    chosen = {
+        "rotation": [[0.0, 1.0], [-1.0, 0.0]],
+        "identity + small rotation": [[1.0, 0.125], [-0.125, 1.0]],
+        "shear (real eigenvalues)": [[1.0, 0.5], [0.0, 1.0]],
+        "symmetric, indefinite": [[1.0, 0.0], [0.0, -1.0]],
+        "symmetric, negative": [[-1.0, 0.0], [0.0, -1.0]],
+    }
+    found = {name: (_EMBED @ np.array(m).T, _EMBED) for name, m in chosen.items()}
+    while len(found) < len(chosen) + draws:
+        query, key = dyadic(rng, (HEAD, 2)), dyadic(rng, (HEAD, 2))
+        if np.abs(witness(form(query, key))).max() < 8:  # else exp leaves floats: M too near Mᵀ
+            found[f"random {len(found) - len(chosen) + 1}"] = query, key
+    return found
+
+
+def witness(m: list[list[fmpq]]) -> np.ndarray:
+    """Two points x_0 ± h in the plane where the symmetric part of exp(xᵀMy/2) is indefinite.
+
+    It is iff 2 hᵀMh/√d < log cosh(2 hᵀA x_0/√d), A = (M − Mᵀ)/2 (``_identities``). Where some
+    hᵀMh < 0, x_0 = 0 does; otherwise A ≠ 0 lets h = A x_0/|A x_0|² shrink as x_0 grows while
+    hᵀA x_0 stays 1 (√d = 2). The points are multiples of 2^{−20}.
+    """
+    matrix = np.array([[float(entry.p) / float(entry.q) for entry in row] for row in m])
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    center, step = np.zeros(2), vectors[:, 0]
+    if values[0] >= 0:
+        turn = (matrix - matrix.T) / 2
+        # h is along vectors[:, 0], so hᵀMh = values[0]/|A x_0|² ≤ 1/3 < log cosh 1 = 0.43.
+        center = vectors[:, 1] * math.sqrt(3 * max(values[0], 0.1)) / max(abs(turn[0, 1]), 1e-9)
+        step = turn @ center / max(np.sum((turn @ center) ** 2), 1e-9)
+    return np.round(np.array([center + step, center - step]) * 2.0**20) / 2.0**20
+
+
+def _identities(d_x: int) -> tuple[bool, bool]:
+    """Exact, for symbolic M, x_0, h: what decides the sign of the two-point determinant.
+
+    ℓ(x,y) = xᵀMy, x± = x_0 ± h:  ℓ(x+,x+) + ℓ(x−,x−) − ℓ(x+,x−) − ℓ(x−,x+) = 4 hᵀMh  and
+    ℓ(x+,x−) − ℓ(x−,x+) = 4 hᵀA x_0, A = (M − Mᵀ)/2.
+    """
+    m = sp.Matrix(d_x, d_x, sp.symbols(f"m0:{d_x * d_x}"))
+    center, h = (sp.Matrix(sp.symbols(f"{name}0:{d_x}")) for name in "xh")
+
+    def logit(x: sp.Matrix, y: sp.Matrix) -> sp.Expr:
+        return (x.T * m * y)[0]
+
+    plus, minus = center + h, center - h
+    cross = logit(plus, minus), logit(minus, plus)
+    first = logit(plus, plus) + logit(minus, minus) - sum(cross) - 4 * logit(h, h)
+    second = cross[0] - cross[1] - 2 * (h.T * (m - m.T) * center)[0]
+    return sp.expand(first) == 0, sp.expand(second) == 0
+
+
+def _ball_gram(query: np.ndarray, key: np.ndarray, points: np.ndarray) -> list[list[arb]]:
+    x = exact.rational_points(points)
+    return exact.gram(EDP(), exact.image(query, x), exact.image(key, x))
+
+
+def _gram_error(query: np.ndarray, key: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, float]:
+    """rkbs's Gram matrix of EDP().pullback(W^Q, W^K), and its relative error against balls."""
+    floats = EDP().pullback(query, key)(points, points)
+    x = exact.rational_points(points)
+    return floats, exact.gram_error(EDP(), exact.image(query, x), exact.image(key, x), floats)
+
+
+def _mercer_case(
+    name: str, query: np.ndarray, key: np.ndarray, points: np.ndarray
+) -> dict[str, Any]:
+    """A pair W^Q ≠ W^K with a Mercer kernel: M symmetric PSD exactly, Gram certified definite."""
+    m = form(query, key)
+    found = exact.certified_pivots(lambda: _ball_gram(query, key, points))
+    return {
+        "name": name,
+        "query": query,
+        "key": key,
+        "different": bool((query != key).any()),
+        "symmetric_psd": m == [list(row) for row in zip(*m, strict=True)]
+        and exact.rational_inertia(m)[1] == 0,
+        "definite": found.positive_definite,
+        "smallest_pivot": min(map(exact.lower, found.values)),
+        "error": _gram_error(query, key, points)[1],
+    }
+
+
+def _other_case(
+    name: str, query: np.ndarray, key: np.ndarray, points: np.ndarray
+) -> dict[str, Any]:
+    """M not symmetric PSD: asymmetry at the points, and two points with a negative eigenvalue."""
+    m = form(query, key)
+    symmetric = m[0][1] == m[1][0]
+    pair = witness(m)
+    floats, error = _gram_error(query, key, pair)
+    rows = [[exact.rational(float(value)) for value in row] for row in floats]
+    with ctx.workprec(128):
+        asymmetric = exact.certainly_asymmetric(_ball_gram(query, key, points))
+    found = exact.certified_pivots(lambda: exact.symmetric_part(_ball_gram(query, key, pair)))
+    return {
+        "name": name,
+        "query": query,
+        "key": key,
+        "outside_condition": symmetric and exact.rational_inertia(m)[1] == 0,
+        "as_symmetric_as_m": asymmetric != symmetric,
+        "witness": pair,
+        "negative": found.inertia[1] == 1,
+        "negative_in_floats": exact.rational_inertia(exact.symmetric_part(rows))[1] == 1,
+        "second_pivot": exact.upper(found.values[-1]),
+        "error": error,
+    }
+
+
+@claim(
+    "prop1.non_mercer",
+    statement="On X = Y, exp(W^Q x·W^K y/√d) with W^Q ≠ W^K is not a Mercer kernel",
+    source="paper Proposition 1 and title; theory §2",
+    method="counterexamples: W^Q ≠ W^K with W^Qᵀ W^K symmetric PSD, exactly, and Gram matrices "
+    "certified positive definite in balls. Condition: for every other M = W^Qᵀ W^K tried, two "
+    "points where the symmetric part has a negative eigenvalue, certified in balls and exactly "
+    "in rkbs's float Gram; asymmetry by disjoint balls iff M ≠ Mᵀ; polynomial identities (sympy) "
+    "that give such points for all M. An entire kernel that is PSD on an open set is PSD "
+    "everywhere, so such points are in every X with interior",
+    figure="prop1_non_mercer",
+)
+def non_mercer(run: Run) -> Evidence:
+    """M is chosen and drawn; the identities hold for all M in the dimensions listed."""
+    rng = run.rng
+    points = dyadic(rng, (12, 2), bits=8) * 2
+    mercer = [_mercer_case(name, *pair, points) for name, pair in mercer_pairs(rng).items()]
+    pairs = other_pairs(rng, run.pick(quick=10, full=60)).items()
+    others = [_other_case(name, *pair, points) for name, pair in run.progress(pairs, "W^Q ≠ W^K")]
+    others = [case for case in others if not case["outside_condition"]]
+    identities = [_identities(d_x) for d_x in (1, 2, 3, 4)]
+    missed = {key: sum(not case[key] for case in others) for key in _FOUND}
+    proven = [case for case in mercer if case["different"] and case["symmetric_psd"]]
+    return Evidence(
+        counterexamples=(
+            Check("pairs W^Q ≠ W^K with M symmetric PSD", len(proven), "==", 2),
+            Check("certified definite", sum(case["definite"] for case in proven), "==", 2),
+            Check("rkbs's Gram, error", max(case["error"] for case in mercer), "<=", 1e-13),
+        ),
+        checks=(
+            Check("other M: cases", len(others), ">=", run.pick(quick=12, full=60)),
+            *(Check(f"without {what}", missed[key], "==", 0) for key, what in _FOUND.items()),
+            Check("identities that fail", sum(not all(pair) for pair in identities), "==", 0),
+            Check("rkbs's Gram, error", max(case["error"] for case in others), "<=", 1e-13),
+        ),
+        condition="W^Qᵀ W^K is not symmetric positive semi-definite (X with interior points)",
+        data={"mercer": mercer, "others": others},
+    )
+
+
+if __name__ == "__main__":
+    run_file(__file__)

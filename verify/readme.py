@@ -1,0 +1,93 @@
+"""Fill README.md and figures/README.md from the reference records: ``python -m verify.readme``."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+from verify.ledger import REFERENCE, ROOT, Claim, Record, load_claims, load_record
+from verify.report import SYMBOLS
+
+
+def references() -> dict[str, tuple[Claim, Record]]:
+    """Every claim that has a reference record, with it."""
+    found = {}
+    for name, claim in load_claims().items():
+        record = load_record(name, REFERENCE)
+        if record:
+            found[name] = claim, record
+    return found
+
+
+def verdict_table(known: dict[str, tuple[Claim, Record]]) -> str:
+    """A row per claim: what is claimed, and what was found."""
+    lines = ["| claim | statement | verdict |", "|---|---|---|"]
+    for name, (claim, record) in known.items():
+        verdict = f"{SYMBOLS[record.verdict]} **{record.verdict.value}**"
+        if record.evidence.condition:
+            verdict += f" {record.evidence.condition}"
+        statement = claim.statement.replace("|", "\\|")
+        lines.append(f"| `{name}` | {statement} | {verdict.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines)
+
+
+def gdsc_table(known: dict[str, tuple[Claim, Record]]) -> str:
+    """Held-out scores of the predictors on GDSC."""
+    if "data.gdsc" not in known or "table" not in known["data.gdsc"][1].evidence.data:
+        return ""
+    rows = known["data.gdsc"][1].evidence.data["table"]
+    lines = ["| predictor | RMSE (ln IC50), mean ± sd over 10 folds | Pearson |", "|---|---|---|"]
+    for row in sorted(rows, key=lambda row: row["RMSE (ln IC50)"]):
+        pearson = float(row["Pearson"])
+        score = f"{row['RMSE (ln IC50)']:.3f} ± {row['sd over folds']:.3f}"
+        shown = "—" if pearson != pearson else f"{pearson:.3f}"  # NaN: a constant has none
+        lines.append(f"| {row['predictor']} | {score} | {shown} |")
+    return "\n".join(lines)
+
+
+def gallery(known: dict[str, tuple[Claim, Record]]) -> str:
+    """A section per figure: the picture, and the claims it is the evidence of."""
+    stems: dict[str, list[str]] = defaultdict(list)
+    for name, (claim, record) in known.items():
+        if claim.figure:
+            verdict = f"{SYMBOLS[record.verdict]} {record.verdict.value}"
+            stems[claim.figure].append(f"- `{name}`, {verdict}: {claim.statement}")
+    parts = [
+        f"## {stem}\n\n![{stem}]({stem}.png)\n\n" + "\n".join(lines) + f"\n\n[PDF]({stem}.pdf)"
+        for stem, lines in stems.items()
+    ]
+    return "\n\n".join(parts)
+
+
+def filled(text: str, regions: dict[str, str]) -> str:
+    """The text with each ``<!-- name -->…<!-- /name -->`` region filled anew."""
+    for name, content in regions.items():
+        pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"no region {name!r} in the text")
+        text = pattern.sub(lambda match, body=content: f"{match[1]}{body}\n{match[2]}", text)
+    return text
+
+
+def documents() -> dict[str, str]:
+    """Both documents as the reference records say they should read, by path."""
+    known = references()
+    regions = {
+        "README.md": {"verdicts": verdict_table(known), "gdsc": gdsc_table(known)},
+        "figures/README.md": {"gallery": gallery(known)},
+    }
+    return {
+        path: filled((ROOT / path).read_text(encoding="utf-8"), content)
+        for path, content in regions.items()
+    }
+
+
+def main() -> None:
+    """Write both documents."""
+    for path, text in documents().items():
+        (ROOT / path).write_text(text, encoding="utf-8")
+        print(f"{path}: filled from verify/results")
+
+
+if __name__ == "__main__":
+    main()
