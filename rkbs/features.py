@@ -21,10 +21,10 @@ def multi_indices(d: int, order: int) -> np.ndarray:
     """All r ∈ N^d with |r| ≤ order, sorted by degree |r|: shape (C(d + order, order), d)."""
     d, order = check_count(d, "d"), check_count(order, "order", 0)
     count = math.comb(d + order, order)
-    if count > MAX_FEATURES:
+    if count > MAX_FEATURES or d * count > 50 * MAX_FEATURES:  # 800 MB of exponents
         raise ValueError(
-            f"order={order} in dimension d={d} has C(d + order, order) = {count} features, more "
-            f"than {MAX_FEATURES}: lower the order"
+            f"order={order} in dimension d={d} has C(d + order, order) = {count} features of {d} "
+            f"exponents each, more than {MAX_FEATURES} or too many for memory: lower the order"
         )
     # Grow by one coordinate at a time: every row with degree s takes the exponents 0 … order − s.
     rows = np.zeros((1, 0), dtype=np.int64)

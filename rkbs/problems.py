@@ -142,9 +142,9 @@ def as_gram(gram: np.ndarray, name: str, size: int) -> np.ndarray:
         raise ValueError(
             f"{name} must have shape ({size}, {size}), a row per point, got {gram.shape}"
         )
-    gap = np.abs(gram - gram.T).max()
-    if gap == 0:
+    if np.array_equal(gram, gram.T):
         return gram
+    gap = np.abs(gram - gram.T).max()
     if gap > size * np.finfo(float).eps * np.abs(gram).max():
         raise ValueError(
             f"{name} must be symmetric, but max|K − Kᵀ| = {gap:.3g}: a within-domain Gram matrix "

@@ -155,7 +155,7 @@ def infinite_dimension(run: Run) -> Evidence:
             "infinite": infinite,
             "finite": finite,
             "d": SHOWN_DIMENSION,
-            "spectra": _spectra(24, rng),
+            "spectra": _spectra(40, rng),
         },
     )
 

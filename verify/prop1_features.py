@@ -110,7 +110,7 @@ def _float_error(features: PowerFeatures, points: np.ndarray) -> float:
 )
 def features(run: Run) -> Evidence:
     """Identities exact for the listed d and N, not for all; float values are sampled."""
-    max_d, max_order = run.pick(quick=(3, 6), full=(5, 10))
+    max_d, max_order = run.pick(quick=(3, 6), full=(5, 12))
     rng, table = run.rng, []
     identities = failed = miscounted = 0
     rounding = 0.0

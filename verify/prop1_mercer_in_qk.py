@@ -12,8 +12,8 @@ from rkbs.features import PowerFeatures
 from rkbs.kernels import KERNELS, PAPER_KERNELS, DotProductKernel, Kernel, Quadratic
 from verify import exact
 from verify.ledger import Check, Evidence, Run, claim
-from verify.runner import run_file
 from verify.prop1_non_mercer import HEAD, dyadic
+from verify.runner import run_file
 
 Points = list[list[fmpq]]
 
@@ -175,9 +175,9 @@ def mercer_in_qk(run: Run) -> Evidence:
             "rows": rows,
             "signs": signs,
             "points": points,
-            "query": draws[0][0],
-            "key": draws[0][1],
-            "pictures": {name: _picture(k, points, *draws[0]) for name, k in kernels().items()},
+            "query": draws[1][0],
+            "key": draws[1][1],
+            "pictures": {name: _picture(k, points, *draws[1]) for name, k in kernels().items()},
         },
     )
 

@@ -193,7 +193,7 @@ def truncation(run: Run) -> Evidence:
         data={
             "certificates": certificates,
             "grid": grid,
-            "tightness": {p["order"]: [round(t, 5) for t in p["tightness"]] for p in shown},
+            "tightness": {p["order"]: [float(f"{t:.4g}") for t in p["tightness"]] for p in shown},
             "curves": _curves(list(range(31))),
             "products": products[:: run.pick(quick=1, full=10)],
         },

@@ -121,10 +121,10 @@ def analytic_checks(yardsticks: Iterable[Yardstick], count: int = 16) -> tuple[C
 
 @claim(
     "thm2.floor",
-    statement="no attention head of dimension d has an L² error below the Schmidt tail "
+    statement="No attention head of dimension d has an L² error below the Schmidt tail "
     "(Σ_{l>d} σ_l²)^{1/2} of its target, and Schmidt's own functions attain it",
-    source="theory §4, The floor (Schmidt 1907; Eckart & Young 1936); bounds paper Theorem 2",
-    method="the floor by Gauss–Legendre quadrature with an error from doubling its nodes, checked "
+    source="Theory §4, The floor (Schmidt 1907; Eckart & Young 1936); bounds paper Theorem 2",
+    method="The floor by Gauss–Legendre quadrature with an error from doubling its nodes, checked "
     "where closed forms exist; heads built in three ways, measured on an independent finer "
     "quadrature and, without any quadrature error, against the floor of that discrete measure "
     "(trained heads: thm2.trained)",
@@ -197,11 +197,11 @@ def alternating_error(head: ConstructiveHead, target: Target, rng: np.random.Gen
 
 @claim(
     "thm2.constructive",
-    statement="with frozen random hidden layers the best rank-d head is a truncated SVD, found "
+    statement="With frozen random hidden layers the best rank-d head is a truncated SVD, found "
     "without training; ‖F − G‖² = width² + rank² exactly, hence floor² ≤ ‖F − G‖² ≤ floor² + "
     "width²; with 64 units it is within 1 % of the floor for d ≤ 8",
-    source="theory §4, The constructive solution",
-    method="the identity and both inequalities at the nodes of the fit, over targets, widths and "
+    source="Theory §4, The constructive solution",
+    method="The identity and both inequalities at the nodes of the fit, over targets, widths and "
     "seeds; the ratio on an independent finer quadrature; alternating least squares from a random "
     "start must neither beat the SVD nor miss it",
     figure="thm2_approximation",
@@ -280,10 +280,10 @@ def _split_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
 
 @claim(
     "thm2.density",
-    statement="for every continuous F and ε > 0 there are d and m with sup|F − G| < ε: for six "
-    "targets heads are exhibited down to ε = 1e-6 (smooth) and 0.06 (kinked)",
-    source="paper Theorem 2; theory §4",
-    method="constructive heads along (d, m) = (2, 16), (4, 32), …; the maximum over a fine grid, "
+    statement="The sup error falls as d and m grow: for six targets heads are exhibited whose "
+    "error on a fine grid is below 1e-6 (smooth) and 0.06 (kinked), instances of Theorem 2's density",
+    source="Paper Theorem 2; theory §4",
+    method="Constructive heads along (d, m) = (2, 16), (4, 32), …; the maximum over a fine grid, "
     "which bounds the supremum from below and is no certificate",
     figure="thm2_approximation",
 )

@@ -83,9 +83,9 @@ def _meets(row: dict[str, Any]) -> bool:
 
 @claim(
     "thm2.trained",
-    statement="floor ≤ constructive head ≤ head trained by plain Adam, at equal d and m; as d "
+    statement="Floor ≤ constructive head ≤ head trained by plain Adam, at equal d and m; as d "
     "grows, Adam in a given number of steps falls ever further behind the floor",
-    source="theory §4, The constructive solution",
+    source="Theory §4, The constructive solution",
     method="Adam with a cosine schedule on the full grid, several seeds, errors on an independent "
     "finer quadrature; the worst of five constructive heads against each trained one at m = 64, "
     "the best against each at m = 4",
