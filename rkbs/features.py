@@ -126,6 +126,8 @@ class PowerFeatures:
     def remainder_bound(self, a: Array) -> Array:
         """|κ − Σ_{n ≤ N} c_n aⁿ| ≤ |a|^{N+1} e^{max(a, 0)} / (N+1)! for EDP; 0 for N ≥ degree.
 
+        A theorem for exact numbers; evaluated in floating point, to about 1e-13 relative.
+
         Parameters
         ----------
         a : array

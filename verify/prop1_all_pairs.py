@@ -107,7 +107,7 @@ def _gaussian(d: int) -> float:
     "prop1.all_pairs",
     statement="Σ_r |φ_r(q)|^ρ < ∞ for every ρ > 0 and every q, so Φ lands in every ℓ^ρ and all "
     "the ℓ^p pairs exist for EDP",
-    source="paper Proposition 1; theory §2",
+    source="Paper Proposition 1; theory §2",
     method="Σ_r |φ_r(q)|^ρ = ∏_l Σ_n |q_l|^{ρn}/(d^{ρn/4} (n!)^{ρ/2}), summed in balls with the "
     "tail bounded by the ratio test (ratios decrease to 0 for every ρ and q); it increases in "
     "|q_l|, so q = (3, …, 3) covers all |q_l| ≤ 3, and ρ = 0.1 covers all larger ρ; rkbs's "

@@ -102,8 +102,8 @@ def _float_error(features: PowerFeatures, points: np.ndarray) -> float:
     statement="φ_r(q) = ∏ q_l^{r_l} / (d^{|r|/4} √∏ r_l!) are features of EDP: at each order n, "
     "Σ_{|r|=n} φ_r(q) φ_r(k) = (q·k/√d)ⁿ/n!, with C(d+N, N) features up to order N; the "
     "quadratic kernel and the Taylor cuts expand likewise, with signs",
-    source="paper Proposition 1; theory §2",
-    method="polynomial identity in q, k and 1/√d over the rationals (sympy), order by order, on "
+    source="Paper Proposition 1; theory §2",
+    method="Polynomial identity in q, k and 1/√d over the rationals (sympy), order by order, on "
     "the features' own indices and squared weights; their float values at random points against "
     "balls, within the rounding of their 6N + d + 2 operations",
     figure="prop1_features",
@@ -170,8 +170,8 @@ def _misprint_orders(max_d: int, max_order: int) -> tuple[int, int, int]:
 @claim(
     "prop1.misprint",
     statement="√(n!/∏ r_l!) ∏ q_l^{r_l} / d^{1/4} (all orders n = |r|) are features of EDP",
-    source="a form often printed for Proposition 1; theory §2",
-    method="polynomial identity over the rationals for its sum at each order; the sum of "
+    source="A form often printed for Proposition 1; theory §2",
+    method="Polynomial identity over the rationals for its sum at each order; the sum of "
     "rkbs.features.misprinted_features at points with q·k = 1/2 and 3/2 against EDP in balls",
     figure="prop1_features",
 )

@@ -32,8 +32,8 @@ def _values_at_zero(d: int) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
 @claim(
     "prop1.linear_space",
     statement="B_X = {exp(q·k/√d) : k ∈ R^d} is a linear space",
-    source="a form sometimes written for Proposition 1; theory §2",
-    method="exact (sympy): every member is 1 at q = 0, while the sum of any two is 2 there, 0 "
+    source="A form sometimes written for Proposition 1; theory §2",
+    method="Exact (sympy): every member is 1 at q = 0, while the sum of any two is 2 there, 0 "
     "times a member is 0 and c times a member is c; the same values from rkbs's EDP",
 )
 def linear_space(run: Run) -> Evidence:
@@ -102,7 +102,7 @@ def _sum_gap(pair: RKBSPair, keys: np.ndarray, c: np.ndarray, v: np.ndarray) -> 
     "prop1.span",
     statement="The span of {exp(q·k/√d) : k} consists of functions f_v of Definition 2: "
     "κ(·,k_1) + κ(·,k_2) = f_v with v = Φ(k_1) + Φ(k_2), f_v + f_w = f_{v+w}, c f_v = f_{cv}",
-    source="paper Definition 2 and Proposition 1; theory §2",
+    source="Paper Definition 2 and Proposition 1; theory §2",
     method="rkbs.spaces' elements on EDP's features against the kernel in balls, at random "
     "points, within the remainder bound and the rounding of the inner products",
 )

@@ -142,8 +142,8 @@ def _signs(kernel: Kernel, order: int = 20) -> float:
     "prop1.mercer_in_qk",
     statement="As functions of (q, k) the kernels of the paper are Mercer; that they are not on "
     "X = Y comes from W^Q ≠ W^K alone",
-    source="paper Proposition 1 and section on kernels; theory §2 and §5",
-    method="for each kernel, at points of a circle and drawn W^Q, W^K: with W^Q = W^K the Gram "
+    source="Paper Proposition 1 and section on kernels; theory §2 and §5",
+    method="For each kernel, at points of a circle and drawn W^Q, W^K: with W^Q = W^K the Gram "
     "matrix is certified positive definite in balls, or PSD by exact rational elimination for "
     "polynomial kernels; with W^Q ≠ W^K asymmetry is certified in every draw, and for each kernel "
     "a draw and a rational vector c with cᵀKc < 0, in balls and exactly in rkbs's float Gram; "

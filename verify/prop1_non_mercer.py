@@ -168,8 +168,8 @@ def _other_case(
 @claim(
     "prop1.non_mercer",
     statement="On X = Y, exp(W^Q x·W^K y/√d) with W^Q ≠ W^K is not a Mercer kernel",
-    source="paper Proposition 1 and title; theory §2",
-    method="counterexamples: W^Q ≠ W^K with W^Qᵀ W^K symmetric PSD, exactly, and Gram matrices "
+    source="Paper Proposition 1 and title; theory §2",
+    method="Counterexamples: W^Q ≠ W^K with W^Qᵀ W^K symmetric PSD, exactly, and Gram matrices "
     "certified positive definite in balls. Condition: for every other M = W^Qᵀ W^K tried, two "
     "points where the symmetric part has a negative eigenvalue, certified in balls and exactly "
     "in rkbs's float Gram; asymmetry by disjoint balls iff M ≠ Mᵀ; polynomial identities (sympy) "

@@ -199,7 +199,7 @@ def _separation(d: int, order: int, rng: np.random.Generator) -> dict[str, Any]:
     statement="On ℓ^p and ℓ^{p'}, 1 < p < ∞, Definition 2 gives a pair of RKBS with kernel EDP: "
     "f(x) = ⟨f, κ(x,·)⟩, g(y) = ⟨κ(·,y), g⟩, the form is non-degenerate and |⟨f,g⟩| ≤ ‖f‖‖g‖; "
     "ι is the norm's derivative, ‖ι(v)‖_{p'} = 1, ⟨ι(v), v⟩ = ‖v‖_p, inverted by ι of p'",
-    source="paper Definitions 1 and 2, Proposition 1; theory §1 and §2",
+    source="Paper Definitions 1 and 2, Proposition 1; theory §1 and §2",
     method="rkbs.spaces on cut features, for p in {1.25, 1.5, 2, 3, 4} with W^Q = W^K = 1 and "
     "drawn W^Q ≠ W^K: values and pairings against κ's closed form in balls, within remainder "
     "bound and rounding; norms, ι and one-sided difference quotients at 2000 bits; exact "

@@ -162,8 +162,8 @@ def _curves(orders: list[int]) -> list[dict[str, Any]]:
     "prop1.truncation",
     statement="|Σ_{n>N} aⁿ/n!| ≤ |a|^{N+1} e^{max(a,0)}/(N+1)!, and it is the error of the cut "
     "features: |Φ_N(q)·Φ_N(k) − exp(q·k/√d)| keeps this bound at a = q·k/√d",
-    source="paper Proposition 1; theory §2",
-    method="for each N listed, over the whole of [−30, 30]: balls without gaps certify that the "
+    source="Paper Proposition 1; theory §2",
+    method="For each N listed, over the whole of [−30, 30]: balls without gaps certify that the "
     "remainder over its bound rises to a = 0 and falls after, and at 0 it is 1 exactly; then "
     "points: the remainder by its definition in balls, rkbs's float bound, and rkbs's features",
     figure="prop1_truncation",

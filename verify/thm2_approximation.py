@@ -281,7 +281,7 @@ def _split_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
 @claim(
     "thm2.density",
     statement="The sup error falls as d and m grow: for six targets heads are exhibited whose "
-    "error on a fine grid is below 1e-6 (smooth) and 0.06 (kinked), instances of Theorem 2's density",
+    "error on a fine grid is below 1e-6 (smooth) and 0.06 (kinked): instances of Theorem 2",
     source="Paper Theorem 2; theory §4",
     method="Constructive heads along (d, m) = (2, 16), (4, 32), …; the maximum over a fine grid, "
     "which bounds the supremum from below and is no certificate",
