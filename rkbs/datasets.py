@@ -78,6 +78,8 @@ def load_gdsc(folder: Path | str | None = None) -> DrugResponse:
     ValueError
         Where a file does not have the shape it should.
     """
+    if not isinstance(folder, (str, Path, type(None))):
+        raise TypeError(f"folder must be a path or None, got {folder!r}")
     folder = Path(folder) if folder else data_folder("gdsc", GDSC_SOURCE)
     z = _table(folder / "Labels.txt")
     fold = _table(folder / "Folds" / "outer_folds.txt").astype(int)

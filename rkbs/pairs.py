@@ -152,9 +152,10 @@ class Pairs:
 
     def values(self, matrix: np.ndarray) -> np.ndarray:
         """The entries of a matrix (n_x, n_y) at the pairs: the inverse of ``matrix``."""
-        if self._is_row_major_grid:
-            return np.asarray(matrix).reshape(-1)
-        return np.asarray(matrix)[self.i, self.j]
+        matrix, shape = np.asarray(matrix), (len(self.X), len(self.Y))
+        if matrix.shape != shape:
+            raise ValueError(f"matrix must have shape {shape}, got {matrix.shape}")
+        return matrix.reshape(-1) if self._is_row_major_grid else matrix[self.i, self.j]
 
     def responses(self, z: Any) -> np.ndarray:
         """Check responses, shape (n,), or (n_x, n_y) for a complete grid, and return them as (n,).

@@ -2,5 +2,5 @@
 
 from hypothesis import settings
 
-settings.register_profile("rkbs", deadline=None, derandomize=True, max_examples=40, database=None)
+settings.register_profile("rkbs", deadline=None, derandomize=True, max_examples=150, database=None)
 settings.load_profile("rkbs")

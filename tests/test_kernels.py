@@ -291,6 +291,14 @@ def test_nan_in_a_tensor_is_not_lost(name):
         assert gram[0, 0].isfinite()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@every_backend
+def test_no_point_is_nearer_to_another_than_to_itself(backend, dtype):
+    x = points((40, 64), 0, backend, dtype) + 100  # far out, where squares round off
+    assert (RBF().log(x, x) <= 0).all()
+    assert (RBF()(x, x) <= 1).all()
+
+
 # ---- declared structure, against the laws
 
 

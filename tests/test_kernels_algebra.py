@@ -136,6 +136,14 @@ def test_values_structure_and_domains_of_any_expression(expression):
     assert laws.check_domain_kernels(kernel, x, y) <= 1e-12
 
 
+@pytest.mark.parametrize("kernel", [k for k in STRUCTURE if k.is_positive], ids=repr)
+def test_logits_of_the_algebra(kernel):
+    x, y = points((6, 2)), points((5, 2), 1)
+    assert laws.check_logit(kernel, x, y) <= 1e-13
+    far = 60.0 * np.array([[1.0, 1], [-1, -1]])
+    assert np.isfinite(kernel.log(far, far)).all()
+
+
 @given(LEAVES, LEAVES)
 def test_sums_products_and_multiples(a, b):
     assert laws.check_algebra(a, b, points((6, 3)), points((5, 3), 1)) <= 1e-12

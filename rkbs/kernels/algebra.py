@@ -291,9 +291,11 @@ class LinearMap:
             )
         if is_tensor(self.matrix) and not is_tensor(x):
             raise TypeError("the map's matrix is a torch tensor, but the points are a numpy array")
-        matrix = self.matrix
+        # In the points' precision and on their device, whichever way the matrix came.
         if is_tensor(x):
-            matrix = namespace(x).as_tensor(matrix, dtype=x.dtype, device=x.device)
+            matrix = namespace(x).as_tensor(self.matrix, dtype=x.dtype, device=x.device)
+        else:
+            matrix = self.matrix.astype(x.dtype, copy=False)
         return x @ matrix.mT
 
     def __eq__(self, other: object) -> bool:

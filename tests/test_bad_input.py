@@ -1,0 +1,319 @@
+"""Bad input: each is refused with a TypeError or ValueError that names the argument."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from test_kernels import points
+
+from rkbs import PowerFeatures, RKBSPair, inspect
+from rkbs.datasets import DataNotFoundError, load_gdsc
+from rkbs.features import misprinted_features, multi_indices
+from rkbs.kernels import (
+    EDP,
+    KERNELS,
+    RBF,
+    L2Distance,
+    Laplace,
+    Linear,
+    Precomputed,
+    Quadratic,
+    TaylorEDP,
+)
+from rkbs.pairs import Pairs
+
+X, Y = points((4, 2)), points((3, 2), 1)
+T = torch.tensor(X)
+W = points((2, 2), 5)
+NAN, INF = X.copy(), X.copy()
+NAN[2, 1], INF[1, 0] = math.nan, -math.inf
+RAGGED = [[1.0, 2.0], [3.0]]
+
+# (id, bad points, exception, what the message says after the argument's name)
+POINTS = [
+    ("nan", NAN, ValueError, r"contains NaN or infinity \(first at index \(2, 1\)\)"),
+    ("inf", INF, ValueError, r"contains NaN or infinity \(first at index \(1, 0\)\)"),
+    ("1-d", X[0], ValueError, r"must have shape \(\.\.\., n, d\).*got shape \(2,\)"),
+    ("0-d", 3.0, ValueError, r"must have shape"),
+    ("no points", X[:0], ValueError, r"must hold at least one point, got shape \(0, 2\)"),
+    ("no dimension", X[:, :0], ValueError, r"must hold at least one point, got shape \(4, 0\)"),
+    ("empty list", [], ValueError, r"must have shape"),
+    ("ragged", RAGGED, TypeError, "must be a rectangular array of real numbers"),
+    ("object", X.astype(object), TypeError, "must be an array of real numbers, got dtype object"),
+    ("none", None, TypeError, "must be an array of real numbers, got dtype object"),
+    ("complex", X + 1j, TypeError, "must be an array of real numbers, got dtype complex128"),
+    ("bool", X > 0, TypeError, "must be an array of real numbers, got dtype bool"),
+    ("string", X.astype(str), TypeError, "must be an array of real numbers, got dtype <U"),
+    ("date", X.astype("M8[s]"), TypeError, "must be an array of real numbers, got dtype datetime"),
+    ("sparse", scipy.sparse.eye_array(3), TypeError, "must be an array of real numbers"),
+]
+# Functions of one set of points, with the name that the message should give.
+TAKES_POINTS = {
+    "kernel x": ("x", lambda x: EDP()(x, X)),
+    "kernel y": ("y", lambda x: EDP()(X, x)),
+    "log x": ("x", lambda x: RBF().log(x, X)),
+    "pullback x": ("x", lambda x: EDP().pullback(W, W)(x, X)),
+    "map_x(x)": (r"map_x\(x\)", lambda x: EDP().pullback(lambda _: x)(X, X)),
+    "map_y(y)": (r"map_y\(y\)", lambda x: L2Distance().pullback(None, lambda _: x)(X, X)),
+    "map_x": ("map_x", lambda x: EDP().pullback(x, None)),
+    "map_y": ("map_y", lambda x: EDP().pullback(None, x)),
+    "Precomputed": (r"Precomputed\(matrix=…\)", Precomputed),
+    "features q": ("q", PowerFeatures(EDP(), 2, 3)),
+    "misprinted q": ("q", lambda x: misprinted_features(x, 3)),
+    "element": ("x", lambda x: PAIR.f(np.ones(PAIR.dim))(x)),
+    "element y": ("y", lambda x: PAIR.g(np.ones(PAIR.dim))(x)),
+    "separates": ("x", lambda x: PAIR.separates("x", x)),
+    "from_kernel map_x": ("map_x", lambda x: RKBSPair.from_kernel(EDP(), 2, 2, map_x=x)),
+    "Pairs X": ("X", lambda x: Pairs(x, Y, [0], [0])),
+    "Pairs Y": ("Y", lambda x: Pairs(X, x, [0], [0])),
+    "grid X": ("X", lambda x: Pairs.grid(x, Y)),
+    "grid Y": ("Y", lambda x: Pairs.grid(X, x)),
+    "from_mask X": ("X", lambda x: Pairs.from_mask(x, Y, np.ones((4, 3), bool))),
+    "from_table": ("table", lambda x: Pairs.from_table(x, 1)),
+    "inspect X": ("X", lambda x: inspect(EDP(), x)),
+    "inspect Y": ("Y", lambda x: inspect(EDP(), X, x)),
+}
+NONE_IS_FINE = {"map_x", "map_y", "from_kernel map_x", "inspect Y"}  # the identity; Y = X
+PAIR = RKBSPair.from_kernel(EDP(), 2, 2)
+OTHER = RKBSPair.from_kernel(EDP(), 2, 2)
+
+
+@pytest.mark.parametrize(("_", "bad", "error", "says"), POINTS, ids=[row[0] for row in POINTS])
+@pytest.mark.parametrize("place", TAKES_POINTS)
+def test_points(place, _, bad, error, says):
+    name, function = TAKES_POINTS[place]
+    if bad is None and place in NONE_IS_FINE:
+        function(bad)
+        return
+    if "map" in name and not isinstance(bad, (np.ndarray, list)) and "(" not in name:
+        error, says = TypeError, "must be a callable, a matrix or None"  # not even an array
+    with pytest.raises(error, match=rf"^{name} {says}"):
+        function(bad)
+
+
+MATRICES = ("map_x", "map_y", "Precomputed", "from_kernel map_x", "Pairs X", "Pairs Y", "grid X")
+MATRICES += ("grid Y", "from_mask X", "from_table", "inspect X", "inspect Y")
+
+
+@pytest.mark.parametrize("place", MATRICES)
+def test_three_axes_where_a_matrix_is_needed(place):
+    name, function = TAKES_POINTS[place]
+    with pytest.raises(ValueError, match=rf"^{name} must be a matrix, got shape \(1, 4, 2\)"):
+        function(X[None])
+
+
+KERNEL_PAIRS = [
+    ("x and y must share their last axis: x has dimension 2", ValueError, X, Y[:, :1]),
+    ("x and y must both be numpy arrays or both torch tensors", TypeError, X, T),
+    ("x and y must both be numpy arrays or both torch tensors", TypeError, T, X),
+    ("x must be a floating tensor, got torch.int64", TypeError, torch.ones(2, 2, dtype=int), T),
+    ("y must be a floating tensor, got torch.bool", TypeError, T, T > 0),
+    ("y must be a floating tensor, got torch.complex64", TypeError, T, torch.ones(2, 2) * 1j),
+    (r"x must have shape \(\.\.\., n, d\)", ValueError, T[0], T),
+    ("y must hold at least one point", ValueError, T, T[:0]),
+]
+
+
+@pytest.mark.parametrize(("says", "error", "x", "y"), KERNEL_PAIRS)
+@pytest.mark.parametrize("name", KERNELS)
+def test_two_sets_of_points(name, says, error, x, y):
+    kernel = KERNELS[name]
+    for function in (kernel, kernel.log) if kernel.is_positive else (kernel,):
+        with pytest.raises(error, match=says):
+            function(x, y)
+
+
+def features(kernel=EDP(), d=2, order=3):  # noqa: B008 - frozen
+    return PowerFeatures(kernel, d, order)
+
+
+def grid(**changes):
+    return Pairs(**({"X": X, "Y": Y, "i": [0, 1], "j": [0, 2]} | changes))
+
+
+def tensor_kernel():
+    return EDP() + 2 * RBF(torch.tensor(1.0))
+
+
+ROW = Precomputed.points(3)
+F, G = PAIR.f(np.ones(6)), PAIR.g(np.ones(6))
+Z = np.arange(12.0)
+
+TABLE = [
+    # ---- parameters of kernels
+    *(
+        (lambda cls=cls, bad=bad: cls(bad), error, rf"{cls.__name__}\({name}=…\) must be")
+        for cls, name, values in (
+            (RBF, "tau", (0.0, -1.0)),
+            (L2Distance, "tau", (0, -1e-300)),
+            (Laplace, "tau", (0.0, -2)),
+            (Quadratic, "gamma", ()),
+        )
+        for bad, error in [
+            *((value, ValueError) for value in (*values, math.nan, math.inf, -math.inf)),
+            *((v, TypeError) for v in (True, "1", None, 1j, [1.0], np.ones(1), torch.ones(1))),
+        ]
+    ),
+    *(
+        (lambda bad=bad: TaylorEDP(bad), error, r"TaylorEDP\(order=…\) must be")
+        for bad, error in [(-1, ValueError), (2.0, TypeError), (True, TypeError), ("2", TypeError)]
+    ),
+    (lambda: math.nan * EDP(), ValueError, r"Scaled\(factor=…\) must be finite"),
+    (lambda: EDP() * "2", TypeError, "unsupported operand|can't multiply"),
+    (lambda: EDP() + 1, TypeError, "unsupported operand"),
+    (lambda: np.ones(2) * EDP(), TypeError, "EDP"),
+    (lambda: RBF(torch.tensor(1.0))(X, Y), TypeError, r"RBF\(tau=…\) is a torch tensor, but x"),
+    (lambda: tensor_kernel()(X, Y), TypeError, r"RBF\(tau=…\) is a torch tensor, but x and y"),
+    (lambda: tensor_kernel().log(X, Y), TypeError, r"RBF\(tau=…\) is a torch tensor"),
+    # ---- pullbacks
+    (lambda: EDP().pullback("W"), TypeError, "map_x must be a callable, a matrix or None"),
+    (lambda: EDP().pullback(None, 3.0), TypeError, "map_y must be a callable, a matrix or None"),
+    (lambda: EDP().pullback(T[0]), ValueError, r"map_x must be a matrix \(d, d_in\)"),
+    (lambda: EDP().pullback(points((2, 3)))(X, X), ValueError, r"takes points of dimension 3, got"),
+    (
+        lambda: EDP().pullback(points((3, 2)))(X, X),
+        ValueError,
+        "x and y must share their last axis",
+    ),
+    (lambda: EDP().pullback(T[:2])(X, X), TypeError, "matrix is a torch tensor, but the points"),
+    # ---- precomputed kernels
+    (lambda: Precomputed(W)(ROW, ROW), ValueError, "x must hold indices from 0 to 1"),
+    (lambda: Precomputed(W)(ROW[:2], -ROW[1:2]), ValueError, "y must hold indices from 0 to 1"),
+    (lambda: Precomputed(W)(ROW[:2] / 2, ROW[:2]), ValueError, "x must hold row numbers"),
+    (lambda: Precomputed(W)(ROW[:2], X[:2]), ValueError, "y must hold row numbers"),
+    (lambda: Precomputed(W)(*2 * [torch.tensor([[math.nan]])]), ValueError, "x must hold row numb"),
+    # ---- features
+    (lambda: features(RBF()), TypeError, "kernel must be a DotProductKernel, got RBF"),
+    (lambda: features(EDP), TypeError, "kernel must be a DotProductKernel"),
+    (lambda: features(d=0), ValueError, "d must be at least 1, got 0"),
+    (lambda: features(d=2.0), TypeError, "d must be an integer, got 2.0"),
+    (lambda: features(order=-1), ValueError, "order must be at least 0, got -1"),
+    (lambda: features(order="3"), TypeError, "order must be an integer"),
+    (lambda: features(order=True), TypeError, "order must be an integer"),
+    (lambda: features(order=10**6), ValueError, "order=1000000 in dimension d=2.*lower the order"),
+    (lambda: multi_indices(10**6, 3), ValueError, "order=3 in dimension d=1000000"),
+    (lambda: features()(points((2, 3))), ValueError, "q must have dimension d=2, got 3"),
+    (lambda: features()(torch.ones(2, 2, dtype=int)), TypeError, "q must be a floating tensor"),
+    (lambda: features().remainder_bound([math.nan]), ValueError, "a contains NaN"),
+    (lambda: features().remainder_bound([1j]), TypeError, "a must be an array of real numbers"),
+    # ---- pairs of spaces
+    *(
+        (lambda p=p: RKBSPair.from_kernel(EDP(), 2, 2, p=p), ValueError, "p must satisfy 1 < p < ∞")
+        for p in (1, 0.5, -2.0, 0, math.inf, math.nan, True)
+    ),
+    *(
+        (lambda p=p: RKBSPair.from_kernel(EDP(), 2, 2, p=p), TypeError, "p must be a real number")
+        for p in ("2", None, 2j, [2.0], np.ones(1))
+    ),
+    (lambda: RKBSPair.from_kernel(L2Distance(), 2, 2), TypeError, "kernel must be a DotProduct"),
+    (lambda: PAIR.f(np.ones(5)), ValueError, r"coefficients must have shape \(6,\).*got \(5,\)"),
+    (lambda: PAIR.g(np.ones((6, 1))), ValueError, r"coefficients must have shape \(6,\)"),
+    (lambda: PAIR.f([]), ValueError, "coefficients must have shape"),
+    (lambda: PAIR.f(np.full(6, math.nan)), ValueError, "coefficients contains NaN"),
+    (lambda: PAIR.g(np.full(6, math.inf)), ValueError, "coefficients contains NaN or infinity"),
+    (lambda: PAIR.f(np.ones(6) * 1j), TypeError, "coefficients must be an array of real numbers"),
+    (lambda: PAIR.f(["1"] * 6), TypeError, "coefficients must be an array of real numbers"),
+    (lambda: PAIR.f(np.ones(6, bool)), TypeError, "coefficients must be an array of real numbers"),
+    (lambda: F + G, ValueError, "two elements belong to different spaces"),
+    (lambda: F - OTHER.f(np.ones(6)), ValueError, "two elements belong to different spaces"),
+    (lambda: F + 1.0, TypeError, "only elements add to elements, got float"),
+    (lambda: F * np.ones(6), TypeError, "factor must be a real number"),
+    (lambda: np.ones(6) * F, TypeError, "factor must be a real number"),
+    (lambda: "2" * F, TypeError, "factor must be a real number"),
+    (lambda: math.nan * F, ValueError, "coefficients contains NaN"),
+    (lambda: PAIR.pairing(G, F), ValueError, "f must be an element of this pair's B_X"),
+    (lambda: PAIR.pairing(F, F), ValueError, "g must be an element of this pair's B_Y"),
+    (lambda: OTHER.pairing(F, G), ValueError, "f must be an element of this pair's B_X"),
+    (lambda: PAIR.inverse_duality_map(G, -1.0), ValueError, "norm must be finite and ≥ 0"),
+    (lambda: PAIR.inverse_duality_map(G, math.nan), ValueError, "norm must be finite and ≥ 0"),
+    (lambda: PAIR.section_x(X), ValueError, r"x must be one point of shape \(d,\), got shape"),
+    (lambda: PAIR.section_y(3.0), ValueError, r"y must be one point of shape \(d,\)"),
+    (lambda: PAIR.section_y(["1", "2"]), TypeError, "y must be an array of real numbers"),
+    (lambda: PAIR.section_x(np.ones(3)), ValueError, "q must have dimension d=2, got 3"),
+    (lambda: PAIR.section_x(NAN[2]), ValueError, "contains NaN"),
+    (lambda: PAIR.separates("X", X), ValueError, 'domain must be "x" or "y"'),
+    # ---- pairs of points
+    (lambda: grid(i=[0, 4]), ValueError, r"i must lie from 0 to 3 \(rows of X\).*from 0 to 4"),
+    (lambda: grid(j=[-1, 2]), ValueError, r"j must lie from 0 to 2 \(rows of Y\).*from -1 to 2"),
+    (lambda: grid(i=[0, 1, 2]), ValueError, "i and j must be equally long, got 3 and 2"),
+    (lambda: grid(i=[1, 1], j=[2, 2]), ValueError, r"i, j must not repeat a pair: \(i=1, j=2\)"),
+    (lambda: grid(i=[], j=[]), TypeError, "i must be a 1-D integer array"),
+    (
+        lambda: grid(i=np.array([], int), j=np.array([], int)),
+        ValueError,
+        "i must name at least one",
+    ),
+    (lambda: grid(i=[0.0, 1.0]), TypeError, "i must be a 1-D integer array"),
+    (lambda: grid(j=[[0, 1]]), TypeError, "j must be a 1-D integer array"),
+    (lambda: grid(j=np.array([True, False])), TypeError, "j must be a 1-D integer array"),
+    (lambda: grid(i=2), TypeError, "i must be a 1-D integer array"),
+    (
+        lambda: Pairs.from_mask(X, Y, np.ones((3, 4), bool)),
+        ValueError,
+        r"mask must be boolean of s",
+    ),
+    (lambda: Pairs.from_mask(X, Y, np.ones((4, 3))), ValueError, "mask must be boolean of shape"),
+    (lambda: Pairs.from_mask(X, Y, np.zeros((4, 3), bool)), ValueError, "mask must be True for at"),
+    (lambda: Pairs.from_table(X, 0), ValueError, "n_features_x must be at least 1, got 0"),
+    (lambda: Pairs.from_table(X, 2), ValueError, "n_features_x must be from 1 to 1"),
+    (lambda: Pairs.from_table(X, 1.0), TypeError, "n_features_x must be an integer"),
+    (lambda: Pairs.from_table(X[[0, 1, 0]], 1), ValueError, "must not repeat a pair"),
+    *(
+        (lambda key=key: Pairs.grid(X, Y)[key], TypeError, "pairs are chosen by a slice, an index")
+        for key in (
+            3,
+            np.int64(3),
+            "i",
+            None,
+            [1.5],
+            [],
+            (1, 2),
+            (slice(2), 0),
+            np.eye(2, dtype=int),
+        )
+    ),
+    (
+        lambda: Pairs.grid(X, Y).values(np.ones((3, 4))),
+        ValueError,
+        r"matrix must have shape \(4, 3",
+    ),
+    (lambda: grid().values(np.ones((3, 4))), ValueError, r"matrix must have shape \(4, 3\), got"),
+    (lambda: Pairs.grid(X, Y)[[1, 1]], ValueError, r"i, j must not repeat a pair: \(i=0, j=1\)"),
+    (lambda: Pairs.grid(X, Y)[:0], ValueError, "i must name at least one pair"),
+    *(
+        (lambda z=z: Pairs.grid(X, Y).responses(z), error, says)
+        for z, error, says in [
+            (Z[:5], ValueError, r"z must have shape \(12,\) or \(4, 3\), got shape \(5,\)"),
+            (Z.reshape(3, 4), ValueError, r"z must have shape .*got shape \(3, 4\)"),
+            (np.where(Z == 3, math.nan, Z), ValueError, "z contains NaN"),
+            (Z.astype(str), TypeError, "z must be an array of real numbers"),
+            (Z + 1j, TypeError, "z must be an array of real numbers"),
+            (Z > 3, TypeError, "z must be an array of real numbers"),
+            (None, TypeError, "z must be an array of real numbers"),
+            (RAGGED, TypeError, "z must be a rectangular array of real numbers"),
+        ]
+    ),
+    # ---- inspect, load_gdsc
+    (lambda: inspect("edp", X), TypeError, "kernel must be a Kernel, got 'edp'"),
+    (lambda: inspect(EDP, X), TypeError, "kernel must be a Kernel"),
+    (lambda: inspect(Linear(), X, Y[:, :1]), ValueError, "x and y must share their last axis"),
+    (lambda: load_gdsc("/nowhere"), DataNotFoundError, r"no Labels\.txt in /nowhere\. Get the"),
+    (lambda: load_gdsc(3), TypeError, "folder"),
+]
+
+
+@pytest.mark.parametrize(("function", "error", "says"), TABLE, ids=[row[2][:50] for row in TABLE])
+def test_refused(function, error, says):
+    with pytest.raises(error, match=says):
+        function()
+
+
+def test_good_input_next_to_the_bad_is_accepted():
+    """The refusals above are not those of a function that refuses everything."""
+    for place, (_, function) in TAKES_POINTS.items():
+        assert function(X if place != "from_table" else np.hstack([X, X])) is not None
+    assert RKBSPair.from_kernel(EDP(), 2, 2, p=1 + 1e-9).p > 1
+    assert Pairs.grid(X, Y)[[1, 2]].shape == (2, 4)
+    assert inspect(EDP(), X.tolist()).rank == 4

@@ -1,0 +1,499 @@
+"""Mutants: every law rejects something that is wrong, and accepts what it was made from."""
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from test_kernels import grid, points
+
+from rkbs import laws, spaces
+from rkbs.features import PowerFeatures, misprinted_features
+from rkbs.kernels import EDP, ExponentiatedIntersection, Kernel, Quadratic, Scaled, TaylorEDP
+from rkbs.losses import Loss, Squared
+from rkbs.pairs import Pairs
+from rkbs.problems import OperatorProblem
+from rkbs.solvers import Spectral
+from rkbs.spaces import RKBSPair
+
+TOLERANCE = 1e-8  # no test and no claim asks for less than this
+X, Y = points((7, 2)), points((6, 2), 1)
+WQ, WK = points((2, 2), 7), points((2, 2), 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant(Kernel):
+    """A kernel of any formula that declares all the structure there is."""
+
+    gram: Callable
+    logit: Callable | None = None
+    dim: float = math.inf
+    domain: Kernel | None = None
+
+    is_mercer = is_symmetric = is_positive = is_nonnegative = True
+
+    def _gram(self, x, y):
+        return self.gram(x, y)
+
+    def _log_gram(self, x, y):
+        return self.logit(x, y)
+
+    def _checked(self, formula, x, y, advice):
+        return formula(x, y)  # NaN and infinity get through to the law
+
+    def feature_dim(self, d):
+        return self.dim
+
+    @property
+    def domain_x(self):
+        return self.domain or self
+
+    domain_y = domain_x
+
+
+def l1(x, y):
+    return np.abs(x[:, None] - y).sum(-1)
+
+
+def a(x, y):
+    return x @ y.T / math.sqrt(x.shape[1])
+
+
+def edp(x, y):
+    return np.exp(a(x, y))
+
+
+def constant(value):
+    return lambda x, y: np.full((len(x), len(y)), value)
+
+
+ZEROS, NAN, INF = (
+    Mutant(constant(0.0), constant(0.0)),
+    Mutant(constant(math.nan), constant(math.nan)),
+    Mutant(constant(math.inf), constant(math.inf)),
+)
+BROKEN = {"zeros": ZEROS, "nan": NAN, "inf": INF}
+MATERN = Mutant(lambda x, y: (1 + math.sqrt(3) * l1(x, y)) * np.exp(-math.sqrt(3) * l1(x, y)))
+ASYMMETRIC = Mutant(lambda x, y: np.exp(x @ WQ.T @ WK @ y.T))
+
+
+class OwnTranspose(Mutant):
+    @property
+    def T(self):  # noqa: N802
+        return self
+
+
+class OwnAlgebra(Mutant):
+    def __add__(self, other):
+        return self
+
+    def __mul__(self, other):
+        return (
+            Mutant(lambda x, y: abs(other) * self(x, y))
+            if isinstance(other, float)
+            else super().__mul__(other)
+        )
+
+
+class ProductIsSum(Mutant):
+    def __mul__(self, other):
+        return self + other if isinstance(other, Kernel) else super().__mul__(other)
+
+
+class OwnPullback(Mutant):
+    def pullback(self, map_x=None, map_y=None):
+        return EDP().pullback(map_y, map_x)
+
+
+class OneMap(Mutant):
+    def pullback(self, map_x=None, map_y=None):
+        return EDP().pullback(map_x, map_x)
+
+
+@dataclasses.dataclass
+class FakeFeatures:
+    """Power features of EDP with something changed."""
+
+    function: Callable
+    kernel: Kernel = EDP()  # noqa: RUF009
+    order: int = 12
+    d: int = 2
+    bound: float = 1.0
+
+    def __call__(self, q, signed=False):
+        return self.function(q, signed)
+
+    def remainder_bound(self, logits):
+        return self.bound * PowerFeatures(EDP(), 2, self.order).remainder_bound(logits)
+
+
+RIGHT, SIGNED = PowerFeatures(EDP(), 2, 12), PowerFeatures(Quadratic(-0.5), 2, 2)
+Q, K = 0.4 * X, 0.4 * Y
+
+
+def fake_signs():
+    fake = FakeFeatures(lambda q, _: SIGNED(q), Quadratic(-0.5))
+    fake.remainder_bound = SIGNED.remainder_bound
+    return fake
+
+
+PAIR = RKBSPair.from_kernel(TaylorEDP(3), 2, 3, p=3, map_x=WQ, map_y=WK)
+F, G = (make(points(PAIR.dim, seed)) for make, seed in ((PAIR.f, 1), (PAIR.g, 2)))
+
+
+def reproducing(**changes):
+    pair = dataclasses.replace(PAIR, **changes)
+    return laws.check_reproducing(pair, pair.f(F.coefficients), pair.g(G.coefficients), X, Y)
+
+
+class SwappedSections(RKBSPair):
+    def section_x(self, x):
+        return self.g(self.features_y(x[None])[0])
+
+
+def swapped_sections():
+    pair = SwappedSections(PAIR.features_x, PAIR.features_y, PAIR.dim, 3)
+    return laws.check_reproducing(pair, pair.f(F.coefficients), pair.g(G.coefficients), X, Y)
+
+
+def with_changed(name, function, law):
+    """The law, called while ``spaces.<name>`` is another function."""
+
+    def call():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(spaces, name, function)
+            return law()
+
+    return call
+
+
+def duality():
+    return max(laws.check_duality_map(PAIR, F), laws.check_duality_map(PAIR, G))
+
+
+def norm2(v, _=2):
+    return float(np.linalg.norm(v))
+
+
+def iota(power, sign=np.sign, norm=spaces.lp_norm):
+    return lambda v, p: sign(v) * (np.abs(v) / norm(v, p)) ** power(p)
+
+
+GRAM_X, GRAM_Y = EDP()(X, X), EDP()(Y, Y)
+PROBLEM = OperatorProblem(GRAM_X, GRAM_Y, Pairs.grid(X, Y), points((7, 6), 4), 0.3)
+BEST = Spectral()(PROBLEM).value
+
+
+def optimality(c):
+    return lambda: laws.check_optimality(PROBLEM, c)
+
+
+def solved_for(alpha):
+    return Spectral()(PROBLEM.with_alpha(alpha)).value
+
+
+MERCER_SETS = (points((20, 2)), grid(2, 5, 0.8))
+
+
+def mercer(kernel):
+    return lambda: max(laws.check_mercer(kernel, x) for x in MERCER_SETS)
+
+
+def broken(law):
+    """All zeros, NaN and infinity, as mutants of any law on a kernel."""
+    return {name: (lambda kernel=kernel: law(kernel)) for name, kernel in BROKEN.items()}
+
+
+# law: (what is right, {name of the mutant: the law called on it})
+MUTANTS = {
+    "relative": (
+        lambda: laws.relative(X, X + 1e-12),
+        {
+            "off by 1e-6": lambda: laws.relative(X * (1 + 1e-6), X),
+            "zeros found": lambda: laws.relative(0 * X, X),
+            "zeros expected": lambda: laws.relative(X, 0 * X),
+            "zeros on both sides": lambda: laws.relative(0 * X, 0 * X),
+            "nan": lambda: laws.relative(np.where(X[0, 0] == X, np.nan, X), X),
+            "nan on both sides": lambda: laws.relative(X * np.nan, X * np.nan),
+            "inf on both sides": lambda: laws.relative(X + np.inf, X + np.inf),
+        },
+    ),
+    "worst": (
+        lambda: laws.worst(0.0, 1e-12),
+        {
+            "nan first": lambda: laws.worst(math.nan, 0.0),
+            "nan last": lambda: laws.worst(0.0, math.nan),
+            "one is large": lambda: laws.worst(0.0, 1.0, 0.0),
+        },
+    ),
+    "negativity": (
+        lambda: laws.negativity(GRAM_X),
+        {
+            "indefinite": lambda: laws.negativity(GRAM_X - 0.1 * np.eye(7)),
+            "negative": lambda: laws.negativity(-GRAM_X),
+            "zeros": lambda: laws.negativity(0 * GRAM_X),
+            "nan": lambda: laws.negativity(GRAM_X * np.nan),
+        },
+    ),
+    "check_symmetry": (
+        lambda: laws.check_symmetry(EDP(), X),
+        {"asymmetric": lambda: laws.check_symmetry(ASYMMETRIC, X)}
+        | broken(lambda kernel: laws.check_symmetry(kernel, X)),
+    ),
+    "check_mercer": (
+        mercer(ExponentiatedIntersection()),
+        {
+            "intersection with a wrong sign": mercer(
+                Mutant(lambda x, y: np.exp((x.sum(1)[:, None] + y.sum(1) + l1(x, y)) / 2))
+            ),
+            "intersection with a wrong sign of k": mercer(
+                Mutant(lambda x, y: np.exp((x.sum(1)[:, None] - y.sum(1) - l1(x, y)) / 2))
+            ),
+            "Matérn on the L1 distance": mercer(MATERN),
+            "Gauss on the L1 distance": mercer(Mutant(lambda x, y: np.exp(-(l1(x, y) ** 2) / 2))),
+            "distance": mercer(Mutant(l1)),
+            "queries that differ from keys": mercer(ASYMMETRIC),
+            "negative": mercer(Mutant(lambda x, y: -edp(x, y))),
+        }
+        | broken(lambda kernel: mercer(kernel)()),
+    ),
+    "check_logit": (
+        lambda: laws.check_logit(EDP(), X, Y),
+        {
+            "off by a factor": lambda: laws.check_logit(
+                Mutant(edp, lambda x, y: 2 * a(x, y)), X, Y
+            ),
+            "off by a term": lambda: laws.check_logit(
+                Mutant(edp, lambda x, y: a(x, y) + 1e-6), X, Y
+            ),
+            "without √d": lambda: laws.check_logit(Mutant(edp, lambda x, y: x @ y.T), X, Y),
+            "one entry is nan": lambda: laws.check_logit(
+                Mutant(edp, lambda x, y: a(x, np.where(y == Y[0, 0], np.nan, y))), X, Y
+            ),
+            "kernel of zeros": lambda: laws.check_logit(Mutant(constant(0.0), a), X, Y),
+            "logit of zeros": lambda: laws.check_logit(Mutant(edp, constant(0.0)), X, Y),
+        }
+        | broken(lambda kernel: laws.check_logit(kernel, X, Y)),
+    ),
+    "check_transpose": (
+        lambda: laws.check_transpose(ASYMMETRIC, X, Y),
+        {"own transpose": lambda: laws.check_transpose(OwnTranspose(ASYMMETRIC.gram), X, Y)}
+        | broken(lambda kernel: laws.check_transpose(kernel, X, Y)),
+    ),
+    "check_algebra": (
+        lambda: laws.check_algebra(EDP(), Mutant(edp), X, Y),
+        {
+            "sum drops a term": lambda: laws.check_algebra(OwnAlgebra(edp), EDP(), X, Y),
+            "product is the sum": lambda: laws.check_algebra(ProductIsSum(edp), EDP(), X, Y),
+        }
+        | broken(lambda kernel: laws.check_algebra(kernel, kernel, X, Y)),
+    ),
+    "check_pullback": (
+        lambda: laws.check_pullback(EDP(), WQ, WK, X, Y),
+        {
+            "maps exchanged": lambda: laws.check_pullback(OwnPullback(edp), WQ, WK, X, Y),
+            "one map for both": lambda: laws.check_pullback(OneMap(edp), WQ, WK, X, Y),
+        }
+        | broken(lambda kernel: laws.check_pullback(kernel, WQ, WK, X, Y)),
+    ),
+    "check_domain_kernels": (
+        lambda: laws.check_domain_kernels(Quadratic(-0.5), X, Y),
+        {
+            "not positive semi-definite": lambda: laws.check_domain_kernels(
+                Mutant(Quadratic(-0.5)._gram), X, Y
+            ),
+            "a factor too small": lambda: laws.check_domain_kernels(
+                Mutant(edp, domain=Scaled(EDP(), 0.9)), X, X
+            ),
+            "sign of the factor kept": lambda: laws.check_domain_kernels(
+                Mutant(lambda x, y: -2 * edp(x, y), domain=Scaled(EDP(), -2.0)), X, Y
+            ),
+            "of other features": lambda: laws.check_domain_kernels(
+                Mutant(EDP().pullback(WQ, WK), domain=EDP().pullback(WQ, WQ)), X, Y
+            ),
+            "kernel of zeros": lambda: laws.check_domain_kernels(
+                Mutant(constant(0.0), domain=EDP()), X, Y
+            ),
+        }
+        | broken(lambda kernel: laws.check_domain_kernels(kernel, X, Y)),
+    ),
+    "excess_rank": (
+        lambda: laws.excess_rank(TaylorEDP(2), points((9, 2))),
+        {
+            "an order too low": lambda: laws.excess_rank(
+                Mutant(TaylorEDP(3)._gram, dim=6), points((9, 2))
+            ),
+            "infinite called finite": lambda: laws.excess_rank(Mutant(edp, dim=6), points((9, 2))),
+        }
+        | {
+            name: (lambda k=k: laws.excess_rank(dataclasses.replace(k, dim=2), X))
+            for name, k in BROKEN.items()
+        },
+    ),
+    "check_features": (
+        lambda: laws.check_features(RIGHT, Q, K),
+        {
+            "misprinted normalization": lambda: laws.check_features(
+                FakeFeatures(lambda q, _: misprinted_features(q, 12)), Q, K
+            ),
+            "a kernel without √d": lambda: laws.check_features(
+                FakeFeatures(RIGHT, Mutant(lambda x, y: np.exp(x @ y.T))), Q, K
+            ),
+            "a degree left out": lambda: laws.check_features(
+                FakeFeatures(lambda q, _: RIGHT(q)[..., RIGHT.indices.sum(1) != 3]), Q, K
+            ),
+            "signs left out": lambda: laws.check_features(fake_signs(), Q, K),
+            "zeros": lambda: laws.check_features(FakeFeatures(lambda q, _: 0 * RIGHT(q)), Q, K),
+            "zeros within an empty bound": lambda: laws.check_features(
+                FakeFeatures(lambda q, _: 0 * RIGHT(q), bound=1e300), Q, K
+            ),
+            "nan": lambda: laws.check_features(
+                FakeFeatures(lambda q, _: math.nan * RIGHT(q)), Q, K
+            ),
+            "bound is nan": lambda: laws.check_features(FakeFeatures(RIGHT, bound=math.nan), Q, K),
+            "kernel of zeros": lambda: laws.check_features(FakeFeatures(RIGHT, ZEROS), Q, K),
+        },
+    ),
+    "check_reproducing": (
+        reproducing,
+        {
+            "sections of the other side": swapped_sections,
+            "features that depend on the other points": lambda: reproducing(
+                features_y=lambda y: PAIR.features_y(y) / len(y)
+            ),
+            "zero features": lambda: reproducing(features_x=lambda x: 0 * PAIR.features_x(x)),
+            "zero elements": lambda: laws.check_reproducing(PAIR, 0 * F, 0 * G, X, Y),
+            "one zero element": lambda: laws.check_reproducing(PAIR, F, 0 * G, X, Y),
+        },
+    ),
+    "check_duality_map": (
+        duality,
+        {
+            name: with_changed("duality_map", function, duality)
+            for name, function in {
+                "p instead of p − 1": iota(lambda p: p),
+                "p' − 1 instead of p − 1": iota(lambda p: 1 / (p - 1)),
+                "sign forgotten": iota(lambda p: p - 1, sign=np.abs),
+                "v/‖v‖": iota(lambda p: 1, norm=norm2),
+                "norm forgotten": iota(lambda p: p - 1, norm=lambda v, p: 1.0),
+                "zeros": lambda v, p: 0 * v,
+            }.items()
+        }
+        | {
+            "wrong norm": with_changed("lp_norm", norm2, duality),
+            "norm is nan": with_changed("lp_norm", lambda v, p: math.nan, duality),
+            "zero element": lambda: laws.check_duality_map(PAIR, 0 * F),
+        },
+    ),
+    "hoelder_excess": (
+        lambda: laws.hoelder_excess(PAIR, F, PAIR.duality_map(F)),
+        {
+            "not the conjugate exponent": with_changed(
+                "conjugate_exponent",
+                lambda p: p,
+                lambda: laws.hoelder_excess(PAIR, PAIR.f(np.ones(10)), PAIR.g(np.ones(10))),
+            ),
+            "norms too small": with_changed(
+                "lp_norm",
+                lambda v, p: np.abs(v).max(),
+                lambda: laws.hoelder_excess(PAIR, F, PAIR.g(np.sign(F.coefficients))),
+            ),
+            "norm is nan": with_changed(
+                "lp_norm", lambda v, p: math.nan, lambda: laws.hoelder_excess(PAIR, F, G)
+            ),
+            "zero element": lambda: laws.hoelder_excess(PAIR, 0 * F, G),
+        },
+    ),
+    "check_optimality": (
+        optimality(BEST),
+        {
+            "off by 1e-6": optimality(BEST * (1 + 1e-6)),
+            "one coefficient off by 1e-6": optimality(BEST + 1e-6 * (np.arange(42) == 5)),
+            "sign": optimality(-BEST),
+            "order of the pairs": optimality(BEST.reshape(7, 6).T.ravel()),
+            "another alpha": optimality(solved_for(0.3 + 1e-5)),
+            "alpha averaged over pairs": optimality(solved_for(0.3 * 42)),
+            "zeros": optimality(0 * BEST),
+            "nan": optimality(np.where(np.arange(42) == 5, np.nan, BEST)),
+        },
+    ),
+}
+
+
+def test_every_law_has_a_mutant():
+    public = {
+        name
+        for name, value in vars(laws).items()
+        if inspect.isfunction(value) and value.__module__ == laws.__name__ and name[0] != "_"
+    }
+    assert public == set(MUTANTS)
+    assert all(len(mutants) >= 1 for _, mutants in MUTANTS.values())
+    kernels = [
+        name for name in public if "kernel" in inspect.signature(getattr(laws, name)).parameters
+    ]
+    assert len(kernels) >= 6
+    assert all(set(BROKEN) <= set(MUTANTS[name][1]) for name in kernels)
+
+
+@pytest.mark.parametrize("law", MUTANTS)
+def test_what_is_right_passes(law):
+    assert MUTANTS[law][0]() <= 1e-11
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NaN and infinity on their way to the law
+@pytest.mark.parametrize(
+    ("law", "mutant"), [(law, name) for law, (_, mutants) in MUTANTS.items() for name in mutants]
+)
+def test_mutants_are_rejected(law, mutant):
+    try:
+        residual = MUTANTS[law][1][mutant]()
+    except (OverflowError, ValueError):  # refused before the law could see it
+        assert mutant in ("nan", "inf", "norm is nan")
+        return
+    assert residual > TOLERANCE  # NaN would not pass here, nor in residual <= tolerance
+    assert isinstance(residual, float)
+
+
+# ---- the certificate, which is a law of the solution and its loss
+
+
+class WrongLoss(Loss):
+    """Squared loss, with one of its parts replaced."""
+
+    def __init__(self, **parts):
+        right = Squared()
+        for name in ("value", "gradient", "conjugate"):
+            setattr(self, name, parts.get(name, getattr(right, name)))
+
+    value = gradient = conjugate = None
+
+
+@pytest.mark.parametrize(
+    ("parts", "gap", "kkt"),
+    [
+        ({}, False, False),
+        ({"conjugate": lambda u, z: u * u / 2 - u * z}, True, False),
+        ({"conjugate": lambda u, z: -(u * u) / 2 + u * z}, True, False),
+        ({"conjugate": lambda u, z: u * u + u * z}, True, False),
+        ({"value": lambda h, z: (h - z) ** 2}, True, False),
+        ({"gradient": lambda h, z: z - h}, False, True),
+        ({"gradient": lambda h, z: 2 * (h - z)}, False, True),
+    ],
+)
+def test_the_certificate_sees_a_wrong_loss(parts, gap, kkt):
+    certificate = dataclasses.replace(PROBLEM, loss=WrongLoss(**parts)).certify(BEST, TOLERANCE)
+    assert (abs(certificate.relative_gap) > 1e-3) is gap
+    assert (certificate.kkt_residual > 1e-3) is kkt
+    assert certificate.passed is not kkt
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda c: c * (1 + 1e-5), lambda c: c * 0, lambda c: c * math.nan]
+)
+def test_the_certificate_sees_wrong_coefficients(spoil):
+    assert PROBLEM.certify(BEST, TOLERANCE).passed
+    certificate = PROBLEM.certify(spoil(BEST), TOLERANCE)
+    assert not certificate.passed
+    assert not certificate.relative_gap <= 1e-14

@@ -1,0 +1,187 @@
+"""Pairs of RKBS over ℓ^p: reproducing law, norms, Hölder, the duality map and its extremes."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from test_kernels import points
+
+from rkbs import laws
+from rkbs.kernels import EDP, Linear, Quadratic, TaylorEDP
+from rkbs.spaces import RKBSPair, conjugate_exponent, duality_map, lp_norm
+
+EXPONENTS = (1.25, 1.5, 2, 3, 4)
+WQ, WK = points((2, 3), 7), points((2, 4), 8)  # x ∈ R³, y ∈ R⁴, heads of dimension 2
+X, Y = points((6, 3)), points((5, 4), 1)
+
+every_p = pytest.mark.parametrize("p", EXPONENTS)
+every_domain = pytest.mark.parametrize("domain", ["x", "y"])
+
+
+def make(p=2.0, kernel=EDP(), order=4):  # noqa: B008 - frozen
+    return RKBSPair.from_kernel(kernel, 2, order, p=p, map_x=WQ, map_y=WK)
+
+
+def element(pair, domain, seed=0, scale=1.0):
+    coefficients = scale * np.random.default_rng(seed).normal(size=pair.dim)
+    return pair.f(coefficients) if domain == "x" else pair.g(coefficients)
+
+
+def zero(pair, domain):
+    return element(pair, domain, scale=0.0)
+
+
+# ---- Definition 2
+
+
+@every_p
+@pytest.mark.parametrize("kernel", [EDP(), Quadratic(-0.5), Linear()], ids=repr)
+def test_reproducing_law(p, kernel):
+    pair = make(p, kernel)
+    assert laws.check_reproducing(pair, element(pair, "x"), element(pair, "y", 1), X, Y) <= 1e-13
+
+
+@pytest.mark.parametrize(
+    "kernel", [TaylorEDP(3), TaylorEDP(4), Quadratic(0.7), Quadratic(-0.5), Linear()], ids=repr
+)
+def test_sections_pair_to_the_kernel_with_queries_that_differ_from_keys(kernel):
+    pair = make(1.5, kernel)
+    found = [[pair.pairing(pair.section_y(y), pair.section_x(x)) for y in Y] for x in X]
+    expected = kernel.pullback(WQ, WK)(X, Y)
+    assert laws.relative(found, expected) <= 1e-13
+    assert laws.relative([pair.section_y(y)(X) for y in Y], expected.T) <= 1e-13
+    assert laws.relative([pair.section_x(x)(Y) for x in X], expected) <= 1e-13
+
+
+def test_edp_to_the_order_where_its_series_is_cut():
+    x, y = 0.2 * X, 0.2 * Y
+    pair = make(order=12)
+    found = [pair.section_x(point)(y) for point in x]
+    assert laws.relative(found, EDP().pullback(WQ, WK)(x, y)) <= 1e-12
+
+
+def test_elements_form_a_linear_space():
+    pair = make(3)
+    f, g, rng = element(pair, "x"), element(pair, "x", 1), np.random.default_rng(0)
+    for factor in (2, -0.5, np.float64(3), rng.normal()):
+        for scaled in (factor * f, f * factor):
+            np.testing.assert_allclose(scaled(X), factor * f(X))
+    np.testing.assert_allclose((f + g)(X), f(X) + g(X))
+    np.testing.assert_allclose((f - g)(X), f(X) - g(X))
+    assert pair.norm(f - f) == 0
+    u = element(pair, "y", 2)
+    assert pair.pairing(f + 2 * g, u) == pytest.approx(pair.pairing(f, u) + 2 * pair.pairing(g, u))
+
+
+@pytest.mark.parametrize(
+    ("points_", "separates"),
+    [
+        (points((15, 3)), True),
+        (points((14, 3)), False),  # fewer points than the C(6, 2) features
+        (np.linspace(-1, 1, 40)[:, None] * [1.0, 2, -1], False),  # on a line
+    ],
+)
+def test_separates(points_, separates):
+    assert make(order=4).separates("x", points_) is separates
+
+
+# ---- norms and the duality map
+
+
+@every_p
+@pytest.mark.parametrize("scale", [1.0, 1e200, 1e-200])
+def test_norm_is_numpys(p, scale):
+    v = np.random.default_rng(0).normal(size=9)
+    assert lp_norm(scale * v, p) == pytest.approx(scale * np.linalg.norm(v, ord=p), rel=1e-14)
+    assert lp_norm(0 * v, p) == 0
+
+
+@every_p
+def test_each_space_carries_its_own_norm(p):
+    pair = make(p)
+    f, g = element(pair, "x"), element(pair, "y")
+    q = p / (p - 1)
+    assert pair.p_conjugate == pytest.approx(q)
+    assert conjugate_exponent(pair.p_conjugate) == pytest.approx(p)
+    assert (f.exponent, g.exponent) == (pair.p, pair.p_conjugate)
+    assert pair.norm(f) == pytest.approx(np.linalg.norm(f.coefficients, ord=p))
+    assert pair.norm(g) == pytest.approx(np.linalg.norm(g.coefficients, ord=q))
+
+
+@every_p
+@every_domain
+@pytest.mark.parametrize("scale", [1.0, 1e200, 1e-200])
+def test_duality_map(p, domain, scale):
+    pair = make(p)
+    f = element(pair, domain, 3, scale)
+    assert laws.check_duality_map(pair, f) <= 1e-12
+    assert pair.duality_map(f).domain == {"x": "y", "y": "x"}[domain]
+
+
+@every_p
+@pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e200, 1e308])
+def test_duality_map_forgets_the_scale(p, scale):
+    v = np.array([1.0, -0.5, 0.25, 0.0, 1, -1])  # of norm above 1e308 for the last scale
+    np.testing.assert_allclose(duality_map(scale * v, p), duality_map(v, p), rtol=1e-12)
+    assert np.array_equal(np.sign(duality_map(v, p)), np.sign(v))
+
+
+@every_p
+@every_domain
+def test_duality_map_of_zero_is_zero(p, domain):
+    pair = make(p)
+    image = pair.duality_map(zero(pair, domain))
+    assert not image.coefficients.any()
+    assert pair.norm(image) == 0
+
+
+@every_p
+@every_domain
+def test_duality_map_is_the_derivative_of_the_norm(p, domain):
+    pair, step = make(p), 1e-6
+    f = element(pair, domain, 4)
+    image = pair.duality_map(f)
+    for seed in (5, 6):
+        h = element(pair, domain, seed)
+        slope = (pair.norm(f + step * h) - pair.norm(f - step * h)) / (2 * step)
+        found = pair.pairing(h, image) if domain == "x" else pair.pairing(image, h)
+        assert found == pytest.approx(slope, abs=2e-7)
+
+
+@every_domain
+def test_at_p_2_the_duality_map_divides_by_the_norm(domain):
+    pair = make(2)
+    f = element(pair, domain)
+    unit = f.coefficients / np.linalg.norm(f.coefficients)
+    np.testing.assert_allclose(pair.duality_map(f).coefficients, unit, rtol=1e-14)
+    if domain == "x":  # and at other exponents it does not
+        assert (
+            laws.relative(make(3).duality_map(make(3).f(f.coefficients)).coefficients, unit) > 0.1
+        )
+
+
+@every_p
+def test_hoelder(p):
+    pair = make(p)
+    f, g = element(pair, "x"), element(pair, "y", 1)
+    assert laws.hoelder_excess(pair, f, g) == 0
+    assert laws.hoelder_excess(pair, f, pair.duality_map(f)) <= 1e-14  # where it is an equality
+    assert pair.pairing(f, pair.duality_map(f)) == pytest.approx(pair.norm(f))
+    assert laws.hoelder_excess(pair, 1e200 * f, 1e-200 * g) == 0
+
+
+@every_domain
+def test_inverse_duality_map_has_the_norm_asked_for(domain):
+    pair = make(1.5)
+    f = element(pair, domain)
+    for norm in (0.0, 0.3, 1e150):
+        back = pair.inverse_duality_map(pair.duality_map(f), norm)
+        assert pair.norm(back) == pytest.approx(norm)
+        assert back.domain == domain
+
+
+def test_exponents_of_any_real_type_are_floats():
+    for p in (Fraction(3, 2), np.float32(1.5), 1.5):
+        pair = make(p)
+        assert type(pair.p) is float
+        assert pair.norm(element(pair, "x")) == make(1.5).norm(element(make(1.5), "x"))
