@@ -3,11 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+# Where real data sets are, if they are: claims and tests that need one are skipped without it.
+export RKBS_DATA ?= $(abspath ../shared/data)
 
-.PHONY: verify verify-full test lint figures notebooks bench gpu clean
+.PHONY: verify compare verify-full test lint figures notebooks bench gpu clean
 
 verify: $(STAMP)  ## the quick verification: a table of verdicts, report.html, figures
 	$(BIN)/python -m verify --profile quick --jobs 2
+
+compare: $(STAMP)  ## the quick verification from scratch; fails when a verdict is not the recorded one
+	$(BIN)/python -m verify --profile quick --jobs 2 --fresh --compare
 
 verify-full: $(STAMP)  ## the full verification, recorded in verify/results
 	$(BIN)/python -m verify --profile full --jobs 2 --record

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 from rkbs.kernels import RBF, Precomputed
 from rkbs.machines import BinaryKernelRidge
@@ -51,10 +52,14 @@ def main() -> None:
     for _ in range(options.repeats):
         for name, call in work.items():
             times[name].append(seconds(call))
-    base = np.median(times["two bare eigh"])
-    print(f"{n} × {n} grid, medians of {options.repeats} alternating runs")
+    threads = max(pool["num_threads"] for pool in threadpool_info())
+    base = np.array(times["two bare eigh"])
+    print(f"{n} × {n} grid, {options.repeats} alternating runs, {threads} BLAS threads")
+    print(f"{'':28s} {'median':>10s} {'best':>10s}   ratio to two bare eigh: median (quartiles)")
     for name, values in times.items():
-        print(f"{name:28s} {np.median(values):8.4f} s   {np.median(values) / base:5.2f} ×")
+        low, middle, high = np.percentile(np.array(values) / base, (25, 50, 75))
+        ratio = f"{middle:5.2f} ({low:.2f} … {high:.2f})"
+        print(f"{name:28s} {np.median(values):8.4f} s {np.min(values):8.4f} s   {ratio}")
 
 
 if __name__ == "__main__":

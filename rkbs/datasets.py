@@ -17,21 +17,18 @@ class DataNotFoundError(FileNotFoundError):
 
 
 def data_folder(name: str, source: str) -> Path:
-    """The folder of a data set: ``$RKBS_DATA/<name>``, or ``../shared/data/<name>``.
+    """The folder of a data set: ``$RKBS_DATA/<name>``, or ``data/<name>`` without the variable.
 
     Raises
     ------
     DataNotFoundError
-        Naming the folders that were tried and ``source``, where the data set is published.
+        Naming the folder that was tried and ``source``, where the data set is published.
     """
-    chosen = os.environ.get("RKBS_DATA")
-    roots = [Path(chosen)] if chosen else [Path("../shared/data"), Path("data")]
-    for root in roots:
-        if (root / name).is_dir():
-            return root / name
-    tried = ", ".join(str(root / name) for root in roots)
+    folder = Path(os.environ.get("RKBS_DATA") or "data") / name
+    if folder.is_dir():
+        return folder
     raise DataNotFoundError(
-        f"no data set {name!r} in {tried}. Get it from {source} and set RKBS_DATA to the folder "
+        f"no data set {name!r} in {folder}. Get it from {source} and set RKBS_DATA to the folder "
         f"that holds {name}/"
     )
 
@@ -69,7 +66,7 @@ def load_gdsc(folder: Path | str | None = None) -> DrugResponse:
     Parameters
     ----------
     folder : path, optional
-        By default ``$RKBS_DATA/gdsc`` or ``../shared/data/gdsc``.
+        By default ``$RKBS_DATA/gdsc`` or ``data/gdsc``.
 
     Raises
     ------

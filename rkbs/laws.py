@@ -1,7 +1,8 @@
 """Laws: each ``check_*`` returns the worst residual of a law, 0 where it holds exactly.
 
-Tests and verification call the same functions, so that nothing is verified on a copy. A residual
-is relative (to the size of what is compared) unless a docstring says otherwise, and infinite where
+Tests call them on every kernel, feature map, pair and solution, and verification where a residual
+in floating point is the evidence (elsewhere it works in exact numbers or balls). A residual is
+relative (to the size of what is compared) unless a docstring says otherwise, and infinite where
 anything is NaN or infinite, or where everything is zero: a law says nothing about zeros.
 """
 

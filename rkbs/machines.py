@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from rkbs._arrays import as_matrix
 from rkbs.kernels import RBF, Kernel
 from rkbs.pairs import Pairs
-from rkbs.problems import Certificate, OperatorProblem, check_alpha
+from rkbs.problems import Certificate, OperatorProblem, check_positive
 from rkbs.solvers import Cholesky, ConjugateGradient, Leave, Solver, Spectral, solve
 
 _FEW_PAIRS = 2000
@@ -64,13 +64,16 @@ class _OperatorMachine(RegressorMixin, BaseEstimator):
         return pairs.compact(), pairs.responses(z)
 
     def _problem(self, pairs: Any, z: Any, alpha: float) -> OperatorProblem:
+        """The problem of the data; keeps kernels and domains as they are now, for ``predict``."""
         pairs, z = self._training_pairs(pairs, z)
-        gram_x = self._within("kernel_x")(pairs.X, pairs.X)
-        gram_y = self._within("kernel_y")(pairs.Y, pairs.Y)
+        self.kernel_x_, self.kernel_y_ = self._within("kernel_x"), self._within("kernel_y")
+        # In float64 whatever came: a Gram matrix in float32 is not numerically PSD.
+        self.X_fit_, self.Y_fit_ = pairs.X.astype(float), pairs.Y.astype(float)
+        gram_x = self.kernel_x_(self.X_fit_, self.X_fit_)
+        gram_y = self.kernel_y_(self.Y_fit_, self.Y_fit_)
         return OperatorProblem(gram_x, gram_y, pairs, z, alpha)
 
     def _keep(self, problem: OperatorProblem, c: np.ndarray, certificate: Certificate) -> None:
-        self.X_fit_, self.Y_fit_ = problem.pairs.X, problem.pairs.Y
         self.dual_coef_ = problem.pairs.matrix(c)
         self.certificate_ = certificate
 
@@ -105,6 +108,14 @@ class _OperatorMachine(RegressorMixin, BaseEstimator):
             out[part] = (left[pairs.i[part]] * right.T[pairs.j[part]]).sum(1)
         return out
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The coefficient of determination R² of the predictions, as any regressor's ``score``.
+
+        ``y`` may be the matrix (n_x, n_y) of a complete grid, as in ``fit``.
+        """
+        y = X.responses(y) if isinstance(X, Pairs) else y
+        return super().score(X, y, sample_weight)
+
     def predict_grid(self, X: Any, Y: Any) -> np.ndarray:
         """h(x, y) for every pair of the two domains.
 
@@ -129,8 +140,8 @@ class _OperatorMachine(RegressorMixin, BaseEstimator):
                     f"{name} has {new.shape[1]} features, but the machine was fitted with "
                     f"{old.shape[1]} in that domain"
                 )
-        left = self._within("kernel_x")(X, self.X_fit_) @ self.dual_coef_
-        return left, self._within("kernel_y")(self.Y_fit_, Y)
+        left = self.kernel_x_(X.astype(float), self.X_fit_) @ self.dual_coef_
+        return left, self.kernel_y_(self.Y_fit_, Y.astype(float))
 
 
 @final
@@ -162,7 +173,9 @@ class BinaryKernelRidge(_OperatorMachine):
     certificate_ : Certificate
         KKT residual and duality gap of the fit.
     X_fit_, Y_fit_ : arrays
-        The training domains.
+        The training domains, copied.
+    kernel_x_, kernel_y_ : Kernel
+        The kernels of the fit.
     n_features_in_, n_features_x_ : int
 
     Raises
@@ -206,6 +219,8 @@ class BinaryKernelRidge(_OperatorMachine):
 
     def _solver(self, pairs: Pairs) -> Solver:
         if self.solver is not None:
+            if not isinstance(self.solver, Solver):
+                raise TypeError(f"solver must be a Solver or None, got {self.solver!r}")
             return self.solver
         if pairs.is_complete:
             return Spectral()
@@ -236,7 +251,7 @@ class BinaryKernelRidgeCV(_OperatorMachine):
         The chosen α.
     leave_out_rmse_ : array
         Root mean squared leave-out error of each α.
-    dual_coef_, certificate_, X_fit_, Y_fit_, n_features_in_, n_features_x_
+    dual_coef_, certificate_, X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
         As in ``BinaryKernelRidge``.
     """
 
@@ -256,7 +271,9 @@ class BinaryKernelRidgeCV(_OperatorMachine):
 
     def fit(self, X: Any, y: Any = None) -> BinaryKernelRidgeCV:
         """Choose α, then fit; parameters as in ``BinaryKernelRidge``."""
-        alphas = [check_alpha(alpha, "alphas") for alpha in self.alphas]
+        if not np.iterable(self.alphas) or isinstance(self.alphas, str):
+            raise TypeError(f"alphas must be a sequence of numbers, got {self.alphas!r}")
+        alphas = [check_positive(alpha, "alphas") for alpha in self.alphas]
         if not alphas:
             raise ValueError("alphas must hold at least one α, got none")
         problem = self._problem(X, y, alphas[0])

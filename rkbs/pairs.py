@@ -167,7 +167,7 @@ class Pairs:
         """
         z = as_floating(z.detach().cpu().numpy() if is_tensor(z) else z, "z")
         grid = (len(self.X), len(self.Y))
-        if self.is_complete and z.shape == grid and grid[1] > 1:
+        if self.is_complete and z.shape == grid:
             z = self.values(z)
         if z.shape != (len(self),):
             expected = f"({len(self)},)" + f" or {grid}" * self.is_complete
@@ -177,13 +177,13 @@ class Pairs:
 
 def _as_indices(values: Any, name: str, size: int, domain: str) -> np.ndarray:
     values = np.asarray(values)
+    if values.size == 0:
+        raise ValueError(f"{name} must name at least one pair, got none")
     if values.ndim != 1 or values.dtype.kind not in "iu":
         raise TypeError(
             f"{name} must be a 1-D integer array of row numbers of {domain}, got {values.dtype} "
             f"of shape {values.shape}"
         )
-    if len(values) == 0:
-        raise ValueError(f"{name} must name at least one pair, got none")
     if values.min() < 0 or values.max() >= size:
         raise ValueError(
             f"{name} must lie from 0 to {size - 1} (rows of {domain}), got values from "

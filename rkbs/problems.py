@@ -81,8 +81,8 @@ class OperatorProblem:
         checked = {
             "gram_x": as_gram(self.gram_x, "gram_x", len(self.pairs.X)),
             "gram_y": as_gram(self.gram_y, "gram_y", len(self.pairs.Y)),
-            "z": self.pairs.responses(self.z),
-            "alpha": check_alpha(self.alpha),
+            "z": check_scale(self.pairs.responses(self.z)),
+            "alpha": check_positive(self.alpha, "alpha"),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -122,22 +122,36 @@ class OperatorProblem:
         )
 
 
-def check_alpha(alpha: float, name: str = "alpha") -> float:
-    """α as a float; a ``ValueError`` unless it is finite and positive."""
-    if isinstance(alpha, bool) or not np.isscalar(alpha) or not np.isreal(alpha):
-        raise TypeError(f"{name} must be a real number, got {alpha!r}")
-    if not (math.isfinite(alpha) and alpha > 0):
-        raise ValueError(f"{name} must be positive and finite, got {alpha!r}")
-    return float(alpha)
+def check_positive(value: float, name: str) -> float:
+    """A parameter as a float; a ``ValueError`` unless it is finite and positive."""
+    if isinstance(value, bool) or not np.isscalar(value) or not np.isreal(value):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    return float(value)
+
+
+def check_scale(z: np.ndarray) -> np.ndarray:
+    """``z`` itself; a ``ValueError`` where its squares would leave the range of floats.
+
+    Then neither the objective nor the certificate means anything (0/0, or inf/inf).
+    """
+    largest = np.abs(z).max()
+    if largest > 0 and not 1e-140 < largest < 1e140:
+        raise ValueError(
+            f"z has the largest size {largest:.3g}, whose square leaves the range of float64: "
+            "rescale the responses"
+        )
+    return z
 
 
 def as_gram(gram: np.ndarray, name: str, size: int) -> np.ndarray:
     """Check a within-domain Gram matrix: square, of the domain's size, symmetric.
 
-    Asymmetry at rounding level, n · eps · max|K|, is averaged away; more is an error, because
-    the closed form would silently solve another problem.
+    Asymmetry at rounding level, n · eps · max|K| in the matrix's own precision, is averaged away;
+    more is an error, because the closed form would silently solve another problem.
     """
-    gram = as_matrix(gram, name).astype(float, copy=False)
+    gram = as_matrix(gram, name)
     if gram.shape != (size, size):
         raise ValueError(
             f"{name} must have shape ({size}, {size}), a row per point, got {gram.shape}"
@@ -145,7 +159,7 @@ def as_gram(gram: np.ndarray, name: str, size: int) -> np.ndarray:
     if np.array_equal(gram, gram.T):
         return gram
     gap = np.abs(gram - gram.T).max()
-    if gap > size * np.finfo(float).eps * np.abs(gram).max():
+    if gap > size * np.finfo(gram.dtype).eps * np.abs(gram).max():
         raise ValueError(
             f"{name} must be symmetric, but max|K − Kᵀ| = {gap:.3g}: a within-domain Gram matrix "
             "is. For an asymmetric binary kernel κ use its within-domain kernels κ.domain_x and "

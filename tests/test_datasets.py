@@ -49,7 +49,7 @@ def test_folder_is_looked_for(folder, monkeypatch, tmp_path):
         load_gdsc()
     monkeypatch.delenv("RKBS_DATA")
     monkeypatch.chdir(root.parent)
-    with pytest.raises(DataNotFoundError, match=r"\.\./shared/data/gdsc, data/gdsc\."):
+    with pytest.raises(DataNotFoundError, match=r"in data/gdsc\. Get it from"):
         load_gdsc()
 
 

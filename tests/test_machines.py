@@ -239,6 +239,18 @@ def bad_inputs():
             ValueError,
             "alphas must be positive",
         ),
+        "alphas' type": (
+            lambda: BinaryKernelRidgeCV(alphas=1.0).fit(pairs, z),
+            TypeError,
+            "alphas must be a sequence",
+        ),
+        "solver's type": (
+            lambda: ridge(solver="spectral").fit(pairs, z),
+            TypeError,
+            "solver must be a Solver",
+        ),
+        "huge responses": (lambda: ridge().fit(pairs, z * 1e200), ValueError, "z has the largest"),
+        "tiny responses": (lambda: ridge().fit(pairs, z * 1e-200), ValueError, "z has the largest"),
         "no alphas": (
             lambda: BinaryKernelRidgeCV(alphas=()).fit(pairs, z),
             ValueError,
@@ -295,3 +307,47 @@ def test_a_fit_that_cannot_be_certified_raises():
         BinaryKernelRidge(alpha=1e-12, solver=ConjugateGradient(tol=1e-12, max_iter=1)).fit(
             Pairs.grid(X, Y)[:170], Z.reshape(-1)[:170]
         )
+
+
+def test_float32_input_fits_as_its_float64_copy():
+    X, Y, Z = data(60, 50)
+    X = np.linspace(-1, 1, 60)[:, None]
+    X, Y, Z = X.astype(np.float32), Y.astype(np.float32), Z.astype(np.float32)
+    low = BinaryKernelRidge(RBF(), EDP(), alpha=0.1).fit(Pairs.grid(X, Y), Z)
+    grid = Pairs.grid(X.astype(float), Y.astype(float))
+    high = BinaryKernelRidge(RBF(), EDP(), alpha=0.1).fit(grid, Z.astype(float))
+    assert low.predict_grid(X, Y).dtype == np.float64
+    assert relative(low.predict_grid(X, Y), high.predict_grid(X, Y)) < 1e-12
+    gram = RBF()(X, X)
+    assert gram.dtype == np.float32
+    assert np.linalg.eigvalsh(gram.astype(float))[0] < -1e-8  # indefinite by its own rounding
+    rows = Pairs.grid(Precomputed.points(60), Y)
+    with pytest.raises(ValueError, match="came in float32"):
+        BinaryKernelRidge(Precomputed(gram), EDP(), alpha=0.1).fit(rows, Z)
+
+
+@pytest.mark.parametrize("shape", [(5, 1), (1, 4), (1, 1)])
+def test_thin_grids_take_a_matrix_or_a_vector(shape):
+    X, Y, Z = data(*shape)
+    pairs = Pairs.grid(X, Y)
+    by_matrix, by_vector = (BinaryKernelRidge().fit(pairs, z) for z in (Z, Z.reshape(-1)))
+    assert np.array_equal(by_matrix.dual_coef_, by_vector.dual_coef_)
+
+
+def test_a_fit_does_not_change_with_what_it_came_from():
+    X, Y, Z = data()
+    machine = BinaryKernelRidge().fit(Pairs.grid(X, Y), Z)
+    new = X[:3].copy()
+    before = machine.predict_grid(new, Y[:2].copy())
+    again = Y[:2].copy()
+    X *= 2
+    Y *= 2
+    machine.set_params(kernel_x=Linear())
+    assert np.array_equal(machine.predict_grid(new, again), before)
+
+
+def test_score_takes_the_matrix_that_fit_takes():
+    X, Y, Z = data()
+    pairs = Pairs.grid(X, Y)
+    machine = BinaryKernelRidge(alpha=0.1).fit(pairs, Z)
+    assert machine.score(pairs, Z) == machine.score(pairs, Z.reshape(-1)) > 0.5

@@ -236,5 +236,26 @@ def test_dense_solver_has_a_limit():
     n = 150
     pairs = Pairs.grid(np.arange(n)[:, None], np.arange(n)[:, None])
     problem = OperatorProblem(np.eye(n), np.eye(n), pairs, np.ones(n * n), 1.0)
-    with pytest.raises(ValueError, match="at most 20000 pairs, got 22500"):
+    with pytest.raises(ValueError, match="at most 20000 pairs, got 22500: use ConjugateGradient"):
         solve(problem, Cholesky())
+
+
+def test_a_system_that_rounding_makes_indefinite_is_a_named_failure():
+    problem = make(30, 30, keep=700, alpha=1e-17, kernels=(EDP(), EDP()))
+    with pytest.raises(ConvergenceError, match="raise alpha"):
+        solve(problem, Cholesky()).check()
+
+
+@pytest.mark.parametrize(
+    ("make_solver", "error", "message"),
+    [
+        (lambda: Spectral(tol=0.0), ValueError, "tol must be positive"),
+        (lambda: Cholesky(tol=float("nan")), ValueError, "tol must be positive"),
+        (lambda: ConjugateGradient(tol=-1), ValueError, "tol must be positive"),
+        (lambda: ConjugateGradient(max_iter=0), ValueError, "max_iter must be at least 1"),
+        (lambda: ConjugateGradient(max_iter=2.5), TypeError, "max_iter must be an integer"),
+    ],
+)
+def test_solver_parameters_are_checked(make_solver, error, message):
+    with pytest.raises(error, match=message):
+        make_solver()

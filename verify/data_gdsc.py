@@ -45,7 +45,6 @@ class Machines:
         self.rng = rng
         self.chosen: list[float] = []
         self.residuals: list[float] = []
-        self.gaps: list[float] = []
 
     def fit(self, train: Pairs, z: np.ndarray, alpha: float) -> BinaryKernelRidge:
         """The machine at one α; conjugate gradients, since folds leave an incomplete grid."""
@@ -56,40 +55,54 @@ class Machines:
         self, train: Pairs, z: np.ndarray, test: Pairs, fold: np.ndarray
     ) -> np.ndarray:
         """BinaryKernelRidge with α chosen on one training fold, then refit on all of them."""
-        inner = fold == fold.min()
-        center = z[~inner].mean()
-        errors = []
-        for alpha in ALPHAS:
-            machine = self.fit(train[~inner], z[~inner] - center, alpha)
-            errors.append(np.mean((machine.predict(train[inner]) + center - z[inner]) ** 2))
-        alpha = ALPHAS[int(np.argmin(errors))]
+        alpha = self._choose(self._predict_binary, train, z, fold)
         machine = self.fit(train, z - z.mean(), alpha)
-        self.chosen.append(alpha)
         self._certify(train, z - z.mean(), alpha, machine)
         return machine.predict(test) + z.mean()
+
+    def kernel_ridge(
+        self, train: Pairs, z: np.ndarray, test: Pairs, fold: np.ndarray
+    ) -> np.ndarray:
+        """scikit-learn's KernelRidge on the product kernel of a subsample, α chosen likewise."""
+        some = np.sort(self.rng.permutation(len(train))[:SUBSAMPLE])
+        alpha = self._choose(self._predict_dense, train[some], z[some], fold[some])
+        return self._predict_dense(train[some], z[some], test, alpha)
+
+    def _choose(
+        self, predict: Callable[..., np.ndarray], train: Pairs, z: np.ndarray, fold: np.ndarray
+    ) -> float:
+        """The α of least error on one training fold."""
+        inner = fold == fold.min()
+        errors = [
+            np.mean((predict(train[~inner], z[~inner], train[inner], alpha) - z[inner]) ** 2)
+            for alpha in ALPHAS
+        ]
+        return ALPHAS[int(np.argmin(errors))]
+
+    def _predict_binary(self, train: Pairs, z: np.ndarray, test: Pairs, alpha: float) -> np.ndarray:
+        return self.fit(train, z - z.mean(), alpha).predict(test) + z.mean()
+
+    def _predict_dense(self, train: Pairs, z: np.ndarray, test: Pairs, alpha: float) -> np.ndarray:
+        machine = KernelRidge(kernel="precomputed", alpha=alpha)
+        machine.fit(self._gram(train, train), z - z.mean())
+        return machine.predict(self._gram(test, train)) + z.mean()
 
     def _certify(
         self, train: Pairs, z: np.ndarray, alpha: float, machine: BinaryKernelRidge
     ) -> None:
+        """The final fit's residual outside of its solver, and one from a dense Gram matrix."""
         c = machine.dual_coef_[train.i, train.j]
         problem = OperatorProblem(self.gram_x, self.gram_y, train, z, alpha)
+        self.chosen.append(alpha)
         self.residuals.append(problem.certify(c, TOLERANCE).kkt_residual)
-        self.gaps.append(machine.certificate_.relative_gap)
-        # The same residual from a dense Gram matrix, on pairs few enough to form it.
-        few = np.sort(self.rng.permutation(len(train))[:500])
-        small = self.fit(train[few], z[few], alpha)
-        part = OperatorProblem(self.gram_x, self.gram_y, train[few], z[few], alpha)
-        used_x, used_y = np.unique(train.i[few]), np.unique(train.j[few])
-        A = np.zeros((len(self.gram_x), len(self.gram_y)))
-        A[np.ix_(used_x, used_y)] = small.dual_coef_
-        self.residuals.append(check_optimality(part, A[train.i[few], train.j[few]]))
-
-    def kernel_ridge(self, train: Pairs, z: np.ndarray, test: Pairs, _: np.ndarray) -> np.ndarray:
-        """scikit-learn's KernelRidge on the product kernel, on a subsample at the same α."""
-        some = np.sort(self.rng.permutation(len(train))[:SUBSAMPLE])
-        machine = KernelRidge(kernel="precomputed", alpha=self.chosen[-1])
-        machine.fit(self._gram(train[some], train[some]), z[some] - z.mean())
-        return machine.predict(self._gram(test, train[some])) + z.mean()
+        # On pairs few enough to form their Gram matrix; the fit leaves out rows without pairs.
+        few = train[np.sort(self.rng.permutation(len(train))[:500])]
+        part = OperatorProblem(
+            self.gram_x, self.gram_y, few, problem.pairs.matrix(z)[few.i, few.j], alpha
+        )
+        small = self.fit(few, part.z, alpha)
+        compact = few.compact()
+        self.residuals.append(check_optimality(part, small.dual_coef_[compact.i, compact.j]))
 
     def _gram(self, a: Pairs, b: Pairs) -> np.ndarray:
         return self.gram_x[np.ix_(a.i, b.i)] * self.gram_y[np.ix_(a.j, b.j)]
@@ -109,9 +122,11 @@ def _scores(predicted: np.ndarray, z: np.ndarray) -> tuple[float, float]:
     "than scikit-learn's KernelRidge on as many pairs as it handles at ease (2,000).",
     source="Theory §3, reading C; data of Cichonska et al. 2018",
     method="The published 10 outer folds over pairs (fold numbers read row by row). k_X and k_Y "
-    "are the plain means of the 10 drug and 12 cell-line kernels, α from {0.03, …, 3} on one "
-    "training fold. RMSE in ln IC50 and Pearson correlation per fold; the machine must win in "
-    "the mean and in each fold's RMSE. Every final fit is certified again outside of its solver.",
+    "are the plain means of the 10 drug and 12 cell-line kernels; for both kernel methods α from "
+    "{0.03, …, 3} on one training fold. RMSE in ln IC50 and Pearson correlation per fold; the "
+    "machine must win in the mean and in each fold's RMSE. Every final fit is certified again "
+    "outside of its solver.",
+    scope="one data set, folds over pairs: every drug and every cell line occurs in training",
     figure="data_gdsc",
 )
 def gdsc(run: Run) -> Evidence:

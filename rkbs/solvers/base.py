@@ -86,13 +86,14 @@ class Eigen:
             If the matrix is indefinite: then the "penalty" would be unbounded below and the
             closed form a saddle point instead of a minimum.
         """
-        values, vectors = np.linalg.eigh(gram)
+        values, vectors = np.linalg.eigh(gram.astype(float, copy=False))
         rounding = len(gram) * np.finfo(float).eps * max(np.abs(values).max(), 0.0)
         if values[0] < -rounding:
             raise ValueError(
                 f"{name} must be positive semi-definite, but has the eigenvalue {values[0]:.3g} "
-                f"(largest {values[-1]:.3g}): an indefinite kernel has no squared norm to "
-                "penalize. Use a Mercer kernel within each domain; a non-Mercer κ(x, y) enters "
-                "by its within-domain kernels κ.domain_x and κ.domain_y."
+                f"(largest {values[-1]:.3g}; it came in {gram.dtype}, float64 leaves the least "
+                "rounding): an indefinite kernel has no squared norm to penalize. Use a Mercer "
+                "kernel within each domain; a non-Mercer κ(x, y) enters by its within-domain "
+                "kernels κ.domain_x and κ.domain_y."
             )
         return cls(np.maximum(values, 0.0), vectors)

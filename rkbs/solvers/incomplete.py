@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
+from rkbs._arrays import check_count
 from rkbs.losses import Squared
-from rkbs.problems import OperatorProblem, check_alpha
-from rkbs.solvers.base import Eigen, Leave, Solution, Solver, check_leave
+from rkbs.problems import OperatorProblem, check_positive
+from rkbs.solvers.base import ConvergenceError, Eigen, Leave, Solution, Solver, check_leave
 
 _MAX_DENSE = 20_000
 
@@ -36,6 +37,9 @@ class Cholesky(Solver):
 
     tol: float = 1e-8
 
+    def __post_init__(self) -> None:
+        check_positive(self.tol, "tol")
+
     def __call__(self, problem: OperatorProblem) -> Solution:
         return self.setup(problem).solve(problem.alpha)
 
@@ -44,7 +48,10 @@ class Cholesky(Solver):
         _check_squared(problem, self)
         n = len(problem.z)
         if n > _MAX_DENSE:
-            raise ValueError(f"Cholesky is for at most {_MAX_DENSE} pairs, got {n}")
+            raise ValueError(
+                f"Cholesky forms an n × n matrix and takes at most {_MAX_DENSE} pairs, got {n}: "
+                "use ConjugateGradient(), with GridSearchCV to choose alpha"
+            )
         # Only the eigenvalues matter here: Eigen refuses an indefinite matrix.
         Eigen.of(problem.gram_x, "gram_x")
         Eigen.of(problem.gram_y, "gram_y")
@@ -63,7 +70,14 @@ class DenseState:
     tol: float
 
     def _factor(self, alpha: float) -> tuple[np.ndarray, bool]:
-        return cho_factor(self.gram + check_alpha(alpha) * np.eye(len(self.gram)))
+        system = self.gram.astype(float)
+        system[np.diag_indices(len(system))] += check_positive(alpha, "alpha")
+        try:
+            return cho_factor(system, overwrite_a=True)
+        except LinAlgError as error:
+            raise ConvergenceError(
+                f"K + αI is not numerically positive definite at alpha={alpha:g}: raise alpha"
+            ) from error
 
     def solve(self, alpha: float) -> Solution:
         """The certified solution for one α."""
@@ -102,6 +116,10 @@ class ConjugateGradient(Solver):
 
     tol: float = 1e-10
     max_iter: int = 5000
+
+    def __post_init__(self) -> None:
+        check_positive(self.tol, "tol")
+        check_count(self.max_iter, "max_iter")
 
     def __call__(self, problem: OperatorProblem) -> Solution:
         _check_squared(problem, self)

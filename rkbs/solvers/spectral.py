@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 
 from rkbs.losses import Squared
-from rkbs.problems import OperatorProblem, check_alpha
+from rkbs.problems import OperatorProblem, check_positive
 from rkbs.solvers.base import Eigen, Leave, Solution, Solver, check_leave
 
 
@@ -29,6 +29,9 @@ class Spectral(Solver):
     """
 
     tol: float = 1e-8
+
+    def __post_init__(self) -> None:
+        check_positive(self.tol, "tol")
 
     def __call__(self, problem: OperatorProblem) -> Solution:
         return self.setup(problem).solve(problem.alpha)
@@ -100,7 +103,7 @@ class SpectralState:
         array of shape (n,), in the order of the problem's pairs
         """
         check_leave(leave)
-        inverse = self._inverse(check_alpha(alpha))
+        inverse = self._inverse(check_positive(alpha, "alpha"))
         U, V = self.eigen_x.vectors, self.eigen_y.vectors
         C = self.rotated * inverse
         if leave == "pair":
