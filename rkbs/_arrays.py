@@ -5,7 +5,9 @@ torch is never imported here: if a caller holds a tensor, torch is already in ``
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -32,6 +34,8 @@ def as_floating(x: Array, name: str) -> Array:
         if not x.is_floating_point():
             raise TypeError(f"{name} must be a floating tensor, got {x.dtype}")
         return x
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array, whose mask would be lost")
     try:
         x = np.asarray(x)
     except ValueError as error:  # ragged nested sequences
@@ -46,7 +50,7 @@ def as_floating(x: Array, name: str) -> Array:
 def check_finite(x: Array, name: str) -> Array:
     """``x`` unchanged; a numpy array with NaN or infinity raises ``ValueError``.
 
-    Tensors pass unread: the test would force a device to synchronise inside a training step.
+    Tensors pass unread: the test would force a device to synchronize inside a training step.
     """
     if not is_tensor(x) and not np.isfinite(x).all():
         where = tuple(int(k) for k in np.argwhere(~np.isfinite(x))[0])
@@ -111,6 +115,19 @@ def cast(x: Array, dtype: Any) -> Array:
     return x.to(dtype) if is_tensor(x) else x.astype(dtype, copy=False)
 
 
+def at_least_single(formula: Callable) -> Callable:
+    """A kernel's formula, evaluated in float32 and cast back where the points are shorter."""
+
+    @functools.wraps(formula)
+    def evaluate(self: Any, x: Array, y: Array) -> Array:
+        if x.dtype.itemsize >= 4:
+            return formula(self, x, y)
+        single = namespace(x).float32
+        return cast(formula(self, cast(x, single), cast(y, single)), x.dtype)
+
+    return evaluate
+
+
 def check_same_dimension(x: Array, y: Array) -> int:
     """The common dimension d of ``x (..., n, d)`` and ``y (..., m, d)``; else ``ValueError``."""
     if x.shape[-1] != y.shape[-1]:
@@ -132,11 +149,17 @@ def squared_distance(x: Array, y: Array) -> Array:
     """‖x_i − y_j‖², shape (..., n, m).
 
     On a tensor from one matrix product, as fast as attention's logits, with rounding below zero
-    cut. In numpy from the differences: the product's cancellation would leave a Gram matrix of
+    cut: to about ε (‖x_i − c‖² + ‖y_j − c‖²), c the mean of the sources, wherever the origin is.
+    In numpy from the differences: the product's cancellation would leave a Gram matrix of
     far-apart points visibly indefinite.
     """
+    check_same_dimension(x, y)
     if not is_tensor(x):
         return _cdist(x, y, "sqeuclidean")
+    # A constant shift changes no distance, so no gradient passes through it; where one source is
+    # not finite, the coordinate is not shifted and all other distances stay what they are.
+    center = y.detach().mean(-2, keepdim=True).nan_to_num(0.0, 0.0, 0.0)  # (..., 1, d)
+    x, y = x - center, y - center
     square_x = (x * x).sum(-1)[..., :, None]
     square_y = (y * y).sum(-1)[..., None, :]
     return (square_x + square_y - 2 * dot(x, y)).clip(min=0)

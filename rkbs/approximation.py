@@ -14,7 +14,7 @@ from typing import final
 import numpy as np
 from numpy.polynomial import legendre
 
-from rkbs._arrays import check_count
+from rkbs._arrays import check_count, check_finite
 from rkbs.targets import TARGETS, Surface, Target, as_line
 
 __all__ = [
@@ -64,14 +64,18 @@ class Quadrature:
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def tabulate(self, surface: Surface) -> np.ndarray:
-        """√w_i F(x_i, x_j) √w_j: its singular values and Frobenius norm are those of F."""
+    def tabulate(self, surface: Surface, name: str = "surface") -> np.ndarray:
+        """√w_i F(x_i, x_j) √w_j: its singular values and Frobenius norm are those of F.
+
+        ``name`` is what errors call the surface.
+        """
         values = np.asarray(surface(self.nodes, self.nodes))
         if values.shape != (len(self), len(self)):
             raise ValueError(
                 f"a surface must map t (n,) and s (m,) to (n, m), got shape {values.shape} for "
                 f"n = m = {len(self)}"
             )
+        check_finite(values, f"{name}(t, s)")
         root = np.sqrt(self.weights)
         return root[:, None] * values * root  # (n, n)
 
@@ -170,9 +174,10 @@ def schmidt(target: Surface, nodes: int = 128) -> SchmidtSpectrum:
         N ≥ 2, doubled once.
     """
     check_count(nodes, "nodes", 2)
-    coarse = np.linalg.svd(Quadrature.gauss_legendre(nodes).tabulate(target), compute_uv=False)
+    coarse = Quadrature.gauss_legendre(nodes).tabulate(target, "target")
+    coarse = np.linalg.svd(coarse, compute_uv=False)
     fine = Quadrature.gauss_legendre(2 * nodes)
-    left, values, right = np.linalg.svd(fine.tabulate(target))
+    left, values, right = np.linalg.svd(fine.tabulate(target, "target"))
     root = np.sqrt(fine.weights)[:, None]
     rounding = len(fine) * np.finfo(values.dtype).eps * float(np.linalg.norm(values))
     return SchmidtSpectrum(
@@ -331,7 +336,7 @@ def constructive_head(
     hidden_x, hidden_y = (HiddenLayer.random(width, rng, scale) for _ in range(2))
     QX, CX = hidden_x.orthonormal(quadrature, cutoff)
     QY, CY = hidden_y.orthonormal(quadrature, cutoff)
-    F = quadrature.tabulate(target)
+    F = quadrature.tabulate(target, "target")
     projected = QX.T @ F @ QY
     U, values, Vt = np.linalg.svd(projected, full_matrices=False)
     width_error = float(np.linalg.norm(F - QX @ projected @ QY.T))

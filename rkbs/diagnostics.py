@@ -17,7 +17,8 @@ class Inspection:
     """The numerical structure of K_ij = κ(x_i, y_j).
 
     "Numerical" means up to rounding: an eigenvalue or singular value within
-    max(n, m) · eps · σ_1 of zero counts as zero. Certified statements are made by ``verify``.
+    max(n, m) · eps · σ_1 of zero counts as zero, and an asymmetry up to n · eps as
+    none. Certified statements are made by ``verify``.
 
     Attributes
     ----------
@@ -56,7 +57,9 @@ class Inspection:
     @property
     def is_within_domain_gram(self) -> bool:
         """Whether K can serve as a within-domain Gram matrix: symmetric, none negative."""
-        return self.asymmetry is not None and self.asymmetry < 1e-12 and self.inertia[2] == 0
+        rounding = max(self.shape) * np.finfo(self.singular_values.dtype).eps
+        symmetric = self.asymmetry is not None and self.asymmetry <= rounding
+        return bool(symmetric and self.inertia[2] == 0)
 
     def __str__(self) -> str:
         lines = [

@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from rkbs._arrays import Array, as_floating, as_points, check_count, check_finite, namespace
+from rkbs._arrays import Array, as_floating, as_points, cast, check_count, check_finite, namespace
 from rkbs.kernels import DotProductKernel
 
 MAX_FEATURES = 2_000_000
@@ -19,13 +19,7 @@ MAX_FEATURES = 2_000_000
 
 def multi_indices(d: int, order: int) -> np.ndarray:
     """All r ∈ N^d with |r| ≤ order, sorted by degree |r|: shape (C(d + order, order), d)."""
-    d, order = check_count(d, "d"), check_count(order, "order", 0)
-    count = math.comb(d + order, order)
-    if count > MAX_FEATURES or d * count > 50 * MAX_FEATURES:  # 800 MB of exponents
-        raise ValueError(
-            f"order={order} in dimension d={d} has C(d + order, order) = {count} features of {d} "
-            f"exponents each, more than {MAX_FEATURES} or too many for memory: lower the order"
-        )
+    d, order = _check_size(d, order)
     # Grow by one coordinate at a time: every row with degree s takes the exponents 0 … order − s.
     rows = np.zeros((1, 0), dtype=np.int64)
     for _ in range(d):
@@ -35,6 +29,18 @@ def multi_indices(d: int, order: int) -> np.ndarray:
         exponent = np.arange(repeats.sum()) - starts
         rows = np.column_stack([np.repeat(rows, repeats, axis=0), exponent])
     return rows[np.argsort(rows.sum(1), kind="stable")]
+
+
+def _check_size(d: int, order: int) -> tuple[int, int]:
+    """d and order, if their multi-indices fit into memory; else ``ValueError``."""
+    d, order = check_count(d, "d"), check_count(order, "order", 0)
+    count = math.comb(d + order, order)
+    if count > MAX_FEATURES or d * count > 50 * MAX_FEATURES:  # 800 MB of exponents
+        raise ValueError(
+            f"order={order} in dimension d={d} has C(d + order, order) = {count} features of {d} "
+            f"exponents each, more than {MAX_FEATURES} or too many for memory: lower the order"
+        )
+    return d, order
 
 
 @final
@@ -64,7 +70,7 @@ class PowerFeatures:
     def __post_init__(self) -> None:
         if not isinstance(self.kernel, DotProductKernel):
             raise TypeError(f"kernel must be a DotProductKernel, got {self.kernel!r}")
-        multi_indices(self.d, self.order)
+        _check_size(self.d, self.order)
 
     @cached_property
     def indices(self) -> np.ndarray:
@@ -131,16 +137,22 @@ class PowerFeatures:
         Parameters
         ----------
         a : array
-            Logits q·k/√d, any shape.
+            Logits q·k/√d, any shape, numpy or torch.
+
+        Returns
+        -------
+        array
+            Of the shape and kind of ``a``, in float64.
 
         Raises
         ------
         ValueError
             For a polynomial kernel cut below its degree: such a cut is a mistake, not a limit.
         """
-        a = check_finite(as_floating(a, "a"), "a").astype(float)
+        xp = namespace(a)
+        a = cast(check_finite(as_floating(a, "a"), "a"), xp.float64)
         if self.kernel.degree <= self.order:
-            return np.zeros_like(a)
+            return xp.zeros_like(a)
         if self.kernel.degree < math.inf:
             raise ValueError(
                 f"{self.kernel!r} has degree {self.kernel.degree}: take order ≥ "
@@ -148,7 +160,7 @@ class PowerFeatures:
             )
         n = self.order + 1
         with np.errstate(divide="ignore", over="ignore"):  # log 0 = −inf gives the bound 0
-            return np.exp(n * np.log(np.abs(a)) + np.maximum(a, 0) - math.lgamma(n + 1))
+            return xp.exp(n * xp.log(abs(a)) + a.clip(min=0) - math.lgamma(n + 1))
 
 
 def misprinted_features(q: np.ndarray, order: int) -> np.ndarray:

@@ -132,7 +132,7 @@ def check_reproducing(
 def check_duality_map(pair: RKBSPair, element: Element) -> float:
     """‖ι(f)‖ = 1, ⟨ι(f), f⟩ = ‖f‖, and ι⁻¹ gives f back, for f ≠ 0."""
     image, norm = pair.duality_map(element), pair.norm(element)
-    if not norm > 0:
+    if not norm > 0 or not image.coefficients.any():
         return float("inf")
     back = pair.inverse_duality_map(image, norm)
     f, g = (element, image) if element.domain == "x" else (image, element)

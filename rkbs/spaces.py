@@ -42,7 +42,8 @@ def lp_norm(v: np.ndarray, p: float) -> float:
 def duality_map(v: np.ndarray, p: float) -> np.ndarray:
     """ι(v)_k = sign(v_k) |v_k|^{p−1} / ‖v‖_p^{p−1}, ι(0) = 0: the derivative of ‖·‖_p at v.
 
-    ‖ι(v)‖_{p'} = 1 and ⟨ι(v), v⟩ = ‖v‖_p (theory §1).
+    ‖ι(v)‖_{p'} = 1 and ⟨ι(v), v⟩ = ‖v‖_p (theory §1). At large p coordinates underflow to 0, those
+    with |v_k|/‖v‖_p < 1e-308^{1/(p−1)}, and the inverse does not bring them back.
     """
     largest = np.abs(v).max(initial=0.0)
     if largest == 0:
@@ -199,21 +200,33 @@ class RKBSPair:
 
     def norm(self, element: Element) -> float:
         """‖f_v‖ = ‖v‖_p or ‖g_u‖ = ‖u‖_{p'}."""
+        self._check_own(element)
         return lp_norm(element.coefficients, element.exponent)
 
     def duality_map(self, element: Element) -> Element:
         """ι(f) ∈ B_Y for f ∈ B_X, ι(g) ∈ B_X for g ∈ B_Y: of norm 1, ⟨ι(f), f⟩ = ‖f‖; ι(0) = 0."""
+        self._check_own(element)
         image = duality_map(element.coefficients, element.exponent)
         return Element(self, "y" if element.domain == "x" else "x", image)
 
     def inverse_duality_map(self, element: Element, norm: float = 1.0) -> Element:
         """The element of norm ``norm`` whose ι is ``element``/‖element‖: ι of the other exponent.
 
-        ι forgets the length of its argument, so the length is asked for.
+        ι forgets the length of its argument, so the length is asked for; the element 0 is the ι of
+        0 only.
         """
+        self._check_own(element)
         if not (math.isfinite(norm) and norm >= 0):
             raise ValueError(f"norm must be finite and ≥ 0, got {norm!r}")
+        if norm > 0 and not element.coefficients.any():
+            raise ValueError(f"element is 0, the ι of 0 only: norm must be 0, got {norm!r}")
         return self.duality_map(element) * norm
+
+    def _check_own(self, element: Element) -> None:
+        if not isinstance(element, Element):
+            raise TypeError(f"element must be an Element, got {type(element).__name__}")
+        if element.pair is not self:
+            raise ValueError("element must be an element of this pair's B_X or B_Y")
 
     def separates(self, domain: Literal["x", "y"], points: np.ndarray) -> bool:
         """Whether the features of ``points`` span the feature space (numerically).

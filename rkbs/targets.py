@@ -47,7 +47,7 @@ class Target:
 
 def as_line(x: np.ndarray, name: str) -> np.ndarray:
     """Check points of a one-dimensional domain, shape (n,) with n ≥ 1, real and finite."""
-    x = as_floating(np.asarray(x), name)
+    x = as_floating(x, name)
     if x.ndim != 1 or x.size == 0:
         raise ValueError(f"{name} must have shape (n,) with n ≥ 1, got shape {x.shape}")
     return check_finite(x, name)

@@ -262,6 +262,10 @@ def test_sup_error_falls_to_a_millionth_for_smooth_targets():
 F, Q = TARGETS["edp"], GRID
 
 
+def NAN_SURFACE(t, s):  # noqa: N802
+    return np.full((len(t), len(s)), np.nan)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -275,6 +279,17 @@ F, Q = TARGETS["edp"], GRID
         (lambda: Quadrature(np.zeros(2), np.ones(2)), ValueError, "sum to 1"),
         (lambda: Quadrature(np.zeros(2), np.array([-1.0, 2.0])), ValueError, "positive"),
         (lambda: Q.tabulate(lambda t, s: t * s), ValueError, r"\(n, m\)"),
+        (
+            lambda: schmidt(NAN_SURFACE, 4),
+            ValueError,
+            r"^target\(t, s\) contains NaN",
+        ),
+        (
+            lambda: constructive_head(NAN_SURFACE, 1, 4, quadrature=Q),
+            ValueError,
+            r"^target\(t, s\) contains NaN",
+        ),
+        (lambda: Q.tabulate(NAN_SURFACE), ValueError, r"^surface\(t, s\) contains NaN"),
         (lambda: sup_error(F, F, 1), ValueError, "points must be at least 2"),
         (lambda: schmidt(F, 1), ValueError, "nodes must be at least 2"),
         (lambda: schmidt(F, 4).floor(-1), ValueError, "d must be at least 0"),

@@ -167,6 +167,61 @@ def test_ten_thousand_with_masks_is_torch():
         assert (attention(q, k, v, mask=mask) - expected).abs().max() <= 2e-6
 
 
+# Against float64 on the same, rounded inputs: a few roundings of the logits, of size up to 10, of
+# the weights and of the result.
+ROUNDED = {torch.float32: 2e-5, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+
+
+@pytest.mark.parametrize("offset", [0.0, 10.0, 1000.0])
+@pytest.mark.parametrize("dtype", ROUNDED, ids=str)
+@pytest.mark.parametrize("name", ["rbf", "l2", "laplace"])
+def test_attention_far_from_the_origin(name, dtype, offset):
+    q, k, v = (x.to(dtype) for x in inputs(2, n=16, m=32))
+    q, k = q + offset, k + offset
+    exact = attention(q.double(), k.double(), v.double(), KERNELS[name])
+    out = attention(q, k, v, KERNELS[name])
+    assert out.dtype == dtype
+    assert (out - exact).abs().max() <= ROUNDED[dtype]
+
+
+def test_large_float16_products_do_not_overflow():
+    generator = torch.Generator().manual_seed(0)
+    q = (60 * torch.randn(8, 64, generator=generator)).half()
+    k = torch.cat([q, -q])
+    v = torch.randn(16, 3, generator=generator).half()
+    assert (q.double() @ k.double().T).abs().max() > 2 * torch.finfo(torch.float16).max
+    expected = scaled_dot_product_attention(q, k, v)
+    assert expected.isfinite().all()
+    assert (attention(q, k, v) - expected).abs().max() <= 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE))
+def test_half_precision_with_gradients(name, dtype):
+    halves = [x.to(dtype).requires_grad_() for x in inputs(2)]
+    doubles = [x.detach().double().requires_grad_() for x in halves]
+    out, exact = (attention(*x, KERNELS[name]) for x in (halves, doubles))
+    assert out.dtype == dtype
+    assert (out - exact).abs().max() <= ROUNDED[dtype]
+    for x, y in ((out, halves), (exact, doubles)):
+        x.square().sum().backward()
+        assert all(z.grad.dtype == x.dtype for z in y)
+    for half, double in zip(halves, doubles, strict=True):
+        error = (half.grad - double.grad).abs().max() / double.grad.abs().max()
+        assert error <= ROUNDED[dtype]
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_key_that_is_not_finite_leaves_the_other_logits_alone(bad):
+    q, k, _ = inputs()
+    logits = RBF().log(q, k)
+    k[3, 1] = bad
+    found = RBF().log(q, k)
+    kept = [0, 1, 2, 4, 5, 6]
+    assert (found[:, kept] - logits[:, kept]).abs().max() <= 1e-13
+    assert not found[:, 3].isfinite().any()
+
+
 @pytest.mark.parametrize("tau", [0.3, 2.0])
 def test_normalized_rbf_is_edp_with_a_key_bias(tau):
     q, k, v = inputs(2, seed=4)

@@ -47,6 +47,7 @@ POINTS = [
     ("bool", X > 0, TypeError, "must be an array of real numbers, got dtype bool"),
     ("string", X.astype(str), TypeError, "must be an array of real numbers, got dtype <U"),
     ("date", X.astype("M8[s]"), TypeError, "must be an array of real numbers, got dtype datetime"),
+    ("masked", np.ma.masked_array(X, X > 0), TypeError, "must not be a masked array"),
     ("sparse", scipy.sparse.eye_array(3), TypeError, "must be an array of real numbers"),
 ]
 # Functions of one set of points, with the name that the message should give.
@@ -158,7 +159,13 @@ TABLE = [
     ),
     *(
         (lambda bad=bad: TaylorEDP(bad), error, r"TaylorEDP\(order=…\) must be")
-        for bad, error in [(-1, ValueError), (2.0, TypeError), (True, TypeError), ("2", TypeError)]
+        for bad, error in [
+            (-1, ValueError),
+            (257, ValueError),
+            (2.0, TypeError),
+            (True, TypeError),
+            ("2", TypeError),
+        ]
     ),
     (lambda: math.nan * EDP(), ValueError, r"Scaled\(factor=…\) must be finite"),
     (lambda: EDP() * "2", TypeError, "unsupported operand|can't multiply"),
@@ -197,6 +204,7 @@ TABLE = [
     (lambda: features()(points((2, 3))), ValueError, "q must have dimension d=2, got 3"),
     (lambda: features()(torch.ones(2, 2, dtype=int)), TypeError, "q must be a floating tensor"),
     (lambda: features().remainder_bound([math.nan]), ValueError, "a contains NaN"),
+    (lambda: features().remainder_bound(T > 0), TypeError, "a must be a floating tensor"),
     (lambda: features().remainder_bound([1j]), TypeError, "a must be an array of real numbers"),
     # ---- pairs of spaces
     *(
@@ -226,6 +234,20 @@ TABLE = [
     (lambda: PAIR.pairing(G, F), ValueError, "f must be an element of this pair's B_X"),
     (lambda: PAIR.pairing(F, F), ValueError, "g must be an element of this pair's B_Y"),
     (lambda: OTHER.pairing(F, G), ValueError, "f must be an element of this pair's B_X"),
+    *(
+        (
+            lambda name=name: getattr(OTHER, name)(F),
+            ValueError,
+            "element must be an element of this",
+        )
+        for name in ("norm", "duality_map", "inverse_duality_map")
+    ),
+    *(
+        (lambda name=name: getattr(PAIR, name)(np.ones(6)), TypeError, "element must be an Element")
+        for name in ("norm", "duality_map", "inverse_duality_map")
+    ),
+    (lambda: PAIR.inverse_duality_map(0 * G, 5.0), ValueError, "element is 0, the ι of 0 only"),
+    (lambda: PAIR.f(np.ma.masked_array(np.ones(6))), TypeError, "coefficients must not be a mask"),
     (lambda: PAIR.inverse_duality_map(G, -1.0), ValueError, "norm must be finite and ≥ 0"),
     (lambda: PAIR.inverse_duality_map(G, math.nan), ValueError, "norm must be finite and ≥ 0"),
     (lambda: PAIR.section_x(X), ValueError, r"x must be one point of shape \(d,\), got shape"),
@@ -239,7 +261,7 @@ TABLE = [
     (lambda: grid(j=[-1, 2]), ValueError, r"j must lie from 0 to 2 \(rows of Y\).*from -1 to 2"),
     (lambda: grid(i=[0, 1, 2]), ValueError, "i and j must be equally long, got 3 and 2"),
     (lambda: grid(i=[1, 1], j=[2, 2]), ValueError, r"i, j must not repeat a pair: \(i=1, j=2\)"),
-    (lambda: grid(i=[], j=[]), TypeError, "i must be a 1-D integer array"),
+    (lambda: grid(i=[], j=[]), ValueError, "i must name at least one pair"),
     (
         lambda: grid(i=np.array([], int), j=np.array([], int)),
         ValueError,

@@ -41,6 +41,24 @@ def test_known_matrices(name, matrix, rank, inertia, asymmetry, condition, lowes
     assert all(len(line) <= 100 for line in text.splitlines())
 
 
+@pytest.mark.parametrize(("dtype", "usable"), [(np.float32, True), (np.float64, False)])
+def test_asymmetry_is_judged_by_the_dtype(dtype, usable):
+    one_unit = np.nextafter(np.float32(0.5), np.float32(1))  # the last place in float32
+    matrix = np.array([[1, one_unit if usable else 0.5 + 1e-13], [0.5, 1]], dtype)
+    found = inspect(Precomputed(matrix), Precomputed.points(2).astype(dtype))
+    assert found.asymmetry > 0
+    assert found.singular_values.dtype == dtype
+    assert found.is_within_domain_gram is usable
+
+
+@pytest.mark.parametrize("n", [2, 20, 100])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_maps_do_not_make_a_mercer_kernel_asymmetric(n, dtype):
+    rng = np.random.default_rng(n)
+    x, W = rng.normal(size=(n, 5)).astype(dtype), rng.normal(size=(3, 5))
+    assert inspect(EDP().pullback(W, W.copy()), x).is_within_domain_gram
+
+
 @pytest.mark.parametrize(("spectrum", "expected"), [((1, 1, 1), 3), ((1, 0, 0), 1), ((0, 0, 0), 0)])
 def test_effective_rank(spectrum, expected):
     found = inspect(Precomputed(np.diag(np.array(spectrum, float))), Precomputed.points(3))

@@ -8,6 +8,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
+import torch
 from test_kernels import points
 
 from rkbs import laws
@@ -116,6 +117,33 @@ def test_remainder_bound_against_mpmath(order):
             assert error <= b * (1 + 1e-12)
             assert abs(formula - b) <= 1e-12 * formula
     assert bound[4] == 0
+
+
+def test_remainder_bound_of_a_tensor_is_numpys():
+    a = points((3, 4), scale=5.0)
+    for kernel in (EDP(), TaylorEDP(3)):
+        features = PowerFeatures(kernel, 2, 3)
+        bound = features.remainder_bound(torch.tensor(a))
+        assert (type(bound), bound.dtype) == (torch.Tensor, torch.float64)
+        np.testing.assert_allclose(bound, features.remainder_bound(a), rtol=1e-14)
+    half = torch.tensor([1.5, -2.0, 0.0], dtype=torch.bfloat16)
+    bound = PowerFeatures(EDP(), 2, 3).remainder_bound(half)
+    np.testing.assert_allclose(
+        bound, PowerFeatures(EDP(), 2, 3).remainder_bound([1.5, -2.0, 0]), rtol=1e-14
+    )
+
+
+def test_the_multi_indices_are_built_once(monkeypatch):
+    calls = []
+
+    def counted(*size):
+        calls.append(size)
+        return multi_indices(*size)
+
+    monkeypatch.setattr("rkbs.features.multi_indices", counted)
+    features = PowerFeatures(EDP(), 2, 3)
+    assert features.dim == len(features.signs) == features(points((2, 2))).shape[1]
+    assert calls == [(2, 3)]
 
 
 def test_remainder_bound_of_huge_logits_is_infinite_without_a_warning():

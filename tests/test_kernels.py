@@ -269,16 +269,57 @@ def test_overflow_is_an_error_with_advice_in_numpy_and_inf_in_torch(name, backen
 @every_backend
 def test_even_taylor_kernels_are_positive_and_have_a_logit(backend, dtype, order):
     a = [-1e4, -200, -40, -5, -1.5, -1, -1e-3, 0, 1e-3, 1, 1.01, 5, 40, 200, 1e4]
-    if dtype == "float32" and order == 36:
-        a = [v for v in a if v == -40 or v >= -1]  # the alternating sum cancels in between
     x = np.array(a, dtype=dtype)[:, None]
     one = np.ones((1, 1), dtype=dtype)
     as_backend = torch.from_numpy if backend == "torch" else np.asarray
     logit = TaylorEDP(order).log(as_backend(x), as_backend(one))[:, 0]
     exact = [log_taylor(order, v) for v in x[:, 0].tolist()]
-    rtol, atol = (2e-5, 1e-5) if dtype == "float32" else (1e-11, 1e-11)
-    np.testing.assert_allclose(logit, exact, rtol=rtol, atol=atol)
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(logit, exact, rtol=tolerance, atol=tolerance)
     assert (TaylorEDP(order).is_positive, TaylorEDP(order + 1).is_positive) == (True, False)
+
+
+@pytest.mark.parametrize("order", [2, 4, 8, 16, 24, 40])
+@pytest.mark.parametrize("dtype", DTYPES)
+@every_backend
+def test_taylor_values_and_logits_are_accurate_where_the_sum_cancels(backend, dtype, order):
+    a = np.append(np.linspace(-2 * order, 2 * order, 81), [-1e4, 1e4]).astype(dtype)
+    x, one = a[:, None], np.ones((1, 1), dtype)
+    if backend == "torch":
+        x, one = torch.from_numpy(x), torch.from_numpy(one)
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    logit = np.array([log_taylor(order, v) for v in a.tolist()])
+    found = np.asarray(TaylorEDP(order).log(x, one))[:, 0]
+    assert (abs(found - logit) <= tolerance * np.maximum(abs(logit), 1)).all()
+    values = np.asarray(TaylorEDP(order)(x[:-2], one))[:, 0].astype(float)
+    np.testing.assert_allclose(values, np.exp(logit[:-2]), rtol=tolerance)
+    if backend == "torch":
+        x.requires_grad_()
+        TaylorEDP(order).log(x, one).sum().backward()  # p' = p_{N−1} = p_N − aᴺ/N!
+        size = order * np.log(abs(a) + (a == 0)) - math.lgamma(order + 1)
+        slope = 1 - np.where(a == 0, 0, np.exp(size - logit))
+        assert abs(x.grad[:, 0].numpy() - slope).max() <= 3 * tolerance
+
+
+@pytest.mark.parametrize("order", [16, 24])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_taylor_logits_of_half_precision(dtype, order):
+    x = torch.tensor([-24.0, -16, -9, -4, -1, 0, 1, 8, 30], dtype=getattr(torch, dtype))[:, None]
+    logit = TaylorEDP(order).log(x, torch.ones_like(x[:1]))
+    assert logit.dtype == x.dtype
+    exact = [log_taylor(order, v) for v in x[:, 0].tolist()]
+    eps = torch.finfo(x.dtype).eps
+    np.testing.assert_allclose(logit[:, 0].float(), exact, rtol=eps, atol=eps)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@every_kernel
+def test_half_precision_tensors(name, dtype):
+    x, y = (points(s, i, "torch").to(getattr(torch, dtype)) for i, s in enumerate(((6, 3), (4, 3))))
+    for function in functions(KERNELS[name]):
+        found, exact = function(x, y), function(x.double(), y.double())
+        assert found.dtype == x.dtype
+        assert laws.relative(found.float(), exact) <= 8 * torch.finfo(x.dtype).eps
 
 
 @every_kernel

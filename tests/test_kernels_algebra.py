@@ -275,3 +275,17 @@ def test_precomputed_looks_up_entries(backend):
     assert np.array_equal(found, G[[[3, 0, 3], [3, 0, 3]]])
     assert np.array_equal(Precomputed(G).T(columns, batch[0]), G[[3, 0, 3]].T)
     assert np.array_equal((Precomputed(G) + Precomputed(G))(batch[0], columns), 2 * G[[3, 0, 3]])
+
+
+@pytest.mark.parametrize("as_given", [np.asarray, torch.tensor], ids=["numpy", "torch"])
+def test_precomputed_keeps_its_own_matrix(as_given):
+    given = as_given([[2.0, 1.0], [1.0, 2.0]])
+    kernel, rows = Precomputed(given), Precomputed.points(2)
+    assert kernel.is_mercer
+    given[0, 1] = given[1, 0] = -5.0  # indefinite, and negative
+    assert kernel(rows, rows).min() == 1
+    assert (kernel.is_mercer, kernel.is_positive) == (True, True)
+    with pytest.raises(ValueError, match="read-only"):
+        kernel.matrix[0, 1] = 3.0
+    assert given[0, 1] == -5.0  # and what was given stays writeable
+    given[0, 1] = 0.0

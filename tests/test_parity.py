@@ -62,6 +62,21 @@ def test_kernels(name, shapes):
         assert laws.relative(tensor, numpy) <= 1e-12
 
 
+@pytest.mark.parametrize("offset", [0.0, 100.0, 1e4])
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+@pytest.mark.parametrize("name", ["rbf", "l2", "laplace"])
+def test_kernels_of_differences_far_from_the_origin(name, shapes, offset):
+    """Both subtract the same, already rounded points: exactly, or nearly so (Sterbenz).
+
+    numpy takes differences of points, torch those from the mean of the sources, which moves each
+    coordinate by at most ε · offset; an error of both points alike drops out. So the tolerance is
+    that of the origin.
+    """
+    x, y = points(shapes[0]) + offset, points(shapes[1], 1) + offset
+    for numpy, tensor in both(KERNELS[name], x, y):
+        assert laws.relative(tensor, numpy) <= 1e-12
+
+
 @pytest.mark.parametrize("kernel", COMBINED, ids=repr)
 def test_combined_kernels(kernel):
     for numpy, tensor in both(kernel, points((6, 3)), points((4, 3), 1)):

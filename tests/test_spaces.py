@@ -155,9 +155,8 @@ def test_at_p_2_the_duality_map_divides_by_the_norm(domain):
     unit = f.coefficients / np.linalg.norm(f.coefficients)
     np.testing.assert_allclose(pair.duality_map(f).coefficients, unit, rtol=1e-14)
     if domain == "x":  # and at other exponents it does not
-        assert (
-            laws.relative(make(3).duality_map(make(3).f(f.coefficients)).coefficients, unit) > 0.1
-        )
+        other = make(3)
+        assert laws.relative(other.duality_map(other.f(f.coefficients)).coefficients, unit) > 0.1
 
 
 @every_p
@@ -180,8 +179,17 @@ def test_inverse_duality_map_has_the_norm_asked_for(domain):
         assert back.domain == domain
 
 
+@every_domain
+def test_the_element_0_has_the_inverse_0_only(domain):
+    pair = make(1.5)
+    assert pair.norm(pair.inverse_duality_map(zero(pair, domain), 0.0)) == 0
+    with pytest.raises(ValueError, match=r"element is 0, the ι of 0 only: norm must be 0, got 5"):
+        pair.inverse_duality_map(zero(pair, domain), 5.0)
+
+
 def test_exponents_of_any_real_type_are_floats():
     for p in (Fraction(3, 2), np.float32(1.5), 1.5):
         pair = make(p)
         assert type(pair.p) is float
-        assert pair.norm(element(pair, "x")) == make(1.5).norm(element(make(1.5), "x"))
+        same = make(1.5)
+        assert pair.norm(element(pair, "x")) == same.norm(element(same, "x"))

@@ -125,7 +125,8 @@ def train_head(
     place = {"dtype": dtype, "device": device}
     x = torch.as_tensor(quadrature.nodes[:, None], **place)  # (n, 1)
     weights = torch.as_tensor(root[:, None] * root, **place)  # (n, n)
-    goal = torch.as_tensor(quadrature.tabulate(target), **place)  # (n, n), times the weights
+    goal = quadrature.tabulate(target, "target")  # (n, n), times the weights
+    goal = torch.as_tensor(goal, **place)
     module = _initial_head(d, width, seed).to(**place)
     start = time.perf_counter()
     with _one_thread():

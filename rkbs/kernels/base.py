@@ -56,7 +56,7 @@ class Kernel(abc.ABC):
 
     @property
     def is_nonnegative(self) -> bool | None:
-        """κ(x, y) ≥ 0 for all arguments, so that attention can normalise its rows."""
+        """κ(x, y) ≥ 0 for all arguments, so that attention can normalize its rows."""
         return True if self.is_positive else None
 
     @abc.abstractmethod

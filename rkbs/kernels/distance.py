@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-from rkbs._arrays import Array, distance, squared_distance
+from rkbs._arrays import Array, at_least_single, distance, squared_distance
 from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel, check_parameter
 
 
@@ -31,6 +31,7 @@ class RBF(PositiveKernel):
     def __post_init__(self) -> None:
         check_parameter(self, "tau", positive=True)
 
+    @at_least_single
     def _log_gram(self, x: Array, y: Array) -> Array:
         return squared_distance(x, y) * (-self.tau / math.sqrt(x.shape[-1]))
 
@@ -64,6 +65,7 @@ class L2Distance(Kernel):
     def __post_init__(self) -> None:
         check_parameter(self, "tau", positive=True)
 
+    @at_least_single
     def _gram(self, x: Array, y: Array) -> Array:
         return distance(x, y, 2) * (self.tau / math.sqrt(x.shape[-1]))
 
@@ -93,6 +95,7 @@ class Laplace(PositiveKernel):
     def __post_init__(self) -> None:
         check_parameter(self, "tau", positive=True)
 
+    @at_least_single
     def _log_gram(self, x: Array, y: Array) -> Array:
         return distance(x, y, 1) * (-self.tau)
 
@@ -114,6 +117,7 @@ class ExponentiatedIntersection(PositiveKernel):
     is_mercer = True
     is_symmetric = True
 
+    @at_least_single
     def _log_gram(self, x: Array, y: Array) -> Array:
         return (x.sum(-1)[..., :, None] + y.sum(-1)[..., None, :] - distance(x, y, 1)) / 2
 

@@ -6,15 +6,25 @@ import abc
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import final
 
-from rkbs._arrays import Array, check_count, dot, namespace
+import numpy as np
+from numpy.polynomial import laguerre
+
+from rkbs._arrays import Array, at_least_single, check_count, dot, is_tensor, namespace
 from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel, check_parameter
+
+MAX_ORDER = 256
+"""The highest order of a ``TaylorEDP``."""
 
 
 def scaled_dot(x: Array, y: Array) -> Array:
     """a_ij = x_i·y_j / √d, shape (..., n, m)."""
-    return dot(x, y) / math.sqrt(x.shape[-1])
+    root = math.sqrt(x.shape[-1])
+    if is_tensor(x):
+        return dot(x / root, y)  # in this order, as in attention: float16 would overflow in x·y
+    return dot(x, y) / root  # in this order, so that x = y gives a symmetric matrix to the last bit
 
 
 class DotProductKernel(Kernel):
@@ -64,10 +74,15 @@ class TaylorEDP(DotProductKernel):
     Positive for even N (its minimum is at a point where the next-lower polynomial vanishes, and
     there it equals a^N/N! > 0); odd orders change sign. Source: theory §2 and §5.
 
+    The sum itself cancels for a < 0. It is evaluated as p(a) = ∫ (t + a)^N/N! e^{−t} dt over
+    t ≥ 0, which Gauss and Laguerre's rule of ⌊N/2⌋ + 1 nodes gives exactly, for even N as a sum
+    of positive terms. For even N ≤ 40 and every a, values are accurate to 1e-12 relative in
+    float64 and 1e-5 in float32, logits to the same, relative or absolute, whichever is larger.
+
     Parameters
     ----------
     order : int
-        N ≥ 0.
+        0 ≤ N ≤ 256; much beyond, the rule's weights leave the range of the dtypes.
     """
 
     order: int
@@ -76,6 +91,8 @@ class TaylorEDP(DotProductKernel):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "order", check_count(self.order, "TaylorEDP(order=…)", 0))
+        if self.order > MAX_ORDER:
+            raise ValueError(f"TaylorEDP(order=…) must be at most {MAX_ORDER}, got {self.order}")
 
     @property
     def degree(self) -> int:
@@ -90,27 +107,30 @@ class TaylorEDP(DotProductKernel):
     def is_nonnegative(self) -> bool:
         return self.is_positive
 
-    def _gram(self, x: Array, y: Array) -> Array:
-        a = scaled_dot(x, y)
-        total = namespace(a).ones_like(a)
-        for n in range(self.order, 0, -1):  # Horner: 1 + a/1 (1 + a/2 (1 + …))
-            total = 1 + a / n * total
-        return total
+    @cached_property
+    def _nodes(self) -> tuple[tuple[float, float], ...]:
+        """(t_i, g_i) with p(a) = Σ_i (g_i (t_i + a))^N: nodes, and weights (w_i/N!)^{1/N}."""
+        nodes, weights = laguerre.laggauss(self.order // 2 + 1)
+        roots = np.exp((np.log(weights) - math.lgamma(self.order + 1)) / max(self.order, 1))
+        return tuple(zip(nodes.tolist(), roots.tolist(), strict=True))
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
-        # For |a| > N the power a^N/N! is taken out before the sum is formed, so that a logit of
-        # 1e4 does not overflow: p(a) = a^N/N! (1 + N/a + N(N−1)/a² + …), N even, no term above 1.
-        xp = namespace(x)
+    def _bases(self, x: Array, y: Array) -> Array:
+        """The g_i (t_i + a), shape (⌊N/2⌋ + 1, ..., n, m)."""
         a = scaled_dot(x, y)
-        large = abs(a) > max(self.order, 1)
-        inside, outside = xp.where(large, 0 * a, a), xp.where(large, a, 0 * a + 1)
-        low, high = xp.ones_like(a), xp.ones_like(a)
-        for n in range(self.order, 0, -1):
-            low = 1 + inside / n * low
-        for n in range(1, self.order + 1):
-            high = 1 + n / outside * high
-        power = self.order * xp.log(abs(outside)) - math.lgamma(self.order + 1)
-        return xp.where(large, power + xp.log(high), xp.log(low))
+        return namespace(a).stack([g * (t + a) for t, g in self._nodes])
+
+    @at_least_single
+    def _gram(self, x: Array, y: Array) -> Array:
+        return (self._bases(x, y) ** self.order).sum(0)
+
+    @at_least_single
+    def _log_gram(self, x: Array, y: Array) -> Array:
+        bases = self._bases(x, y)
+        xp = namespace(bases)
+        # The largest is taken out, so that no power overflows; it can be 0 for N = 0 only.
+        largest = xp.amax(abs(bases), 0).clip(min=xp.finfo(bases.dtype).tiny)  # (..., n, m)
+        total = ((bases / largest) ** self.order).sum(0)
+        return self.order * xp.log(largest) + xp.log(total)
 
     def power_coefficients(self, order: int) -> tuple[Fraction, ...]:
         """c_n = 1/n! for n ≤ N, else 0."""

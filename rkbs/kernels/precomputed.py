@@ -22,12 +22,15 @@ class Precomputed(Kernel):
     Parameters
     ----------
     matrix : array of shape (n_x, n_y)
+        Copied, and read-only from then on.
     """
 
     matrix: np.ndarray
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "matrix", as_matrix(self.matrix, "Precomputed(matrix=…)"))
+        matrix = as_matrix(self.matrix, "Precomputed(matrix=…)").copy()
+        matrix.setflags(write=False)  # the structure below is read off once
+        object.__setattr__(self, "matrix", matrix)
 
     def __repr__(self) -> str:
         return f"Precomputed(<{self.matrix.shape[0]} × {self.matrix.shape[1]}>)"
