@@ -14,6 +14,7 @@ from rkbs.pairs import Pairs
 from rkbs.regularizers import HalfSquare, Norm, PowerNorm
 from rkbs.separable import GapCertificate, SeparableProblem
 from rkbs.solvers import ConvergenceError, DualNewton, solve
+from rkbs.solvers._smoothed_dual import SmoothedDual
 from rkbs.spaces import RKBSPair, conjugate_exponent, duality_map
 
 EXPONENTS = (1.25, 1.5, 2.0, 3.0, 4.0)
@@ -236,6 +237,37 @@ def test_responses_that_cost_nothing_are_answered_by_zero():
     solution = solve(problem, DualNewton()).check()
     assert not solution.v.any()
     assert solution.certificate.primal == 0
+
+
+@every_p
+@every_loss
+@pytest.mark.parametrize(
+    "regularizer", [PowerNorm(1.5), PowerNorm(3.0), HalfSquare(), Norm()], ids=repr
+)
+def test_the_smoothed_dual_has_its_derivatives(p, loss, regularizer):
+    problem = make(p, loss, (regularizer, regularizer), (1.0, 1.0), keep=12)
+    dual = SmoothedDual.of(problem).with_lengths(np.array([0.7, 1.3]))
+    rng, theta = np.random.default_rng(4), 0.3
+    c = -0.8 * problem.loss.interior(problem.z) + rng.uniform(-0.05, 0.05, 12)
+    value, gradient, hessian, columns = dual.jet(c, theta)
+    assert value == pytest.approx(dual.value(c, theta), rel=1e-13)  # another order of summation
+    for direction in rng.standard_normal((3, 12)):
+        up, down = (dual.jet(c + step * direction, theta) for step in (1e-6, -1e-6))
+        assert (up[0] - down[0]) / 2e-6 == pytest.approx(gradient @ direction, rel=1e-6, abs=1e-7)
+        assert relative((up[1] - down[1]) / 2e-6, hessian @ direction) < 1e-6
+    assert np.linalg.eigvalsh(hessian)[0] > 0
+    loss_gradient = -problem.loss.barrier(-c, problem.z, theta * dual.mu)[1]
+    assert relative(loss_gradient + columns.sum(1), gradient) < 1e-12
+
+
+@every_p
+def test_the_smoothed_dual_tends_to_the_dual(p):
+    problem, rng = make(p, keep=12), np.random.default_rng(4)
+    c = rng.standard_normal(12)
+    dual = SmoothedDual.of(problem)
+    differences = [abs(dual.value(c, theta) + problem.dual_objective(c)) for theta in (1e-1, 1e-9)]
+    assert differences[1] < 1e-8 * abs(problem.dual_objective(c))
+    assert differences[1] < differences[0]
 
 
 def test_failure_is_named():

@@ -100,7 +100,7 @@ def descend(problem: SeparableProblem, start: np.ndarray, value: Slope, slope: S
         gradient = np.concatenate([x.left(v) + xi @ x.phi, y.left(u) + zeta @ y.phi])
         return float(value(h).sum() + penalty), gradient
 
-    options = {"maxiter": 5000, "maxfun": 5000, "ftol": 1e-15, "gtol": 1e-10}
+    options = {"maxiter": 5000, "maxfun": 5000, "ftol": 1e-12, "gtol": 1e-10}
     return minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
 
 

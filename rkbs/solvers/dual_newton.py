@@ -22,7 +22,7 @@ _CENTERED = 1e-4
 _CENTERED_LENGTH = 1e-2
 """The same for the lengths, which see the minimization over c with that error."""
 _ROUNDING = 1e-13
-"""Relative rounding of the dual's value, a sum of n + 2 terms."""
+"""Relative rounding of the dual's value, a sum of n + 2 terms of one size."""
 
 
 Candidate = tuple[np.ndarray, np.ndarray, np.ndarray, GapCertificate]
@@ -71,7 +71,9 @@ class DualNewton:
     together, tenfold a stage, and each stage is minimized by Newton's method with backtracking,
     which converges from anywhere. R(t) = t enters as min_τ (t²/τ + τ)/2, with τ > 0 sought by an
     outer Newton iteration. Only the certificate, which knows nothing of barrier, smoothing and τ,
-    ends the iteration. A step factors an n × n matrix: for up to 5000 pairs.
+    ends the iteration. A step factors an n × n matrix: for up to 5000 pairs. Meant for responses
+    and features of order one: recovering v from w loses digits where the penalty is so weak that
+    the solution interpolates, most of all for p far from 2, and then the certificate says so.
 
     Parameters
     ----------
