@@ -25,6 +25,7 @@ from rkbs.kernels import (
 )
 from rkbs.pairs import Pairs
 from rkbs.problems import Certificate, OperatorProblem
+from rkbs.separable import SeparableProblem
 from rkbs.spaces import RKBSPair
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         Cholesky,
         ConjugateGradient,
         ConvergenceError,
+        DualNewton,
         Solution,
         Spectral,
         solve,
@@ -47,6 +49,7 @@ __all__ = [
     "Cholesky",
     "ConjugateGradient",
     "ConvergenceError",
+    "DualNewton",
     "ExponentiatedIntersection",
     "Inspection",
     "Kernel",
@@ -59,6 +62,7 @@ __all__ = [
     "Precomputed",
     "Quadratic",
     "RKBSPair",
+    "SeparableProblem",
     "Solution",
     "Spectral",
     "TaylorEDP",
@@ -73,6 +77,7 @@ _LATE = {
         "Cholesky",
         "ConjugateGradient",
         "ConvergenceError",
+        "DualNewton",
         "Solution",
         "Spectral",
         "solve",

@@ -6,6 +6,8 @@ torch is never imported here: if a caller holds a tensor, torch is already in ``
 from __future__ import annotations
 
 import functools
+import math
+import numbers
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -88,6 +90,21 @@ def check_count(value: Any, name: str, least: int = 1) -> int:
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
     return int(value)
+
+
+def check_number(
+    value: Any, name: str, *, least: float | None = None, above: float | None = None
+) -> float:
+    """``value`` as a finite float, ≥ ``least``, > ``above``; else ``TypeError``, ``ValueError``."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    wanted = "positive and finite" if above == 0 else "finite"
+    wanted += f" and ≥ {least}" if least is not None else ""
+    wanted += f" and > {above}" if above else ""
+    too_small = (least is not None and value < least) or (above is not None and value <= above)
+    if not math.isfinite(value) or too_small:
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    return float(value)
 
 
 def as_domains(x: Array, y: Array) -> tuple[Array, Array]:

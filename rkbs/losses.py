@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
+from rkbs._arrays import check_number
+
+Jet = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""A function's value, slope and curvature, elementwise."""
+
 
 class Loss(abc.ABC):
-    """A convex loss ℓ(h; z) of a prediction h for a response z, elementwise."""
+    """A convex loss ℓ(h; z) ≥ 0 of a prediction h for a response z, elementwise.
+
+    ``smooth`` says whether ℓ has a derivative in h everywhere (which is then Lipschitz).
+    """
+
+    smooth: ClassVar[bool]
 
     @abc.abstractmethod
     def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -18,17 +28,38 @@ class Loss(abc.ABC):
 
     @abc.abstractmethod
     def gradient(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """∂ℓ/∂h."""
+        """∂ℓ/∂h; where ℓ has a kink, one subgradient."""
 
     @abc.abstractmethod
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """ℓ*(u; z) = sup_h (u h − ℓ(h; z))."""
+        """ℓ*(u; z) = sup_h (u h − ℓ(h; z)), infinite outside its domain."""
+
+    def check(self, z: np.ndarray, name: str = "z") -> np.ndarray:
+        """The responses z, or a ``ValueError`` where the loss has no meaning for them."""
+        return z
+
+
+class DualLoss(Loss):
+    """A loss that an interior-point method can handle through its conjugate."""
+
+    @abc.abstractmethod
+    def interior(self, z: np.ndarray) -> np.ndarray:
+        """A point u inside the domain of ℓ*(·; z); so is every θu, 0 < θ ≤ 1."""
+
+    @abc.abstractmethod
+    def barrier(self, u: np.ndarray, z: np.ndarray, mu: float) -> Jet:
+        """ℓ*(u; z) + μ · (barrier of its domain), up to a constant; infinite outside.
+
+        Smooth for μ > 0, and ℓ* (up to that constant) in the limit μ → 0.
+        """
 
 
 @final
 @dataclass(frozen=True)
-class Squared(Loss):
+class Squared(DualLoss):
     """ℓ(h; z) = ½ (h − z)²."""
+
+    smooth: ClassVar[bool] = True
 
     def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
         return (h - z) ** 2 / 2
@@ -38,3 +69,178 @@ class Squared(Loss):
 
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         return u * u / 2 + u * z
+
+    def interior(self, z: np.ndarray) -> np.ndarray:
+        return np.zeros_like(z)
+
+    def barrier(self, u: np.ndarray, z: np.ndarray, mu: float) -> Jet:
+        return self.conjugate(u, z), u + z, np.ones_like(u)
+
+
+@final
+@dataclass(frozen=True)
+class Logistic(DualLoss):
+    """ℓ(h; z) = log(1 + e^{−zh}) for labels z = ±1."""
+
+    smooth: ClassVar[bool] = True
+
+    def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.logaddexp(0.0, -z * h)
+
+    def gradient(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return -z * np.exp(-np.logaddexp(0.0, z * h))
+
+    def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """a log a + (1 − a) log(1 − a) with a = −uz ∈ [0, 1]."""
+        a = -u * z
+        inside = (a >= 0) & (a <= 1)
+        return np.where(inside, _xlogx(a) + _xlogx(1 - a), np.inf)
+
+    def check(self, z: np.ndarray, name: str = "z") -> np.ndarray:
+        return _check_labels(z, name, self)
+
+    def interior(self, z: np.ndarray) -> np.ndarray:
+        return -z / 2
+
+    def barrier(self, u: np.ndarray, z: np.ndarray, mu: float) -> Jet:
+        """The conjugate itself: it is smooth, and steep at the ends of its domain."""
+        a = -u * z
+        if not ((a > 0) & (a < 1)).all():
+            return _outside(u)
+        return self.conjugate(u, z), -z * (np.log(a) - np.log1p(-a)), 1 / (a * (1 - a))
+
+
+@final
+@dataclass(frozen=True)
+class Huber(DualLoss):
+    """ℓ(h; z) = ½ r² for |r| ≤ δ, δ|r| − ½ δ² beyond, r = h − z.
+
+    Parameters
+    ----------
+    delta : float
+        δ > 0.
+    """
+
+    delta: float = 1.0
+    smooth: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_number(self.delta, "delta", above=0.0)
+
+    def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        r = np.abs(h - z)
+        return np.where(r <= self.delta, r * r / 2, self.delta * (r - self.delta / 2))
+
+    def gradient(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.clip(h - z, -self.delta, self.delta)
+
+    def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """½ u² + uz for |u| ≤ δ."""
+        return np.where(np.abs(u) <= self.delta, u * u / 2 + u * z, np.inf)
+
+    def interior(self, z: np.ndarray) -> np.ndarray:
+        return np.zeros_like(z)
+
+    def barrier(self, u: np.ndarray, z: np.ndarray, mu: float) -> Jet:
+        wall = _interval_barrier(u, -self.delta, self.delta, mu)
+        return _add((u * u / 2 + u * z, u + z, np.ones_like(u)), wall)
+
+
+@final
+@dataclass(frozen=True)
+class Hinge(DualLoss):
+    """ℓ(h; z) = max(0, 1 − zh) for labels z = ±1; at the kink zh = 1 the subgradient is 0."""
+
+    smooth: ClassVar[bool] = False
+
+    def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.maximum(0.0, 1 - z * h)
+
+    def gradient(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.where(z * h < 1, -z, 0.0)
+
+    def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """uz for −1 ≤ uz ≤ 0."""
+        product = u * z
+        return np.where((product >= -1) & (product <= 0), product, np.inf)
+
+    def check(self, z: np.ndarray, name: str = "z") -> np.ndarray:
+        return _check_labels(z, name, self)
+
+    def interior(self, z: np.ndarray) -> np.ndarray:
+        return -z / 2
+
+    def barrier(self, u: np.ndarray, z: np.ndarray, mu: float) -> Jet:
+        wall = _interval_barrier(u, np.minimum(-z, 0.0), np.maximum(-z, 0.0), mu)
+        return _add((u * z, z, np.zeros_like(u)), wall)
+
+
+@final
+@dataclass(frozen=True)
+class EpsilonInsensitive(DualLoss):
+    """ℓ(h; z) = max(0, |h − z| − ε); at the kinks |h − z| = ε the subgradient is 0.
+
+    Parameters
+    ----------
+    epsilon : float
+        ε ≥ 0.
+    """
+
+    epsilon: float = 0.1
+    smooth: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_number(self.epsilon, "epsilon", least=0.0)
+
+    def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.maximum(0.0, np.abs(h - z) - self.epsilon)
+
+    def gradient(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        r = h - z
+        return np.where(np.abs(r) > self.epsilon, np.sign(r), 0.0)
+
+    def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """uz + ε|u| for |u| ≤ 1."""
+        return np.where(np.abs(u) <= 1, u * z + self.epsilon * np.abs(u), np.inf)
+
+    def interior(self, z: np.ndarray) -> np.ndarray:
+        return np.zeros_like(z)
+
+    def barrier(self, u: np.ndarray, z: np.ndarray, mu: float) -> Jet:
+        """ε|u| enters as min_s εs − μ log(s² − u²), solved: q − μ log(μ + q), q² = μ² + ε²u²."""
+        q = np.hypot(mu, self.epsilon * u)
+        square = self.epsilon**2
+        soft = (q - mu * np.log(mu + q), square * u / (mu + q), square * mu / (q * (mu + q)))
+        linear = (u * z, z, np.zeros_like(u))
+        return _add(_add(linear, soft), _interval_barrier(u, -1.0, 1.0, mu))
+
+
+def _xlogx(a: np.ndarray) -> np.ndarray:
+    """a log a with 0 log 0 = 0; whatever for a < 0."""
+    return a * np.log(np.where(a > 0, a, 1.0))
+
+
+def _check_labels(z: np.ndarray, name: str, loss: Loss) -> np.ndarray:
+    z = np.asarray(z)
+    wrong = (z != 1) & (z != -1)
+    if wrong.any():
+        raise ValueError(f"{name} must be −1 or 1 for {loss!r}, got {z[wrong].flat[0]}")
+    return z
+
+
+def _add(first: Jet, second: Jet) -> Jet:
+    return first[0] + second[0], first[1] + second[1], first[2] + second[2]
+
+
+def _outside(u: np.ndarray) -> Jet:
+    return np.full_like(u, np.inf), np.zeros_like(u), np.ones_like(u)
+
+
+def _interval_barrier(
+    u: np.ndarray, low: np.ndarray | float, high: np.ndarray | float, mu: float
+) -> Jet:
+    """−μ (log(u − low) + log(high − u)); infinite unless low < u < high."""
+    a, b = u - low, high - u
+    if not ((a > 0) & (b > 0)).all():
+        return _outside(u)
+    return -mu * (np.log(a) + np.log(b)), mu / b - mu / a, mu / a**2 + mu / b**2

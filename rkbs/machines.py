@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rkbs._arrays import as_matrix
+from rkbs._arrays import as_matrix, check_number
 from rkbs.kernels import RBF, Kernel
 from rkbs.pairs import Pairs
-from rkbs.problems import Certificate, OperatorProblem, check_positive
+from rkbs.problems import Certificate, OperatorProblem
 from rkbs.solvers import Cholesky, ConjugateGradient, Leave, Solver, Spectral, solve
 
 _FEW_PAIRS = 2000
@@ -273,7 +273,7 @@ class BinaryKernelRidgeCV(_OperatorMachine):
         """Choose α, then fit; parameters as in ``BinaryKernelRidge``."""
         if not np.iterable(self.alphas) or isinstance(self.alphas, str):
             raise TypeError(f"alphas must be a sequence of numbers, got {self.alphas!r}")
-        alphas = [check_positive(alpha, "alphas") for alpha in self.alphas]
+        alphas = [check_number(alpha, "alphas", above=0.0) for alpha in self.alphas]
         if not alphas:
             raise ValueError("alphas must hold at least one α, got none")
         problem = self._problem(X, y, alphas[0])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix
+from rkbs._arrays import as_matrix, check_number
 from rkbs.losses import Loss, Squared
 from rkbs.pairs import Pairs
 
@@ -82,7 +81,7 @@ class OperatorProblem:
             "gram_x": as_gram(self.gram_x, "gram_x", len(self.pairs.X)),
             "gram_y": as_gram(self.gram_y, "gram_y", len(self.pairs.Y)),
             "z": check_scale(self.pairs.responses(self.z)),
-            "alpha": check_positive(self.alpha, "alpha"),
+            "alpha": check_number(self.alpha, "alpha", above=0.0),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -120,15 +119,6 @@ class OperatorProblem:
             relative_gap=float((primal - dual) / max(abs(primal), abs(dual), tiny)),
             tolerance=tolerance,
         )
-
-
-def check_positive(value: float, name: str) -> float:
-    """A parameter as a float; a ``ValueError`` unless it is finite and positive."""
-    if isinstance(value, bool) or not np.isscalar(value) or not np.isreal(value):
-        raise TypeError(f"{name} must be a real number, got {value!r}")
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be positive and finite, got {value!r}")
-    return float(value)
 
 
 def check_scale(z: np.ndarray) -> np.ndarray:

@@ -4,47 +4,171 @@ import numpy as np
 import pytest
 
 from rkbs import losses
-from rkbs.losses import Loss, Squared
+from rkbs.losses import DualLoss, EpsilonInsensitive, Hinge, Huber, Logistic, Squared
 
-FORMULAS = {Squared: lambda h, z: 0.5 * (h - z) ** 2}
 H = np.array([-2.0, -0.3, 0.0, 0.7, 4.0])
-Z = np.array([1.0, -0.3, 2.0, 0.0, -1.5])
-every_loss = pytest.mark.parametrize("loss", [cls() for cls in FORMULAS], ids=repr)
+Z = np.array([1.0, -0.4, 2.0, 0.0, -1.5])
+LABELS = np.array([1.0, -1.0, 1.0, -1.0, -1.0])
+
+# Each loss with its formula, written another way, and the domain of ℓ* as an interval of u for z.
+FORMULAS = {
+    Squared(): lambda h, z: 0.5 * (h - z) ** 2,
+    Logistic(): lambda h, z: np.log1p(np.exp(-z * h)),
+    Huber(0.5): lambda h, z: (
+        np.minimum(abs(h - z), 0.5) * (abs(h - z)) - np.minimum(abs(h - z), 0.5) ** 2 / 2
+    ),
+    Hinge(): lambda h, z: (1 - z * h) * (z * h < 1),
+    EpsilonInsensitive(0.3): lambda h, z: (abs(h - z) - 0.3) * (abs(h - z) > 0.3),
+    EpsilonInsensitive(0.0): lambda h, z: abs(h - z),
+}
+DOMAINS = {
+    Squared: lambda z: (-np.inf, np.inf),
+    Logistic: lambda z: (min(-z, 0), max(-z, 0)),
+    Huber: lambda z: (-0.5, 0.5),
+    Hinge: lambda z: (min(-z, 0), max(-z, 0)),
+    EpsilonInsensitive: lambda z: (-1, 1),
+}
+every_loss = pytest.mark.parametrize("loss", FORMULAS, ids=repr)
+
+
+def responses(loss):
+    return LABELS if isinstance(loss, (Logistic, Hinge)) else Z
 
 
 def test_table_has_every_loss():
     final = {c for c in vars(losses).values() if isinstance(c, type) and "__final__" in vars(c)}
-    assert final == set(FORMULAS)
-    assert all(issubclass(c, Loss) for c in final)
+    assert final == {type(loss) for loss in FORMULAS} == set(DOMAINS)
+    assert all(issubclass(c, DualLoss) for c in final)
 
 
 @every_loss
 def test_value(loss):
-    np.testing.assert_allclose(loss.value(H, Z), FORMULAS[type(loss)](H, Z), rtol=1e-15)
-    assert (loss.value(H, Z) >= 0).all()
-    assert not loss.value(Z, Z).any()
+    z = responses(loss)
+    np.testing.assert_allclose(loss.value(H, z), FORMULAS[loss](H, z), rtol=1e-14, atol=1e-15)
+    assert (loss.value(H, z) >= 0).all()
+    assert loss.value(H, z).any()
 
 
 @every_loss
 def test_gradient_by_finite_differences(loss):
-    step = 1e-5
-    slope = (loss.value(H + step, Z) - loss.value(H - step, Z)) / (2 * step)
-    np.testing.assert_allclose(loss.gradient(H, Z), slope, atol=1e-9)
+    z, step = responses(loss), 1e-5
+    slope = (loss.value(H + step, z) - loss.value(H - step, z)) / (2 * step)
+    np.testing.assert_allclose(loss.gradient(H, z), slope, atol=1e-9)
 
 
 @every_loss
-@pytest.mark.parametrize("u", [-1.5, 0.0, 0.4, 2.0])
+def test_smooth_says_whether_the_gradient_jumps(loss):
+    h = np.linspace(-3, 3, 600_001)[:, None]  # steps of 1e-5; every kink is a point of it
+    jumps = np.abs(np.diff(loss.gradient(h, responses(loss)), axis=0)).max()
+    assert jumps < 1e-4 if loss.smooth else jumps >= 1
+
+
+@every_loss
+@pytest.mark.parametrize("u", [-1.5, -0.9, -0.4, 0.0, 0.4, 0.9, 2.0])
 def test_conjugate_is_the_supremum(loss, u):
-    h = np.linspace(-10, 10, 200_001)
-    brute = np.array([(u * h - loss.value(h, z)).max() for z in Z])
-    np.testing.assert_allclose(loss.conjugate(np.full(Z.shape, u), Z), brute, atol=1e-8)
+    h = np.linspace(-40, 40, 800_001)
+    for z in responses(loss):
+        low, high = DOMAINS[type(loss)](z)
+        found = loss.conjugate(np.array([u]), np.array([z]))[0]
+        if low <= u <= high:
+            brute = (u * h - loss.value(h, z)).max()
+            assert found == pytest.approx(brute, abs=1e-8)
+        else:
+            assert found == np.inf
+            assert u * (40 if u > 0 else -40) - loss.value((40 if u > 0 else -40), z) > 10
 
 
 @every_loss
 def test_fenchel_young(loss):
-    equality = loss.value(H, Z) + loss.conjugate(loss.gradient(H, Z), Z)
-    np.testing.assert_allclose(equality, H * loss.gradient(H, Z), atol=1e-14)
-    u = np.linspace(-3, 3, 13)[:, None]
-    excess = loss.value(H, Z) + loss.conjugate(u, Z) - u * H
+    z = responses(loss)
+    gradient = loss.gradient(H, z)
+    equality = loss.value(H, z) + loss.conjugate(gradient, z)
+    np.testing.assert_allclose(equality, H * gradient, atol=1e-14)
+    u = np.linspace(-3, 3, 61)[:, None]
+    excess = loss.value(H, z) + loss.conjugate(u, z) - u * H
     assert excess.min() >= -1e-14
     assert excess.max() > 1  # the inequality is strict away from the gradient
+
+
+@every_loss
+def test_subgradient_at_kinks(loss):
+    z = responses(loss)
+    kinks = np.array([z, z + 0.3, z - 0.3, z + 0.5, 1 / np.where(z == 0, 1, z)])
+    gradient = loss.gradient(kinks, z)
+    for other in np.linspace(-5, 5, 101):
+        bound = loss.value(kinks, z) + gradient * (other - kinks)
+        assert (loss.value(np.full_like(kinks, other), z) >= bound - 1e-12).all()
+
+
+@every_loss
+@pytest.mark.parametrize("mu", [1e-1, 1e-3])
+def test_barrier_has_its_derivatives(loss, mu):
+    z = responses(loss)
+    u = loss.interior(z) + 0.3 * np.array([0.9, -0.5, 0.2, -1.0, 0.0])
+    step = 1e-5
+    up, here, down = (loss.barrier(u + t, z, mu) for t in (step, 0.0, -step))
+    np.testing.assert_allclose((up[0] - down[0]) / (2 * step), here[1], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose((up[1] - down[1]) / (2 * step), here[2], rtol=1e-5, atol=1e-6)
+    assert (here[2] >= 0).all()
+
+
+@every_loss
+def test_barrier_tends_to_the_conjugate_up_to_a_constant(loss):
+    z, difference = responses(loss), []
+    for scale in (0.5, 0.9):
+        u = scale * loss.interior(z) + 0.1 * np.array([0.9, -0.5, 0.2, -1.0, 0.3])
+        difference.append(loss.barrier(u, z, 1e-12)[0] - loss.conjugate(u, z))
+    np.testing.assert_allclose(difference[0], difference[1], atol=1e-10)
+
+
+@every_loss
+def test_barrier_is_infinite_outside_the_domain(loss):
+    z = responses(loss)
+    if not isinstance(loss, Squared):  # whose conjugate is finite everywhere
+        outside = np.array([DOMAINS[type(loss)](entry)[1] for entry in z]) + 1e-9
+        assert np.isinf(loss.barrier(outside, z, 0.1)[0]).all()
+    for scale in (1.0, 0.5, 1e-3):
+        assert np.isfinite(loss.barrier(scale * loss.interior(z), z, 0.1)[0]).all()
+
+
+@pytest.mark.parametrize("mutant", ["no linear term", "no domain", "halved"])
+def test_a_wrong_conjugate_is_rejected(mutant):
+    loss, u, z = Huber(0.5), np.array([0.4, 0.9]), np.array([1.0, 1.0])
+    wrong = {
+        "no linear term": u * u / 2,
+        "no domain": u * u / 2 + u * z,
+        "halved": loss.conjugate(u, z) / 2,
+    }[mutant]
+    h = np.linspace(-40, 40, 800_001)
+    brute = [(a * h - loss.value(h, b)).max() for a, b in zip(u, z, strict=True)]
+    assert np.isinf(loss.conjugate(u, z))[1]
+    right = abs(wrong[0] - brute[0]) < 1e-8
+    assert not (right and wrong[1] == np.inf)
+
+
+def test_large_margins_do_not_overflow():
+    h, z = np.array([1e4, -1e4]), np.ones(2)
+    np.testing.assert_allclose(Logistic().value(h, z), [0, 1e4])
+    np.testing.assert_allclose(Logistic().gradient(h, z), [0, -1])
+
+
+@pytest.mark.parametrize("loss", [Logistic(), Hinge()], ids=repr)
+def test_labels_are_checked(loss):
+    assert loss.check(LABELS) is LABELS
+    with pytest.raises(ValueError, match=r"labels must be −1 or 1 for .*, got 0"):
+        loss.check(np.array([1.0, 0.0]), "labels")
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Huber(0.0), ValueError, "delta must be positive and finite"),
+        (lambda: Huber(np.nan), ValueError, "delta must be positive and finite"),
+        (lambda: Huber("1"), TypeError, "delta must be a real number"),
+        (lambda: EpsilonInsensitive(-0.1), ValueError, "epsilon must be finite and ≥ 0"),
+        (lambda: EpsilonInsensitive(True), TypeError, "epsilon must be a real number"),
+    ],
+)
+def test_bad_parameters_are_named(make, error, message):
+    with pytest.raises(error, match=message):
+        make()

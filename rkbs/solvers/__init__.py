@@ -1,6 +1,7 @@
 """Solvers: each returns a Solution with its certificate."""
 
 from rkbs.solvers.base import ConvergenceError, Eigen, Leave, Solution, Solver, solve
+from rkbs.solvers.dual_newton import DualNewton, SeparableSolution
 from rkbs.solvers.incomplete import Cholesky, ConjugateGradient, DenseState
 from rkbs.solvers.spectral import Spectral, SpectralState
 
@@ -9,8 +10,10 @@ __all__ = [
     "ConjugateGradient",
     "ConvergenceError",
     "DenseState",
+    "DualNewton",
     "Eigen",
     "Leave",
+    "SeparableSolution",
     "Solution",
     "Solver",
     "Spectral",

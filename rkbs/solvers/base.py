@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, final, get_args
+from typing import Any, Literal, TypeVar, final, get_args
 
 import numpy as np
 
@@ -63,7 +64,11 @@ class Solver(abc.ABC):
         """Solve and certify; a failed certificate is returned, not hidden."""
 
 
-def solve(problem: OperatorProblem, solver: Solver) -> Solution:
+_Problem = TypeVar("_Problem")
+_Solution = TypeVar("_Solution")
+
+
+def solve(problem: _Problem, solver: Callable[[_Problem], _Solution]) -> _Solution:
     """The solution of a problem by a solver; read ``solution.certificate`` before using it."""
     return solver(problem)
 

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
-from rkbs._arrays import check_count
+from rkbs._arrays import check_count, check_number
 from rkbs.losses import Squared
-from rkbs.problems import OperatorProblem, check_positive
+from rkbs.problems import OperatorProblem
 from rkbs.solvers.base import ConvergenceError, Eigen, Leave, Solution, Solver, check_leave
 
 _MAX_DENSE = 20_000
@@ -38,7 +38,7 @@ class Cholesky(Solver):
     tol: float = 1e-8
 
     def __post_init__(self) -> None:
-        check_positive(self.tol, "tol")
+        check_number(self.tol, "tol", above=0.0)
 
     def __call__(self, problem: OperatorProblem) -> Solution:
         return self.setup(problem).solve(problem.alpha)
@@ -71,7 +71,7 @@ class DenseState:
 
     def _factor(self, alpha: float) -> tuple[np.ndarray, bool]:
         system = self.gram.astype(float)
-        system[np.diag_indices(len(system))] += check_positive(alpha, "alpha")
+        system[np.diag_indices(len(system))] += check_number(alpha, "alpha", above=0.0)
         try:
             return cho_factor(system, overwrite_a=True)
         except LinAlgError as error:
@@ -118,7 +118,7 @@ class ConjugateGradient(Solver):
     max_iter: int = 5000
 
     def __post_init__(self) -> None:
-        check_positive(self.tol, "tol")
+        check_number(self.tol, "tol", above=0.0)
         check_count(self.max_iter, "max_iter")
 
     def __call__(self, problem: OperatorProblem) -> Solution:

@@ -8,8 +8,9 @@ from typing import final
 
 import numpy as np
 
+from rkbs._arrays import check_number
 from rkbs.losses import Squared
-from rkbs.problems import OperatorProblem, check_positive
+from rkbs.problems import OperatorProblem
 from rkbs.solvers.base import Eigen, Leave, Solution, Solver, check_leave
 
 
@@ -31,7 +32,7 @@ class Spectral(Solver):
     tol: float = 1e-8
 
     def __post_init__(self) -> None:
-        check_positive(self.tol, "tol")
+        check_number(self.tol, "tol", above=0.0)
 
     def __call__(self, problem: OperatorProblem) -> Solution:
         return self.setup(problem).solve(problem.alpha)
@@ -103,7 +104,7 @@ class SpectralState:
         array of shape (n,), in the order of the problem's pairs
         """
         check_leave(leave)
-        inverse = self._inverse(check_positive(alpha, "alpha"))
+        inverse = self._inverse(check_number(alpha, "alpha", above=0.0))
         U, V = self.eigen_x.vectors, self.eigen_y.vectors
         C = self.rotated * inverse
         if leave == "pair":

@@ -1,0 +1,131 @@
+"""Regularizers R(t) of a norm t ≥ 0: value, derivative and conjugate R*(s) = sup_t (st − R(t))."""
+
+from __future__ import annotations
+
+import abc
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from rkbs._arrays import check_number
+
+
+class Regularizer(abc.ABC):
+    """A convex, strictly increasing R : [0, ∞) → [0, ∞) with R(0) = 0.
+
+    ``strictly_convex`` decides whether Theorem 1's uniqueness holds without help of the loss.
+    """
+
+    strictly_convex: ClassVar[bool]
+
+    @abc.abstractmethod
+    def value(self, t: float) -> float:
+        """R(t), t ≥ 0."""
+
+    @abc.abstractmethod
+    def derivative(self, t: float) -> float:
+        """R'(t), at t = 0 from the right."""
+
+    @abc.abstractmethod
+    def conjugate(self, s: float) -> float:
+        """R*(s), s ≥ 0; infinite outside its domain."""
+
+    @abc.abstractmethod
+    def length(self, s: float) -> float:
+        """(R*)'(s): the norm of the primal solution whose dual vector has the norm s.
+
+        Raises
+        ------
+        ValueError
+            Where R* has no derivative, so that s does not tell the length.
+        """
+
+    @abc.abstractmethod
+    def length_slope(self, s: float) -> float:
+        """(R*)''(s), s > 0; errors as in ``length``."""
+
+
+@final
+@dataclass(frozen=True)
+class PowerNorm(Regularizer):
+    """R(t) = t^r / r, R*(s) = s^{r'} / r' with 1/r + 1/r' = 1.
+
+    Parameters
+    ----------
+    r : float
+        1 < r < ∞. With r = p the penalty Σ|v_k|^p / p is separable.
+    """
+
+    r: float = 2.0
+    strictly_convex: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_number(self.r, "r", above=1.0)
+
+    def value(self, t: float) -> float:
+        return t**self.r / self.r
+
+    def derivative(self, t: float) -> float:
+        return t ** (self.r - 1)
+
+    def conjugate(self, s: float) -> float:
+        dual = self.r / (self.r - 1)
+        return s**dual / dual
+
+    def length(self, s: float) -> float:
+        return s ** (1 / (self.r - 1))
+
+    def length_slope(self, s: float) -> float:
+        power = 1 / (self.r - 1)
+        return power * s ** (power - 1)
+
+
+@final
+@dataclass(frozen=True)
+class HalfSquare(Regularizer):
+    """R(t) = t² / 2 = R*(t)."""
+
+    strictly_convex: ClassVar[bool] = True
+
+    def value(self, t: float) -> float:
+        return t * t / 2
+
+    def derivative(self, t: float) -> float:
+        return t
+
+    def conjugate(self, s: float) -> float:
+        return s * s / 2
+
+    def length(self, s: float) -> float:
+        return s
+
+    def length_slope(self, s: float) -> float:
+        return 1.0
+
+
+@final
+@dataclass(frozen=True)
+class Norm(Regularizer):
+    """R(t) = t, R*(s) = 0 for s ≤ 1 and ∞ beyond: convex and increasing, not strictly convex."""
+
+    strictly_convex: ClassVar[bool] = False
+
+    def value(self, t: float) -> float:
+        return t
+
+    def derivative(self, t: float) -> float:
+        return 1.0
+
+    def conjugate(self, s: float) -> float:
+        return 0.0 if s <= 1 else math.inf
+
+    def length(self, s: float) -> float:
+        if s < 1:
+            return 0.0
+        raise ValueError(
+            f"s must be below 1 for R(t) = t, got {s!r}: at s = 1 every length is stationary"
+        )
+
+    def length_slope(self, s: float) -> float:
+        self.length(s)
+        return 0.0

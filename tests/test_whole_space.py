@@ -1,0 +1,65 @@
+"""The whole-space minimizer of the verification, against closed forms and the dual bound."""
+
+import numpy as np
+import pytest
+
+from rkbs.laws import relative
+from rkbs.losses import EpsilonInsensitive, Hinge, Logistic, Squared
+from rkbs.solvers import DualNewton, solve
+from verify.thm1_separable import make_problem, off_span
+from verify.whole_space import (
+    NONE,
+    SOLVED,
+    Subgradient,
+    blocks_of,
+    smoothed,
+    whole_space_minimizer,
+)
+
+
+def problem_and_minimizer(p, loss, natural=True, seed=0):
+    rng = np.random.default_rng(seed)
+    problem = make_problem(rng, p, loss, natural, True)
+    return problem, *whole_space_minimizer(problem, rng)
+
+
+def test_two_is_ridge():
+    problem, v, u, residual = problem_and_minimizer(2.0, Squared())
+    design = np.hstack([problem.phi_x[problem.pairs.i], problem.phi_y[problem.pairs.j]])
+    D = problem.pair.dim
+    penalty = np.repeat([problem.alpha_x, problem.alpha_y], D)
+    expected = np.linalg.solve(design.T @ design + np.diag(penalty), design.T @ problem.z)
+    assert residual <= SOLVED
+    assert relative(np.concatenate([v, u]), expected) < 1e-9
+
+
+@pytest.mark.parametrize("p", [1.25, 3.0])
+@pytest.mark.parametrize("loss", [Logistic(), Hinge(), EpsilonInsensitive(0.2)], ids=repr)
+def test_reaches_the_dual_bound_and_sees_errors(p, loss):
+    problem, v, u, residual = problem_and_minimizer(p, loss)
+    dual = solve(problem, DualNewton(tol=1e-10)).certificate.dual
+    assert residual <= SOLVED
+    assert abs(problem.objective(v, u) - dual) <= 1e-9 * dual
+    x, y = blocks_of(problem)
+    assert max(off_span(x.left(v), x.phi), off_span(y.left(u), y.phi)) < 1e-9
+    wrong = v * (1 + 1e-3 * np.random.default_rng(1).standard_normal(len(v)))
+    assert problem.objective(wrong, u) > problem.objective(v, u)
+    assert off_span(x.left(wrong), x.phi) > 1e-6
+
+
+def test_subgradient_does_not_vanish_elsewhere():
+    problem, v, u, _ = problem_and_minimizer(3.0, Squared())
+    equations = Subgradient(problem, smoothed(problem.loss, problem.z, 0.0)[1], NONE, NONE)
+    x, y = blocks_of(problem)
+    at = np.concatenate([x.unknown(v), y.unknown(u)])
+    assert np.abs(equations(at)).max() < 1e-10
+    assert np.abs(equations(1.01 * at)).max() > 1e-4
+
+
+@pytest.mark.parametrize("loss", [Hinge(), EpsilonInsensitive(0.3)], ids=repr)
+def test_rounded_losses_have_their_slopes_and_tend_to_the_loss(loss):
+    h, z = np.linspace(-3, 3, 25), np.where(np.arange(25) % 2, 1.0, -1.0)
+    value, slope = smoothed(loss, z, 0.1)
+    difference = (value(h + 1e-6) - value(h - 1e-6)) / 2e-6
+    np.testing.assert_allclose(slope(h), difference, atol=1e-8)
+    np.testing.assert_allclose(smoothed(loss, z, 1e-9)[0](h), loss.value(h, z), atol=1e-8)
