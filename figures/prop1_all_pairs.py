@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from rkbs import plotting
@@ -19,7 +18,8 @@ def draw(folder: Path) -> Figure:
     """What a cut at order N misses of the sum, a panel for each dimension."""
     data = load_record("prop1.all_pairs", folder).evidence.data
     dims = [d for d in (1, 2, 3) if any(row["d"] == d for row in data["rows"])]
-    figure, axes = plt.subplots(1, len(dims), figsize=(2.7 * len(dims), 3.1), sharey=True)
+    figure = Figure(figsize=(2.7 * len(dims), 3.1))
+    axes = figure.subplots(1, len(dims), sharey=True, squeeze=False)[0]
     for axis, d in zip(axes, dims, strict=True):
         for rho, color, marker in zip(EXPONENTS, plotting.COLORS, plotting.MARKERS, strict=False):
             row = next(r for r in data["rows"] if (r["d"], r["rho"]) == (d, rho))
@@ -27,9 +27,9 @@ def draw(folder: Path) -> Figure:
             orders = np.arange(len(missing))
             label = f"ρ = {rho:g}"
             axis.plot(orders, missing, color=color, marker=marker, markevery=8, label=label)
-        title = f"d = {d}, every q_l = {data['reach']}"
+        title = f"d = {d}, every $q_l$ = {data['reach']}"
         axis.set(yscale="log", ylim=(1e-16, 2), xlabel="order N", title=title)
-    axes[0].set_ylabel("share of Σ |φ_r(q)|$^ρ$ above order N")
+    axes[0].set_ylabel(r"share of $\sum_r |\varphi_r(q)|^\rho$ above order N")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -65,7 +64,8 @@ def _decay_panel(axis: Axes, spectra: dict[str, list[float]]) -> None:
 def draw(folder: Path) -> Figure:
     """Rank against the number of points; decay of eigenvalues."""
     data = load_record("prop1.infinite_dimension", folder).evidence.data
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.0, 3.8))
+    figure = Figure(figsize=(8.0, 3.8))
+    left, right = figure.subplots(1, 2)
     _rank_panel(left, data)
     _decay_panel(right, data["spectra"])
     return figure

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,12 +13,15 @@ from rkbs import plotting
 from verify.ledger import load_record
 
 UNIT = 2.0**-53
+NOTE = {"textcoords": "offset points", "ha": "right", "color": "0.4", "fontsize": 7}
+EXACT = UNIT / 8
+"""Where errors of exactly 0 are drawn."""
 
 
 def _sums_panel(axis: Axes, orders: list[int], curve: dict[str, Any]) -> None:
     """Partial sums at one q·k, over EDP's value."""
     axis.axhline(curve["edp"], color="black", lw=1, label="EDP, exp(q·k/√d)")
-    labels = {"right": "φ_r of Proposition 1", "misprint": "misprinted φ_r"}
+    labels = {"right": r"$\varphi_r$ of Proposition 1", "misprint": r"misprinted $\varphi_r$"}
     for (key, label), color, marker in zip(
         labels.items(), plotting.COLORS, plotting.MARKERS, strict=False
     ):
@@ -30,13 +32,18 @@ def _sums_panel(axis: Axes, orders: list[int], curve: dict[str, Any]) -> None:
 
 
 def _rounding_panel(axis: Axes, table: list[dict[str, Any]]) -> None:
-    """Largest relative error of float features, against what their operations allow."""
+    """Largest relative error of float features, against what their operations allow.
+
+    Exact features have no place on a logarithmic axis: they are shown on a line of their own.
+    """
     taylor = [row for row in table if row["kernel"].startswith("TaylorEDP")]
     dims = sorted({row["d"] for row in taylor})
     for d, color, marker in zip(dims, plotting.COLORS, plotting.MARKERS, strict=False):
         rows = [row for row in taylor if row["d"] == d]
-        errors = [max(row["error"], UNIT / 8) for row in rows]
+        errors = [row["error"] or EXACT for row in rows]
         axis.plot([row["order"] for row in rows], errors, marker, color=color, label=f"d = {d}")
+    axis.axhline(EXACT, color="0.6", lw=0.6, ls=":", zorder=0)
+    axis.annotate("exact: error 0", (1, EXACT), (-2, 2), xycoords=("axes fraction", "data"), **NOTE)
     orders = sorted({row["order"] for row in taylor})
     allowed = [(6 * n + dims[-1] + 2) * UNIT for n in orders]
     axis.plot(orders, allowed, color="black", lw=1, label=f"allowed, d = {dims[-1]}")
@@ -50,10 +57,11 @@ def draw(folder: Path) -> Figure:
     features, misprint = (
         load_record(name, folder).evidence.data for name in ("prop1.features", "prop1.misprint")
     )
-    figure, axes = plt.subplots(1, 3, figsize=(8.4, 2.9))
+    figure = Figure(figsize=(8.4, 2.9))
+    axes = figure.subplots(1, 3)
     for axis, curve in zip(axes, misprint["curves"], strict=False):
         _sums_panel(axis, misprint["orders"], curve)
-    axes[0].set_ylabel("Σ φ_r(q) φ_r(k) over |r| ≤ N")
+    axes[0].set_ylabel(r"$\sum_{|r| \leq N} \varphi_r(q)\,\varphi_r(k)$")
     axes[1].legend()
     _rounding_panel(axes[2], features["table"])
     return figure

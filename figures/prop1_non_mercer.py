@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -60,6 +59,7 @@ def _spectrum(axis: Axes, picture: dict[str, Any]) -> None:
         for sign, color, marker, lift in STYLES:
             found = values[chosen[sign]]
             axis.plot(found, np.full(len(found), row + lift), marker, color=color, ms=5)
+        axis.vlines(0, row - 0.25, row + 0.33, color="black", lw=0.6)  # not through the words above
         count = int(chosen["negative"].sum())
         axis.annotate(
             f"{count or 'none'} negative",
@@ -68,7 +68,6 @@ def _spectrum(axis: Axes, picture: dict[str, Any]) -> None:
             fontsize=7,
             color=STYLES[1][1] if count else "0.4",
         )
-    axis.axvline(0, color="black", lw=0.6)
     axis.set_xscale("symlog", linthresh=SMALL)
     axis.set(ylim=(-0.4, 1.7), yticks=[], xlim=(-3e3, 3e3), xticks=[-1e2, -1e-6, 0, 1e-6, 1e2])
     axis.set_xticklabels(["−10²", "", "0", "", "10²"], fontsize=7)
@@ -79,7 +78,8 @@ def draw(folder: Path) -> Figure:
     """A column per kernel: κ(q, k), the two Gram matrices, eigenvalues of the symmetric part."""
     pictures = load_record("prop1.mercer_in_qk", folder).evidence.data["pictures"]
     size = (11.5, 6.0)
-    figure, axes = plt.subplots(4, len(TITLES), figsize=size, height_ratios=(1, 1, 1, 0.8))
+    figure = Figure(figsize=size)
+    axes = figure.subplots(4, len(TITLES), height_ratios=(1, 1, 1, 0.8))
     for column, (name, title) in zip(axes.T, TITLES.items(), strict=True):
         picture = pictures[name]
         image = _image(column[0], picture["map"], (-2, 2, -2, 2))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -62,7 +61,8 @@ def _tightness_panel(axis: Axes, grid: list[float], tightness: dict[str, list[fl
 def draw(folder: Path) -> Figure:
     """Error against order; tightness against the logit."""
     data = load_record("prop1.truncation", folder).evidence.data
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.2))
+    figure = Figure(figsize=(7.6, 3.2))
+    left, right = figure.subplots(1, 2)
     _error_panel(left, data["curves"])
     _tightness_panel(right, data["grid"], data["tightness"])
     return figure

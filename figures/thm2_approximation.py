@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -58,7 +57,8 @@ def draw(folder: Path) -> Figure:
     names = list(dict.fromkeys(row["target"] for row in runs))
     columns = 2 if len(names) < 4 else 4
     lines = -(-(len(names) + 1) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(3.0 * columns, 2.6 * lines + 0.3))
+    figure = Figure(figsize=(3.0 * columns, 2.6 * lines + 0.3))
+    axes = figure.subplots(lines, columns)
     for axis, name in zip(axes.flat, names, strict=False):
         curve = floor["curves"][name]
         heads = {

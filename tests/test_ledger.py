@@ -152,8 +152,16 @@ def test_a_claim_is_registered_once(monkeypatch):
         def second(run):
             return Evidence()
 
+    assert ledger.CLAIMS["prop1.fake"].scope == ""
+    ledger.claim("prop1.scoped", **words, scope="n ≤ 40")(first)
+    assert ledger.CLAIMS["prop1.scoped"].scope == "n ≤ 40"
     with pytest.raises(ValueError, match="begins with"):
         ledger.claim("lemma9.fake", **words)
+
+
+def test_every_universal_claim_says_what_was_checked():
+    checked = [c for c in ledger.load_claims().values() if c.id.startswith(("prop1", "thm2"))]
+    assert [c.id for c in checked if not c.scope] == []
 
 
 def test_every_claim_is_found_under_its_topic():

@@ -119,6 +119,16 @@ def test_a_kernel_of_finite_dimension_among_the_infinite(monkeypatch):
     assert verdict("prop1.infinite_dimension") is Verdict.UNCONFIRMED
 
 
+def test_a_single_point_has_rank_0_for_the_l2_distance_only():
+    dimension, points = module("dimension"), exact.rational_points(np.array([[0.5, 1.0], [0, 0]]))
+    ranks = {
+        name: dimension._single_point_rank(kernel, points)
+        for name, kernel in dimension.INFINITE.items()
+    }
+    assert ranks == dict.fromkeys(ranks, 1) | {"L2 distance": 0}
+    assert dimension._single_point_rank(Quadratic(0.0), points) is None
+
+
 def test_a_wrong_prediction_of_the_rank(monkeypatch):
     right = TaylorEDP.feature_dim
     monkeypatch.setattr(TaylorEDP, "feature_dim", lambda self, d: right(self, d) + 1)

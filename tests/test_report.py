@@ -5,6 +5,7 @@ import re
 
 from verify import figures
 from verify.ledger import Check, Claim, Evidence, Run, settle
+from verify.readme import verdict_table
 from verify.report import write_report
 
 
@@ -18,7 +19,7 @@ def test_report_is_escaped_and_self_contained(tmp_path):
         data={poison: poison, "rows": rows, "curve": {"x": [1.0], poison: [2]}, "long": [0] * 9999},
     )
     claims = {
-        name: Claim(name, poison, poison, poison, lambda run: evidence, "shared")
+        name: Claim(name, poison, poison, poison, lambda run: evidence, "shared", poison)
         for name in ("prop1.a", "prop1.b")
     }
     image = b"\x89PNG fake"
@@ -34,7 +35,14 @@ def test_report_is_escaped_and_self_contained(tmp_path):
     assert not re.search(r"url\(|@import", page)
     assert "50 of 60 rows" in page
     assert "? unconfirmed" in page
+    assert page.count("<dt>Scope</dt>") == 2
     assert page.count("! error") == 4  # in the summary and its legend, the claim, the figure
+
+
+def test_the_readme_says_what_was_checked():
+    claim = Claim("prop1.a", "|s|", "", "", lambda run: Evidence(), scope="|n| ≤ 2")
+    table = verdict_table({"prop1.a": (claim, settle(claim, Run()))})
+    assert r"| \|s\|<br>*Checked for:* \|n\| ≤ 2 | ? **unconfirmed** |" in table
 
 
 def test_missing_records_are_named(tmp_path):

@@ -282,13 +282,18 @@ def test_a_failing_figure_is_an_error(checkout):
         (["prop1", "lemma9"], "no claim 'lemma9'; the known claims are"),
         (["--record"], "--profile full"),
         (["--record", "--compare", "--profile", "full"], "not allowed with"),
-        (["--jobs", "0"], "--jobs"),
+        (["--jobs", "0"], "--jobs: must be a whole number from 1 upwards, got '0'"),
+        (["--jobs", "two"], "--jobs: must be a whole number from 1 upwards, got 'two'"),
+        (["--seed", "-1"], "--seed: must be a whole number from 0 upwards, got '-1'"),
+        (["--results", "figures/shared.py"], "--results: cannot make a folder at"),
+        (["--results", "figures/shared.py/sub"], "--results: cannot make a folder at"),
         (["--results", "verify/results"], "--record writes verify/results"),
     ],
 )
 def test_usage_errors(checkout, arguments, message):
     shown = verify(checkout, *arguments, status=2)
     assert message in shown
+    assert "Traceback" not in shown
     if "lemma9" in arguments:
         assert all(name in shown for name in ("prop1.holds", "thm1.crash", "data.absent"))
 
@@ -314,6 +319,32 @@ def test_a_claim_file_runs_alone(checkout):
     own = os.environ.get("OMP_NUM_THREADS")
     assert threads == {own or str(max(1, os.cpu_count() // 2))}
     assert sorted(ran(checkout)) == ["prop1.holds", "prop1.repaired"]
+
+
+def test_a_claim_file_runs_through_a_symbolic_link(checkout, tmp_path_factory):
+    link = tmp_path_factory.mktemp("link") / "here"
+    link.symlink_to(checkout)
+    shown = call(checkout, "--device", "cpu", command=(str(link / "verify" / "prop1_fake.py"),))
+    assert "registered twice" not in shown
+    assert ran(checkout) == ["prop1.holds", "prop1.repaired"]
+
+
+def test_a_partial_run_keeps_the_others_in_the_report(checkout):
+    report = checkout / "build" / "verify" / "quick" / "report.html"
+
+    def reported():
+        return re.findall(r'<h2 id="([^"]*)"', report.read_text())
+
+    verify(checkout, "prop1", "sec5.a")
+    shown = verify(checkout, "thm2.fast", "--seed", "7")
+    assert "prop1.holds" not in shown
+    assert reported() == ["prop1.holds", "prop1.repaired", "thm2.fast", "sec5.a"]
+    assert "<dt>Seed</dt><dd>0; 7</dd>" in report.read_text()
+    call(checkout, "--device", "cpu", command=("verify/prop1_fake.py",))
+    assert reported() == ["prop1.holds", "prop1.repaired", "thm2.fast", "sec5.a"]
+    (checkout / "verify" / "a_source_that_results_depend_on.py").touch()
+    verify(checkout, "prop1.holds")
+    assert reported() == ["prop1.holds"]
 
 
 def test_select_takes_ids_prefixes_and_globs():

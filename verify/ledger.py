@@ -146,7 +146,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper (in one reading) and the computation that settles it."""
+    """A statement of the paper (in one reading) and the computation that settles it.
+
+    ``scope`` says, of a universal statement, for what it was computed and what the rest rests on.
+    """
 
     id: str
     statement: str
@@ -154,13 +157,14 @@ class Claim:
     method: str
     compute: Callable[[Run], Evidence]
     figure: str = ""
+    scope: str = ""
 
 
 CLAIMS: dict[str, Claim] = {}
 
 
 def claim(
-    id: str, *, statement: str, source: str, method: str, figure: str = ""
+    id: str, *, statement: str, source: str, method: str, figure: str = "", scope: str = ""
 ) -> Callable[[Callable[[Run], Evidence]], Callable[[Run], Evidence]]:
     """Register the decorated function as the computation of a claim."""
     if topic_of(id) not in TOPICS:
@@ -170,14 +174,15 @@ def claim(
         # A file that runs as a script is imported too: the same lines may register again.
         if id in CLAIMS and _place(CLAIMS[id].compute) != _place(compute):
             raise ValueError(f"claim {id!r} is registered twice")
-        CLAIMS[id] = Claim(id, statement, source, method, compute, figure)
+        CLAIMS[id] = Claim(id, statement, source, method, compute, figure, scope)
         return compute
 
     return register
 
 
-def _place(compute: Callable[[Run], Evidence]) -> tuple[str, int]:
-    return compute.__code__.co_filename, compute.__code__.co_firstlineno
+def _place(compute: Callable[[Run], Evidence]) -> tuple[Path, int]:
+    """Where a computation is written, symbolic links followed."""
+    return Path(compute.__code__.co_filename).resolve(), compute.__code__.co_firstlineno
 
 
 def topic_of(name: str) -> str:

@@ -107,6 +107,8 @@ def _float_error(features: PowerFeatures, points: np.ndarray) -> float:
     "the features' own indices and squared weights; their float values at random points against "
     "balls, within the rounding of their 6N + d + 2 operations",
     figure="prop1_features",
+    scope="all q and k, exactly, at each order n ≤ 6 in d ≤ 3 (full: n ≤ 12, d ≤ 5), three γ; "
+    "every other n and d by the multinomial theorem, on paper; floats: 3 random points per case",
 )
 def features(run: Run) -> Evidence:
     """Identities exact for the listed d and N, not for all; float values are sampled."""
@@ -172,8 +174,10 @@ def _misprint_orders(max_d: int, max_order: int) -> tuple[int, int, int]:
     statement="√(n!/∏ r_l!) ∏ q_l^{r_l} / d^{1/4} (all orders n = |r|) are features of EDP",
     source="A form often printed for Proposition 1; theory §2",
     method="Polynomial identity over the rationals for its sum at each order; the sum of "
-    "rkbs.features.misprinted_features at points with q·k = 1/2 and 3/2 against EDP in balls",
+    "rkbs.features.misprinted_features at points with q·k = 3/4 and 3/2 against EDP in balls",
     figure="prop1_features",
+    scope="orders n ≤ 8 in d ≤ 3 (full: n ≤ 12, d ≤ 4), exactly; values at one q with q·k = 3/4 "
+    "and one with 3/2, in d = 2",
 )
 def misprint(run: Run) -> Evidence:
     """Refuted exactly at each order n ≥ 2 read, and by value."""

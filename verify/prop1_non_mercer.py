@@ -176,6 +176,9 @@ def _other_case(
     "that give such points for all M. An entire kernel that is PSD on an open set is PSD "
     "everywhere, so such points are in every X with interior",
     figure="prop1_non_mercer",
+    scope="counterexamples: two pairs of maps, at 12 points. Condition: five chosen M and "
+    "10 drawn ones (full: 60), 2 × 2, d = 4; for every M the identities (exact for 1 to 4 input "
+    "dimensions) and the argument in the method, on paper",
 )
 def non_mercer(run: Run) -> Evidence:
     """M is chosen and drawn; the identities hold for all M in the dimensions listed."""

@@ -204,6 +204,9 @@ def _separation(d: int, order: int, rng: np.random.Generator) -> dict[str, Any]:
     "drawn W^Q ≠ W^K: values and pairings against κ's closed form in balls, within remainder "
     "bound and rounding; norms, ι and one-sided difference quotients at 2000 bits; exact "
     "rational rank of the feature matrix",
+    scope="five p from 1.25 to 4, features cut at N ≤ 12 in d ≤ 3 (full: N ≤ 30, d ≤ 4), random "
+    "points and coefficients; non-degenerate: exact ranks for four pairs (d, N) (full: seven). "
+    "Other p and the series without a cut: by Hölder's inequality and prop1.all_pairs, on paper",
 )
 def reproducing(run: Run) -> Evidence:
     """Sampled points, coefficients and exponents; ranks are exact for the listed d and N."""

@@ -167,6 +167,9 @@ def _curves(orders: list[int]) -> list[dict[str, Any]]:
     "remainder over its bound rises to a = 0 and falls after, and at 0 it is 1 exactly; then "
     "points: the remainder by its definition in balls, rkbs's float bound, and rkbs's features",
     figure="prop1_truncation",
+    scope="the bound: every a in [−30, 30], nine N ≤ 20 (full: every N ≤ 40), certified; every "
+    "other a and N by two series of positive terms, on paper. Features: random q, k in "
+    "[−1.5, 1.5]^d, d ≤ 3, N ≤ 12",
 )
 def truncation(run: Run) -> Evidence:
     """A certificate over the continuum in a; orders N are those listed; features are sampled.

@@ -26,8 +26,11 @@ def verdict_table(known: dict[str, tuple[Claim, Record]]) -> str:
         verdict = f"{SYMBOLS[record.verdict]} **{record.verdict.value}**"
         if record.evidence.condition:
             verdict += f" {record.evidence.condition}"
-        statement = claim.statement.replace("|", "\\|")
-        lines.append(f"| `{name}` | {statement} | {verdict.replace('|', chr(92) + '|')} |")
+        statement = claim.statement
+        if claim.scope:
+            statement += f"<br>*Checked for:* {claim.scope}"
+        statement, verdict = (text.replace("|", "\\|") for text in (statement, verdict))
+        lines.append(f"| `{name}` | {statement} | {verdict} |")
     return "\n".join(lines)
 
 

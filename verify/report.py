@@ -70,7 +70,7 @@ def write_report(
     path: Path,
     figures: Path,
 ) -> Path:
-    """Write the report of a run to ``path``: what it was about and what it came to, by claim id.
+    """Write a report to ``path``: the claims it is about and what they came to, by claim id.
 
     Errors by other names (a figure's) are shown at the end. Of the images ``<stem>.png`` in the
     folder ``figures`` those that exist are embedded, each once.
@@ -98,21 +98,27 @@ def write_report(
 
 
 def _header(records: Mapping[str, Record]) -> str:
-    """The circumstances: kept records share them all but the date."""
+    """The circumstances, all of them where records of several runs differ."""
     lines = ["<h1>Verification of the claims</h1>"]
     if records:
-        some = next(iter(records.values()))
         dates = sorted({record.date for record in records.values()})
         facts = {
-            "Profile": some.profile,
-            "Device": some.device,
-            "Seed": some.seed,
+            "Profile": _distinct(record.profile for record in records.values()),
+            "Device": _distinct(record.device for record in records.values()),
+            "Seed": _distinct(record.seed for record in records.values()),
             "Date": dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
-            "Versions": ", ".join(f"{name} {number}" for name, number in some.versions.items()),
-            "Sources": some.fingerprint,
+            "Versions": _distinct(
+                ", ".join(f"{name} {number}" for name, number in record.versions.items())
+                for record in records.values()
+            ),
+            "Sources": _distinct(record.fingerprint for record in records.values()),
         }
         lines.append(_definitions(facts))
     return "\n".join(lines)
+
+
+def _distinct(values: Iterable[Any]) -> str:
+    return "; ".join(dict.fromkeys(map(str, values)))
 
 
 def _summary(claims: Mapping[str, Claim], records: Mapping[str, Record]) -> str:
@@ -133,7 +139,14 @@ def _summary(claims: Mapping[str, Claim], records: Mapping[str, Record]) -> str:
 def _section(claim: Claim, record: Record | None, error: str) -> str:
     """One claim: what is claimed, how it is checked, what was found."""
     parts = [f'<h2 id="{escape(claim.id)}">{escape(claim.id)}</h2>']
-    facts = {"Statement": claim.statement, "Source": claim.source, "Method": claim.method}
+    facts = {
+        "Statement": claim.statement,
+        "Scope": claim.scope,
+        "Source": claim.source,
+        "Method": claim.method,
+    }
+    if record:
+        facts["Computed"] = f"{record.date}, seed {record.seed}, {record.device}"
     parts.append(_definitions(facts))
     parts.append(f"<p>Verdict: {_verdict(record.verdict if record else ERROR)}")
     if record is None:

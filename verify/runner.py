@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -44,8 +45,9 @@ def main(argv: Sequence[str] | None = None, *, file: str = "") -> int:
     parser = _parser(file)
     options = parser.parse_args(argv)
     try:
-        known = ledger.load_claims(ledger.topic_of(Path(file).stem) if file else "")
-        chosen = _claims_of(known, file) if file else select(known, options.claims)
+        own = ledger.load_claims(ledger.topic_of(Path(file).stem)) if file else {}
+        known = ledger.load_claims()
+        chosen = _claims_of(own, file) if file else select(known, options.claims)
         if options.list:
             for claim in chosen.values():
                 print(f"{claim.id}\n    {claim.statement}\n    {claim.source}")
@@ -56,6 +58,7 @@ def main(argv: Sequence[str] | None = None, *, file: str = "") -> int:
             raise UsageError("--results is a folder to work in; --record writes verify/results")
         if options.record and run.profile != "full":
             raise UsageError("--record keeps results of --profile full only")
+        _make(folder)
     except UsageError as error:
         parser.error(str(error))
     outcome, console = Outcome(), standard_output()
@@ -67,6 +70,14 @@ def main(argv: Sequence[str] | None = None, *, file: str = "") -> int:
         again = "the same command without --fresh" if options.fresh else "the same command"
         console.print(f"Interrupted: {count}; run {again} to go on.")
         return INTERRUPTED
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror
+        raise UsageError(f"--results: cannot make a folder at {folder} ({reason})") from None
 
 
 def _parser(file: str) -> argparse.ArgumentParser:
@@ -82,7 +93,7 @@ def _parser(file: str) -> argparse.ArgumentParser:
     add("--profile", choices=PROFILES, default="quick", help="the sizes (default: quick)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: cuda if any")
     add("--jobs", type=_positive, default=1, metavar="N", help="claims at once (default: 1)")
-    add("--seed", type=int, default=0, metavar="S", help="of all random numbers (default: 0)")
+    add("--seed", type=_seed, default=0, metavar="S", help="of all random numbers (default: 0)")
     add("--results", type=Path, metavar="DIR", help="default: build/verify/<profile>")
     add("--fresh", action="store_true", help="compute again what an earlier run has left")
     end = parser.add_mutually_exclusive_group()
@@ -93,9 +104,19 @@ def _parser(file: str) -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
+    return _whole(text, at_least=1)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, at_least=0)
+
+
+def _whole(text: str, at_least: int) -> int:
+    number = int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else None
+    if number is None or number < at_least:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from {at_least} upwards, got {text!r}"
+        )
     return number
 
 
@@ -196,9 +217,9 @@ def _conclude(
             console.print(f"{record.claim} is unconfirmed:{''.join(missed) or ' no checks'}")
         if options.record:
             record.save(REFERENCE)
-    report = write_report(
-        claims, outcome.records, errors, folder / "report.html", folder / "figures"
-    )
+    shown = {**known_records(known, folder, options.profile), **outcome.records}
+    reported = {name: claim for name, claim in known.items() if name in shown or name in claims}
+    report = write_report(reported, shown, errors, folder / "report.html", folder / "figures")
     console.print(f"Report: {report}", soft_wrap=True)
     if options.compare:
         for claim_id in differences:
@@ -207,6 +228,17 @@ def _conclude(
         return FAILURE if differences or errors else OK
     verdicts = {record.verdict for record in outcome.records.values()}
     return FAILURE if errors or Verdict.UNCONFIRMED in verdicts else OK
+
+
+def known_records(known: Mapping[str, Claim], folder: Path, profile: str) -> dict[str, Record]:
+    """The records in a folder, of this run and of earlier ones, that these sources have made."""
+    sources = ledger.fingerprint()
+    found = {name: ledger.load_record(name, folder) for name in known}
+    return {
+        name: record
+        for name, record in found.items()
+        if record and (record.profile, record.fingerprint) == (profile, sources)
+    }
 
 
 def compare(
