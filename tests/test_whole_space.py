@@ -8,7 +8,6 @@ from rkbs.losses import EpsilonInsensitive, Hinge, Logistic, Squared
 from rkbs.solvers import DualNewton, solve
 from verify.thm1_separable import make_problem, off_span
 from verify.whole_space import (
-    NONE,
     SOLVED,
     Subgradient,
     blocks_of,
@@ -49,7 +48,7 @@ def test_reaches_the_dual_bound_and_sees_errors(p, loss):
 
 def test_subgradient_does_not_vanish_elsewhere():
     problem, v, u, _ = problem_and_minimizer(3.0, Squared())
-    equations = Subgradient(problem, smoothed(problem.loss, problem.z, 0.0)[1], NONE, NONE)
+    equations = Subgradient(problem, smoothed(problem.loss, problem.z, 0.0)[1])
     x, y = blocks_of(problem)
     at = np.concatenate([x.unknown(v), y.unknown(u)])
     assert np.abs(equations(at)).max() < 1e-10

@@ -61,6 +61,7 @@ def _expansion_case(
     return {
         "p": p,
         "loss": repr(loss),
+        "smooth": loss.smooth,
         "R": "t^r/r" if natural else "t²/2",
         "pairs": len(problem.z),
         "unknowns": 2 * pair.dim,
@@ -87,9 +88,9 @@ def _expansion_case(
     "losses and losses with kinks.",
     source="Paper Theorem 1; theory §3, reading A",
     method="The minimizer over all coordinates of both feature spaces, without any expansion "
-    "(L-BFGS, then MINPACK on the subgradient), meets the lower bound of the Fenchel dual to 1e-9; "
-    "ι of it lies in the span of the kernel sections to 1e-7, while it itself (p ≠ 2) and random "
-    "vectors do not; the dual's expansion predicts as it does at new points.",
+    "(L-BFGS, then MINPACK on the subgradient), meets the lower bound of the Fenchel dual to 1e-9 "
+    "(kinks: 1e-6); ι of it lies in the span of the kernel sections to 1e-7, while it itself "
+    "(p ≠ 2) and random vectors do not; the dual's expansion predicts as it does at new points.",
 )
 def separable_expansion(run: Run) -> Evidence:
     """Solve each problem over the whole space; how far are ι(f*), ι(g*) off the span?"""
@@ -100,14 +101,19 @@ def separable_expansion(run: Run) -> Evidence:
         for k, case in enumerate(run.progress(cases, "whole-space solves"))
     ]
 
-    def largest(key: str) -> float:
-        return float(np.max([row[key] for row in rows]))  # NaN stays NaN
+    def largest(key: str, *smooth: bool) -> float:
+        chosen = [row[key] for row in rows if row["smooth"] in (smooth or (True, False))]
+        return float(np.max(chosen))  # NaN stays NaN
 
     banach = [row["without ι"] for row in rows if row["p"] != 2]
     return Evidence(
         checks=(
-            # The dual bound itself is certified to 1e-10.
-            Check("worst objective above the dual bound, relative", largest("excess"), "<=", 1e-9),
+            # The dual bound itself is certified to 1e-10. Which pairs sit on a kink is decided at a
+            # rounding of 3e-7, and where several are close to one, that is what remains.
+            Check(
+                "worst objective above the dual bound, smooth", largest("excess", True), "<=", 1e-9
+            ),
+            Check("the same for losses with kinks", largest("excess", False), "<=", 1e-6),
             Check(
                 "worst (dual bound above the objective)",
                 -min(r["excess"] for r in rows),
@@ -225,8 +231,8 @@ def separable_unique(run: Run) -> Evidence:
         for k, p in enumerate(EXPONENTS)
         for build in (_hinge_segment, _squared_segment)
     ]
-    exponents = run.pick((1.5, 3.0), EXPONENTS)
-    cases = [(p, loss) for p in exponents for loss in (Squared(), Hinge())]
+    quick = [(1.5, Squared()), (3.0, Hinge())]
+    cases = run.pick(quick, [(p, loss) for p in EXPONENTS for loss in (Squared(), Hinge())])
     rows = [_spread(run, k, *case) for k, case in enumerate(run.progress(cases, "random starts"))]
     return Evidence(
         checks=(

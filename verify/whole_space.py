@@ -6,9 +6,11 @@ Shares no solver with ``rkbs``: L-BFGS on all coordinates, then MINPACK on the s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg import orth
 from scipy.optimize import minimize, root
 from scipy.special import expit
 
@@ -20,7 +22,6 @@ from rkbs.spaces import conjugate_exponent, duality_map, lp_norm
 Slope = Callable[[np.ndarray], np.ndarray]
 ATTEMPTS = 12
 SOLVED = 1e-11
-NONE = np.empty(0, dtype=int)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +70,13 @@ def blocks_of(problem: SeparableProblem) -> tuple[Block, Block]:
 
 
 def smoothed(loss: DualLoss, z: np.ndarray, mu: float) -> tuple[Slope, Slope]:
-    """The loss with its kinks rounded at width μ, and its slope; a smooth loss itself."""
-    if isinstance(loss, Hinge):
+    """The loss with its kinks rounded at width μ, and its slope; for μ = 0 the loss itself."""
+    if mu > 0 and isinstance(loss, Hinge):
         return (
             lambda h: mu * np.logaddexp(0, (1 - z * h) / mu),
             lambda h: -z * expit((1 - z * h) / mu),
         )
-    if isinstance(loss, EpsilonInsensitive):
+    if mu > 0 and isinstance(loss, EpsilonInsensitive):
         width = loss.epsilon
 
         def value(h: np.ndarray) -> np.ndarray:
@@ -108,13 +109,24 @@ def descend(problem: SeparableProblem, start: np.ndarray, value: Slope, slope: S
 class Subgradient:
     """The equations 0 ∈ ∂(objective) in all 2D coordinates of (v, u).
 
-    ``slope`` is ℓ'(h); at the pairs ``kinks`` ℓ' is an unknown of its own, and h is given.
+    ``slope`` is ℓ'(h); at the pairs ``kinks`` h is given and ℓ' = ``near`` + Q r, r unknown. On a
+    grid such pairs can form cycles, along which ℓ' moves without moving ξ and ζ; the columns of Q
+    span the moves that are seen, so that the equations determine r.
     """
 
     problem: SeparableProblem
     slope: Slope
-    kinks: np.ndarray
-    levels: np.ndarray
+    kinks: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
+    levels: np.ndarray = field(default_factory=lambda: np.empty(0))
+    near: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    @cached_property
+    def basis(self) -> np.ndarray:
+        """Q: an orthonormal basis of the row space of ℓ' ↦ (ξ, ζ) on the kinks."""
+        i, j = self.problem.pairs.i[self.kinks], self.problem.pairs.j[self.kinks]
+        rows = i[:, None] == np.arange(len(self.problem.pairs.X))
+        columns = j[:, None] == np.arange(len(self.problem.pairs.Y))
+        return orth(np.hstack([rows, columns]).astype(float))
 
     def parts(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """v, u, h and the slopes at the unknowns t."""
@@ -122,7 +134,7 @@ class Subgradient:
         v, u = x.primal(t[:D]), y.primal(t[D : 2 * D])
         h = self.problem.values(v, u)
         slopes = self.slope(h)
-        slopes[self.kinks] = t[2 * D :]
+        slopes[self.kinks] = self.near + self.basis @ t[2 * D :]
         return v, u, h, slopes
 
     def __call__(self, t: np.ndarray) -> np.ndarray:
@@ -130,7 +142,7 @@ class Subgradient:
         _, _, h, slopes = self.parts(t)
         xi, zeta = self.problem.expansion(-slopes)
         penalty = x.residual(t[:D], xi), y.residual(t[D : 2 * D], zeta)
-        return np.concatenate([*penalty, h[self.kinks] - self.levels])
+        return np.concatenate([*penalty, self.basis.T @ (h[self.kinks] - self.levels)])
 
     def zero(self, start: np.ndarray) -> np.ndarray:
         """A zero by MINPACK's hybrid method, or where that gave up."""
@@ -144,7 +156,7 @@ def polish(problem: SeparableProblem, start: np.ndarray) -> tuple[np.ndarray, np
     put there exactly.
     """
     loss, z = problem.loss, problem.z
-    equations, unknown = Subgradient(problem, smoothed(loss, z, 0.0)[1], NONE, NONE), start
+    equations, unknown = Subgradient(problem, smoothed(loss, z, 0.0)[1]), start
     if not loss.smooth:
         for mu in 0.1 * 0.7 ** np.arange(36):
             rounded = replace(equations, slope=smoothed(loss, z, mu)[1])
@@ -159,29 +171,25 @@ def polish(problem: SeparableProblem, start: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _settle_kinks(rounded: Subgradient, unknown: np.ndarray) -> tuple[Subgradient, np.ndarray]:
-    """The exact equations, with the pairs on a kink chosen where the rounded slope is between.
+    """The exact equations and their zero, with the pairs on a kink where a rounded slope is inside.
 
-    On a grid these pairs can form cycles, along which slopes move without moving ξ and ζ: of all
-    slopes the ones nearest to the rounded slopes are taken. A pair whose slope then is no
-    subgradient is not on its kink after all.
+    A pair whose slope then is no subgradient is not on its kink after all.
     """
     problem = rounded.problem
-    loss, z, pairs = problem.loss, problem.z, problem.pairs
+    loss, z = problem.loss, problem.z
     slopes = rounded.parts(unknown)[-1]
     sign, size = np.sign(slopes), np.abs(slopes)
     width = loss.epsilon if isinstance(loss, EpsilonInsensitive) else 0.0
     kinks = np.flatnonzero((size > 1e-6) & (size < 1 - 1e-6))
     while True:
         levels = (z + width * sign)[kinks]
-        equations = Subgradient(problem, lambda h: loss.gradient(h, z), kinks, levels)
-        exact = equations.zero(np.concatenate([unknown, slopes[kinks]]))
-        rows, columns = np.arange(len(pairs.X))[:, None], np.arange(len(pairs.Y))[:, None]
-        incidence = np.vstack([pairs.i[kinks] == rows, pairs.j[kinks] == columns]).astype(float)
-        move = incidence @ (exact[len(unknown) :] - slopes[kinks])
-        nearest = slopes[kinks] + np.linalg.lstsq(incidence, move, rcond=None)[0]
-        inside = (nearest * sign[kinks] >= 0) & (nearest * sign[kinks] <= 1)
+        slope = smoothed(loss, z, 0.0)[1]
+        equations = Subgradient(problem, slope, kinks, levels, slopes[kinks])
+        exact = equations.zero(np.concatenate([unknown, np.zeros(equations.basis.shape[1])]))
+        size = equations.parts(exact)[-1][kinks] * sign[kinks]
+        inside = (size >= 0) & (size <= 1)
         if inside.all():
-            return equations, np.concatenate([exact[: len(unknown)], nearest])
+            return equations, exact
         kinks = kinks[inside]
 
 
