@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # Where real data sets are, if they are: claims and tests that need one are skipped without it.
-export RKBS_DATA ?= $(abspath ../shared/data)
+export RKBS_DATA ?= $(CURDIR)/../shared/data
 
 .PHONY: verify compare verify-full test lint figures notebooks bench gpu clean
 

@@ -329,6 +329,13 @@ def test_a_claim_file_runs_through_a_symbolic_link(checkout, tmp_path_factory):
     assert ran(checkout) == ["prop1.holds", "prop1.repaired"]
 
 
+def test_a_skipped_claim_is_tried_again(checkout):
+    verify(checkout, "data")
+    assert "kept from an earlier run" not in verify(checkout, "data")
+    verify(checkout, "thm2.fast")  # one that was computed is kept
+    assert "kept from an earlier run" in verify(checkout, "thm2.fast")
+
+
 def test_a_partial_run_keeps_the_others_in_the_report(checkout):
     report = checkout / "build" / "verify" / "quick" / "report.html"
 

@@ -177,6 +177,8 @@ def _settle(
     with Display(console, len(claims)) as display:
         for claim_id in claims:
             record = None if options.fresh else ledger.load_record(claim_id, folder)
+            if record and record.verdict is Verdict.SKIPPED:
+                record = None  # what was missing then may be here now
             if record and circumstances == (
                 record.fingerprint,
                 record.versions,
