@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rkbs._version import __version__
+from rkbs.certificates import Certificate
 from rkbs.diagnostics import Inspection, inspect
 from rkbs.features import PowerFeatures
 from rkbs.kernels import (
@@ -24,7 +25,7 @@ from rkbs.kernels import (
     TaylorEDP,
 )
 from rkbs.pairs import Pairs
-from rkbs.problems import Certificate, OperatorProblem
+from rkbs.problems import OperatorProblem
 from rkbs.separable import SeparableProblem
 from rkbs.spaces import RKBSPair
 

@@ -34,6 +34,14 @@ class Loss(abc.ABC):
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         """ℓ*(u; z) = sup_h (u h − ℓ(h; z)), infinite outside its domain."""
 
+    @abc.abstractmethod
+    def curvature(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """∂²ℓ/∂h², where it exists; elsewhere a value between its two sides."""
+
+    @abc.abstractmethod
+    def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
+        """argmin_t step · ℓ(t; z) + ½ (t − h)², step > 0."""
+
     def check(self, z: np.ndarray, name: str = "z") -> np.ndarray:
         """The responses z, or a ``ValueError`` where the loss has no meaning for them."""
         return z
@@ -67,6 +75,12 @@ class Squared(DualLoss):
     def gradient(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
         return h - z
 
+    def curvature(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.ones_like(h)
+
+    def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
+        return (h + step * z) / (1 + step)
+
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         return u * u / 2 + u * z
 
@@ -89,6 +103,26 @@ class Logistic(DualLoss):
 
     def gradient(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
         return -z * np.exp(-np.logaddexp(0.0, z * h))
+
+    def curvature(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.exp(-np.logaddexp(0.0, h) - np.logaddexp(0.0, -h))
+
+    def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
+        """z t = m + step · s, s the root of s = σ(−m − step · s), m = zh; s ∈ [0, 1]."""
+        margin = z * h
+        low, high = np.zeros_like(margin), np.ones_like(margin)
+        s = np.full_like(margin, 0.5)
+        for _ in range(60):  # Newton's method, kept inside a bracket that shrinks
+            value = np.exp(-np.logaddexp(0.0, margin + step * s))
+            excess = s - value  # increasing in s
+            low, high = np.where(excess < 0, s, low), np.where(excess < 0, high, s)
+            move = s - excess / (1 + step * value * (1 - value))
+            new = np.where((move > low) & (move < high), move, (low + high) / 2)
+            done = np.abs(new - s).max(initial=0.0) <= 1e-16
+            s = new
+            if done:
+                break
+        return h + step * z * s
 
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         """a log a + (1 − a) log(1 − a) with a = −uz ∈ [0, 1]."""
@@ -134,6 +168,12 @@ class Huber(DualLoss):
     def gradient(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
         return np.clip(h - z, -self.delta, self.delta)
 
+    def curvature(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return (np.abs(h - z) <= self.delta).astype(float)
+
+    def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
+        return h - step * np.clip((h - z) / (1 + step), -self.delta, self.delta)
+
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         """½ u² + uz for |u| ≤ δ."""
         return np.where(np.abs(u) <= self.delta, u * u / 2 + u * z, np.inf)
@@ -158,6 +198,12 @@ class Hinge(DualLoss):
 
     def gradient(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
         return np.where(z * h < 1, -z, 0.0)
+
+    def curvature(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.zeros_like(h)
+
+    def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
+        return h + z * np.clip(1 - z * h, 0.0, step)
 
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         """uz for −1 ≤ uz ≤ 0."""
@@ -198,6 +244,13 @@ class EpsilonInsensitive(DualLoss):
     def gradient(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
         r = h - z
         return np.where(np.abs(r) > self.epsilon, np.sign(r), 0.0)
+
+    def curvature(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
+        return np.zeros_like(h)
+
+    def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
+        r = h - z
+        return h - np.sign(r) * np.clip(np.abs(r) - self.epsilon, 0.0, step)
 
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         """uz + ε|u| for |u| ≤ 1."""

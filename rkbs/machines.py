@@ -9,9 +9,10 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rkbs._arrays import as_matrix, check_number
+from rkbs.certificates import Certificate
 from rkbs.kernels import RBF, Kernel
 from rkbs.pairs import Pairs
-from rkbs.problems import Certificate, OperatorProblem
+from rkbs.problems import OperatorProblem
 from rkbs.solvers import Cholesky, ConjugateGradient, Leave, Solver, Spectral, solve
 
 _FEW_PAIRS = 2000

@@ -8,33 +8,9 @@ from typing import final
 import numpy as np
 
 from rkbs._arrays import as_matrix, check_number
+from rkbs.certificates import KKTCertificate, relative_gap
 from rkbs.losses import Loss, Squared
 from rkbs.pairs import Pairs
-
-
-@final
-@dataclass(frozen=True)
-class Certificate:
-    """How far a solution is from optimal, measured on the problem and not by its solver.
-
-    Attributes
-    ----------
-    kkt_residual : float
-        ‖ℓ'(h; z) + α c‖ / max(‖ℓ'(0; z)‖, tiny): zero exactly at the optimum.
-    relative_gap : float
-        (primal − dual) / max(|primal|, |dual|, tiny): bounds the objective's excess from above.
-    tolerance : float
-        What the solver was asked to keep the KKT residual below.
-    """
-
-    kkt_residual: float
-    relative_gap: float
-    tolerance: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether the KKT residual keeps the tolerance (NaN does not)."""
-        return self.kkt_residual <= self.tolerance
 
 
 @final
@@ -96,27 +72,26 @@ class OperatorProblem:
 
     def objective(self, c: np.ndarray) -> float:
         """Σ ℓ(h_n; z_n) + (α/2) cᵀh, h = Kc."""
-        h = self.values(c)
-        return float(self.loss.value(h, self.z).sum() + self.alpha / 2 * (c @ h))
+        return self._objectives(c, self.values(c))[0]
 
     def dual_objective(self, c: np.ndarray) -> float:
         """−Σ ℓ*(−α c_n; z_n) − (α/2) cᵀh, a lower bound of the optimum for every c."""
-        h = self.values(c)
-        conjugate = self.loss.conjugate(-self.alpha * c, self.z)
-        return float(-conjugate.sum() - self.alpha / 2 * (c @ h))
+        return self._objectives(c, self.values(c))[1]
 
-    def certify(self, c: np.ndarray, tolerance: float) -> Certificate:
+    def _objectives(self, c: np.ndarray, h: np.ndarray) -> tuple[float, float]:
+        quadratic = self.alpha / 2 * (c @ h)
+        primal = self.loss.value(h, self.z).sum() + quadratic
+        dual = -self.loss.conjugate(-self.alpha * c, self.z).sum() - quadratic
+        return float(primal), float(dual)
+
+    def certify(self, c: np.ndarray, tolerance: float) -> KKTCertificate:
         """KKT residual and duality gap of the coefficients c, from one product with K."""
         h = self.values(c)
         residual = self.loss.gradient(h, self.z) + self.alpha * c
         scale = np.linalg.norm(self.loss.gradient(np.zeros_like(h), self.z))
-        quadratic = self.alpha / 2 * (c @ h)
-        primal = self.loss.value(h, self.z).sum() + quadratic
-        dual = -self.loss.conjugate(-self.alpha * c, self.z).sum() - quadratic
-        tiny = np.finfo(float).tiny
-        return Certificate(
-            kkt_residual=float(np.linalg.norm(residual) / max(scale, tiny)),
-            relative_gap=float((primal - dual) / max(abs(primal), abs(dual), tiny)),
+        return KKTCertificate(
+            kkt_residual=float(np.linalg.norm(residual) / max(scale, np.finfo(float).tiny)),
+            relative_gap=relative_gap(*self._objectives(c, h)),
             tolerance=tolerance,
         )
 

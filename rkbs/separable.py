@@ -9,44 +9,11 @@ from typing import final
 import numpy as np
 
 from rkbs._arrays import check_number
+from rkbs.certificates import GapCertificate
 from rkbs.losses import DualLoss, Squared
 from rkbs.pairs import Pairs
 from rkbs.regularizers import HalfSquare, Regularizer
 from rkbs.spaces import RKBSPair, duality_map, lp_norm
-
-
-@final
-@dataclass(frozen=True)
-class GapCertificate:
-    """How far a primal-dual pair is from optimal, measured on the problem and not by its solver.
-
-    Attributes
-    ----------
-    primal, dual : float
-        The two objectives: dual ≤ optimum ≤ primal.
-    tolerance : float
-        What the solver was asked to keep the gap below.
-    relative_gap : float
-        (primal − dual) / max(|primal|, |dual|, tiny): bounds the objective's excess from above;
-        infinite where either is infinite or NaN.
-    """
-
-    primal: float
-    dual: float
-    tolerance: float
-
-    @property
-    def relative_gap(self) -> float:
-        """The gap, relative to the larger objective."""
-        if not np.isfinite(self.primal - self.dual):
-            return np.inf
-        scale = max(abs(self.primal), abs(self.dual), np.finfo(float).tiny)
-        return (self.primal - self.dual) / scale
-
-    @property
-    def passed(self) -> bool:
-        """Whether |gap| keeps the tolerance: a dual above the primal is an error, not a success."""
-        return abs(self.relative_gap) <= self.tolerance
 
 
 @final

@@ -25,6 +25,7 @@ ORDER = [
     "spaces",
     "pairs",
     "datasets",
+    "certificates",
     "losses",
     "regularizers",
     "problems",

@@ -64,6 +64,43 @@ def test_smooth_says_whether_the_gradient_jumps(loss):
 
 
 @every_loss
+def test_curvature_by_finite_differences(loss):
+    z, step = responses(loss), 1e-6
+    bend = (loss.gradient(H + step, z) - loss.gradient(H - step, z)) / (2 * step)
+    np.testing.assert_allclose(loss.curvature(H, z), bend, atol=1e-8)
+
+
+@every_loss
+@pytest.mark.parametrize("step", [1e-3, 0.3, 1.0, 40.0, 1e6])
+def test_prox_beats_every_other_point(loss, step):
+    h, z = np.repeat(H, 5), np.tile(responses(loss), 5)
+    near = loss.prox(h, z, step)
+
+    def objective(t):
+        return step * loss.value(t, z) + (t - h) ** 2 / 2
+
+    for move in (1e-3, -1e-3, 0.1, -0.1, 5.0, -5.0):  # strongly convex: ½ move² above the minimum
+        rise = objective(near + move) - objective(near)
+        assert (rise >= move**2 / 2 - 1e-9 * (1 + objective(near))).all()
+
+
+@every_loss
+def test_prox_and_the_conjugate_share_the_point(loss):
+    """Moreau: u = (h − prox)/step is a subgradient of ℓ at the prox (Fenchel equality)."""
+    h, z, step = np.repeat(H, 5), np.tile(responses(loss), 5), 0.7
+    near = loss.prox(h, z, step)
+    u = (h - near) / step
+    u = np.clip(u, *loss_domain(loss, z))  # rounding must not leave the conjugate's domain
+    excess = loss.value(near, z) + loss.conjugate(u, z) - u * near
+    np.testing.assert_allclose(excess, 0, atol=1e-12)
+
+
+def loss_domain(loss, z):
+    low, high = zip(*(DOMAINS[type(loss)](response) for response in z), strict=True)
+    return np.array(low), np.array(high)
+
+
+@every_loss
 @pytest.mark.parametrize("u", [-1.5, -0.9, -0.4, 0.0, 0.4, 0.9, 2.0])
 def test_conjugate_is_the_supremum(loss, u):
     h = np.linspace(-40, 40, 800_001)

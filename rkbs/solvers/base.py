@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, final, get_args
+from typing import Any, ClassVar, Generic, Literal, TypeVar, final, get_args
 
 import numpy as np
 
-from rkbs.problems import Certificate, OperatorProblem
+from rkbs.certificates import Certificate
 
 Leave = Literal["pair", "row", "column"]
 """What leave-one-out leaves out: a pair, a whole target (row) or a whole source (column)."""
@@ -26,49 +25,64 @@ class ConvergenceError(RuntimeError):
     """A solver ended without keeping its certificate's tolerance."""
 
 
+_Value = TypeVar("_Value")
+
+
 @final
 @dataclass(frozen=True, eq=False)
-class Solution:
-    """Dual coefficients c of the pairs, with their certificate.
+class Solution(Generic[_Value]):
+    """What solves a problem, with its certificate.
 
     Attributes
     ----------
-    value : array of shape (n,)
-        The coefficients c_n of T* = Σ_n c_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}).
+    value
+        What the problem asks for; each solver says what that is.
     certificate : Certificate
     stats : dict
         What the solver counted (solver, iterations, …).
     """
 
-    value: np.ndarray
+    value: _Value
     certificate: Certificate
     stats: dict[str, Any] = field(default_factory=dict)
 
-    def check(self) -> Solution:
+    def check(self) -> Solution[_Value]:
         """The solution itself, or ``ConvergenceError`` when its certificate does not pass."""
         if not self.certificate.passed:
             raise ConvergenceError(
-                f"{self.stats.get('solver', 'the solver')} stopped at a relative KKT residual of "
-                f"{self.certificate.kkt_residual:.3g}, above the tolerance "
-                f"{self.certificate.tolerance:.3g} ({self.stats}). The system is too "
-                "ill-conditioned for this alpha: raise alpha, or solver's tol or max_iter."
+                f"{self.stats.get('solver', 'the solver')} stopped at "
+                f"{self.certificate.describe()}, above the tolerance "
+                f"{self.certificate.tolerance:.3g} ({self.stats}): raise the regularization "
+                "(alpha), which conditions the problem, or the solver's tol or max_iter."
             )
         return self
 
 
 class Solver(abc.ABC):
-    """Solves an operator problem: ``solver(problem)`` returns a certified ``Solution``."""
+    """``solver(problem)`` returns a certified ``Solution``; ``handles`` is the problems' class."""
+
+    handles: ClassVar[type]
+
+    def __call__(self, problem: Any) -> Solution:
+        """Solve and certify; a failed certificate is returned, not hidden.
+
+        Raises
+        ------
+        TypeError
+            For a problem of another class.
+        """
+        if not isinstance(problem, self.handles):
+            raise TypeError(
+                f"{type(self).__name__} solves a {self.handles.__name__}, got "
+                f"{type(problem).__name__}"
+            )
+        return self._solve(problem)
 
     @abc.abstractmethod
-    def __call__(self, problem: OperatorProblem) -> Solution:
-        """Solve and certify; a failed certificate is returned, not hidden."""
+    def _solve(self, problem: Any) -> Solution: ...
 
 
-_Problem = TypeVar("_Problem")
-_Solution = TypeVar("_Solution")
-
-
-def solve(problem: _Problem, solver: Callable[[_Problem], _Solution]) -> _Solution:
+def solve(problem: Any, solver: Solver) -> Solution:
     """The solution of a problem by a solver; read ``solution.certificate`` before using it."""
     return solver(problem)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from rkbs._arrays import check_count, check_number
-from rkbs.separable import GapCertificate, SeparableProblem
+from rkbs.separable import SeparableProblem
 from rkbs.solvers._smoothed_dual import DualJet, SmoothedDual
-from rkbs.solvers.base import ConvergenceError
+from rkbs.solvers.base import Solution, Solver
 
 _MAX_PAIRS = 5000
 _SHRINK = 0.1
@@ -25,45 +25,20 @@ _ROUNDING = 1e-13
 """Relative rounding of the dual's value, a sum of n + 2 terms of one size."""
 
 
-Candidate = tuple[np.ndarray, np.ndarray, np.ndarray, GapCertificate]
-"""v, u, c and their certificate."""
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class SeparableSolution:
+class SeparablePoint(NamedTuple):
     """f* = f_v and g* = g_u with the dual unknowns c that certify them.
 
-    Attributes
-    ----------
-    v, u : arrays of shape (D,)
-    c : array of shape (n,)
-        ι(f*) is proportional to Σ_i ξ_i κ(x_i, ·), ξ_i = Σ_{n: i_n = i} c_n; likewise ι(g*).
-    certificate : GapCertificate
-    stats : dict
+    ι(f*) is proportional to Σ_i ξ_i κ(x_i, ·), ξ_i = Σ_{n: i_n = i} c_n; likewise ι(g*).
     """
 
     v: np.ndarray
     u: np.ndarray
     c: np.ndarray
-    certificate: GapCertificate
-    stats: dict[str, Any]
-
-    def check(self) -> SeparableSolution:
-        """The solution itself, or ``ConvergenceError`` when its certificate does not pass."""
-        if not self.certificate.passed:
-            raise ConvergenceError(
-                f"{self.stats['solver']} stopped at a relative duality gap of "
-                f"{self.certificate.relative_gap:.3g}, above the tolerance "
-                f"{self.certificate.tolerance:.3g} ({self.stats}): raise alpha_x and alpha_y, or "
-                "the solver's tol or max_iter."
-            )
-        return self
 
 
 @final
 @dataclass(frozen=True)
-class DualNewton:
+class DualNewton(Solver):
     """min_c Σ ℓ*(−c_n; z_n) + λ_X R_X*(‖w‖_{p'}/λ_X) + λ_Y R_Y*(‖w'‖_p/λ_Y) by Newton's method.
 
     The domain of ℓ* gets a logarithmic barrier, and |w_k| is smoothed to (w_k² + ε_k²)^{1/2},
@@ -88,38 +63,38 @@ class DualNewton:
 
     tol: float | None = None
     max_iter: int = 1000
+    handles: ClassVar[type] = SeparableProblem
 
     def __post_init__(self) -> None:
         if self.tol is not None:
             check_number(self.tol, "tol", above=0.0)
         check_count(self.max_iter, "max_iter")
 
-    def __call__(self, problem: SeparableProblem) -> SeparableSolution:
-        """Solve and certify; a failed certificate is returned, not hidden."""
+    def _solve(self, problem: SeparableProblem) -> Solution[SeparablePoint]:
         if len(problem.z) > _MAX_PAIRS:
             raise ValueError(f"DualNewton is for at most {_MAX_PAIRS} pairs, got {len(problem.z)}")
         tol = self.tol or (1e-10 if problem.loss.smooth else 1e-6)
         best, steps, theta = _zero(problem, tol), 0, 1.0
         dual = SmoothedDual.of(problem)
         c, lengths = -problem.loss.interior(problem.z), np.ones(2)
-        while theta > _LAST_STAGE and steps < self.max_iter and not best[-1].passed:
+        while theta > _LAST_STAGE and steps < self.max_iter and not best.certificate.passed:
             c, lengths, used = _stage(dual, c, lengths, theta, self.max_iter - steps)
             steps += used
             found = _candidate(dual.with_lengths(lengths), c, tol)
-            if found[-1].relative_gap < best[-1].relative_gap:
+            if found.certificate.relative_gap < best.certificate.relative_gap:
                 best = found
             theta *= _SHRINK
-        return SeparableSolution(*best, {"solver": "DualNewton", "iterations": steps})
+        return replace(best, stats={"solver": "DualNewton", "iterations": steps})
 
 
-def _zero(problem: SeparableProblem, tol: float) -> Candidate:
+def _zero(problem: SeparableProblem, tol: float) -> Solution[SeparablePoint]:
     """f = 0, g = 0 with c = −ℓ'(0; z): exact where R(t) = t and λ ≥ ``zero_threshold``."""
     c = -problem.loss.gradient(np.zeros_like(problem.z), problem.z)
     v, u = np.zeros((2, problem.pair.dim))
-    return v, u, c, problem.certify(v, u, c, tol)
+    return Solution(SeparablePoint(v, u, c), problem.certify(v, u, c, tol))
 
 
-def _candidate(dual: SmoothedDual, c: np.ndarray, tol: float) -> Candidate:
+def _candidate(dual: SmoothedDual, c: np.ndarray, tol: float) -> Solution[SeparablePoint]:
     """The certified primal point of c; a norm that is better zero becomes zero."""
     problem = dual.problem
     norms = dual.norms(c)
@@ -130,7 +105,7 @@ def _candidate(dual: SmoothedDual, c: np.ndarray, tol: float) -> Candidate:
     weights = np.array([block.weight for block in dual.blocks])
     scale = (1 + 1e-15 * len(v)) * (norms[:, 0] / weights)[dual.seeking].max(initial=0.0)
     c = c / max(scale, 1.0)
-    return v, u, c, problem.certify(v, u, c, tol)
+    return Solution(SeparablePoint(v, u, c), problem.certify(v, u, c, tol))
 
 
 def _stage(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
@@ -36,11 +36,12 @@ class Cholesky(Solver):
     """
 
     tol: float = 1e-8
+    handles: ClassVar[type] = OperatorProblem
 
     def __post_init__(self) -> None:
         check_number(self.tol, "tol", above=0.0)
 
-    def __call__(self, problem: OperatorProblem) -> Solution:
+    def _solve(self, problem: OperatorProblem) -> Solution:
         return self.setup(problem).solve(problem.alpha)
 
     def setup(self, problem: OperatorProblem) -> DenseState:
@@ -116,12 +117,13 @@ class ConjugateGradient(Solver):
 
     tol: float = 1e-10
     max_iter: int = 5000
+    handles: ClassVar[type] = OperatorProblem
 
     def __post_init__(self) -> None:
         check_number(self.tol, "tol", above=0.0)
         check_count(self.max_iter, "max_iter")
 
-    def __call__(self, problem: OperatorProblem) -> Solution:
+    def _solve(self, problem: OperatorProblem) -> Solution:
         _check_squared(problem, self)
         n, pairs, alpha = len(problem.z), problem.pairs, problem.alpha
         x, y = Eigen.of(problem.gram_x, "gram_x"), Eigen.of(problem.gram_y, "gram_y")

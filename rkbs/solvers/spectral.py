@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -30,11 +30,12 @@ class Spectral(Solver):
     """
 
     tol: float = 1e-8
+    handles: ClassVar[type] = OperatorProblem
 
     def __post_init__(self) -> None:
         check_number(self.tol, "tol", above=0.0)
 
-    def __call__(self, problem: OperatorProblem) -> Solution:
+    def _solve(self, problem: OperatorProblem) -> Solution:
         return self.setup(problem).solve(problem.alpha)
 
     def setup(self, problem: OperatorProblem) -> SpectralState:
