@@ -12,6 +12,7 @@ import numpy as np
 
 from rkbs.features import PowerFeatures
 from rkbs.kernels import Kernel
+from rkbs.losses import Loss
 from rkbs.problems import OperatorProblem
 from rkbs.spaces import Element, RKBSPair
 
@@ -155,3 +156,25 @@ def check_optimality(problem: OperatorProblem, c: np.ndarray) -> float:
     gram = problem.gram_x[i][:, i] * problem.gram_y[j][:, j]
     residual = gram @ c + problem.alpha * c - problem.z
     return worst(np.linalg.norm(residual) / max(np.linalg.norm(problem.z), _TINY))
+
+
+def check_conjugate(loss: Loss, h: np.ndarray, z: np.ndarray) -> float:
+    """ℓ(h) + ℓ*(u) = uh at the subgradient u = ℓ'(h): Fenchel's equality, over max(ℓ)."""
+    value, slope = loss.value(h, z), loss.gradient(h, z)
+    return _over(value + loss.conjugate(slope, z) - slope * h, value)
+
+
+def check_prox(loss: Loss, h: np.ndarray, z: np.ndarray, step: float) -> float:
+    """(h − t)/step is a subgradient of ℓ at t = prox(h): Fenchel's equality, over max(ℓ).
+
+    ℓ* is asked 1e-12 inside, at (1 − 1e-12)(h − t)/step, so that rounding stays in its domain.
+    """
+    near = loss.prox(h, z, step)
+    value, slope = loss.value(h, z), (1 - 1e-12) * (h - near) / step
+    return _over(loss.value(near, z) + loss.conjugate(slope, z) - slope * near, value)
+
+
+def _over(excess: np.ndarray, size: np.ndarray) -> float:
+    if not np.isfinite(excess).all() or _says_nothing(size):
+        return float("inf")
+    return float(np.abs(excess).max() / np.abs(size).max())

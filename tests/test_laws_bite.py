@@ -12,7 +12,7 @@ from test_kernels import grid, points
 from rkbs import laws, spaces
 from rkbs.features import PowerFeatures, misprinted_features
 from rkbs.kernels import EDP, ExponentiatedIntersection, Kernel, Quadratic, Scaled, TaylorEDP
-from rkbs.losses import Loss, Squared
+from rkbs.losses import Huber, Loss, Squared
 from rkbs.pairs import Pairs
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import Spectral
@@ -207,6 +207,30 @@ def broken(law):
 
 
 # law: (what is right, {name of the mutant: the law called on it})
+class WrongLoss(Loss):
+    """Squared loss, with one of its parts replaced."""
+
+    def __init__(self, **parts):
+        right = Squared()
+        for name in ("value", "gradient", "conjugate", "prox"):
+            setattr(self, name, parts.get(name, getattr(right, name)))
+
+    value = gradient = conjugate = curvature = prox = None
+
+
+H, RESPONSES = np.linspace(-3, 4, 12), np.linspace(1, -2, 12)
+
+
+def fenchel(**parts):
+    """The law of the conjugate, on the squared loss with one of its parts replaced."""
+    return lambda: laws.check_conjugate(WrongLoss(**parts), H, RESPONSES)
+
+
+def near(prox):
+    """The law of the prox, on the squared loss with another prox."""
+    return lambda: laws.check_prox(WrongLoss(prox=prox), H, RESPONSES, 0.7)
+
+
 MUTANTS = {
     "relative": (
         lambda: laws.relative(X, X + 1e-12),
@@ -406,6 +430,28 @@ MUTANTS = {
             "zero element": lambda: laws.hoelder_excess(PAIR, 0 * F, G),
         },
     ),
+    "check_conjugate": (
+        lambda: laws.check_conjugate(Huber(0.5), H, RESPONSES),
+        {
+            "sign of z": fenchel(conjugate=lambda u, z: u * u / 2 - u * z),
+            "sign": fenchel(conjugate=lambda u, z: -(u * u) / 2 - u * z),
+            "factor": fenchel(conjugate=lambda u, z: u * u + u * z),
+            "another slope": fenchel(gradient=lambda h, z: 1.001 * (h - z)),
+            "zeros": fenchel(value=lambda h, z: 0 * h, conjugate=lambda u, z: 0 * u),
+            "nan": fenchel(conjugate=lambda u, z: u * math.nan),
+        },
+    ),
+    "check_prox": (
+        lambda: max(laws.check_prox(loss, H, RESPONSES, 0.7) for loss in (Squared(), Huber(0.5))),
+        {
+            "identity": near(lambda h, z, step: h),
+            "always z": near(lambda h, z, step: z),
+            "step inverted": near(lambda h, z, step: (h * step + z) / (1 + step)),
+            "step forgotten": near(lambda h, z, step: (h + z) / 2),
+            "off by 1e-3": near(lambda h, z, step: (h + step * z) / (1 + step) + 1e-3),
+            "nan": near(lambda h, z, step: h * math.nan),
+        },
+    ),
     "check_optimality": (
         optimality(BEST),
         {
@@ -457,17 +503,6 @@ def test_mutants_are_rejected(law, mutant):
 
 
 # ---- the certificate, which is a law of the solution and its loss
-
-
-class WrongLoss(Loss):
-    """Squared loss, with one of its parts replaced."""
-
-    def __init__(self, **parts):
-        right = Squared()
-        for name in ("value", "gradient", "conjugate"):
-            setattr(self, name, parts.get(name, getattr(right, name)))
-
-    value = gradient = conjugate = None
 
 
 @pytest.mark.parametrize(

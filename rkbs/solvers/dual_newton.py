@@ -58,6 +58,9 @@ class DualNewton(Solver):
     max_iter : int
         Newton steps in all; a step more for each stage is possible.
 
+    The solution's ``value`` is a ``SeparablePoint``; ``stats["history"]`` holds the pairs
+    (Newton steps, relative gap) after each stage.
+
     Source: theory §3, reading A.
     """
 
@@ -75,16 +78,19 @@ class DualNewton(Solver):
             raise ValueError(f"DualNewton is for at most {_MAX_PAIRS} pairs, got {len(problem.z)}")
         tol = self.tol or (1e-10 if problem.loss.smooth else 1e-6)
         best, steps, theta = _zero(problem, tol), 0, 1.0
+        history = [(0, best.certificate.relative_gap)]
         dual = SmoothedDual.of(problem)
         c, lengths = -problem.loss.interior(problem.z), np.ones(2)
         while theta > _LAST_STAGE and steps < self.max_iter and not best.certificate.passed:
             c, lengths, used = _stage(dual, c, lengths, theta, self.max_iter - steps)
             steps += used
             found = _candidate(dual.with_lengths(lengths), c, tol)
+            history.append((steps, found.certificate.relative_gap))
             if found.certificate.relative_gap < best.certificate.relative_gap:
                 best = found
             theta *= _SHRINK
-        return replace(best, stats={"solver": "DualNewton", "iterations": steps})
+        stats = {"solver": "DualNewton", "iterations": steps, "history": history}
+        return replace(best, stats=stats)
 
 
 def _zero(problem: SeparableProblem, tol: float) -> Solution[SeparablePoint]:
