@@ -10,7 +10,16 @@ from typing import final
 
 import numpy as np
 
-from rkbs._arrays import Array, as_floating, as_points, cast, check_count, check_finite, namespace
+from rkbs._arrays import (
+    Array,
+    as_floating,
+    as_matrix,
+    as_points,
+    cast,
+    check_count,
+    check_finite,
+    namespace,
+)
 from rkbs.kernels import DotProductKernel
 
 MAX_FEATURES = 2_000_000
@@ -161,6 +170,57 @@ class PowerFeatures:
         n = self.order + 1
         with np.errstate(divide="ignore", over="ignore"):  # log 0 = −inf gives the bound 0
             return xp.exp(n * xp.log(abs(a)) + a.clip(min=0) - math.lgamma(n + 1))
+
+
+def power_tensor(*points: np.ndarray) -> np.ndarray:
+    """K(u¹, …, u^{2m}) = Σ_r ∏_a φ_r(u^a) for EDP's power features φ_r: all of them, no cut.
+
+    The sum over multi-indices factors, K = ∏_l F_m(∏_a u^a_l / d^{m/2}) with
+    F_m(t) = Σ_n tⁿ/(n!)^m = 0F_{m−1}(; 1, …, 1; t): F_1 = exp gives EDP itself, and
+    F_2(t) = I_0(2√t), J_0(2√−t) for t < 0.
+
+    Parameters
+    ----------
+    *points : arrays of shape (n_a, d)
+        An even number 2m of point sets.
+
+    Returns
+    -------
+    array of shape (n_1, …, n_{2m})
+        Accurate to about 1e-15 of the K of the absolute values.
+
+    Source: Salzo, Rosasco & Suykens (AISTATS 2018); theory §3, Beyond the kernel trick.
+    """
+    if not points or len(points) % 2:
+        raise ValueError(f"points must be an even number of point sets, got {len(points)}")
+    points = tuple(as_matrix(x, f"points[{a}]").astype(float) for a, x in enumerate(points))
+    dimensions = {x.shape[1] for x in points}
+    if len(dimensions) > 1:
+        raise ValueError(f"points must share their dimension d, got {sorted(dimensions)}")
+    d, m = dimensions.pop(), len(points) // 2
+    tensor = np.ones(tuple(map(len, points)))
+    for axis in range(d):
+        product = np.array(d ** (-m / 2))
+        for x in points:
+            product = np.multiply.outer(product, x[:, axis])
+        tensor *= _factorial_series(product, m)
+    return tensor
+
+
+def _factorial_series(t: np.ndarray, m: int) -> np.ndarray:
+    """F_m(t) = Σ_n tⁿ/(n!)^m, summed until a term cannot change the sum."""
+    if m == 1:
+        return np.exp(t)
+    total, term, n = np.ones_like(t), np.ones_like(t), 0
+    largest = np.abs(t).max()
+    bound = sum_bound = 1.0
+    while bound > 1e-17 * sum_bound:  # at the largest |t|; elsewhere terms fall faster
+        n += 1
+        bound *= largest / n**m
+        sum_bound += bound
+        term = term * t / n**m
+        total += term
+    return total
 
 
 def misprinted_features(q: np.ndarray, order: int) -> np.ndarray:

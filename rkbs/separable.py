@@ -1,24 +1,25 @@
-"""The separable reading of the binary problem: objective, Fenchel dual, recovery, certificate."""
+"""The separable reading of the binary problem."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import final
 
 import numpy as np
 
 from rkbs._arrays import check_number
-from rkbs.certificates import GapCertificate
+from rkbs.expansion import ExpansionProblem, Side, check_kinds
 from rkbs.losses import DualLoss, Squared
 from rkbs.pairs import Pairs
 from rkbs.regularizers import HalfSquare, Regularizer
-from rkbs.spaces import RKBSPair, duality_map, lp_norm
+from rkbs.sections import FeatureSections
+from rkbs.spaces import RKBSPair
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class SeparableProblem:
+class SeparableProblem(ExpansionProblem):
     """min_{f, g} Σ_n ℓ(f(x_{i_n}) + g(y_{j_n}); z_n) + λ_X R_X(‖f‖) + λ_Y R_Y(‖g‖).
 
     f = f_v ∈ B_X with ‖f‖ = ‖v‖_p, g = g_u ∈ B_Y with ‖g‖ = ‖u‖_{p'}. The Fenchel dual has an
@@ -60,16 +61,14 @@ class SeparableProblem:
     regularizer_y: Regularizer = field(default_factory=HalfSquare)
 
     def __post_init__(self) -> None:
-        kinds = {
-            "pair": RKBSPair,
-            "pairs": Pairs,
-            "loss": DualLoss,
-            "regularizer_x": Regularizer,
-            "regularizer_y": Regularizer,
-        }
-        for name, kind in kinds.items():
-            if not isinstance(getattr(self, name), kind):
-                raise TypeError(f"{name} must be a {kind.__name__}, got {getattr(self, name)!r}")
+        check_kinds(
+            self,
+            pair=RKBSPair,
+            pairs=Pairs,
+            loss=DualLoss,
+            regularizer_x=Regularizer,
+            regularizer_y=Regularizer,
+        )
         checked = {
             "z": self.loss.check(self.pairs.responses(self.z), "z"),
             "alpha_x": check_number(self.alpha_x, "alpha_x", above=0.0),
@@ -88,71 +87,22 @@ class SeparableProblem:
         """Φ_Y of the sources, shape (n_y, D)."""
         return np.asarray(self.pair.features_y(self.pairs.Y), dtype=float)
 
-    def values(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """h_n = f_v(x_{i_n}) + g_u(y_{j_n}), shape (n,)."""
-        return (self.phi_x @ v)[self.pairs.i] + (self.phi_y @ u)[self.pairs.j]
+    @cached_property
+    def sides(self) -> tuple[Side, Side]:
+        """f, then g."""
+        x = FeatureSections(self.phi_x, self.pair.p)
+        y = FeatureSections(self.phi_y, self.pair.p_conjugate)
+        return (
+            Side(x, self.pairs.i, self.alpha_x, self.regularizer_x),
+            Side(y, self.pairs.j, self.alpha_y, self.regularizer_y),
+        )
 
-    def objective(self, v: np.ndarray, u: np.ndarray) -> float:
-        """Σ ℓ(h_n; z_n) + λ_X R_X(‖v‖_p) + λ_Y R_Y(‖u‖_{p'})."""
-        f, g = lp_norm(v, self.pair.p), lp_norm(u, self.pair.p_conjugate)
-        penalty = self.alpha_x * self.regularizer_x.value(f)
-        penalty += self.alpha_y * self.regularizer_y.value(g)
-        return float(self.loss.value(self.values(v, u), self.z).sum() + penalty)
+    def scaled(self, factor: float) -> SeparableProblem:
+        """The same problem with λ_X and λ_Y times ``factor``: a point of the regularization path.
 
-    def expansion(self, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """ξ of shape (n_x,) and ζ of shape (n_y,): the coefficients of the kernel sections."""
-        xi = np.bincount(self.pairs.i, c, len(self.pairs.X))
-        return xi, np.bincount(self.pairs.j, c, len(self.pairs.Y))
-
-    def dual_vectors(self, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Σ_i ξ_i Φ_X(x_i) and Σ_j ζ_j Φ_Y(y_j), each of shape (D,)."""
-        xi, zeta = self.expansion(c)
-        return xi @ self.phi_x, zeta @ self.phi_y
-
-    def _scaled_norms(self, c: np.ndarray) -> tuple[float, float]:
-        """‖w‖_{p'} / λ_X and ‖w'‖_p / λ_Y."""
-        w_x, w_y = self.dual_vectors(c)
-        x, y = lp_norm(w_x, self.pair.p_conjugate), lp_norm(w_y, self.pair.p)
-        return x / self.alpha_x, y / self.alpha_y
-
-    def dual_objective(self, c: np.ndarray) -> float:
-        """The dual's value, a lower bound of the optimum for every c (−∞ outside its domain)."""
-        s_x, s_y = self._scaled_norms(c)
-        penalty = self.alpha_x * self.regularizer_x.conjugate(s_x)
-        penalty += self.alpha_y * self.regularizer_y.conjugate(s_y)
-        return float(-self.loss.conjugate(-c, self.z).sum() - penalty)
-
-    def primal(
-        self, c: np.ndarray, lengths: tuple[float, float] | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """v = ‖v‖ ι(w) and u = ‖u‖ ι(w'), the primal candidate of the dual unknowns c.
-
-        Parameters
-        ----------
-        c : array of shape (n,)
-        lengths : (float, float), optional
-            ‖v‖_p and ‖u‖_{p'}; by default (R*)' of the scaled dual norms, which R(t) = t lacks.
+        The features are computed once for all of them.
         """
-        if lengths is None:
-            s_x, s_y = self._scaled_norms(c)
-            lengths = self.regularizer_x.length(s_x), self.regularizer_y.length(s_y)
-        w_x, w_y = self.dual_vectors(c)
-        v = lengths[0] * duality_map(w_x, self.pair.p_conjugate)
-        return v, lengths[1] * duality_map(w_y, self.pair.p)
-
-    def zero_threshold(self) -> tuple[float, float]:
-        """(λ_X, λ_Y) from which on R(t) = t has the solution f = 0, g = 0.
-
-        ‖Σ_n ℓ'(0; z_n) Φ_X(x_{i_n})‖_{p'} and ‖Σ_n ℓ'(0; z_n) Φ_Y(y_{j_n})‖_p: with c = −ℓ'(0; z)
-        the loss is at its Fenchel equality, and R*(‖w‖/λ) is finite, hence 0, iff ‖w‖ ≤ λ.
-        Both must be reached; sharp where ℓ(·; z) has a derivative at 0.
-        """
-        slopes = self.loss.gradient(np.zeros_like(self.z), self.z)
-        w_x, w_y = self.dual_vectors(slopes)
-        return lp_norm(w_x, self.pair.p_conjugate), lp_norm(w_y, self.pair.p)
-
-    def certify(
-        self, v: np.ndarray, u: np.ndarray, c: np.ndarray, tolerance: float
-    ) -> GapCertificate:
-        """Both objectives of the candidate (v, u) and of c, computed from scratch."""
-        return GapCertificate(self.objective(v, u), self.dual_objective(c), tolerance)
+        factor = check_number(factor, "factor", above=0.0)
+        scaled = replace(self, alpha_x=factor * self.alpha_x, alpha_y=factor * self.alpha_y)
+        scaled.__dict__.update(phi_x=self.phi_x, phi_y=self.phi_y)
+        return scaled

@@ -29,6 +29,8 @@ ORDER = [
     "losses",
     "regularizers",
     "problems",
+    "sections",
+    "expansion",
     "separable",
     "solvers.base",
     "solvers._smoothed_dual",

@@ -1,136 +1,220 @@
-"""The smoothed dual of the separable problem: value, gradient, Hessian."""
+"""The smoothed dual of an expansion problem: value, gradient, Hessian."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import final
+from functools import cached_property
+from typing import Any, final
 
 import numpy as np
+from scipy.linalg import LinAlgError, block_diag, cho_factor, cho_solve
 
+from rkbs.expansion import ExpansionProblem, Side
 from rkbs.regularizers import HalfSquare, Norm, Regularizer
-from rkbs.separable import SeparableProblem
-from rkbs.spaces import lp_norm
-
-Jet = tuple[float, np.ndarray, np.ndarray]
-"""Value, gradient and Hessian."""
-
-DualJet = tuple[float, np.ndarray, np.ndarray, np.ndarray]
-"""Value, gradient and Hessian in c, and the blocks' own gradients as columns (n, 2)."""
+from rkbs.sections import NormJet
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Block:
-    """λ R*(s / λ), s = ‖(w² + θ²ε²)^{1/2}‖_q, w = Φᵀξ, in ξ: the penalty of one of the spaces.
+    """λ R*(s / λ), s the dual norm smoothed by θε, in ξ: the penalty of one of the sides.
 
     R(t) = t has no finite smooth conjugate. It is t = min_τ (t²/τ + τ)/2, so at a given τ it is
     HalfSquare with λ/τ; ``length`` is this τ, which the solver finds, and 1 for other R.
     """
 
-    phi: np.ndarray
-    q: float
-    weight: float
-    regularizer: Regularizer
-    epsilon: np.ndarray
+    side: Side
+    epsilon: Any
     length: float = 1.0
 
     @classmethod
-    def of(
-        cls, phi: np.ndarray, size: np.ndarray, q: float, weight: float, regularizer: Regularizer
-    ) -> Block:
-        """The block with ε_k from the typical ``size`` of the points' dual coefficients."""
-        phi = phi[:, phi.any(0)]  # a feature that vanishes on the data keeps the coefficient 0
-        epsilon = (size + size.mean()) @ np.abs(phi)
-        if isinstance(regularizer, Norm):  # smoothing must leave room in R*'s domain, s ≤ λ
-            epsilon *= min(1.0, weight / (2 * lp_norm(epsilon, q)))
-        return cls(phi, q, weight, regularizer, epsilon)
+    def of(cls, side: Side, size: np.ndarray) -> Block:
+        """The block with ε from the typical ``size`` of the points' dual coefficients."""
+        epsilon = side.sections.smoothing(size)
+        if isinstance(side.regularizer, Norm):  # smoothing must leave room in R*'s domain, s ≤ λ
+            norm = side.sections.dual_norm(np.zeros(side.sections.size), epsilon)
+            epsilon = epsilon * min(1.0, side.alpha / (2 * norm))
+        return cls(side, epsilon)
 
     @property
     def seeks_length(self) -> bool:
         """Whether R(t) = t, so that the length is an unknown of its own."""
-        return isinstance(self.regularizer, Norm)
+        return isinstance(self.side.regularizer, Norm)
 
-    def _parts(
-        self, xi: np.ndarray, theta: float
-    ) -> tuple[np.ndarray, np.ndarray, float, float, Regularizer]:
-        w = xi @ self.phi
-        soft = np.hypot(w, theta * self.epsilon)
-        regularizer = HalfSquare() if self.seeks_length else self.regularizer
-        return w, soft, lp_norm(soft, self.q), self.weight / self.length, regularizer
+    @property
+    def _penalty(self) -> tuple[float, Regularizer]:
+        regularizer = HalfSquare() if self.seeks_length else self.side.regularizer
+        return self.side.alpha / self.length, regularizer
 
     def value(self, xi: np.ndarray, theta: float) -> float:
-        _, _, s, weight, regularizer = self._parts(xi, theta)
+        weight, regularizer = self._penalty
+        s = self.side.sections.dual_norm(xi, theta * self.epsilon)
         return weight * regularizer.conjugate(s / weight)
 
     def norm(self, xi: np.ndarray, theta: float) -> tuple[float, float]:
-        """The dual norm s, and the norm of the primal vector that belongs to it."""
-        _, _, s, weight, regularizer = self._parts(xi, theta)
+        """The dual norm s, and the norm of the primal function that belongs to it."""
+        weight, regularizer = self._penalty
+        s = self.side.sections.dual_norm(xi, theta * self.epsilon)
         return s, regularizer.length(s / weight)
 
-    def jet(self, xi: np.ndarray, theta: float) -> Jet:
-        w, soft, s, weight, regularizer = self._parts(xi, theta)
+    def jet(self, xi: np.ndarray, theta: float) -> NormJet:
+        weight, regularizer = self._penalty
+        s, ds, d2s = self.side.sections.dual_jet(xi, theta * self.epsilon)
         slope = regularizer.length(s / weight)
         curvature = regularizer.length_slope(s / weight) / weight
-        power = (soft / s) ** (self.q - 2)
-        ds = self.phi @ (power * w / s)
-        diagonal = slope / s * power * (1 + (self.q - 2) * (w / soft) ** 2)
-        radial = curvature - slope * (self.q - 1) / s
-        hessian = (self.phi * diagonal) @ self.phi.T + radial * np.multiply.outer(ds, ds)
+        hessian = slope * d2s + curvature * np.multiply.outer(ds, ds)
         return weight * regularizer.conjugate(s / weight), slope * ds, hessian
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class SmoothedDual:
-    """Σ ℓ*_θμ(−c_n; z_n) + the two blocks at θ: the loss's barrier has weight θμ."""
+class DualHessian:
+    """diag(δ) + Σ_sides P_kᵀ H_k P_k, P_k : c ↦ ξ, without the n × n matrix where δ allows it.
 
-    problem: SeparableProblem
+    Parameters
+    ----------
+    diagonal : array of shape (n,)
+        δ, the curvature of the losses' conjugates.
+    sides : tuple of Side
+    blocks : tuple of arrays of shape (n_k, n_k)
+        H_k.
+    low_rank : bool
+        Whether δ is bounded from below, so that Woodbury's identity is stable: then a solve costs
+        the cube of the number of points, not of pairs.
+    """
+
+    diagonal: np.ndarray
+    sides: tuple[Side, ...]
+    blocks: tuple[np.ndarray, ...]
+    low_rank: bool
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        """H⁻¹ ``right``, (n,) or (n, k)."""
+        points = sum(len(block) for block in self.blocks)
+        if not self.low_rank or len(self.diagonal) <= points:
+            return _solve(self.dense, right)
+        # (D + PᵀBP)⁻¹ = D⁻¹ − D⁻¹Pᵀ (I + BW)⁻¹ B P D⁻¹, W = P D⁻¹ Pᵀ: B needs no inverse.
+        delta = self.diagonal if right.ndim == 1 else self.diagonal[:, None]
+        scaled = right / delta
+        B = block_diag(*self.blocks)
+        inner = np.linalg.solve(np.eye(points) + B @ self._weights, B @ self._gather(scaled))
+        return scaled - self._spread(inner) / delta
+
+    @cached_property
+    def dense(self) -> np.ndarray:
+        """The n × n matrix."""
+        matrix = np.diag(self.diagonal)
+        for side, block in zip(self.sides, self.blocks, strict=True):
+            factor = np.broadcast_to(side.factor, self.diagonal.shape)
+            spread = block[np.ix_(side.index, side.index)]
+            matrix += spread * np.multiply.outer(factor, factor)
+        return matrix
+
+    def _gather(self, columns: np.ndarray) -> np.ndarray:
+        """P: (n, …) → (Σ n_k, …)."""
+        if columns.ndim == 1:
+            return np.concatenate([side.gather(columns) for side in self.sides])
+        return np.column_stack([self._gather(column) for column in columns.T])
+
+    def _spread(self, stacked: np.ndarray) -> np.ndarray:
+        """Pᵀ: (Σ n_k, …) → (n, …)."""
+        if stacked.ndim > 1:
+            return np.column_stack([self._spread(column) for column in stacked.T])
+        ends = np.cumsum([side.sections.size for side in self.sides])[:-1]
+        parts = zip(self.sides, np.split(stacked, ends), strict=True)
+        return sum(side.factor * part[side.index] for side, part in parts)
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        """W = P D⁻¹ Pᵀ."""
+        rows = []
+        for a in self.sides:
+            row = []
+            for b in self.sides:
+                shape = (a.sections.size, b.sections.size)
+                cells = a.index * shape[1] + b.index
+                weights = a.factor * b.factor / self.diagonal
+                row.append(np.bincount(cells, weights, shape[0] * shape[1]).reshape(shape))
+            rows.append(row)
+        return np.block(rows)
+
+
+DualJet = tuple[float, np.ndarray, DualHessian, np.ndarray]
+"""Value, gradient and Hessian in c, and the blocks' own gradients as columns (n, sides)."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SmoothedDual:
+    """Σ ℓ*_θμ(−c_n; z_n) + the blocks at θ: the loss's barrier has weight θμ."""
+
+    problem: ExpansionProblem
     mu: float
-    blocks: tuple[Block, Block]
+    blocks: tuple[Block, ...]
 
     @classmethod
-    def of(cls, problem: SeparableProblem) -> SmoothedDual:
-        """Scales from the data: μ is the mean loss of h = 0, ε_k the size of w_k at c = −ℓ'(0)."""
+    def of(cls, problem: ExpansionProblem) -> SmoothedDual:
+        """Scales from the data: μ is the mean loss of h = 0, ε the size of w at c = −ℓ'(0)."""
         zero = np.zeros_like(problem.z)
-        sizes = problem.expansion(np.abs(problem.loss.gradient(zero, problem.z)))
-        pair, p = problem.pair, problem
-        x = Block.of(p.phi_x, sizes[0], pair.p_conjugate, p.alpha_x, p.regularizer_x)
-        y = Block.of(p.phi_y, sizes[1], pair.p, p.alpha_y, p.regularizer_y)
-        return cls(problem, float(problem.loss.value(zero, problem.z).mean()), (x, y))
+        slopes = np.abs(problem.loss.gradient(zero, problem.z))
+        blocks = (
+            Block.of(side, replace(side, factor=np.abs(side.factor)).gather(slopes))
+            for side in problem.sides
+        )
+        return cls(problem, float(problem.loss.value(zero, problem.z).mean()), tuple(blocks))
 
     @property
     def seeking(self) -> np.ndarray:
-        """Which of the two blocks seek their length, boolean (2,)."""
+        """Which of the blocks seek their length, boolean."""
         return np.array([block.seeks_length for block in self.blocks])
+
+    @property
+    def weights(self) -> np.ndarray:
+        """λ of each block."""
+        return np.array([block.side.alpha for block in self.blocks])
 
     def with_lengths(self, lengths: np.ndarray) -> SmoothedDual:
         """The same function at other lengths of the blocks that seek theirs."""
-        x, y = (
+        blocks = (
             replace(block, length=float(length)) if block.seeks_length else block
             for block, length in zip(self.blocks, lengths, strict=True)
         )
-        return replace(self, blocks=(x, y))
+        return replace(self, blocks=tuple(blocks))
 
-    def _each(self, c: np.ndarray) -> Iterator[tuple[Block, np.ndarray, np.ndarray]]:
-        pairs = self.problem.pairs
-        return zip(self.blocks, self.problem.expansion(c), (pairs.i, pairs.j), strict=True)
+    def _each(self, c: np.ndarray) -> Iterator[tuple[Block, np.ndarray]]:
+        return zip(self.blocks, self.problem.expansion(c), strict=True)
 
     def norms(self, c: np.ndarray, theta: float = 0.0) -> np.ndarray:
         """A row (dual norm, primal norm) for each block."""
-        return np.array([block.norm(xi, theta) for block, xi, _ in self._each(c)])
+        return np.array([block.norm(xi, theta) for block, xi in self._each(c)])
 
     def value(self, c: np.ndarray, theta: float) -> float:
         value = self.problem.loss.barrier(-c, self.problem.z, theta * self.mu)[0].sum()
-        return float(value + sum(block.value(xi, theta) for block, xi, _ in self._each(c)))
+        return float(value + sum(block.value(xi, theta) for block, xi in self._each(c)))
 
     def jet(self, c: np.ndarray, theta: float) -> DualJet:
         value, slope, curvature = self.problem.loss.barrier(-c, self.problem.z, theta * self.mu)
-        total, hessian, columns = value.sum(), np.diag(curvature), []
-        for block, xi, index in self._each(c):
-            value, gradient, block_hessian = block.jet(xi, theta)
-            total += value
-            columns.append(gradient[index])
-            hessian += block_hessian[np.ix_(index, index)]
+        jets = [block.jet(xi, theta) for block, xi in self._each(c)]
+        sides = tuple(block.side for block in self.blocks)
+        columns = [side.factor * jet[1][side.index] for side, jet in zip(sides, jets, strict=True)]
         gradients = np.column_stack(columns)
+        hessian = DualHessian(
+            curvature, sides, tuple(jet[2] for jet in jets), self.problem.loss.smooth
+        )
+        total = value.sum() + sum(jet[0] for jet in jets)
         return float(total), gradients.sum(1) - slope, hessian, gradients
+
+
+def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """A Cholesky solve after scaling to a unit diagonal; rounding below zero gets a ridge."""
+    scale = 1 / np.sqrt(np.diag(matrix))
+    scaled = matrix * np.multiply.outer(scale, scale)
+    ridge = 0.0
+    while True:
+        try:
+            factor = cho_factor(scaled + ridge * np.eye(len(scaled)))
+        except LinAlgError:
+            ridge = max(10 * ridge, 1e-15)
+        else:
+            return (scale * cho_solve(factor, (scale * right.T).T).T).T

@@ -1,21 +1,24 @@
-"""Newton's method on the Fenchel dual of the separable problem."""
+"""Newton's method on the Fenchel dual of problems whose solution is an expansion."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, final
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from rkbs._arrays import check_count, check_number
-from rkbs.separable import SeparableProblem
+from rkbs.expansion import ExpansionPoint, ExpansionProblem
 from rkbs.solvers._smoothed_dual import DualJet, SmoothedDual
 from rkbs.solvers.base import Solution, Solver
 
-_MAX_PAIRS = 5000
+_MAX_DENSE = 5000
 _SHRINK = 0.1
 _LAST_STAGE = 1e-15
+_WARM_STAGE = 1e-3
+"""Where a warm start enters: the previous solution of this stage is well inside ℓ*'s domain."""
 _STAGE_STEPS = 60
 _CENTERED = 1e-4
 """A stage ends when Newton's decrement over c is this fraction of the barrier's weight."""
@@ -25,30 +28,31 @@ _ROUNDING = 1e-13
 """Relative rounding of the dual's value, a sum of n + 2 terms of one size."""
 
 
-class SeparablePoint(NamedTuple):
-    """f* = f_v and g* = g_u with the dual unknowns c that certify them.
+class _Stage(NamedTuple):
+    """Where a stage starts or ended: c and the lengths τ of its sides, minimal at θ."""
 
-    ι(f*) is proportional to Σ_i ξ_i κ(x_i, ·), ξ_i = Σ_{n: i_n = i} c_n; likewise ι(g*).
-    """
-
-    v: np.ndarray
-    u: np.ndarray
+    theta: float
     c: np.ndarray
+    lengths: np.ndarray
 
 
 @final
 @dataclass(frozen=True)
 class DualNewton(Solver):
-    """min_c Σ ℓ*(−c_n; z_n) + λ_X R_X*(‖w‖_{p'}/λ_X) + λ_Y R_Y*(‖w'‖_p/λ_Y) by Newton's method.
+    """min_c Σ ℓ*(−c_n; z_n) + Σ_sides λ R*(‖w‖_q/λ) by Newton's method: any ``ExpansionProblem``.
 
-    The domain of ℓ* gets a logarithmic barrier, and |w_k| is smoothed to (w_k² + ε_k²)^{1/2},
-    because the second derivative of ‖·‖_q, q < 2, blows up at zero coordinates. Both shrink
-    together, tenfold a stage, and each stage is minimized by Newton's method with backtracking,
-    which converges from anywhere. R(t) = t enters as min_τ (t²/τ + τ)/2, with τ > 0 sought by an
-    outer Newton iteration. Only the certificate, which knows nothing of barrier, smoothing and τ,
-    ends the iteration. A step factors an n × n matrix: for up to 5000 pairs. Meant for responses
-    and features of order one: recovering v from w loses digits where the penalty is so weak that
-    the solution interpolates, most of all for p far from 2, and then the certificate says so.
+    The domain of ℓ* gets a logarithmic barrier, and norms are smoothed (|w_k| to
+    (w_k² + ε_k²)^{1/2}), because the second derivative of ‖·‖_q, q < 2, blows up at zero
+    coordinates. Both shrink together, tenfold a stage, and each stage is minimized by Newton's
+    method with backtracking, which converges from anywhere. R(t) = t enters as
+    min_τ (t²/τ + τ)/2, with τ > 0 sought by an outer Newton iteration. Only the certificate, which
+    knows nothing of barrier, smoothing and τ, ends the iteration.
+
+    For smooth losses a step solves a system of the size of the two domains (Woodbury), however
+    many pairs there are; a loss with kinks takes an n × n factorization, for up to 5000 pairs.
+    Meant for responses and features of order one: recovering v from w loses digits where the
+    penalty is so weak that the solution interpolates, most of all for p far from 2, and then the
+    certificate says so.
 
     Parameters
     ----------
@@ -58,7 +62,7 @@ class DualNewton(Solver):
     max_iter : int
         Newton steps in all; a step more for each stage is possible.
 
-    The solution's ``value`` is a ``SeparablePoint``; ``stats["history"]`` holds the pairs
+    The solution's ``value`` is an ``ExpansionPoint``; ``stats["history"]`` holds the pairs
     (Newton steps, relative gap) after each stage.
 
     Source: theory §3, reading A.
@@ -66,52 +70,71 @@ class DualNewton(Solver):
 
     tol: float | None = None
     max_iter: int = 1000
-    handles: ClassVar[type] = SeparableProblem
+    handles: ClassVar[type] = ExpansionProblem
 
     def __post_init__(self) -> None:
         if self.tol is not None:
             check_number(self.tol, "tol", above=0.0)
         check_count(self.max_iter, "max_iter")
 
-    def _solve(self, problem: SeparableProblem) -> Solution[SeparablePoint]:
-        if len(problem.z) > _MAX_PAIRS:
-            raise ValueError(f"DualNewton is for at most {_MAX_PAIRS} pairs, got {len(problem.z)}")
+    def _solve(self, problem: ExpansionProblem) -> Solution[ExpansionPoint]:
+        return self._from(problem, None)[0]
+
+    def path(self, problems: Iterable[ExpansionProblem]) -> Iterator[Solution[ExpansionPoint]]:
+        """Solutions of problems with the same pairs, each started from the one before it.
+
+        Meant for a λ path, ``(problem.scaled(t) for t in factors)``.
+        """
+        warm = None
+        for problem in problems:
+            solution, warm = self._from(problem, warm)
+            yield solution
+
+    def _from(
+        self, problem: ExpansionProblem, start: _Stage | None
+    ) -> tuple[Solution[ExpansionPoint], _Stage]:
+        """The solution, and the stage from which a neighboring problem can start."""
+        if not problem.loss.smooth and len(problem.z) > _MAX_DENSE:
+            raise ValueError(
+                f"DualNewton is for at most {_MAX_DENSE} pairs with a loss that has kinks, got "
+                f"{len(problem.z)}"
+            )
         tol = self.tol or (1e-10 if problem.loss.smooth else 1e-6)
-        best, steps, theta = _zero(problem, tol), 0, 1.0
+        best, steps, dual = _zero(problem, tol), 0, SmoothedDual.of(problem)
         history = [(0, best.certificate.relative_gap)]
-        dual = SmoothedDual.of(problem)
-        c, lengths = -problem.loss.interior(problem.z), np.ones(2)
+        cold = _Stage(1.0, -problem.loss.interior(problem.z), np.ones(len(problem.sides)))
+        theta, c, lengths = warm = start or cold
         while theta > _LAST_STAGE and steps < self.max_iter and not best.certificate.passed:
             c, lengths, used = _stage(dual, c, lengths, theta, self.max_iter - steps)
             steps += used
+            warm = _Stage(theta, c, lengths) if theta >= 0.99 * _WARM_STAGE else warm
             found = _candidate(dual.with_lengths(lengths), c, tol)
             history.append((steps, found.certificate.relative_gap))
             if found.certificate.relative_gap < best.certificate.relative_gap:
                 best = found
             theta *= _SHRINK
         stats = {"solver": "DualNewton", "iterations": steps, "history": history}
-        return replace(best, stats=stats)
+        return replace(best, stats=stats), warm
 
 
-def _zero(problem: SeparableProblem, tol: float) -> Solution[SeparablePoint]:
-    """f = 0, g = 0 with c = −ℓ'(0; z): exact where R(t) = t and λ ≥ ``zero_threshold``."""
+def _zero(problem: ExpansionProblem, tol: float) -> Solution[ExpansionPoint]:
+    """f = 0 on every side with c = −ℓ'(0; z): exact where R(t) = t and λ ≥ ``zero_threshold``."""
     c = -problem.loss.gradient(np.zeros_like(problem.z), problem.z)
-    v, u = np.zeros((2, problem.pair.dim))
-    return Solution(SeparablePoint(v, u, c), problem.certify(v, u, c, tol))
+    functions = problem.primal(c, (0.0,) * len(problem.sides))
+    return Solution(ExpansionPoint(functions, c), problem.certify(functions, c, tol))
 
 
-def _candidate(dual: SmoothedDual, c: np.ndarray, tol: float) -> Solution[SeparablePoint]:
+def _candidate(dual: SmoothedDual, c: np.ndarray, tol: float) -> Solution[ExpansionPoint]:
     """The certified primal point of c; a norm that is better zero becomes zero."""
-    problem = dual.problem
-    norms = dual.norms(c)
-    x, y = norms[:, 1]
-    points = [problem.primal(c, choice) for choice in ((x, y), (0.0, y), (x, 0.0), (0.0, 0.0))]
-    v, u = min(points, key=lambda point: problem.objective(*point))
+    problem, norms = dual.problem, dual.norms(c)
+    choices = itertools.product(*((length, 0.0) for length in norms[:, 1]))
+    points = [problem.primal(c, choice) for choice in choices]
+    functions = min(points, key=lambda point: problem.objective(*point))
+    margin = 1e-15
     # For R(t) = t the dual point must have norms ≤ λ, also as the certificate rounds them.
-    weights = np.array([block.weight for block in dual.blocks])
-    scale = (1 + 1e-15 * len(v)) * (norms[:, 0] / weights)[dual.seeking].max(initial=0.0)
-    c = c / max(scale, 1.0)
-    return Solution(SeparablePoint(v, u, c), problem.certify(v, u, c, tol))
+    while (scale := (dual.norms(c)[:, 0] / dual.weights)[dual.seeking].max(initial=0.0)) > 1:
+        c, margin = c / (scale * (1 + margin)), 2 * margin
+    return Solution(ExpansionPoint(functions, c), problem.certify(functions, c, tol))
 
 
 def _stage(
@@ -127,7 +150,7 @@ def _stage(
         return c, lengths, steps
     for _ in range(_STAGE_STEPS):
         gradient, hessian = _length_jet(dual, c, lengths, theta)
-        direction = np.zeros(2)
+        direction = np.zeros(len(lengths))
         direction[seeking] = -np.linalg.solve(hessian, gradient)
         slope = float(gradient @ direction[seeking])
         if -slope <= _CENTERED_LENGTH * theta * dual.mu or steps >= max_iter:
@@ -155,10 +178,10 @@ def _length_jet(
     here, seeking, mu = dual.with_lengths(lengths), dual.seeking, theta * dual.mu
     _, _, hessian, gradients = here.jet(c, theta)
     tau, norms = lengths[seeking], here.norms(c, theta)[seeking, 0]
-    weights = np.array([block.weight for block in dual.blocks])[seeking]
+    weights = dual.weights[seeking]
     columns = gradients[:, seeking] / tau
     gradient = weights / 2 - norms**2 / (2 * weights) - mu / tau
-    return gradient, columns.T @ _solve(hessian, columns) + np.diag(mu / tau**2)
+    return gradient, columns.T @ hessian.solve(columns) + np.diag(mu / tau**2)
 
 
 def _minimize(
@@ -167,7 +190,7 @@ def _minimize(
     """Newton's method over c at fixed θ and lengths, until the decrement is small enough."""
     jet = dual.jet(c, theta)
     for step in range(min(max_iter, _STAGE_STEPS)):
-        direction = -_solve(jet[2], jet[1])
+        direction = -jet[2].solve(jet[1])
         if -jet[1] @ direction <= _CENTERED * theta * dual.mu:
             return c, step
         found = _line_search(dual, c, theta, direction, jet)
@@ -196,17 +219,3 @@ def _line_search(
                 return trial, there
         length /= 2
     return None
-
-
-def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """A Cholesky solve after scaling to a unit diagonal; rounding below zero gets a ridge."""
-    scale = 1 / np.sqrt(np.diag(matrix))
-    scaled = matrix * np.multiply.outer(scale, scale)
-    ridge = 0.0
-    while True:
-        try:
-            factor = cho_factor(scaled + ridge * np.eye(len(scaled)))
-        except LinAlgError:
-            ridge = max(10 * ridge, 1e-15)
-        else:
-            return (scale * cho_solve(factor, (scale * right.T).T).T).T
