@@ -22,7 +22,6 @@ class Certificate(abc.ABC):
     """What a solution comes with. ``tolerance`` is what its solver was asked to keep."""
 
     tolerance: float
-    relative_gap: float
 
     @property
     @abc.abstractmethod
@@ -94,3 +93,28 @@ class GapCertificate(Certificate):
 
     def describe(self) -> str:
         return f"a relative duality gap of {self.relative_gap:.3g}"
+
+
+@final
+@dataclass(frozen=True)
+class StationarityCertificate(Certificate):
+    """The residual of a stationary point of a problem that is not convex: no bound of the optimum.
+
+    Attributes
+    ----------
+    residual : float
+        Relative to the size of the derivatives that cancel.
+    tolerance : float
+        What the solver was asked to keep the residual below.
+    """
+
+    residual: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the residual keeps the tolerance (NaN does not)."""
+        return self.residual <= self.tolerance
+
+    def describe(self) -> str:
+        return f"a relative stationarity residual of {self.residual:.3g}"

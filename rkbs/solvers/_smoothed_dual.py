@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, final
 
 import numpy as np
-from scipy.linalg import LinAlgError, block_diag, cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from rkbs.expansion import ExpansionProblem, Side
 from rkbs.regularizers import HalfSquare, Norm, Regularizer
@@ -97,9 +97,19 @@ class DualHessian:
         # (D + PᵀBP)⁻¹ = D⁻¹ − D⁻¹Pᵀ (I + BW)⁻¹ B P D⁻¹, W = P D⁻¹ Pᵀ: B needs no inverse.
         delta = self.diagonal if right.ndim == 1 else self.diagonal[:, None]
         scaled = right / delta
-        B = block_diag(*self.blocks)
-        inner = np.linalg.solve(np.eye(points) + B @ self._weights, B @ self._gather(scaled))
+        system = self._penalize(self._weights)
+        system[np.diag_indices(points)] += 1.0
+        inner = np.linalg.solve(system, self._penalize(self._gather(scaled)))
         return scaled - self._spread(inner) / delta
+
+    def _penalize(self, stacked: np.ndarray) -> np.ndarray:
+        """B = diag(H_k): (Σ n_k, …) → (Σ n_k, …)."""
+        parts = zip(self.blocks, self._split(stacked), strict=True)
+        return np.concatenate([block @ part for block, part in parts])
+
+    def _split(self, stacked: np.ndarray) -> list[np.ndarray]:
+        """The rows of each side."""
+        return np.split(stacked, np.cumsum([len(block) for block in self.blocks])[:-1])
 
     @cached_property
     def dense(self) -> np.ndarray:
@@ -121,8 +131,7 @@ class DualHessian:
         """Pᵀ: (Σ n_k, …) → (n, …)."""
         if stacked.ndim > 1:
             return np.column_stack([self._spread(column) for column in stacked.T])
-        ends = np.cumsum([side.sections.size for side in self.sides])[:-1]
-        parts = zip(self.sides, np.split(stacked, ends), strict=True)
+        parts = zip(self.sides, self._split(stacked), strict=True)
         return sum(side.factor * part[side.index] for side, part in parts)
 
     @cached_property

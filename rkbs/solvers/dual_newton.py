@@ -17,8 +17,8 @@ from rkbs.solvers.base import Solution, Solver
 _MAX_DENSE = 5000
 _SHRINK = 0.1
 _LAST_STAGE = 1e-15
-_WARM_STAGE = 1e-3
-"""Where a warm start enters: the previous solution of this stage is well inside ℓ*'s domain."""
+_WARM_STAGE = {True: 1e-5, False: 1e-3}
+"""Where a warm start enters, by ``loss.smooth``: deeper, and with kinks c is too near the walls."""
 _STAGE_STEPS = 60
 _CENTERED = 1e-4
 """A stage ends when Newton's decrement over c is this fraction of the barrier's weight."""
@@ -107,7 +107,8 @@ class DualNewton(Solver):
         while theta > _LAST_STAGE and steps < self.max_iter and not best.certificate.passed:
             c, lengths, used = _stage(dual, c, lengths, theta, self.max_iter - steps)
             steps += used
-            warm = _Stage(theta, c, lengths) if theta >= 0.99 * _WARM_STAGE else warm
+            if theta >= 0.99 * _WARM_STAGE[problem.loss.smooth]:
+                warm = _Stage(theta, c, lengths)
             found = _candidate(dual.with_lengths(lengths), c, tol)
             history.append((steps, found.certificate.relative_gap))
             if found.certificate.relative_gap < best.certificate.relative_gap:

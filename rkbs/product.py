@@ -1,0 +1,157 @@
+"""The product reading of the binary problem: not jointly convex, so certified as stationary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, final
+
+import numpy as np
+
+from rkbs._arrays import check_number
+from rkbs.certificates import StationarityCertificate
+from rkbs.expansion import ExpansionProblem, Side, check_kinds
+from rkbs.losses import DualLoss, Squared
+from rkbs.pairs import Pairs
+from rkbs.regularizers import HalfSquare, Regularizer
+from rkbs.sections import FeatureSections
+from rkbs.spaces import RKBSPair, duality_map, lp_norm
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ProductProblem:
+    """min_{f, g} Σ_n ℓ(f(x_{i_n}) g(y_{j_n}); z_n) + λ_X R_X(‖f‖) + λ_Y R_Y(‖g‖).
+
+    Convex in f and in g, not in both. At a stationary point with f, g ≠ 0 and ℓ'_n the slope of
+    the loss, λ_X R_X'(‖f‖) ι(f) = −Σ_n ℓ'_n g(y_{j_n}) κ(x_{i_n}, ·), and likewise for g. (f, g)
+    and (−f, −g) have the same objective; f = 0, g = 0 is always stationary.
+
+    Parameters
+    ----------
+    pair : RKBSPair
+    pairs : Pairs
+    z : array of shape (n,), or (n_x, n_y) for a complete grid
+        Responses; labels −1 and 1 for the logistic and hinge losses.
+    alpha_x, alpha_y : float
+        λ_X, λ_Y > 0.
+    loss : DualLoss
+    regularizer_x, regularizer_y : Regularizer
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit.
+
+    Source: paper Theorem 1; theory §3, reading B.
+    """
+
+    pair: RKBSPair
+    pairs: Pairs
+    z: np.ndarray
+    alpha_x: float
+    alpha_y: float
+    loss: DualLoss = field(default_factory=Squared)
+    regularizer_x: Regularizer = field(default_factory=HalfSquare)
+    regularizer_y: Regularizer = field(default_factory=HalfSquare)
+
+    def __post_init__(self) -> None:
+        check_kinds(
+            self,
+            pair=RKBSPair,
+            pairs=Pairs,
+            loss=DualLoss,
+            regularizer_x=Regularizer,
+            regularizer_y=Regularizer,
+        )
+        checked = {
+            "z": self.loss.check(self.pairs.responses(self.z), "z"),
+            "alpha_x": check_number(self.alpha_x, "alpha_x", above=0.0),
+            "alpha_y": check_number(self.alpha_y, "alpha_y", above=0.0),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def sections_x(self) -> FeatureSections:
+        """Φ_X of the targets, for functions with the p-norm."""
+        features = np.asarray(self.pair.features_x(self.pairs.X), dtype=float)
+        return FeatureSections(features, self.pair.p)
+
+    @cached_property
+    def sections_y(self) -> FeatureSections:
+        """Φ_Y of the sources, for functions with the p'-norm."""
+        features = np.asarray(self.pair.features_y(self.pairs.Y), dtype=float)
+        return FeatureSections(features, self.pair.p_conjugate)
+
+    def values(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """h_n = f_v(x_{i_n}) g_u(y_{j_n}), shape (n,)."""
+        f, g = self.sections_x.values(v), self.sections_y.values(u)
+        return f[self.pairs.i] * g[self.pairs.j]
+
+    def objective(self, v: np.ndarray, u: np.ndarray) -> float:
+        """Σ ℓ(h_n; z_n) + λ_X R_X(‖v‖_p) + λ_Y R_Y(‖u‖_{p'})."""
+        penalty = self.alpha_x * self.regularizer_x.value(self.sections_x.norm(v))
+        penalty += self.alpha_y * self.regularizer_y.value(self.sections_y.norm(u))
+        return float(self.loss.value(self.values(v, u), self.z).sum() + penalty)
+
+    def given(self, fixed: Literal["f", "g"], coefficients: np.ndarray) -> GivenOther:
+        """The convex problem of the other function when f = f_v or g = g_u is fixed."""
+        p, x, y = self.pairs, self.sections_x, self.sections_y
+        if fixed == "g":
+            factor = y.values(coefficients)[p.j]
+            side = Side(x, p.i, self.alpha_x, self.regularizer_x, factor)
+        elif fixed == "f":
+            factor = x.values(coefficients)[p.i]
+            side = Side(y, p.j, self.alpha_y, self.regularizer_y, factor)
+        else:
+            raise ValueError(f'fixed must be "f" or "g", got {fixed!r}')
+        return GivenOther(side, self.z, self.loss)
+
+    def left_sides(self, v: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """λ_X R_X'(‖v‖_p) ι(v) and λ_Y R_Y'(‖u‖_{p'}) ι(u), the derivatives of the penalties."""
+        p, q = self.pair.p, self.pair.p_conjugate
+        left_x = self.alpha_x * self.regularizer_x.derivative(lp_norm(v, p)) * duality_map(v, p)
+        left_y = self.alpha_y * self.regularizer_y.derivative(lp_norm(u, q)) * duality_map(u, q)
+        return left_x, left_y
+
+    def certify(self, v: np.ndarray, u: np.ndarray, tolerance: float) -> StationarityCertificate:
+        """‖left side − expansion‖/‖left side‖, the worse of f and g; infinite where one is 0.
+
+        Only for a smooth loss, whose slopes ℓ'(h_n) are determined.
+        """
+        if not self.loss.smooth:
+            raise ValueError(f"loss must be smooth for this certificate, got {self.loss!r}")
+        c = -self.loss.gradient(self.values(v, u), self.z)
+        expansions = [
+            self.given(fixed, other).sides[0].gather(c) @ sections.phi
+            for fixed, other, sections in (("g", u, self.sections_x), ("f", v, self.sections_y))
+        ]
+        residuals = [
+            np.linalg.norm(left - expansion) / np.linalg.norm(left) if left.any() else np.inf
+            for left, expansion in zip(self.left_sides(v, u), expansions, strict=True)
+        ]
+        return StationarityCertificate(float(max(residuals)), tolerance)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class GivenOther(ExpansionProblem):
+    """The product problem in one function, the other fixed: min_f Σ ℓ(b_n f(x_{i_n}); z_n) + λR.
+
+    Parameters
+    ----------
+    side : Side
+        The free function; its ``factor`` b_n is the value of the fixed one.
+    z : array of shape (n,)
+    loss : DualLoss
+    """
+
+    side: Side
+    z: np.ndarray
+    loss: DualLoss
+
+    @property
+    def sides(self) -> tuple[Side]:
+        """The free function."""
+        return (self.side,)

@@ -1,0 +1,154 @@
+"""Alternating convex solves for the product reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, final
+
+import numpy as np
+from scipy.optimize import root
+
+from rkbs._arrays import check_count, check_number
+from rkbs.expansion import Side
+from rkbs.product import ProductProblem
+from rkbs.solvers.base import Solution, Solver
+from rkbs.solvers.dual_newton import DualNewton
+
+_INNER = DualNewton(tol=1e-12)
+_POLISH = 1e-2
+
+
+class ProductPoint(NamedTuple):
+    """The coefficients v of f and u of g."""
+
+    v: np.ndarray
+    u: np.ndarray
+
+
+@final
+@dataclass(frozen=True)
+class Alternating(Solver):
+    """f given g, then g given f, each globally by ``DualNewton``: a stationary point of a product.
+
+    Every solve lowers the objective, so the values converge, but the last digits are slow. Near
+    the end the equations of the expansions' n_x + n_y coefficients are solved by MINPACK's hybrid
+    method, and the result is taken if it is stationary and no worse. Which stationary point is
+    reached depends on the start: the problem is not convex.
+
+    Parameters
+    ----------
+    tol : float
+        Tolerance of the relative stationarity residual.
+    max_iter : int
+        Rounds.
+    seed : int
+        Of the random start of g.
+
+    The solution's ``value`` is a ``ProductPoint``; ``stats["objectives"]`` holds the objective
+    after each round.
+
+    Source: theory §3, reading B.
+    """
+
+    tol: float = 1e-8
+    max_iter: int = 2000
+    seed: int = 0
+    handles: ClassVar[type] = ProductProblem
+
+    def __post_init__(self) -> None:
+        check_number(self.tol, "tol", above=0.0)
+        check_count(self.max_iter, "max_iter")
+        check_count(self.seed, "seed", 0)
+
+    def _solve(self, problem: ProductProblem) -> Solution[ProductPoint]:
+        u = np.random.default_rng(self.seed).standard_normal(problem.pair.dim)
+        u /= np.abs(problem.sections_y.values(u)).max()  # values of g of the order of one
+        v, objectives, polish_at = np.zeros_like(u), [], _POLISH
+        for _ in range(self.max_iter):
+            v = _INNER(problem.given("g", u)).value.v
+            u = _INNER(problem.given("f", v)).value.v
+            objectives.append(problem.objective(v, u))
+            certificate = problem.certify(v, u, self.tol)
+            if self.tol < certificate.residual <= polish_at:
+                polish_at = certificate.residual / 3
+                v, u = _polished(problem, v, u, self.tol)
+                certificate = problem.certify(v, u, self.tol)
+                objectives[-1] = problem.objective(v, u)
+            if certificate.passed or not v.any() or not u.any():
+                break
+        stats = {"solver": "Alternating", "iterations": len(objectives), "objectives": objectives}
+        return Solution(ProductPoint(v, u), certificate, stats)
+
+
+def _polished(
+    problem: ProductProblem, v: np.ndarray, u: np.ndarray, tol: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A stationary point near (v, u) that is no worse; (v, u) itself where none was found."""
+    equations = _Stationarity.near(problem, v, u)
+    if not all(side.regularizer.strictly_convex for side in equations.sides):
+        return v, u  # the coefficients do not tell the lengths of f and g
+    found = root(equations, equations.unknowns(v, u), options={"xtol": 1e-14})
+    new_v, new_u = equations.functions(found.x)
+    limit = problem.objective(v, u)
+    worse = problem.objective(new_v, new_u) > limit + 1e-12 * abs(limit)
+    if worse or not problem.certify(new_v, new_u, tol).passed:
+        return v, u
+    return new_v, new_u
+
+
+@dataclass(frozen=True, eq=False)
+class _Stationarity:
+    """The equations of the expansions, in unknowns in which they are smooth.
+
+    A function with an exponent ≤ 2 is known by its coefficients ξ, since ι⁻¹ then is smooth, and
+    they must reproduce themselves; beyond 2 ι is, and the function's own coefficients are sought.
+    """
+
+    problem: ProductProblem
+    sides: tuple[Side, Side]
+    by_expansion: tuple[bool, bool]
+
+    @classmethod
+    def near(cls, problem: ProductProblem, v: np.ndarray, u: np.ndarray) -> _Stationarity:
+        exponents = problem.pair.p, problem.pair.p_conjugate
+        sides = problem.given("g", u).sides[0], problem.given("f", v).sides[0]
+        return cls(problem, sides, tuple(exponent <= 2 for exponent in exponents))
+
+    def coefficients(self, v: np.ndarray, u: np.ndarray) -> list[np.ndarray]:
+        """ξ and ζ that the slopes of the loss at (v, u) make."""
+        problem = self.problem
+        c = -problem.loss.gradient(problem.values(v, u), problem.z)
+        return [
+            given.sides[0].gather(c) for given in (problem.given("g", u), problem.given("f", v))
+        ]
+
+    def unknowns(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """Where the search starts."""
+        parts = zip(self.by_expansion, self.coefficients(v, u), (v, u), strict=True)
+        return np.concatenate([xi if expanded else own for expanded, xi, own in parts])
+
+    def _split(self, unknowns: np.ndarray) -> list[np.ndarray]:
+        first = self.sides[0].sections
+        return np.split(unknowns, [first.size if self.by_expansion[0] else first.phi.shape[1]])
+
+    def functions(self, unknowns: np.ndarray) -> list[np.ndarray]:
+        """v and u."""
+        parts = zip(self.by_expansion, self.sides, self._split(unknowns), strict=True)
+        return [
+            side.sections.function(part, side.length(part)) if expanded else part
+            for expanded, side, part in parts
+        ]
+
+    def __call__(self, unknowns: np.ndarray) -> np.ndarray:
+        v, u = self.functions(unknowns)
+        residuals = []
+        for expanded, side, part, xi, left in zip(
+            self.by_expansion,
+            self.sides,
+            self._split(unknowns),
+            self.coefficients(v, u),
+            self.problem.left_sides(v, u),
+            strict=True,
+        ):
+            residuals.append(part - xi if expanded else left - xi @ side.sections.phi)
+        return np.concatenate(residuals)
