@@ -79,8 +79,7 @@ def _minimizers(axis: Axes, case: dict[str, Any], words: tuple[str, ...], color:
     axis.plot(*ends.T, color=color, lw=4, alpha=0.45, solid_capstyle="butt", label=all_of_them)
     axis.plot(*path.T, color="black", marker="o", ms=3, lw=0.8, label="the one at each p")
     axis.plot(*case["approach"]["limit v"][1:3], "*", color=plotting.COLORS[3], ms=9, label=limit)
-    for row, place in zip(rows[:2], path, strict=False):
-        axis.annotate(f"p = {row['p']:g}", place, (6, -10), textcoords="offset points")
+    axis.annotate(f"p = {rows[0]['p']:g}", path[0], (2, -11), textcoords="offset points")
     axis.set(xlabel="coefficient of $u_2$", ylabel="coefficient of $u_1$", title=title)
     axis.set_ylim(ends[:, 1].min() - 0.02, ends[:, 1].max() + 0.17)
     axis.legend(loc="upper center")

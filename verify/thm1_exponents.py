@@ -67,28 +67,17 @@ def subdifferential_error(v: np.ndarray, s: np.ndarray, p: float) -> float:
 
 
 def examine(case: Case, rng: np.random.Generator) -> dict[str, Any]:
-    """The segment at p = 1 or ∞: objectives, the dual bound, functions, and members of ∂‖f‖."""
+    """The segment at p = 1 or ∞: objectives against the dual bound, and functions at its ends."""
     with ctx.workprec(192):
         found = segment(case)
         exact_gap = max(ball_gap(case, found, fmpq(k, POINTS - 1)) for k in range(POINTS))
         (start, end), u = map(floats, found.ends), floats(found.u)
         features, gamma = np.array([floats(phi) for phi in found.phi]), float(found.gamma.mid())
     problem, p = case.problem(2.0), case.p  # features and values do not depend on p
-    w, w_y = problem.dual_vectors(np.full(2, gamma))
     dual = _dual(problem, gamma, p)
-    fractions = np.linspace(0, 1, POINTS)
-    line = [(1 - t) * start + t * end for t in fractions]
+    line = [(1 - t) * start + t * end for t in np.linspace(0, 1, POINTS)]
+    beyond = [start + t * (end - start) for t in (-0.5, 1.5)]
     new = preimages(WQ, rng.uniform(-1, 1, (20, 2)))
-    values = [problem.pair.f(v)(new) for v in (start, end)]
-    other = [unlike_expansion(v, p) for v in line]
-    inclusion = [
-        max(
-            subdifferential_error(v, w / (problem.alpha_x * norm(v, p)), p),
-            subdifferential_error(u, w_y / (problem.alpha_y * norm(u, q)), q),
-        )
-        for v in line
-        for q in [dual_exponent(p)]
-    ]
     return {
         "p": p,
         "ends": [start, end],
@@ -96,16 +85,27 @@ def examine(case: Case, rng: np.random.Generator) -> dict[str, Any]:
         "features": relative(problem.phi_x, features),
         "exact gap": exact_gap,
         "excess": max(abs(objective(problem, v, u, p) / dual - 1) for v in line),
-        "beyond": min(
-            objective(problem, start + t * (end - start), u, p) / dual - 1 for t in (-0.5, 1.5)
-        ),
+        "beyond": min(objective(problem, v, u, p) / dual - 1 for v in beyond),
         "length": norm(end - start, p) / norm(start, p),
-        "functions": relative(*values),
-        "inclusion": max(inclusion),
-        "other member": max(
-            subdifferential_error(v, s, p) for v, s in zip(line, other, strict=True)
-        ),
-        "other off span": min(off_span(s, problem.phi_x) for s in other),
+        "functions": relative(*(problem.pair.f(v)(new) for v in (start, end))),
+        **members(problem, line, u, gamma, p),
+    }
+
+
+def members(
+    problem: SeparableProblem, line: list[np.ndarray], u: np.ndarray, gamma: float, p: float
+) -> dict[str, float]:
+    """Along a segment: is the expansion in ∂‖f‖ (and g's in ∂‖g‖), and which others are?"""
+    w, w_y = problem.dual_vectors(np.full(2, gamma))
+    q = dual_exponent(p)
+    of_f = [subdifferential_error(v, w / (problem.alpha_x * norm(v, p)), p) for v in line]
+    of_g = subdifferential_error(u, w_y / (problem.alpha_y * norm(u, q)), q)
+    others = [unlike_expansion(v, p) for v in line]
+    errors = [subdifferential_error(v, s, p) for v, s in zip(line, others, strict=True)]
+    return {
+        "inclusion": max(*of_f, of_g),
+        "other member": max(errors),
+        "other off span": min(off_span(s, problem.phi_x) for s in others),
     }
 
 
