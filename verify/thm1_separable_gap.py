@@ -1,0 +1,144 @@
+"""Theorem 1, separable reading: the dual Newton method closes the Fenchel gap; a picture in 1-D."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from rkbs.kernels import EDP
+from rkbs.laws import relative
+from rkbs.losses import DualLoss, Hinge, Logistic, Squared
+from rkbs.pairs import Pairs
+from rkbs.separable import SeparableProblem
+from rkbs.solvers import DualNewton, Solution, solve
+from rkbs.spaces import RKBSPair
+from verify.ledger import Check, Evidence, Run, claim
+from verify.runner import run_file
+from verify.thm1_separable import EXPONENTS, LOSSES, off_span
+from verify.whole_space import blocks_of
+
+ORDER = 12
+ALPHA = 0.05
+WQ, WK = np.array([[1.5], [0.5]]), np.array([[0.5], [-1.5]])
+TOLERANCE = {True: 1e-10, False: 1e-6}
+"""By whether the loss is smooth: the solver's own tolerances."""
+
+
+def make_problem(rng: np.random.Generator, p: float, loss: DualLoss) -> SeparableProblem:
+    """8 targets and 7 sources on the line, z_ij = sin 3x_i + y_j² + noise; or its sign for labels.
+
+    The same points and noise for each p and loss, if ``rng`` is.
+    """
+    pair = RKBSPair.from_kernel(EDP(), len(WQ), ORDER, p, WQ, WK)
+    x, y = np.sort(rng.uniform(-1, 1, 8)), np.sort(rng.uniform(-1, 1, 7))
+    z = np.sin(3 * x)[:, None] + y**2 + 0.2 * rng.standard_normal((8, 7))
+    if isinstance(loss, (Logistic, Hinge)):
+        z = np.sign(z - np.median(z) - 1e-9)
+    pairs = Pairs.grid(x[:, None], y[:, None])
+    return SeparableProblem(pair, pairs, z, ALPHA, ALPHA, loss)
+
+
+def convergence(problem: SeparableProblem, solution: Solution) -> dict[str, Any]:
+    """Gaps by Newton steps, the last again from the solution; distance of ι from the spans."""
+    tolerance = TOLERANCE[problem.loss.smooth]
+    again = problem.certify(*solution.value, tolerance)
+    x, y = blocks_of(problem)
+    return {
+        "p": problem.pair.p,
+        "loss": repr(problem.loss),
+        "tolerance": tolerance,
+        "history": solution.stats["history"],
+        "start": solution.stats["history"][0][1],
+        "gap": abs(again.relative_gap),
+        "closed": again.passed,
+        "told": solution.certificate.passed == again.passed,
+        "off span": max(
+            off_span(x.left(solution.value.v), x.phi), off_span(y.left(solution.value.u), y.phi)
+        ),
+    }
+
+
+def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> dict[str, Any]:
+    """f*, g* on a grid, the coefficients of their expansions, and what the data leave for each."""
+    pair, (v, u, c) = problem.pair, solution.value
+    xi, zeta = problem.expansion(c)
+    residuals = problem.pairs.matrix(problem.z - problem.values(v, u))
+    at_x, at_y = pair.f(v)(problem.pairs.X), pair.g(u)(problem.pairs.Y)
+    return {
+        "p": pair.p,
+        "f": pair.f(v)(grid[:, None]),
+        "g": pair.g(u)(grid[:, None]),
+        "xi": xi,
+        "zeta": zeta,
+        "partial f": at_x + residuals.mean(1),
+        "partial g": at_y + residuals.mean(0),
+    }
+
+
+@claim(
+    "thm1.separable_gap",
+    statement="Separable reading: for every 1.25 ≤ p ≤ 4 and every loss the dual Newton method "
+    "brings the Fenchel gap to 1e-10 of the objective (losses with kinks: 1e-6) in all but at most "
+    "1 of 20 problems, and there it reports the gap that it leaves open",
+    source="Paper Theorem 1; theory §3, reading A",
+    method="Primal and dual objective of the returned (f, g) and c, computed again; the gap at "
+    "f = g = 0 is large, so that there is something to close. ι(f*), ι(g*) lie in the spans of the "
+    "kernel sections, and functions of different p differ on a grid.",
+    figure="thm1_separable",
+    scope="4 random draws (full: 20) of 8 × 7 points on the line, EDP cut at order 12 in d = 2 "
+    "(91 features), R = t²/2, λ = 0.05, five losses. What is left open, mostly at p = 1.25, comes "
+    "of the exponent 5 of g: its coefficients are fourth roots, in which rounding weighs most",
+)
+def separable_gap(run: Run) -> Evidence:
+    """Solve draws of one problem for every p and loss; keep the gaps, and one draw's functions."""
+    grid, rows, pictures = np.linspace(-1, 1, 101), [], []
+    draws = range(run.pick(4, 20))
+    cases = [(draw, p, loss) for draw in draws for p in EXPONENTS for loss in LOSSES]
+    for draw, p, loss in run.progress(cases, "problems"):
+        problem = make_problem(np.random.default_rng([run.seed, draw]), p, loss)
+        solution = solve(problem, DualNewton())
+        rows.append(convergence(problem, solution))
+        if draw == 0 and isinstance(loss, Squared):
+            pictures.append(picture(problem, solution, grid))
+    points = make_problem(np.random.default_rng([run.seed, 0]), 2.0, Squared()).pairs
+    return Evidence(
+        checks=_checks(rows, pictures),
+        data={
+            "grid": grid,
+            "x": points.X[:, 0],
+            "y": points.Y[:, 0],
+            "pictures": pictures,
+            "table": rows[: len(EXPONENTS) * len(LOSSES)],
+            "left open": [row for row in rows if not row["closed"]],
+        },
+    )
+
+
+def _checks(rows: list[dict[str, Any]], pictures: list[dict[str, Any]]) -> tuple[Check, ...]:
+    changes = [
+        relative(np.stack([a["f"], a["g"]]), np.stack([b["f"], b["g"]]))
+        for a, b in combinations(pictures, 2)
+    ]
+    return (
+        Check("share of gaps closed", np.mean([row["closed"] for row in rows]), ">=", 0.95),
+        Check(
+            "share whose certificate says what it is",
+            np.mean([row["told"] for row in rows]),
+            "==",
+            1,
+        ),
+        Check("least gap at f = g = 0", min(row["start"] for row in rows), ">=", 0.01),
+        Check(
+            "worst distance of ι(f*), ι(g*) from the span",
+            max(row["off span"] for row in rows),
+            "<=",
+            1e-7,
+        ),
+        Check("least difference between functions of two p", min(changes), ">=", 1e-3),
+    )
+
+
+if __name__ == "__main__":
+    run_file(__file__)
