@@ -97,6 +97,11 @@ class SeparableProblem(ExpansionProblem):
             Side(y, self.pairs.j, self.alpha_y, self.regularizer_y),
         )
 
+    def dual_vectors(self, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Σ_i ξ_i Φ_X(x_i) and Σ_j ζ_j Φ_Y(y_j), each of shape (D,)."""
+        xi, zeta = self.expansion(c)
+        return xi @ self.phi_x, zeta @ self.phi_y
+
     def scaled(self, factor: float) -> SeparableProblem:
         """The same problem with λ_X and λ_Y times ``factor``: a point of the regularization path.
 

@@ -78,8 +78,8 @@ def test_wrong_expansions(factor, monkeypatch, few):
     def wrong(problem, solver):
         found = right(problem, solver)
         if isinstance(problem, needs.SeparableProblem):
-            v, u, c = found.value
-            return needs.replace(found, value=type(found.value)(v * factor, u, c))
+            (v, u), c = found.value
+            return needs.replace(found, value=type(found.value)((v * factor, u), c))
         return found
 
     monkeypatch.setattr(needs, "solve", wrong)

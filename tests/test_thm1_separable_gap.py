@@ -37,7 +37,9 @@ def test_a_solution_worse_than_its_certificate(monkeypatch):
 
     def wrong(problem, solver):
         found = right(problem, solver)
-        return replace(found, value=found.value._replace(v=1.01 * found.value.v))
+        return replace(
+            found, value=found.value._replace(functions=(1.01 * found.value.v, found.value.u))
+        )
 
     monkeypatch.setattr(gap, "solve", wrong)
     assert "share whose certificate says what it is" in missed()

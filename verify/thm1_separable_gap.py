@@ -62,7 +62,7 @@ def convergence(problem: SeparableProblem, solution: Solution) -> dict[str, Any]
 
 def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> dict[str, Any]:
     """f*, g* on a grid, the coefficients of their expansions, and what the data leave for each."""
-    pair, (v, u, c) = problem.pair, solution.value
+    pair, ((v, u), c) = problem.pair, solution.value
     xi, zeta = problem.expansion(c)
     residuals = problem.pairs.matrix(problem.z - problem.values(v, u))
     at_x, at_y = pair.f(v)(problem.pairs.X), pair.g(u)(problem.pairs.Y)
