@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, final
 
 import numpy as np
-from scipy.optimize import root
+from scipy.optimize import brentq, root
 
 from rkbs._arrays import check_count, check_number
 from rkbs.expansion import Side
@@ -16,6 +16,8 @@ from rkbs.solvers.dual_newton import DualNewton
 
 _INNER = DualNewton(tol=1e-12)
 _POLISH = 1e-2
+_LOG_RANGE = 30.0
+"""Of log t, for norms of f and g within a factor e^60 of each other."""
 
 
 class ProductPoint(NamedTuple):
@@ -30,10 +32,10 @@ class ProductPoint(NamedTuple):
 class Alternating(Solver):
     """f given g, then g given f, each globally by ``DualNewton``: a stationary point of a product.
 
-    Every solve lowers the objective, so the values converge, but the last digits are slow. Near
-    the end the equations of the expansions' n_x + n_y coefficients are solved by MINPACK's hybrid
-    method, and the result is taken if it is stationary and no worse. Which stationary point is
-    reached depends on the start: the problem is not convex.
+    Every solve lowers the objective, and so does balancing ‖f‖ against ‖g‖ after each round; the
+    values converge, but the last digits are slow. Near the end the equations of the expansions are
+    solved by MINPACK's hybrid method, and the result is taken if it is stationary and no worse.
+    Which stationary point is reached depends on the start: the problem is not convex.
 
     Parameters
     ----------
@@ -67,6 +69,7 @@ class Alternating(Solver):
         for _ in range(self.max_iter):
             v = _INNER(problem.given("g", u)).value.v
             u = _INNER(problem.given("f", v)).value.v
+            v, u = _balanced(problem, v, u)
             objectives.append(problem.objective(v, u))
             certificate = problem.certify(v, u, self.tol)
             if self.tol < certificate.residual <= polish_at:
@@ -78,6 +81,23 @@ class Alternating(Solver):
                 break
         stats = {"solver": "Alternating", "iterations": len(objectives), "objectives": objectives}
         return Solution(ProductPoint(v, u), certificate, stats)
+
+
+def _balanced(
+    problem: ProductProblem, v: np.ndarray, u: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(tv, u/t) with the least penalty: the data term does not see t, so rounds hardly move it."""
+    x, y = (sections.norm(f) for sections, f in ((problem.sections_x, v), (problem.sections_y, u)))
+    if x == 0 or y == 0:
+        return v, u
+
+    def slope(log_t: float) -> float:
+        f, g = x * np.exp(log_t), y * np.exp(-log_t)
+        slope_x = problem.alpha_x * problem.regularizer_x.derivative(f) * f
+        return slope_x - problem.alpha_y * problem.regularizer_y.derivative(g) * g
+
+    t = np.exp(brentq(slope, -_LOG_RANGE, _LOG_RANGE, xtol=1e-15))
+    return t * v, u / t
 
 
 def _polished(
