@@ -1,6 +1,7 @@
 """Solvers: each returns a Solution with its certificate."""
 
-from rkbs.solvers.base import ConvergenceError, Eigen, Leave, Solution, Solver, solve
+from rkbs.eigen import Eigen
+from rkbs.solvers.base import ConvergenceError, Leave, Solution, Solver, solve
 from rkbs.solvers.dual_newton import DualNewton, SeparablePoint
 from rkbs.solvers.incomplete import Cholesky, ConjugateGradient, DenseState
 from rkbs.solvers.spectral import Spectral, SpectralState
