@@ -34,11 +34,19 @@ ORDER = [
     "schatten",
     "separable",
     "solvers.base",
+    "solvers._splitting",
+    "solvers.admm",
     "solvers._smoothed_dual",
     "solvers.dual_newton",
     "solvers.incomplete",
     "solvers.spectral",
+    "solvers._spectral_calculus",
+    "solvers._spectral_charts",
+    "solvers.spectral_newton",
     "solvers",
+    "machines.base",
+    "machines.ridge",
+    "machines.schatten",
     "machines",
     "diagnostics",
     "targets",
@@ -56,7 +64,7 @@ LATE = {("kernels.base", "kernels.algebra")}
 FRAMEWORKS = {
     "torch": lambda name: name.startswith("attention"),
     "matplotlib": lambda name: name == "plotting",
-    "sklearn": lambda name: name == "machines",
+    "sklearn": lambda name: name.startswith("machines"),
     "scipy": lambda name: name in ("_arrays", "targets") or name.startswith("solvers."),
 }
 EVERYWHERE = {"numpy", "rkbs"}

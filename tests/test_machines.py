@@ -11,12 +11,18 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from rkbs.kernels import EDP, RBF, L2Distance, Laplace, Linear, Precomputed, Quadratic
 from rkbs.laws import check_optimality, relative
-from rkbs.machines import BinaryKernelRidge, BinaryKernelRidgeCV
+from rkbs.machines import BinaryKernelMachine, BinaryKernelRidge, BinaryKernelRidgeCV
 from rkbs.pairs import Pairs
+from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import Cholesky, ConjugateGradient, ConvergenceError
 
-MACHINES = {"ridge": BinaryKernelRidge(), "ridge-cv": BinaryKernelRidgeCV()}
+MACHINES = {
+    "ridge": BinaryKernelRidge(),
+    "ridge-cv": BinaryKernelRidgeCV(),
+    "nuclear": BinaryKernelMachine(),
+    "p = 3/2": BinaryKernelMachine(penalty=Schatten(1.5)),
+}
 
 EXPECTED_FAILURES = {
     "check_positive_only_tag_during_fit": "the iris table it uses holds one row twice: a pair "
@@ -91,7 +97,7 @@ def test_prediction_is_the_finite_expansion():
 
 
 def test_sparse_prediction_crosses_chunks(monkeypatch):
-    monkeypatch.setattr("rkbs.machines._CHUNK", 3)
+    monkeypatch.setattr("rkbs.machines.base._CHUNK", 3)
     X, Y, Z = data()
     machine = BinaryKernelRidge().fit(Pairs.grid(X, Y), Z)
     diagonal = Pairs(X[:12], Y, np.arange(12), np.arange(12))

@@ -115,16 +115,16 @@ class DualChart(Chart):
         curvature = problem.loss.curvature(h, problem.z)
         root = np.sqrt(curvature)
 
-        def K(v: np.ndarray) -> np.ndarray:
+        def smooth(v: np.ndarray) -> np.ndarray:
             return problem.values(B2(problem.pull(v))) / problem.alpha
 
         # dh = w/L^½ inherits the error of w, and dh = r − K L^½ w that of w times K.
         curved = curvature > _FLAT
         used = 0
         while True:
-            w, more = _solve(lambda v: v + root * K(root * v), root * r, forcing)
+            w, more = _solve(lambda v: v + root * smooth(root * v), root * r, forcing)
             used += more
-            dh = np.where(curved, w / np.where(curved, root, 1.0), r - K(root * w))
+            dh = np.where(curved, w / np.where(curved, root, 1.0), r - smooth(root * w))
             slope = -float((r * curvature * dh).sum())
             if slope < 0 or forcing < _EXACT:
                 return dh, slope, used
@@ -153,7 +153,7 @@ def _solve(
     forcing: float,
     diagonal: np.ndarray | None = None,
 ) -> tuple[np.ndarray, int]:
-    """Conjugate gradients on arrays of any shape, from zero: every iterate is a direction of descent."""
+    """Conjugate gradients on arrays, from zero: each iterate is a direction of descent."""
     shape, used = right.shape, 0
 
     def count(_: np.ndarray) -> None:

@@ -13,6 +13,7 @@ from rkbs.certificates import relative_gap
 from rkbs.schatten import OperatorPoint, SchattenProblem
 from rkbs.solvers._splitting import Splitting
 from rkbs.solvers.base import Solution, Solver
+
 _EVERY = 10
 """Iterations between certificates, which cost two singular value decompositions."""
 _ADAPT = 400

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
 
 from rkbs._arrays import check_count, check_number
+from rkbs.penalties import Schatten
 from rkbs.schatten import OperatorPoint, SchattenProblem, singular_values
 from rkbs.solvers._spectral_charts import Chart, DualChart, PrimalChart
 from rkbs.solvers.base import Solution, Solver
@@ -17,9 +18,12 @@ _ARMIJO = 1e-4
 _ROUNDING = 1e-14
 """Relative rounding of the objective: what a line search cannot see."""
 _SHORTEST = 1e-10
-_START_ROUNDS = 5
-_FORCING = 0.1
-"""Relative residual of the first linear systems; later that of the duality gap's square root."""
+_START_ROUNDS = 8
+_START_GAP = 1e-2
+_SUITS = 0.1
+"""A start is solved for so many weights at most, to this gap, until the weight changes less."""
+_FORCING, _LEAST_FORCING = 0.1, 1e-8
+"""Relative residual of the first linear systems, and of the last; between them that of √gap/10."""
 
 
 @final
@@ -69,7 +73,7 @@ class SpectralNewton(Solver):
         chart, M = self._chart(problem), None
         for alpha in alphas:
             at = problem.with_alpha(alpha)
-            solution = self._iterate(at, chart.of(at, _ridge(at) if M is None else M))
+            solution = self._iterate(at, chart.of(at, self._start(at, chart) if M is None else M))
             M = solution.value.M
             yield solution
 
@@ -85,19 +89,41 @@ class SpectralNewton(Solver):
             f"{problem.penalty!r}: use ADMM()"
         )
 
-    def _iterate(self, problem: SchattenProblem, chart: Chart) -> Solution[OperatorPoint]:
-        steps = inner = 0
-        while True:
-            certificate = problem.certify(chart.M, chart.c, self.tol)
-            if certificate.passed or steps == self.max_iter:
+    def _start(self, problem: SchattenProblem, chart: type[Chart]) -> np.ndarray:
+        """Ridge regression with the weight that suits Ω; for the dual chart of the loss itself.
+
+        The dual chart needs it: where M ∝ s^{q−1}, q > 2, an overshoot of s is magnified.
+        """
+        M = _ridge(problem, problem.alpha)
+        weight = _suiting(problem, M)
+        if chart is PrimalChart:
+            return _ridge(problem, weight)
+        rough = replace(self, tol=_START_GAP)
+        for _ in range(_START_ROUNDS):
+            near = replace(problem, alpha=weight, penalty=Schatten(2.0))
+            M = rough._iterate(near, PrimalChart(near, M)).value.M
+            old, weight = weight, _suiting(problem, M)
+            if abs(weight / old - 1) < _SUITS:
                 break
-            forcing = min(_FORCING, np.sqrt(max(certificate.relative_gap, 0.0)))
+        return M
+
+    def _iterate(self, problem: SchattenProblem, chart: Chart) -> Solution[OperatorPoint]:
+        steps, inner, passed = 0, 0, False
+        certificate = problem.certify(chart.M, chart.c, self.tol)
+        # The gap is the square of the error: a last step once it passes squares what M lacks.
+        while steps < self.max_iter and not passed and abs(certificate.relative_gap) > _ROUNDING:
+            passed = certificate.passed
+            error = np.sqrt(max(certificate.relative_gap, 0.0))
+            forcing = float(np.clip(error / 10, _LEAST_FORCING, _FORCING))
             direction, slope, used = chart.direction(forcing)
             steps, inner = steps + 1, inner + used
             moved = _backtrack(chart, direction, slope)
             if moved is None:
                 break
-            chart = moved
+            after = problem.certify(moved.M, moved.c, self.tol)
+            if passed and not after.passed:
+                break
+            chart, certificate = moved, after
         stats = {"solver": "SpectralNewton", "iterations": steps, "inner": inner}
         stats["rank"] = int(np.linalg.matrix_rank(chart.M))
         return Solution(OperatorPoint(chart.M, chart.c), certificate, stats)
@@ -117,17 +143,15 @@ def _backtrack(chart: Chart, direction: np.ndarray, slope: float) -> Chart | Non
     return None
 
 
-def _ridge(problem: SchattenProblem) -> np.ndarray:
-    """A start: ridge regression on −ℓ'(0) over the grid, at the scale that suits the penalty.
+def _ridge(problem: SchattenProblem, weight: float) -> np.ndarray:
+    """Ridge regression of −ℓ'(0), zero where there is no pair, on the whole grid."""
+    pull = problem.pull(problem.loss.gradient(np.zeros_like(problem.z), problem.z))
+    return -pull / (problem.factors.products + weight)
 
-    With σ_1 the largest singular value, α Ω is as strong as a ridge of weight α φ'(σ_1)/σ_1.
-    """
-    pull = -problem.pull(problem.loss.gradient(np.zeros_like(problem.z), problem.z))
-    weight = problem.alpha
-    for _ in range(_START_ROUNDS):
-        M = pull / (problem.factors.products + weight)
-        sigma = singular_values(M)[:1]
-        if not sigma.any():
-            break
-        weight = problem.alpha * float(problem.penalty.gradient(sigma)[0] / sigma[0])
-    return M
+
+def _suiting(problem: SchattenProblem, M: np.ndarray) -> float:
+    """α φ'(σ_1)/σ_1, the ridge weight as strong as α Ω at the largest singular value of M."""
+    sigma = singular_values(M)[:1]
+    if not sigma.any():
+        return problem.alpha
+    return problem.alpha * float(problem.penalty.gradient(sigma)[0] / sigma[0])
