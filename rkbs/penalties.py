@@ -133,7 +133,8 @@ class Schatten(SpectralPenalty):
     def conjugate(self, s: np.ndarray) -> float:
         if self.p == 1:
             return 0.0 if s.max(initial=0.0) <= 1 else math.inf
-        return float((s**self.p_conjugate).sum() / self.p_conjugate)
+        with np.errstate(over="ignore"):  # q is huge for p near 1, and infinity the right answer
+            return float((s**self.p_conjugate).sum() / self.p_conjugate)
 
     def gradient_conjugate(self, s: np.ndarray) -> np.ndarray:
         return s ** (1 / self._conjugate_needs_power())

@@ -19,6 +19,9 @@ from rkbs.penalties import Schatten, SpectralPenalty
 from rkbs.problems import as_gram, check_scale
 
 
+_ROUNDING = 4 * np.finfo(float).eps
+
+
 class OperatorPoint(NamedTuple):
     """Coordinates M of the operator T, (r_x, r_y), and the dual unknowns c, (n,), that certify it.
 
@@ -162,7 +165,9 @@ class SchattenProblem:
         The domain of ℓ* keeps θc for θ in (0, 1], because it holds 0.
         """
         s = singular_values(self.pull(c)) / self.alpha
-        theta = self.penalty.into_domain(s)
+        # R_Xᵀ C R_Y may cancel: its rounding is that of the factors' product, not of the result.
+        size = np.sqrt(self.factors.products.max(initial=0.0)) * np.linalg.norm(c)
+        theta = self.penalty.into_domain(s + _ROUNDING * size / self.alpha)
         return self._dual(theta * c, theta * s), theta * c
 
     def certify(self, M: np.ndarray, c: np.ndarray, tolerance: float) -> GapCertificate:
