@@ -18,7 +18,6 @@ from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten, SpectralPenalty
 from rkbs.problems import as_gram, check_scale
 
-
 _ROUNDING = 4 * np.finfo(float).eps
 
 

@@ -26,7 +26,7 @@ def test_value(p):
     assert Schatten(p).value(0 * SIGMA) == 0
 
 
-@pytest.mark.parametrize("p", (1, 1.25, 1.5, 2, 3, 4))
+@pytest.mark.parametrize("p", [1, 1.25, 1.5, 2, 3, 4])
 def test_derivatives_by_finite_differences(p):
     penalty, sigma, step = Schatten(p), SIGMA[:4], 1e-5
     slope = np.array(
@@ -37,7 +37,7 @@ def test_derivatives_by_finite_differences(p):
     np.testing.assert_allclose(penalty.curvature(sigma), bend, rtol=1e-7, atol=1e-14)
 
 
-@pytest.mark.parametrize("p", (1.25, 1.5, 2, 3, 4))
+@pytest.mark.parametrize("p", [1.25, 1.5, 2, 3, 4])
 def test_conjugate_is_the_supremum_and_its_derivative_inverts_the_gradient(p):
     penalty, s = Schatten(p), np.array([0.2, 1.0, 3.0])
     t = np.linspace(0, 100, 2_000_001)
@@ -64,7 +64,7 @@ def test_conjugate_of_the_nuclear_norm():
 
 
 @every_p
-@pytest.mark.parametrize("step", (1e-6, 0.3, 1.0, 40.0, 1e6))
+@pytest.mark.parametrize("step", [1e-6, 0.3, 1.0, 40.0, 1e6])
 def test_prox_solves_its_equation_and_beats_other_points(p, step):
     penalty = Schatten(p)
     t = penalty.prox(SIGMA, step)
@@ -74,7 +74,9 @@ def test_prox_solves_its_equation_and_beats_other_points(p, step):
         assert (np.abs(t + step * t ** (p - 1) - SIGMA) <= 1e-13 * SIGMA).all()
     for near in (0.9 * t, 1.1 * t + 1e-9, SIGMA):
         for k in range(len(SIGMA)):
-            cost = [step * penalty.value(x[k : k + 1]) + (x[k] - SIGMA[k]) ** 2 / 2 for x in (t, near)]
+            cost = [
+                step * penalty.value(x[k : k + 1]) + (x[k] - SIGMA[k]) ** 2 / 2 for x in (t, near)
+            ]
             assert cost[0] <= cost[1] * (1 + 1e-14)
 
 

@@ -78,8 +78,7 @@ def gap_by_hand(problem, A, c):
     primal = loss_by_hand(problem.loss, h, problem.z)
     primal += alpha * (np.linalg.svd(T)[1] ** p).sum() / p
     G = sum(
-        c_n * np.outer(PHI_X[i], PHI_Y[j])
-        for c_n, i, j in zip(c, pairs.i, pairs.j, strict=True)
+        c_n * np.outer(PHI_X[i], PHI_Y[j]) for c_n, i, j in zip(c, pairs.i, pairs.j, strict=True)
     )
     s = np.linalg.svd(G)[1] / alpha
     if p == 1:
@@ -161,15 +160,16 @@ def test_weak_duality(loss, p):
 @pytest.mark.parametrize("keep", [None, 40])
 def test_p_2_is_the_ridge_problem(keep):
     problem = make(penalty=Schatten(2), keep=keep)
-    ridge = OperatorProblem(
-        problem.gram_x, problem.gram_y, problem.pairs, problem.z, problem.alpha
-    )
+    ridge = OperatorProblem(problem.gram_x, problem.gram_y, problem.pairs, problem.z, problem.alpha)
     c = solve(ridge, Cholesky()).value
     M = problem.pull(c)
     assert problem.objective(M) == pytest.approx(ridge.objective(c), rel=1e-12)
     certificate = problem.certify(M, problem.alpha * c, 1e-12)
     assert certificate.passed
-    assert relative(problem.factors.push(M), ridge.gram_x @ problem.pairs.matrix(c) @ ridge.gram_y) < 1e-12
+    assert (
+        relative(problem.factors.push(M), ridge.gram_x @ problem.pairs.matrix(c) @ ridge.gram_y)
+        < 1e-12
+    )
 
 
 def test_the_factors_are_shared_along_a_path(monkeypatch):

@@ -15,6 +15,7 @@ _CG_STEPS = 2000
 _EXACT = 1e-12
 _FLAT = 0.01
 """Below this curvature of the loss dual unknowns hardly move, and h follows the linearization."""
+_BISECTIONS = 52
 _SHIFT = 1e-14
 """Keeps the preconditioner positive where both Hessians vanish, relative to its largest entry."""
 
@@ -49,6 +50,10 @@ class Chart(abc.ABC):
     def moved(self, step: np.ndarray) -> Chart:
         """The chart at unknown + step."""
         return type(self)(self.problem, self.unknown + step)
+
+    def settled(self) -> Chart:
+        """The same M and c by the unknown, of all that mean them, whose direction is the safest."""
+        return self
 
 
 class PrimalChart(Chart):
@@ -94,12 +99,29 @@ class DualChart(Chart):
         self.svd = np.linalg.svd(problem.pull(self.c) / problem.alpha)
         s, penalty = self.svd[1], problem.penalty
         self.M = _matrix(self.svd, penalty.gradient_conjugate(s))
+        self.values = problem.values(self.M)
         loss = problem.loss.conjugate(-self.c, problem.z).sum()
         self.merit = float(loss + problem.alpha * penalty.conjugate(s))
 
     @classmethod
     def of(cls, problem: SchattenProblem, M: np.ndarray) -> DualChart:
         return cls(problem, problem.values(M))
+
+    def settled(self) -> DualChart:
+        """h moved towards R_X M R_Yᵀ where ℓ is flat, as far as ℓ' stays, and with it c.
+
+        Where the values lie across the kink of ℓ', h ends on it, on the curved side: so an unknown
+        c_n on the edge of ℓ*'s domain is free to leave it if, and only if, the merit wants it to.
+        """
+        loss, z, h = self.problem.loss, self.problem.z, self.unknown
+        slope, way = loss.gradient(h, z), self.values - h
+        low, high = np.zeros_like(h), np.ones_like(h)
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            stays = loss.gradient(h + middle * way, z) == slope
+            low, high = np.where(stays, middle, low), np.where(stays, high, middle)
+        flat = loss.curvature(h, z) == 0
+        return DualChart(self.problem, np.where(flat, h + high * way, h))
 
     def direction(self, forcing: float) -> tuple[np.ndarray, float, int]:
         """(I + KL) dh = r with L = ℓ''(h), K = R B² Rᵀ/α, B² = Ω*''(G), r = R_X M R_Yᵀ − h.
@@ -111,7 +133,7 @@ class DualChart(Chart):
         B2 = SpectralDerivative.of(
             self.svd, penalty.gradient_conjugate, penalty.curvature_conjugate
         )
-        r = problem.values(self.M) - h
+        r = self.values - h
         curvature = problem.loss.curvature(h, problem.z)
         root = np.sqrt(curvature)
 

@@ -61,7 +61,7 @@ class SpectralNewton(Solver):
     def path(
         self, problem: SchattenProblem, alphas: Iterable[float]
     ) -> Iterator[Solution[OperatorPoint]]:
-        """The certified solutions along a path of α, each started from the last one.
+        """The certified solutions along a path of α, each started from the last one or afresh.
 
         The Gram matrices are decomposed once.
 
@@ -73,7 +73,10 @@ class SpectralNewton(Solver):
         chart, M = self._chart(problem), None
         for alpha in alphas:
             at = problem.with_alpha(alpha)
-            solution = self._iterate(at, chart.of(at, self._start(at, chart) if M is None else M))
+            starts = [self._start(at, chart)] + ([] if M is None else [M])
+            # A dual point grows with 1/α: the last solution is not always the better start.
+            near = min((chart.of(at, start) for start in starts), key=lambda point: point.merit)
+            solution = self._iterate(at, near)
             M = solution.value.M
             yield solution
 
@@ -115,9 +118,11 @@ class SpectralNewton(Solver):
             passed = certificate.passed
             error = np.sqrt(max(certificate.relative_gap, 0.0))
             forcing = float(np.clip(error / 10, _LEAST_FORCING, _FORCING))
-            direction, slope, used = chart.direction(forcing)
+            moved, used = _step(chart, forcing)
             steps, inner = steps + 1, inner + used
-            moved = _backtrack(chart, direction, slope)
+            if moved is None:
+                moved, used = _step(chart.settled(), forcing)
+                inner += used
             if moved is None:
                 break
             after = problem.certify(moved.M, moved.c, self.tol)
@@ -129,18 +134,19 @@ class SpectralNewton(Solver):
         return Solution(OperatorPoint(chart.M, chart.c), certificate, stats)
 
 
-def _backtrack(chart: Chart, direction: np.ndarray, slope: float) -> Chart | None:
-    """The chart after the longest of the steps 1, ½, ¼, … that decreases the objective enough.
+def _step(chart: Chart, forcing: float) -> tuple[Chart | None, int]:
+    """Newton's step, as long as ½, ¼, … of it must be for the merit to decrease, and its cost.
 
-    None where none does: rounding has taken over.
+    None where no length does: rounding has taken over, or a kink is in the way.
     """
+    direction, slope, used = chart.direction(forcing)
     length, allowance = 1.0, _ROUNDING * abs(chart.merit)
     while length > _SHORTEST:
         trial = chart.moved(length * direction)
         if trial.merit <= chart.merit + _ARMIJO * length * slope + allowance:
-            return trial
+            return trial, used
         length /= 2
-    return None
+    return None, used
 
 
 def _ridge(problem: SchattenProblem, weight: float) -> np.ndarray:
