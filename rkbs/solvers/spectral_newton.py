@@ -31,11 +31,13 @@ _FORCING, _LEAST_FORCING = 0.1, 1e-8
 class SpectralNewton(Solver):
     """α ∇Ω(M) + R_Xᵀ ℓ'(h) R_Y = 0, h = R_X M R_Yᵀ, by Newton's method with backtracking.
 
-    Where Ω* is twice differentiable (1 < p ≤ 2) the unknown is G = ∇Ω(M): with B² = Ω*''(G) and
-    A the second derivative of the data term a step solves (αI + BAB) y = −BF, which α keeps away
-    from singular, and moves G by −(F + ABy)/α. Else (p > 2) it is M: (A + α Ω''(M)) dM = −F. Both
-    by conjugate gradients, as accurately as the gap asks for. Complete and partial grids; no
-    matrix of the pairs is formed.
+    Where Ω is twice differentiable (p ≥ 2) the unknown is M: (A + α Ω''(M)) dM = −F, F the left
+    side and A the second derivative of the data term. Else (1 < p < 2) Ω* is, and the unknown is h
+    with c = −ℓ'(h), M = ∇Ω*(R_Xᵀ C R_Y/α), which minimizes minus the dual objective: (I + KL) dh =
+    R_X M R_Yᵀ − h with L = ℓ''(h) and K = R Ω*'' Rᵀ/α. Both by conjugate gradients, as accurately
+    as the gap asks for. Complete and partial grids; no matrix of the pairs is formed. Where α is so
+    weak that the solution interpolates, p near 1 and a loss with kinks in ℓ' (Huber) can take more
+    steps than ``max_iter``, and then the certificate says so: ``ADMM`` is the alternative.
 
     Parameters
     ----------
