@@ -25,25 +25,31 @@ from rkbs.kernels import (
     TaylorEDP,
 )
 from rkbs.pairs import Pairs
+from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
+from rkbs.schatten import SchattenProblem
 from rkbs.separable import SeparableProblem
 from rkbs.spaces import RKBSPair
 
 if TYPE_CHECKING:
-    from rkbs.machines import BinaryKernelRidge, BinaryKernelRidgeCV
+    from rkbs.machines import BinaryKernelMachine, BinaryKernelRidge, BinaryKernelRidgeCV
     from rkbs.solvers import (
+        ADMM,
         Cholesky,
         ConjugateGradient,
         ConvergenceError,
         DualNewton,
         Solution,
         Spectral,
+        SpectralNewton,
         solve,
     )
 
 __all__ = [
+    "ADMM",
     "EDP",
     "RBF",
+    "BinaryKernelMachine",
     "BinaryKernelRidge",
     "BinaryKernelRidgeCV",
     "Certificate",
@@ -63,9 +69,12 @@ __all__ = [
     "Precomputed",
     "Quadratic",
     "RKBSPair",
+    "Schatten",
+    "SchattenProblem",
     "SeparableProblem",
     "Solution",
     "Spectral",
+    "SpectralNewton",
     "TaylorEDP",
     "__version__",
     "inspect",
@@ -73,14 +82,17 @@ __all__ = [
 ]
 
 _LATE = {
-    "rkbs.machines": ("BinaryKernelRidge", "BinaryKernelRidgeCV"),
+    "rkbs.machines": ("BinaryKernelMachine", "BinaryKernelRidge", "BinaryKernelRidgeCV"),
     "rkbs.solvers": (
+        "ADMM",
         "Cholesky",
         "ConjugateGradient",
         "ConvergenceError",
         "DualNewton",
         "Solution",
         "Spectral",
+        "SpectralNewton",
+        "SpectralNewton",
         "solve",
     ),
 }

@@ -108,21 +108,20 @@ class Logistic(DualLoss):
         return np.exp(-np.logaddexp(0.0, h) - np.logaddexp(0.0, -h))
 
     def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
-        """z t = m + step · s, s the root of s = σ(−m − step · s), m = zh; s ∈ [0, 1]."""
+        """z t = w with w = m + step · σ(−w), m = zh, by Newton's method.
+
+        w − step · σ(−w) is concave for w < 0 and convex for w > 0; from a start on the root's side,
+        beyond it or at 0, the steps are monotone.
+        """
         margin = z * h
-        low, high = np.zeros_like(margin), np.ones_like(margin)
-        s = np.full_like(margin, 0.5)
-        for _ in range(60):  # Newton's method, kept inside a bracket that shrinks
-            value = np.exp(-np.logaddexp(0.0, margin + step * s))
-            excess = s - value  # increasing in s
-            low, high = np.where(excess < 0, s, low), np.where(excess < 0, high, s)
-            move = s - excess / (1 + step * value * (1 - value))
-            new = np.where((move > low) & (move < high), move, (low + high) / 2)
-            done = np.abs(new - s).max(initial=0.0) <= 1e-16
-            s = new
-            if done:
+        w = np.where(margin + step / 2 > 0, np.maximum(margin, 0.0), np.minimum(margin + step, 0.0))
+        for _ in range(100):
+            s = np.exp(-np.logaddexp(0.0, w))
+            move = (w - margin - step * s) / (1 + step * s * (1 - s))
+            w = w - move
+            if (np.abs(move) <= 1e-15 * (1 + np.abs(margin) + step * s)).all():
                 break
-        return h + step * z * s
+        return z * w
 
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         """a log a + (1 − a) log(1 − a) with a = −uz ∈ [0, 1]."""

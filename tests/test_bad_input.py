@@ -22,7 +22,11 @@ from rkbs.kernels import (
     Quadratic,
     TaylorEDP,
 )
+from rkbs.losses import Logistic, Squared
 from rkbs.pairs import Pairs
+from rkbs.penalties import Schatten
+from rkbs.schatten import SchattenProblem
+from rkbs.solvers import ADMM, SpectralNewton
 
 X, Y = points((4, 2)), points((3, 2), 1)
 T = torch.tensor(X)
@@ -136,6 +140,11 @@ def grid(**changes):
 
 def tensor_kernel():
     return EDP() + 2 * RBF(torch.tensor(1.0))
+
+
+def operator(**changes):
+    right = {"gram_x": np.eye(4), "gram_y": np.eye(3), "pairs": Pairs.grid(X, Y), "z": Z}
+    return SchattenProblem(**({**right, "alpha": 1.0} | changes))
 
 
 ROW = Precomputed.points(3)
@@ -316,6 +325,48 @@ TABLE = [
             (None, TypeError, "z must be an array of real numbers"),
             (RAGGED, TypeError, "z must be a rectangular array of real numbers"),
         ]
+    ),
+    # ---- penalties, the operator problem and its solvers
+    *(
+        (lambda p=p: Schatten(p), error, says)
+        for p, error, says in [
+            (0.999, ValueError, "p must be finite and ≥ 1.0, got 0.999"),
+            (-1, ValueError, "p must be finite and ≥ 1"),
+            (math.nan, ValueError, "p must be finite and ≥ 1"),
+            (math.inf, ValueError, "p must be finite, got inf: .* not unique"),
+            ("2", TypeError, "p must be a real number"),
+            (None, TypeError, "p must be a real number"),
+            (True, TypeError, "p must be a real number"),
+        ]
+    ),
+    *(
+        (lambda changes=changes: operator(**changes), error, says)
+        for changes, error, says in [
+            ({"alpha": 0}, ValueError, "alpha must be positive"),
+            ({"alpha": "1"}, TypeError, "alpha must be a real number"),
+            ({"z": Z[:5]}, ValueError, "z must have shape"),
+            ({"z": 1e200 * Z}, ValueError, "z has the largest size"),
+            ({"loss": Logistic()}, ValueError, "z must be −1 or 1"),
+            ({"loss": Squared}, TypeError, "loss must be a Loss"),
+            ({"penalty": 1.5}, TypeError, "penalty must be a SpectralPenalty"),
+            ({"gram_x": np.eye(3)}, ValueError, r"gram_x must have shape \(4, 4\)"),
+            ({"gram_y": np.triu(np.ones((3, 3)))}, ValueError, "gram_y must be symmetric"),
+        ]
+    ),
+    (lambda: operator(gram_x=-np.eye(4)).factors, ValueError, "gram_x must be positive semi-def"),
+    (lambda: operator().with_alpha(-1), ValueError, "alpha must be positive"),
+    *(
+        (lambda solver=solver, bad=bad: solver(**bad), error, says)
+        for solver in (ADMM, SpectralNewton)
+        for bad, error, says in [
+            ({"tol": 0}, ValueError, "tol must be positive"),
+            ({"max_iter": 0}, ValueError, "max_iter must be at least 1"),
+            ({"max_iter": 2.0}, TypeError, "max_iter must be an integer"),
+        ]
+    ),
+    *(
+        (lambda solver=solver: solver()(F), TypeError, "solves a SchattenProblem, got Element")
+        for solver in (ADMM, SpectralNewton)
     ),
     # ---- inspect, load_gdsc
     (lambda: inspect("edp", X), TypeError, "kernel must be a Kernel, got 'edp'"),

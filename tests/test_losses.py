@@ -95,6 +95,14 @@ def test_prox_and_the_conjugate_share_the_point(loss):
     np.testing.assert_allclose(excess, 0, atol=1e-12)
 
 
+@pytest.mark.parametrize("step", [1e-3, 1.0, 33.0, 1e3, 1e7])
+def test_logistic_prox_solves_its_equation(step):
+    h, z = np.linspace(-200, 200, 801), np.where(np.arange(801) % 3, 1.0, -1.0)
+    t = Logistic().prox(h, z, step)
+    residual = t - h + step * Logistic().gradient(t, z)
+    assert np.abs(residual).max() <= 1e-14 * (200 + step)
+
+
 def loss_domain(loss, z):
     low, high = zip(*(DOMAINS[type(loss)](response) for response in z), strict=True)
     return np.array(low), np.array(high)

@@ -11,12 +11,19 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from rkbs.kernels import EDP, RBF, L2Distance, Laplace, Linear, Precomputed, Quadratic
 from rkbs.laws import check_optimality, relative
-from rkbs.machines import BinaryKernelRidge, BinaryKernelRidgeCV
+from rkbs.losses import Hinge, Huber, Logistic, Squared
+from rkbs.machines import BinaryKernelMachine, BinaryKernelRidge, BinaryKernelRidgeCV, schatten
 from rkbs.pairs import Pairs
+from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
-from rkbs.solvers import Cholesky, ConjugateGradient, ConvergenceError
+from rkbs.schatten import SchattenProblem
+from rkbs.solvers import ADMM, Cholesky, ConjugateGradient, ConvergenceError, SpectralNewton
 
-MACHINES = {"ridge": BinaryKernelRidge(), "ridge-cv": BinaryKernelRidgeCV()}
+MACHINES = {
+    "ridge": BinaryKernelRidge(),
+    "ridge-cv": BinaryKernelRidgeCV(),
+    "nuclear": BinaryKernelMachine(solver=ADMM(tol=0.05)),  # the checks fit 200 × 200 grids
+}
 
 EXPECTED_FAILURES = {
     "check_positive_only_tag_during_fit": "the iris table it uses holds one row twice: a pair "
@@ -91,7 +98,7 @@ def test_prediction_is_the_finite_expansion():
 
 
 def test_sparse_prediction_crosses_chunks(monkeypatch):
-    monkeypatch.setattr("rkbs.machines._CHUNK", 3)
+    monkeypatch.setattr("rkbs.machines.base._CHUNK", 3)
     X, Y, Z = data()
     machine = BinaryKernelRidge().fit(Pairs.grid(X, Y), Z)
     diagonal = Pairs(X[:12], Y, np.arange(12), np.arange(12))
@@ -227,7 +234,35 @@ def bad_inputs():
     skew = Precomputed(np.eye(4) + np.triu(np.ones((4, 4)), 1))
     rows = Pairs.grid(Precomputed.points(4), Y)
     ridge = BinaryKernelRidge
+    machine = BinaryKernelMachine
     return {
+        "labels": (lambda: machine(loss=Hinge()).fit(pairs, z), ValueError, "z must be −1 or 1"),
+        "loss's type": (lambda: machine(loss="hinge").fit(pairs, z), TypeError, "loss must be a L"),
+        "penalty's type": (
+            lambda: machine(penalty=1.5).fit(pairs, z),
+            TypeError,
+            "penalty must be a SpectralPenalty",
+        ),
+        "machine's alpha": (
+            lambda: machine(alpha=0).fit(pairs, z),
+            ValueError,
+            "alpha must be pos",
+        ),
+        "machine's solver": (
+            lambda: machine(solver=ADMM).fit(pairs, z),
+            TypeError,
+            "solver must be a Solver",
+        ),
+        "another problem's solver": (
+            lambda: machine(solver=Cholesky()).fit(pairs, z),
+            TypeError,
+            "Cholesky solves a OperatorProblem",
+        ),
+        "a loss with kinks": (
+            lambda: machine(loss=Hinge(), solver=SpectralNewton()).fit(pairs, np.sign(z - 9)),
+            ValueError,
+            "needs a smooth loss",
+        ),
         "NaN response": (lambda: ridge().fit(pairs, hole), ValueError, "z contains NaN"),
         "short response": (lambda: ridge().fit(pairs, z[:5]), ValueError, "z must have shape"),
         "transposed": (lambda: ridge().fit(pairs, Z.T), ValueError, r"or \(4, 3\)"),
@@ -303,7 +338,7 @@ def test_bad_input_names_the_argument(name):
 
 def test_a_fit_that_cannot_be_certified_raises():
     X, Y, Z = data()
-    with pytest.raises(ConvergenceError, match="raise alpha"):
+    with pytest.raises(ConvergenceError, match="raise the regularization"):
         BinaryKernelRidge(alpha=1e-12, solver=ConjugateGradient(tol=1e-12, max_iter=1)).fit(
             Pairs.grid(X, Y)[:170], Z.reshape(-1)[:170]
         )
@@ -351,3 +386,103 @@ def test_score_takes_the_matrix_that_fit_takes():
     pairs = Pairs.grid(X, Y)
     machine = BinaryKernelRidge(alpha=0.1).fit(pairs, Z)
     assert machine.score(pairs, Z) == machine.score(pairs, Z.reshape(-1)) > 0.5
+
+
+# ---- any loss, any Schatten norm
+
+
+@pytest.mark.parametrize("keep", [None, 120])
+def test_schatten_2_is_ridge_regression(keep):
+    X, Y, Z = data()
+    pairs = Pairs.grid(X, Y)
+    if keep:
+        pairs = pairs[np.sort(np.random.default_rng(3).permutation(180)[:keep])]
+    z = Z[pairs.i, pairs.j]
+    machine = BinaryKernelMachine(penalty=Schatten(2), alpha=0.1).fit(pairs, z)
+    ridge = BinaryKernelRidge(alpha=0.1).fit(pairs, z)
+    new = data(5, 4, seed=1)[:2]
+    assert relative(machine.predict_grid(*new), ridge.predict_grid(*new)) < 1e-10
+    assert relative(machine.predict(pairs), ridge.predict(pairs)) < 1e-10
+
+
+def test_the_nuclear_norm_machine_has_low_rank_and_its_expansion():
+    X, Y, Z = data(30, 25)
+    Z = Z + 0.1 * np.random.default_rng(5).standard_normal(Z.shape)
+    pairs = Pairs.grid(X, Y)
+    machine = BinaryKernelMachine(RBF(), Laplace(), alpha=2.0).fit(pairs, Z)
+    assert 1 <= machine.rank_ <= 8
+    assert np.sum(machine.singular_values_ > 1e-8) == machine.rank_
+    assert machine.certificate_.passed
+    A, k_x, k_y = machine.dual_coef_, RBF()(X, X), Laplace()(Y, Y)
+    # ‖T‖_* of T = Σ A_ij Φ_X(x_i) ⊗ Φ_Y(y_j), by Gram matrices only: √eig(K_X A K_Y Aᵀ).
+    nuclear = np.sqrt(np.abs(np.linalg.eigvals(k_x @ A @ k_y @ A.T))).sum()
+    objective = ((k_x @ A @ k_y - Z) ** 2).sum() / 2 + 2.0 * nuclear
+    assert objective == pytest.approx(machine.certificate_.primal, rel=1e-4)
+    assert machine.score(pairs, Z) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("params", "solver"),
+    [
+        ({}, "ADMM"),
+        ({"penalty": Schatten(1.5)}, "SpectralNewton"),
+        ({"penalty": Schatten(3), "loss": Huber()}, "SpectralNewton"),
+        ({"penalty": Schatten(3), "loss": Hinge(), "solver": ADMM(tol=1e-5)}, "ADMM"),
+        ({"loss": Logistic()}, "ADMM"),
+    ],
+)
+def test_every_loss_and_penalty_is_fitted_by_what_can(params, solver, monkeypatch):
+    X, Y, Z = data()
+    used = []
+    solve = schatten.solve
+    monkeypatch.setattr(
+        schatten, "solve", lambda problem, by: used.append(type(by).__name__) or solve(problem, by)
+    )
+    z = np.sign(Z) if isinstance(params.get("loss"), (Hinge, Logistic)) else Z
+    pairs = Pairs.grid(X, Y)[np.random.default_rng(0).permutation(180)[:150]]
+    machine = BinaryKernelMachine(alpha=0.5, **params).fit(pairs, z[pairs.i, pairs.j])
+    assert used == [solver]
+    assert machine.certificate_.passed
+    loss, penalty = params.get("loss", Squared()), params.get("penalty", Schatten(1))
+    problem = SchattenProblem(
+        RBF()(X, X), RBF()(Y, Y), pairs, z[pairs.i, pairs.j], 0.5, loss, penalty
+    )
+    h = machine.predict(pairs)
+    value = loss.value(h, problem.z).sum() + 0.5 * penalty.value(machine.singular_values_)
+    assert value == pytest.approx(machine.certificate_.primal, rel=1e-8)
+    assert np.mean(np.sign(h) == np.sign(problem.z)) > 0.8
+
+
+def test_the_general_machine_in_scikit_learn():
+    X, Y, Z = data()
+    pairs, z = Pairs.grid(X, Y), Z.reshape(-1)
+    machine = BinaryKernelMachine(RBF(0.5), EDP(), Huber(), Schatten(1.5), 0.2, 3, SpectralNewton())
+    assert clone(machine).get_params() == machine.get_params()
+    fitted = machine.set_params(kernel_y=RBF()).fit(pairs, z)
+    again = pickle.loads(pickle.dumps(fitted))
+    assert relative(again.predict_grid(X, Y), fitted.predict_grid(X, Y)) < 1e-14
+    assert again.certificate_ == fitted.certificate_
+    search = GridSearchCV(
+        BinaryKernelMachine(), {"alpha": [0.1, 10.0], "penalty": [Schatten(1), Schatten(1.5)]}, cv=3
+    ).fit(pairs, z)
+    assert search.best_params_["alpha"] == 0.1
+    table = np.hstack([X[pairs.i], Y[pairs.j]])
+    by_table = BinaryKernelMachine(n_features_x=3).fit(table, z)
+    by_pairs = BinaryKernelMachine().fit(pairs, z)
+    assert relative(by_table.predict(table), by_pairs.predict(pairs)) < 1e-3
+
+
+def test_the_general_machine_of_an_asymmetric_indefinite_kernel():
+    rng = np.random.default_rng(0)
+    X, Y, Z = data()
+    kappa = Quadratic(-0.5).pullback(rng.standard_normal((2, 3)), rng.standard_normal((2, 2)))
+    machine = BinaryKernelMachine.from_kernel(kappa, penalty=Schatten(1.5)).fit(Pairs.grid(X, Y), Z)
+    assert machine.certificate_.passed
+    assert machine.kernel_x == kappa.domain_x
+    assert machine.rank_ <= 6
+
+
+def test_a_general_fit_that_cannot_be_certified_raises():
+    X, Y, Z = data()
+    with pytest.raises(ConvergenceError, match="ADMM stopped at a relative duality gap"):
+        BinaryKernelMachine(alpha=0.1, solver=ADMM(max_iter=2)).fit(Pairs.grid(X, Y), Z)

@@ -144,7 +144,7 @@ def test_conjugate_gradient_stops_on_its_certificate_and_says_when_it_cannot():
     bad = solve(problem, ConjugateGradient(tol=1e-9, max_iter=2))
     assert not bad.certificate.passed
     assert bad.stats["iterations"] == 2
-    with pytest.raises(ConvergenceError, match="raise alpha"):
+    with pytest.raises(ConvergenceError, match="raise the regularization"):
         bad.check()
     assert isinstance(good.check(), Solution)
 
@@ -242,7 +242,7 @@ def test_dense_solver_has_a_limit():
 
 def test_a_system_that_rounding_makes_indefinite_is_a_named_failure():
     problem = make(30, 30, keep=700, alpha=1e-17, kernels=(EDP(), EDP()))
-    with pytest.raises(ConvergenceError, match="raise alpha"):
+    with pytest.raises(ConvergenceError, match="raise the regularization"):
         solve(problem, Cholesky()).check()
 
 

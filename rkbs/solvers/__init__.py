@@ -1,12 +1,16 @@
 """Solvers: each returns a Solution with its certificate."""
 
+from rkbs.eigen import Eigen
+from rkbs.solvers.admm import ADMM
 from rkbs.solvers.alternating import Alternating, ProductPoint
-from rkbs.solvers.base import ConvergenceError, Eigen, Leave, Solution, Solver, solve
+from rkbs.solvers.base import ConvergenceError, Leave, Solution, Solver, solve
 from rkbs.solvers.dual_newton import DualNewton
 from rkbs.solvers.incomplete import Cholesky, ConjugateGradient, DenseState
 from rkbs.solvers.spectral import Spectral, SpectralState
+from rkbs.solvers.spectral_newton import SpectralNewton
 
 __all__ = [
+    "ADMM",
     "Alternating",
     "Cholesky",
     "ConjugateGradient",
@@ -19,6 +23,7 @@ __all__ = [
     "Solution",
     "Solver",
     "Spectral",
+    "SpectralNewton",
     "SpectralState",
     "solve",
 ]

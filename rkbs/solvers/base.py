@@ -1,12 +1,10 @@
-"""What every solver returns, and the eigendecomposition that several share."""
+"""What every solver takes and returns."""
 
 from __future__ import annotations
 
 import abc
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar, final, get_args
-
-import numpy as np
 
 from rkbs.certificates import Certificate
 
@@ -85,34 +83,3 @@ class Solver(abc.ABC):
 def solve(problem: Any, solver: Solver) -> Solution:
     """The solution of a problem by a solver; read ``solution.certificate`` before using it."""
     return solver(problem)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Eigen:
-    """K = U diag(s) Uᵀ with s ≥ 0, of a positive semi-definite Gram matrix."""
-
-    values: np.ndarray
-    vectors: np.ndarray
-
-    @classmethod
-    def of(cls, gram: np.ndarray, name: str) -> Eigen:
-        """Decompose; eigenvalues below −n · eps · λ_max raise, smaller negative ones are rounding.
-
-        Raises
-        ------
-        ValueError
-            If the matrix is indefinite: then the "penalty" would be unbounded below and the
-            closed form a saddle point instead of a minimum.
-        """
-        values, vectors = np.linalg.eigh(gram.astype(float, copy=False))
-        rounding = len(gram) * np.finfo(float).eps * max(np.abs(values).max(), 0.0)
-        if values[0] < -rounding:
-            raise ValueError(
-                f"{name} must be positive semi-definite, but has the eigenvalue {values[0]:.3g} "
-                f"(largest {values[-1]:.3g}; it came in {gram.dtype}, float64 leaves the least "
-                "rounding): an indefinite kernel has no squared norm to penalize. Use a Mercer "
-                "kernel within each domain; a non-Mercer κ(x, y) enters by its within-domain "
-                "kernels κ.domain_x and κ.domain_y."
-            )
-        return cls(np.maximum(values, 0.0), vectors)

@@ -10,9 +10,10 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
 from rkbs._arrays import check_count, check_number
+from rkbs.eigen import Eigen
 from rkbs.losses import Squared
 from rkbs.problems import OperatorProblem
-from rkbs.solvers.base import ConvergenceError, Eigen, Leave, Solution, Solver, check_leave
+from rkbs.solvers.base import ConvergenceError, Leave, Solution, Solver, check_leave
 
 _MAX_DENSE = 20_000
 

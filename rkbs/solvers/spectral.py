@@ -9,9 +9,10 @@ from typing import ClassVar, final
 import numpy as np
 
 from rkbs._arrays import check_number
+from rkbs.eigen import Eigen
 from rkbs.losses import Squared
 from rkbs.problems import OperatorProblem
-from rkbs.solvers.base import Eigen, Leave, Solution, Solver, check_leave
+from rkbs.solvers.base import Leave, Solution, Solver, check_leave
 
 
 @final

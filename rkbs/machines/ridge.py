@@ -1,0 +1,157 @@
+"""Ridge regression on pairs: the operator machine with Ω = ½‖T‖²."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+
+from rkbs._arrays import check_number
+from rkbs.kernels import Kernel
+from rkbs.machines.base import OperatorMachine, check_solver
+from rkbs.pairs import Pairs
+from rkbs.problems import OperatorProblem
+from rkbs.solvers import Cholesky, ConjugateGradient, Leave, Solver, Spectral, solve
+
+_FEW_PAIRS = 2000
+"""Up to this many pairs a dense factorization is faster than iterating."""
+
+
+@final
+class BinaryKernelRidge(OperatorMachine):
+    """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩, T minimizing ½ Σ_n (z_n − h(x_n, y_n))² + (α/2) ‖T‖²_{S_2}.
+
+    By the representer theorem h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y): a finite expansion over
+    cross-domain pairs. On a complete grid A comes in closed form from two eigendecompositions.
+
+    Parameters
+    ----------
+    kernel_x, kernel_y : Kernel, optional
+        The Mercer kernels k_X and k_Y within the two domains, ``RBF()`` by default. For a binary
+        kernel κ(x, y), asymmetric or not, use ``BinaryKernelRidge.from_kernel(κ)``. ``Precomputed``
+        takes a given Gram matrix.
+    alpha : float, default=1.0
+        α > 0. The loss is a sum over pairs: the scale of α is that of ``KernelRidge``.
+    n_features_x : int, optional
+        Only for plain arrays with rows [x | y]: how many leading columns describe x, by default
+        half of them.
+    solver : Solver, optional
+        By default ``Spectral()`` on a complete grid, else ``Cholesky()`` for up to 2000 pairs and
+        ``ConjugateGradient()`` beyond.
+
+    Attributes
+    ----------
+    dual_coef_ : array of shape (n_x, n_y)
+        A; zero where there was no pair.
+    certificate_ : Certificate
+        KKT residual and duality gap of the fit.
+    X_fit_, Y_fit_ : arrays
+        The training domains, copied.
+    kernel_x_, kernel_y_ : Kernel
+        The kernels of the fit.
+    n_features_in_, n_features_x_ : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit: NaN, shapes, an indefinite or asymmetric kernel.
+    ConvergenceError
+        When the certificate does not keep the solver's tolerance.
+
+    Source: theory §3C. Examples are in the README and in notebook 01.
+    """
+
+    def __init__(
+        self,
+        kernel_x: Kernel | None = None,
+        kernel_y: Kernel | None = None,
+        alpha: float = 1.0,
+        n_features_x: int | None = None,
+        solver: Solver | None = None,
+    ) -> None:
+        self.kernel_x = kernel_x
+        self.kernel_y = kernel_y
+        self.alpha = alpha
+        self.n_features_x = n_features_x
+        self.solver = solver
+
+    def fit(self, X: Any, y: Any = None) -> BinaryKernelRidge:
+        """Fit to the responses of pairs.
+
+        Parameters
+        ----------
+        X : Pairs, or array of shape (n, d_x + d_y)
+            The pairs; in a plain array each row is [x | y].
+        y : array of shape (n,), or (n_x, n_y) for a complete grid
+            The responses z.
+        """
+        problem = OperatorProblem(*self._data(X, y), self.alpha)
+        solution = solve(problem, self._solver(problem.pairs)).check()
+        self._keep(problem.pairs.matrix(solution.value), solution.certificate)
+        return self
+
+    def _solver(self, pairs: Pairs) -> Solver:
+        if check_solver(self.solver) is not None:
+            return self.solver
+        if pairs.is_complete:
+            return Spectral()
+        return Cholesky() if len(pairs) <= _FEW_PAIRS else ConjugateGradient()
+
+
+@final
+class BinaryKernelRidgeCV(OperatorMachine):
+    """``BinaryKernelRidge`` with α chosen by exact leave-one-out.
+
+    On a complete grid the whole path costs two eigendecompositions and a few matrix products per
+    α; other sets of pairs take a dense factorization of the n × n Gram matrix per α.
+
+    Parameters
+    ----------
+    kernel_x, kernel_y : Kernel, optional
+        As in ``BinaryKernelRidge``.
+    alphas : sequence of float
+        The α to choose from.
+    leave : {"pair", "row", "column"}, default="pair"
+        What is left out: match it to the use, "row" for new targets, "column" for new sources.
+    n_features_x : int, optional
+        As in ``BinaryKernelRidge``.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The chosen α.
+    leave_out_rmse_ : array
+        Root mean squared leave-out error of each α.
+    dual_coef_, certificate_, X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
+        As in ``BinaryKernelRidge``.
+    """
+
+    def __init__(
+        self,
+        kernel_x: Kernel | None = None,
+        kernel_y: Kernel | None = None,
+        alphas: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0),
+        leave: Leave = "pair",
+        n_features_x: int | None = None,
+    ) -> None:
+        self.kernel_x = kernel_x
+        self.kernel_y = kernel_y
+        self.alphas = alphas
+        self.leave = leave
+        self.n_features_x = n_features_x
+
+    def fit(self, X: Any, y: Any = None) -> BinaryKernelRidgeCV:
+        """Choose α, then fit; parameters as in ``BinaryKernelRidge``."""
+        if not np.iterable(self.alphas) or isinstance(self.alphas, str):
+            raise TypeError(f"alphas must be a sequence of numbers, got {self.alphas!r}")
+        alphas = [check_number(alpha, "alphas", above=0.0) for alpha in self.alphas]
+        if not alphas:
+            raise ValueError("alphas must hold at least one α, got none")
+        problem = OperatorProblem(*self._data(X, y), alphas[0])
+        state = (Spectral() if problem.pairs.is_complete else Cholesky()).setup(problem)
+        residuals = (state.leave_out_residuals(alpha, self.leave) for alpha in alphas)
+        self.leave_out_rmse_ = np.array([np.sqrt(np.mean(r * r)) for r in residuals])
+        self.alpha_ = alphas[int(np.argmin(self.leave_out_rmse_))]
+        solution = state.solve(self.alpha_).check()
+        self._keep(problem.pairs.matrix(solution.value), solution.certificate)
+        return self

@@ -1,0 +1,117 @@
+"""The operator machine for any loss and any penalty on singular values."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from rkbs.kernels import Kernel
+from rkbs.losses import Loss, Squared
+from rkbs.machines.base import OperatorMachine, check_solver
+from rkbs.penalties import Schatten, SpectralPenalty
+from rkbs.schatten import SchattenProblem, singular_values
+from rkbs.solvers import ADMM, Solver, SpectralNewton, solve
+
+
+@final
+class BinaryKernelMachine(OperatorMachine):
+    """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩, T minimizing Σ_n ℓ(h(x_n, y_n); z_n) + α Ω(T).
+
+    By the representer theorem h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y). Unless Ω = ½‖T‖² the sum
+    is over the whole grid of observed points, also where only some of its pairs were observed.
+    With the nuclear norm, the default, T has low rank, and h(x, y) = q(x)·k(y) with as many
+    features: two-tower attention logits, fitted to the global optimum.
+
+    Parameters
+    ----------
+    kernel_x, kernel_y : Kernel, optional
+        The Mercer kernels k_X and k_Y within the two domains, ``RBF()`` by default. For a binary
+        kernel κ(x, y), asymmetric or not, use ``BinaryKernelMachine.from_kernel(κ)``.
+    loss : Loss, optional
+        ℓ, ``Squared()`` by default. ``Logistic()`` and ``Hinge()`` take responses z = ±1.
+    penalty : SpectralPenalty, optional
+        Ω, ``Schatten(1)`` (the nuclear norm) by default. ``Schatten(2)`` with the squared loss is
+        ``BinaryKernelRidge`` at the same α.
+    alpha : float, default=1.0
+        α > 0. The loss is a sum over pairs.
+    n_features_x : int, optional
+        Only for plain arrays with rows [x | y]: how many leading columns describe x, by default
+        half of them.
+    solver : Solver, optional
+        By default ``SpectralNewton()`` where the loss is smooth and Ω or Ω* twice differentiable
+        (``Schatten(p)``, p > 1), else ``ADMM()``.
+
+    Attributes
+    ----------
+    dual_coef_ : array of shape (n_x, n_y)
+        A, over the whole grid.
+    singular_values_ : array
+        The singular values of T, decreasing.
+    rank_ : int
+        How many of them are above rounding.
+    certificate_ : Certificate
+        The duality gap of the fit.
+    X_fit_, Y_fit_ : arrays
+        The training domains, copied.
+    kernel_x_, kernel_y_ : Kernel
+        The kernels of the fit.
+    n_features_in_, n_features_x_ : int
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit.
+    ConvergenceError
+        When the certificate does not keep the solver's tolerance.
+
+    Notes
+    -----
+    ``predict`` returns h: for labels z = ±1 that is the logit, or the hinge loss's decision value,
+    whose sign is the label. ``score`` is R² of h, whatever the loss.
+
+    Source: theory §3, reading C.
+    """
+
+    def __init__(
+        self,
+        kernel_x: Kernel | None = None,
+        kernel_y: Kernel | None = None,
+        loss: Loss | None = None,
+        penalty: SpectralPenalty | None = None,
+        alpha: float = 1.0,
+        n_features_x: int | None = None,
+        solver: Solver | None = None,
+    ) -> None:
+        self.kernel_x = kernel_x
+        self.kernel_y = kernel_y
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.n_features_x = n_features_x
+        self.solver = solver
+
+    def fit(self, X: Any, y: Any = None) -> BinaryKernelMachine:
+        """Fit to the responses of pairs.
+
+        Parameters
+        ----------
+        X : Pairs, or array of shape (n, d_x + d_y)
+            The pairs; in a plain array each row is [x | y].
+        y : array of shape (n,), or (n_x, n_y) for a complete grid
+            The responses z.
+        """
+        loss = Squared() if self.loss is None else self.loss
+        penalty = Schatten(1.0) if self.penalty is None else self.penalty
+        problem = SchattenProblem(*self._data(X, y), self.alpha, loss, penalty)
+        solution = solve(problem, self._solver(problem)).check()
+        M = solution.value.M
+        self._keep(problem.expansion(M), solution.certificate)
+        self.singular_values_ = singular_values(M)
+        self.rank_ = solution.stats["rank"]
+        return self
+
+    def _solver(self, problem: SchattenProblem) -> Solver:
+        if check_solver(self.solver) is not None:
+            return self.solver
+        penalty = problem.penalty
+        curved = penalty.is_twice_differentiable or penalty.is_dual_twice_differentiable
+        return SpectralNewton() if problem.loss.smooth and curved else ADMM()

@@ -1,0 +1,198 @@
+"""The operator reading with a penalty on singular values: objective, dual, gap and expansion."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple, final
+
+import numpy as np
+
+from rkbs._arrays import check_number
+from rkbs.certificates import GapCertificate
+from rkbs.eigen import Eigen
+from rkbs.losses import Loss, Squared
+from rkbs.pairs import Pairs
+from rkbs.penalties import Schatten, SpectralPenalty
+from rkbs.problems import as_gram, check_scale
+
+_ROUNDING = 4 * np.finfo(float).eps
+
+
+class OperatorPoint(NamedTuple):
+    """Coordinates M of the operator T, (r_x, r_y), and the dual unknowns c, (n,), that certify it.
+
+    ι(T*) = ∇Ω(T*) = Σ_n c_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}) / α at the optimum: an expansion over the
+    observed pairs only. That of T* itself (``SchattenProblem.expansion``) is over the whole grid
+    of observed points, unless p = 2, where ι is the identity.
+    """
+
+    M: np.ndarray
+    c: np.ndarray
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """R_X = U diag(s)^{1/2} and R_Y = V diag(t)^{1/2}, with K_X = R_X R_Xᵀ and K_Y = R_Y R_Yᵀ.
+
+    ``x`` and ``y`` are the eigendecompositions on the ranges of the Gram matrices.
+    """
+
+    x: Eigen
+    y: Eigen
+
+    @cached_property
+    def left(self) -> np.ndarray:
+        """R_X, (n_x, r_x)."""
+        return self.x.vectors * np.sqrt(self.x.values)
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """R_Y, (n_y, r_y)."""
+        return self.y.vectors * np.sqrt(self.y.values)
+
+    @cached_property
+    def products(self) -> np.ndarray:
+        """s_a t_b, the eigenvalues of M ↦ R_Xᵀ (R_X M R_Yᵀ) R_Y, (r_x, r_y)."""
+        return np.multiply.outer(self.x.values, self.y.values)
+
+    def push(self, M: np.ndarray) -> np.ndarray:
+        """R_X M R_Yᵀ, the values on the grid: (r_x, r_y) → (n_x, n_y)."""
+        return self.left @ M @ self.right.T
+
+    def pull(self, C: np.ndarray) -> np.ndarray:
+        """R_Xᵀ C R_Y, its adjoint: (n_x, n_y) → (r_x, r_y)."""
+        return self.left.T @ C @ self.right
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SchattenProblem:
+    """min_T Σ_n ℓ(⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩; z_n) + α Ω(T), Ω a penalty on singular values.
+
+    T* lives on the spans of the observed Φ_X(x_i) and Φ_Y(y_j) (Abernethy et al. 2009), where it
+    has coordinates M in orthonormal bases: with K_X = R_X R_Xᵀ, K_Y = R_Y R_Yᵀ it is
+    min_M Σ_n ℓ((R_X M R_Yᵀ)_{i_n j_n}; z_n) + α Ω(M), with the Fenchel dual
+    max_c −Σ_n ℓ*(−c_n; z_n) − α Ω*(R_Xᵀ C R_Y / α), C the matrix that holds c at the pairs.
+    Eigenvalues of a Gram matrix below n · eps · λ_max count as zero.
+
+    Parameters
+    ----------
+    gram_x, gram_y : arrays of shape (n_x, n_x), (n_y, n_y)
+        Within-domain Gram matrices, symmetric and positive semi-definite.
+    pairs : Pairs
+        Only its indices are used.
+    z : array of shape (n,), or (n_x, n_y) for a complete grid
+        Responses.
+    alpha : float
+        α > 0. With Ω = ½‖·‖² (``Schatten(2)``) it is the α of ``OperatorProblem``.
+    loss : Loss
+    penalty : SpectralPenalty
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit.
+
+    Source: theory §3, reading C; Abernethy, Bach, Evgeniou & Vert (JMLR 2009).
+    """
+
+    gram_x: np.ndarray
+    gram_y: np.ndarray
+    pairs: Pairs
+    z: np.ndarray
+    alpha: float
+    loss: Loss = field(default_factory=Squared)
+    penalty: SpectralPenalty = field(default_factory=Schatten)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.loss, Loss):
+            raise TypeError(f"loss must be a Loss, got {self.loss!r}")
+        if not isinstance(self.penalty, SpectralPenalty):
+            raise TypeError(f"penalty must be a SpectralPenalty, got {self.penalty!r}")
+        checked = {
+            "gram_x": as_gram(self.gram_x, "gram_x", len(self.pairs.X)),
+            "gram_y": as_gram(self.gram_y, "gram_y", len(self.pairs.Y)),
+            "z": self.loss.check(check_scale(self.pairs.responses(self.z))),
+            "alpha": check_number(self.alpha, "alpha", above=0.0),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def factors(self) -> Factors:
+        """Both eigendecompositions: computed once, and shared by ``with_alpha``."""
+        return Factors(
+            Eigen.of(self.gram_x, "gram_x").range(), Eigen.of(self.gram_y, "gram_y").range()
+        )
+
+    def with_alpha(self, alpha: float) -> SchattenProblem:
+        """The same problem at another α, with the same factors: nothing is decomposed again."""
+        other = copy.copy(self)
+        changes = {"alpha": check_number(alpha, "alpha", above=0.0), "factors": self.factors}
+        for name, value in changes.items():
+            object.__setattr__(other, name, value)
+        return other
+
+    def values(self, M: np.ndarray) -> np.ndarray:
+        """h = R_X M R_Yᵀ at the pairs: (r_x, r_y) → (n,)."""
+        return self.pairs.values(self.factors.push(M))
+
+    def pull(self, c: np.ndarray) -> np.ndarray:
+        """R_Xᵀ C R_Y, the adjoint of ``values``: (n,) → (r_x, r_y)."""
+        return self.factors.pull(self.pairs.matrix(c))
+
+    def objective(self, M: np.ndarray) -> float:
+        """Σ ℓ(h_n; z_n) + α Ω(M)."""
+        penalty = self.penalty.value(singular_values(M))
+        return float(self.loss.value(self.values(M), self.z).sum() + self.alpha * penalty)
+
+    def dual_objective(self, c: np.ndarray) -> float:
+        """−Σ ℓ*(−c_n; z_n) − α Ω*(R_Xᵀ C R_Y / α), a lower bound of the optimum for every c."""
+        return self._dual(c, singular_values(self.pull(c)) / self.alpha)
+
+    def _dual(self, c: np.ndarray, s: np.ndarray) -> float:
+        conjugate = self.penalty.conjugate(s)
+        return float(-self.loss.conjugate(-c, self.z).sum() - self.alpha * conjugate)
+
+    def bound(self, c: np.ndarray) -> tuple[float, np.ndarray]:
+        """The dual objective of θc, and θc, with θ ≤ 1 that brings c into the domain of Ω*.
+
+        The domain of ℓ* keeps θc for θ in (0, 1], because it holds 0.
+        """
+        s = singular_values(self.pull(c)) / self.alpha
+        # R_Xᵀ C R_Y may cancel: its rounding is that of the factors' product, not of the result.
+        size = np.sqrt(self.factors.products.max(initial=0.0)) * np.linalg.norm(c)
+        theta = self.penalty.into_domain(s + _ROUNDING * size / self.alpha)
+        return self._dual(theta * c, theta * s), theta * c
+
+    def certify(self, M: np.ndarray, c: np.ndarray, tolerance: float) -> GapCertificate:
+        """The duality gap of M and c, from two singular value decompositions."""
+        return GapCertificate(self.objective(M), self.dual_objective(c), tolerance)
+
+    def expansion(self, M: np.ndarray) -> np.ndarray:
+        """A = U S^{−1/2} M T^{−1/2} Vᵀ, with T = Σ_ij A_ij Φ_X(x_i) ⊗ Φ_Y(y_j): (n_x, n_y).
+
+        A is over the whole grid of observed points, also where only some pairs were observed.
+        """
+        x, y = self.factors.x, self.factors.y
+        return (x.vectors / np.sqrt(x.values)) @ M @ (y.vectors / np.sqrt(y.values)).T
+
+    def zero_threshold(self) -> float:
+        """‖R_Xᵀ ℓ'(0) R_Y‖_op / φ'(0): from this α on, M = 0 is optimal.
+
+        Infinite for penalties with φ'(0) = 0, as for p > 1, unless ℓ'(0) is seen by no M.
+        """
+        pull = self.pull(self.loss.gradient(np.zeros_like(self.z), self.z))
+        norm, slope = singular_values(pull).max(initial=0.0), self.penalty.slope_at_zero
+        if norm == 0:
+            return 0.0
+        return float(norm / slope) if slope > 0 else math.inf
+
+
+def singular_values(M: np.ndarray) -> np.ndarray:
+    """σ_1 ≥ σ_2 ≥ …, min(r_x, r_y) of them."""
+    return np.linalg.svd(M, compute_uv=False)

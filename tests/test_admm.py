@@ -1,0 +1,113 @@
+"""ADMM: every loss and penalty, paths, failures; certificates as test_schatten recomputes them."""
+
+import numpy as np
+import pytest
+from test_schatten import make
+
+from rkbs.kernels import RBF, Laplace
+from rkbs.laws import relative
+from rkbs.losses import EpsilonInsensitive, Hinge, Huber, Loss, Squared
+from rkbs.pairs import Pairs
+from rkbs.penalties import Schatten
+from rkbs.problems import OperatorProblem
+from rkbs.schatten import SchattenProblem, singular_values
+from rkbs.solvers import ADMM, ConvergenceError, Spectral, solve
+
+
+def problem_of(n_x=50, n_y=40, fraction=0.05, loss=None, keep=1.0, kernels=None, seed=0):
+    """Noisy values of a few products of functions, α a fraction of the zero threshold."""
+    rng = np.random.default_rng(seed)
+    X, Y = rng.standard_normal((n_x, 2)), rng.standard_normal((n_y, 2))
+    Z = np.outer(np.sin(X[:, 0]), Y[:, 1]) + np.outer(X[:, 1], np.cos(Y[:, 0]))
+    Z += 0.3 * rng.standard_normal(Z.shape)
+    loss = loss or Squared()
+    Z = np.sign(Z) if isinstance(loss, Hinge) else Z
+    pairs = Pairs.from_mask(X, Y, rng.random(Z.shape) < keep)
+    kernel_x, kernel_y = kernels or (RBF(), Laplace())
+    problem = SchattenProblem(
+        kernel_x(X, X), kernel_y(Y, Y), pairs, pairs.values(Z), 1.0, loss, Schatten(1)
+    )
+    return problem.with_alpha(fraction * problem.zero_threshold())
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.05, 0.01])
+@pytest.mark.parametrize("kernels", [(RBF(), RBF()), (Laplace(), Laplace())], ids=repr)
+def test_the_nuclear_norm_on_a_complete_grid_takes_few_iterations(kernels, fraction):
+    solution = solve(problem_of(fraction=fraction, kernels=kernels), ADMM()).check()
+    assert solution.stats["iterations"] <= 300
+    assert solution.stats["rank"] == np.sum(singular_values(solution.value.M) > 1e-8)
+    assert 1 <= solution.stats["rank"] < 30
+
+
+@pytest.mark.parametrize("keep", [1.0, 0.5])
+@pytest.mark.parametrize("loss", [Squared(), Huber(0.3), Hinge(), EpsilonInsensitive()], ids=repr)
+def test_every_loss_reaches_1e_6(loss, keep):
+    if isinstance(loss, Squared) and keep == 1:
+        keep = 0.99
+    solution = solve(problem_of(30, 25, loss=loss, keep=keep), ADMM(tol=1e-6)).check()
+    assert solution.certificate.relative_gap > -1e-12
+    assert solution.stats["iterations"] < 3000
+
+
+@pytest.mark.parametrize("keep", [1.0, 0.999])
+def test_with_and_without_the_splitting_of_the_loss(keep):
+    """A complete grid, and the same with a handful of pairs missing: nearly the same operator."""
+    whole = solve(problem_of(), ADMM()).value.M
+    most = problem_of(keep=keep)
+    assert relative(solve(most, ADMM()).value.M, whole) < (0.1 if keep < 1 else 1e-15)
+
+
+def test_p_2_is_ridge_regression():
+    problem = problem_of()
+    problem = SchattenProblem(
+        problem.gram_x, problem.gram_y, problem.pairs, problem.z, 0.5, penalty=Schatten(2)
+    )
+    ridge = OperatorProblem(problem.gram_x, problem.gram_y, problem.pairs, problem.z, 0.5)
+    c = solve(ridge, Spectral()).value
+    solution = solve(problem, ADMM(tol=1e-14)).check()
+    assert relative(solution.value.M, problem.pull(c)) < 1e-6
+    assert solution.certificate.primal == pytest.approx(ridge.objective(c), rel=1e-13)
+
+
+def test_a_path_agrees_with_single_solves_and_is_faster():
+    problem = problem_of(keep=0.7)
+    threshold = problem.zero_threshold()
+    alphas = threshold * np.array([2.0, 1.0, 0.3, 0.2, 0.15, 0.1])
+    path = list(ADMM().path(problem, alphas))
+    alone = [solve(problem.with_alpha(alpha), ADMM()) for alpha in alphas]
+    assert all(solution.certificate.passed for solution in path)
+    for one, other in zip(path, alone, strict=True):
+        assert one.certificate.primal == pytest.approx(other.certificate.primal, rel=2e-8)
+    assert not path[0].value.M.any()
+    assert not path[1].value.M.any()
+    ranks = [solution.stats["rank"] for solution in path]
+    assert ranks == sorted(ranks)
+    work = [sum(s.stats["iterations"] for s in solutions) for solutions in (path, alone)]
+    assert work[0] < work[1]
+
+
+def test_a_failed_certificate_is_returned():
+    problem = problem_of()
+    solution = solve(problem, ADMM(max_iter=3))
+    assert not solution.certificate.passed
+    assert solution.certificate.relative_gap > 1e-8
+    assert np.isfinite(solution.certificate.relative_gap)
+    assert solution.stats["iterations"] == 3
+    with pytest.raises(ConvergenceError, match="ADMM stopped at a relative duality gap"):
+        solution.check()
+
+
+def test_a_loss_without_a_known_interior_is_solved_too():
+    class Absolute(Loss):
+        """|h − z|, which is EpsilonInsensitive(0), with an open end: no ``interior``."""
+
+        smooth = False
+        like = EpsilonInsensitive(0.0)
+        value, gradient, prox = like.value, like.gradient, like.prox
+        conjugate, curvature = like.conjugate, like.curvature
+
+    problem = make(Absolute(), keep=40)
+    known = solve(make(EpsilonInsensitive(0.0), keep=40), ADMM(tol=1e-6)).check()
+    assert solve(problem, ADMM(tol=1e-6)).check().certificate.primal == pytest.approx(
+        known.certificate.primal, rel=2e-6
+    )
