@@ -57,6 +57,7 @@ ORDER = [
     "approximation",
     "attention.functional",
     "attention.two_tower",
+    "attention.linear_heads",
     "attention.training",
     "attention",
     "laws",

@@ -226,6 +226,8 @@ def test_linear_algebra_solvers_refuse_other_losses(solver):
         def conjugate(self, u, z):
             return u * z + 2 * (abs(u) / 3) ** 1.5
 
+        curvature = prox = None
+
     problem = make()
     other = OperatorProblem(problem.gram_x, problem.gram_y, problem.pairs, problem.z, 1.0, Cubic())
     with pytest.raises(ValueError, match="squared loss"):

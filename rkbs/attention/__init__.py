@@ -10,7 +10,15 @@ except ModuleNotFoundError as error:
     ) from error
 
 from rkbs.attention.functional import attention
+from rkbs.attention.linear_heads import LinearHeads, train_linear_heads
 from rkbs.attention.training import TrainedHead, train_head
 from rkbs.attention.two_tower import TwoTowerHead
 
-__all__ = ["TrainedHead", "TwoTowerHead", "attention", "train_head"]
+__all__ = [
+    "LinearHeads",
+    "TrainedHead",
+    "TwoTowerHead",
+    "attention",
+    "train_head",
+    "train_linear_heads",
+]

@@ -1,0 +1,62 @@
+"""Theorem 1, operator reading: singular values of T* along the regularization path."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rkbs import plotting
+from verify.ledger import load_record
+
+SHOWN = 7
+LOWEST = 1e-4
+
+
+def _panel(axis: Axes, path: dict[str, Any]) -> None:
+    """The largest singular values against α; for p = 1 they vanish one by one."""
+    fractions, sigma = np.array(path["fractions"]), np.array(path["singular values"])
+    scale = sigma.max()
+    for k, color, marker in zip(range(SHOWN), plotting.COLORS, plotting.MARKERS, strict=True):
+        values = sigma[:, k] / scale
+        there = values > LOWEST
+        axis.plot(
+            fractions[there],
+            values[there],
+            color=color,
+            marker=marker,
+            markevery=4,
+            label=f"σ_{k + 1}",
+        )
+    if path["p"] == 1:
+        axis.axvline(1, color="black", lw=0.8, ls="--")
+        axis.annotate("T* = 0 from\nα_max on", (0.85, 2e-4), ha="right")
+    axis.set(
+        xscale="log",
+        yscale="log",
+        ylim=(LOWEST, 2),
+        xlabel="α / α_max of p = 1",
+        title=f"p = {path['p']:g}: rank {min(path['rank'])} to {max(path['rank'])}",
+    )
+
+
+def draw(folder: Path) -> Figure:
+    """One panel for each p."""
+    paths = load_record("thm1.schatten_expansion", folder).evidence.data["paths"]
+    figure = Figure(figsize=(7.6, 3.0))
+    axes = figure.subplots(1, len(paths), sharey=True)
+    for axis, path in zip(axes, paths, strict=True):
+        _panel(axis, path)
+    axes[0].set_ylabel("singular values of T* / the largest")
+    axes[-1].legend(loc="lower left", ncols=2)
+    return figure
+
+
+if __name__ == "__main__":
+    from verify.figures import main
+
+    raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

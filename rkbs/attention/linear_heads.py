@@ -1,0 +1,169 @@
+"""Attention logits with learned W^Q, W^K on fixed features, trained with weight decay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rkbs._arrays import as_matrix, check_count, check_number
+from rkbs.losses import Huber, Logistic, Loss, Squared
+from rkbs.pairs import Pairs
+
+_TORCH_LOSSES: dict[type, Callable[[Loss, Tensor, Tensor], Tensor]] = {
+    Squared: lambda loss, h, z: (h - z).square() / 2,
+    Logistic: lambda loss, h, z: functional.softplus(-z * h),
+    Huber: lambda loss, h, z: functional.huber_loss(
+        h, z.expand_as(h), reduction="none", delta=loss.delta
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class LinearHeads:
+    """Trained heads h(x, y) = (W^Q Φ_X(x))·(W^K Φ_Y(y)), a leading axis for the seeds.
+
+    Attributes
+    ----------
+    query : array of shape (s, d, D_x)
+        W^Q of each head.
+    key : array of shape (s, d, D_y)
+        W^K of each head.
+    steps : array of shape (k,)
+        Where the objectives were recorded.
+    objectives : array of shape (k, s)
+        Σ ℓ(h_n; z_n) + (α/2)(‖W^Q‖_F² + ‖W^K‖_F²); the last row is of the weights returned.
+    """
+
+    query: np.ndarray
+    key: np.ndarray
+    steps: np.ndarray
+    objectives: np.ndarray
+
+    @property
+    def operators(self) -> np.ndarray:
+        """T = W^Qᵀ W^K of each head, (s, D_x, D_y), of rank ≤ d: h(x, y) = Φ_X(x)ᵀ T Φ_Y(y)."""
+        return self.query.swapaxes(1, 2) @ self.key
+
+
+def train_linear_heads(
+    features_x: np.ndarray,
+    features_y: np.ndarray,
+    pairs: Pairs,
+    z: np.ndarray,
+    alpha: float,
+    d: int,
+    *,
+    loss: Loss | None = None,
+    seeds: Sequence[int] = (0,),
+    steps: int = 3000,
+    lr: float = 0.03,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float64,
+) -> LinearHeads:
+    """Minimize Σ ℓ(h_n; z_n) + (α/2)(‖W^Q‖_F² + ‖W^K‖_F²) by Adam, all seeds in one batch.
+
+    Its minimum over W^Q, W^K of d rows is that of Σ ℓ + α‖T‖_* over operators T of rank ≤ d, since
+    ‖T‖_* = min ½(‖W^Q‖² + ‖W^K‖²) over W^QᵀW^K = T. The learning rate falls from ``lr`` to 0 along
+    half a cosine; the decay is part of the objective (not decoupled as in AdamW, whose fixed
+    points are not this problem's).
+
+    Parameters
+    ----------
+    features_x, features_y : arrays of shape (n_x, D_x), (n_y, D_y)
+        Φ_X and Φ_Y of the points.
+    pairs : Pairs
+        Only its indices are used.
+    z : array of shape (n,), or (n_x, n_y) for a complete grid
+    alpha : float
+        α > 0.
+    d : int
+        Head dimension.
+    loss : Loss, optional
+        ``Squared()`` by default, ``Logistic()`` or ``Huber()``.
+    seeds : sequence of int
+        A head is trained from each.
+    steps, lr
+        Of Adam.
+    device, dtype
+        Where and in which precision to train.
+
+    Raises
+    ------
+    FloatingPointError
+        If an objective is no longer finite: the learning rate is too high.
+
+    Source: theory §3, Attention is this problem factorized.
+    """
+    loss = Squared() if loss is None else loss
+    if type(loss) not in _TORCH_LOSSES:
+        raise ValueError(f"loss must be smooth (Squared, Logistic or Huber), got {loss!r}")
+    alpha, lr = check_number(alpha, "alpha", above=0.0), check_number(lr, "lr", above=0.0)
+    check_count(d, "d"), check_count(steps, "steps")
+    place = {"dtype": dtype, "device": device}
+    phi_x, phi_y = (
+        torch.as_tensor(_features(values, name, len(points)), **place)
+        for values, name, points in (
+            (features_x, "features_x", pairs.X),
+            (features_y, "features_y", pairs.Y),
+        )
+    )
+    responses = torch.as_tensor(loss.check(pairs.responses(z)), **place)
+    i, j = (torch.as_tensor(index, device=device) for index in (pairs.i, pairs.j))
+    query = _initial(seeds, (d, phi_x.shape[1]), 0, place)
+    key = _initial(seeds, (d, phi_y.shape[1]), 1, place)
+
+    def objective() -> Tensor:
+        """(s,): the sum over pairs and the decay of each head."""
+        logits = (phi_x @ query.mT) @ (phi_y @ key.mT).mT  # (s, n_x, n_y)
+        data = _TORCH_LOSSES[type(loss)](loss, logits[:, i, j], responses).sum(-1)
+        decay = query.square().sum((-2, -1)) + key.square().sum((-2, -1))
+        return data + alpha / 2 * decay
+
+    taken, objectives = _descend(objective, [query, key], steps, lr)
+    return LinearHeads(query.detach().cpu().numpy(), key.detach().cpu().numpy(), taken, objectives)
+
+
+def _features(values: np.ndarray, name: str, size: int) -> np.ndarray:
+    values = as_matrix(values, name)
+    if len(values) != size:
+        raise ValueError(f"{name} must have {size} rows, one per point, got {len(values)}")
+    return values
+
+
+def _initial(seeds: Sequence[int], shape: tuple[int, int], side: int, place: dict) -> Tensor:
+    """Normal weights of standard deviation 1/√D, (s, d, D), the same on every device."""
+    draws = [
+        np.random.default_rng([check_count(seed, "seeds", 0), side]).standard_normal(shape)
+        for seed in seeds
+    ]
+    weights = np.stack(draws) / np.sqrt(shape[1])
+    return torch.as_tensor(weights, **place).requires_grad_()
+
+
+def _descend(
+    objective: Callable[[], Tensor], parameters: list[Tensor], steps: int, lr: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Adam in place; the steps at which the objectives were recorded, and the objectives."""
+    optimizer = torch.optim.Adam(parameters, lr=lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    every, taken, objectives = max(1, steps // 100), [], []
+    for step in range(steps + 1):
+        optimizer.zero_grad()
+        values = objective()
+        if step % every == 0 or step == steps:
+            taken.append(step)
+            objectives.append(values.detach().cpu().numpy())
+            if not np.isfinite(objectives[-1]).all():
+                raise FloatingPointError(
+                    f"an objective is {objectives[-1]} after {step} steps: lower lr={lr}"
+                )
+        if step < steps:
+            values.sum().backward()  # the heads share nothing, so each gets its own gradient
+            optimizer.step()
+            schedule.step()
+    return np.array(taken), np.array(objectives)
