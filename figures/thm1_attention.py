@@ -55,7 +55,7 @@ def _curve_panel(axis: Axes, row: dict[str, Any]) -> None:
         ylabel="(objective − convex optimum) / optimum",
         title=f"{row['loss'].split('(')[0].lower()} loss, rank T* = {row['rank']}",
     )
-    axis.legend(loc="lower left", ncols=2)
+    axis.legend(loc="center right", ncols=2)
 
 
 def draw(folder: Path) -> Figure:

@@ -30,16 +30,16 @@ def _panel(axis: Axes, path: dict[str, Any]) -> None:
             color=color,
             marker=marker,
             markevery=4,
-            label=f"σ_{k + 1}",
+            label=rf"$\sigma_{k + 1}$",
         )
     if path["p"] == 1:
         axis.axvline(1, color="black", lw=0.8, ls="--")
-        axis.annotate("T* = 0 from\nα_max on", (0.85, 2e-4), ha="right")
+        axis.annotate("T* = 0 from\n" r"$\alpha_{\max}$ on", (0.85, 2e-4), ha="right")
     axis.set(
         xscale="log",
         yscale="log",
         ylim=(LOWEST, 2),
-        xlabel="α / α_max of p = 1",
+        xlabel=r"$\alpha$ / $\alpha_{\max}$ of p = 1",
         title=f"p = {path['p']:g}: rank {min(path['rank'])} to {max(path['rank'])}",
     )
 
@@ -52,7 +52,7 @@ def draw(folder: Path) -> Figure:
     for axis, path in zip(axes, paths, strict=True):
         _panel(axis, path)
     axes[0].set_ylabel("singular values of T* / the largest")
-    axes[-1].legend(loc="lower left", ncols=2)
+    axes[0].legend(loc="lower left", ncols=2)
     return figure
 
 

@@ -240,8 +240,8 @@ def schatten_expansion(run: Run) -> Evidence:
         counterexamples=(
             Check("p ≠ 2, incomplete: least distance of T*", min(banach), ">=", 1e-3),
         ),
-        condition="the sum is over all pairs of observed points, or p = 2; over observed pairs only "
-        "it is ι(T*) that expands (for p = 1 a member of the subdifferential)",
+        condition="the sum is over all pairs of observed points, or p = 2; over observed pairs "
+        "only it is ι(T*) that expands (for p = 1 a member of the subdifferential)",
         data={"alpha": ALPHA, "table": rows, "paths": paths},
     )
 

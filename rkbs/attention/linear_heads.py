@@ -137,6 +137,8 @@ def _features(values: np.ndarray, name: str, size: int) -> np.ndarray:
 
 def _initial(seeds: Sequence[int], shape: tuple[int, int], side: int, place: dict) -> Tensor:
     """Normal weights of standard deviation 1/√D, (s, d, D), the same on every device."""
+    if not len(seeds):
+        raise ValueError("seeds must name at least one seed, got none")
     draws = [
         np.random.default_rng([check_count(seed, "seeds", 0), side]).standard_normal(shape)
         for seed in seeds

@@ -16,6 +16,8 @@ from rkbs.solvers.dual_newton import DualNewton
 
 _INNER = DualNewton(tol=1e-12)
 _POLISH = 1e-2
+_STALLED = 20
+"""After so many rounds without a lower objective only rounding is left."""
 _LOG_RANGE = 30.0
 """Of log t, for norms of f and g within a factor e^60 of each other."""
 
@@ -77,7 +79,8 @@ class Alternating(Solver):
                 v, u = _polished(problem, v, u, self.tol)
                 certificate = problem.certify(v, u, self.tol)
                 objectives[-1] = problem.objective(v, u)
-            if certificate.passed or not v.any() or not u.any():
+            stalled = len(objectives) > _STALLED and objectives[-1] >= objectives[-1 - _STALLED]
+            if certificate.passed or stalled or not v.any() or not u.any():
                 break
         stats = {"solver": "Alternating", "iterations": len(objectives), "objectives": objectives}
         return Solution(ProductPoint(v, u), certificate, stats)

@@ -47,10 +47,11 @@ class Solution(Generic[_Value]):
     def check(self) -> Solution[_Value]:
         """The solution itself, or ``ConvergenceError`` when its certificate does not pass."""
         if not self.certificate.passed:
+            numbers = {k: v for k, v in self.stats.items() if isinstance(v, (int, float))}
             raise ConvergenceError(
                 f"{self.stats.get('solver', 'the solver')} stopped at "
                 f"{self.certificate.describe()}, above the tolerance "
-                f"{self.certificate.tolerance:.3g} ({self.stats}): raise the regularization "
+                f"{self.certificate.tolerance:.3g} ({numbers}): raise the regularization "
                 "(alpha), which conditions the problem, or the solver's tol or max_iter."
             )
         return self

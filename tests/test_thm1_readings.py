@@ -1,0 +1,168 @@
+"""The claims on the operator, product and infinite-dimensional readings: mutants are noticed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import rkbs.attention
+from rkbs.losses import Squared
+from rkbs.schatten import SchattenProblem
+from verify import thm1_attention, thm1_product, thm1_schatten, thm1_tensor
+from verify.ledger import Run, Verdict
+
+
+def missed(evidence):
+    """The names of the checks that did not pass, joined."""
+    checks = (*evidence.checks, *evidence.counterexamples)
+    return " | ".join(check.name for check in checks if not check.passed)
+
+
+# ---- Schatten penalties
+
+
+@pytest.fixture
+def few_exponents(monkeypatch):
+    monkeypatch.setattr(thm1_schatten, "EXPONENTS", (1.0, 1.5, 2.0, 3.0))
+
+
+def test_schatten_holds_if(few_exponents):
+    assert thm1_schatten.schatten_expansion(Run(seed=1)).verdict is Verdict.HOLDS_IF
+
+
+@pytest.mark.parametrize(
+    ("mutant", "noticed"),
+    [
+        (lambda A: 1.01 * A, "worst gap over all D × D operators"),
+        (lambda A: A.T[: A.shape[0], : A.shape[1]], "worst gap over all D × D operators"),
+        (lambda A: np.pad(A[1:], ((0, 1), (0, 0))), "worst gap over all D × D operators"),
+    ],
+    ids=["1 % too large", "transposed", "a row late"],
+)
+def test_wrong_expansions_of_the_operator(mutant, noticed, few_exponents, monkeypatch):
+    right = SchattenProblem.expansion
+
+    def wrong(self, M):
+        A = mutant(right(self, M))
+        return np.resize(A, (len(self.pairs.X), len(self.pairs.Y)))
+
+    monkeypatch.setattr(SchattenProblem, "expansion", wrong)
+    assert noticed in missed(thm1_schatten.schatten_expansion(Run(seed=1)))
+
+
+def test_a_penalty_of_another_exponent(few_exponents, monkeypatch):
+    right = thm1_schatten.Schatten
+    monkeypatch.setattr(thm1_schatten, "Schatten", lambda p: right(p * 1.05))
+    assert "worst gap over all D × D operators" in missed(
+        thm1_schatten.schatten_expansion(Run(seed=1))
+    )
+
+
+def test_a_path_that_forgets_the_threshold(few_exponents, monkeypatch):
+    monkeypatch.setattr(thm1_schatten, "PATH", tuple(0.5 * t for t in thm1_schatten.PATH))
+    assert "rank at α ≥ α_max" in missed(thm1_schatten.schatten_expansion(Run(seed=1)))
+
+
+# ---- attention, factorized
+
+
+def with_training(monkeypatch, **changes):
+    """One setting, fewer steps, and a change of what is trained."""
+    right = rkbs.attention.train_linear_heads
+
+    def changed(phi_x, phi_y, pairs, z, alpha, d, **how):
+        how["steps"] = 1000
+        how.update({k: v for k, v in changes.items() if k not in ("alpha", "d")})
+        alpha, d = changes.get("alpha", float)(alpha), changes.get("d", int)(d)
+        return right(phi_x, phi_y, pairs, z, alpha, d, **how)
+
+    monkeypatch.setattr(rkbs.attention, "train_linear_heads", changed)
+    return thm1_attention.attention_factorized(Run(seed=0))
+
+
+def test_attention_holds(monkeypatch):
+    assert with_training(monkeypatch).verdict is Verdict.HOLDS
+
+
+@pytest.mark.parametrize(
+    ("changes", "noticed"),
+    [
+        ({"d": lambda d: max(d - 1, 1)}, "d ≥ rank: worst relative excess"),
+        ({"d": lambda d: d + 2}, "d < rank: least excess"),
+        ({"alpha": lambda alpha: 1.05 * alpha}, "d ≥ rank: worst relative excess"),
+        ({"alpha": lambda alpha: 0.95 * alpha}, "convex bound above a trained objective"),
+        ({"steps": 20}, "d ≥ rank: worst gap by the head itself"),
+    ],
+    ids=["d too small", "d too large", "more decay", "less decay", "few steps"],
+)
+def test_other_training_is_noticed(changes, noticed, monkeypatch):
+    assert noticed in missed(with_training(monkeypatch, **changes))
+
+
+# ---- products
+
+
+@pytest.fixture
+def one_exponent(monkeypatch):
+    monkeypatch.setattr(thm1_product, "EXPONENTS", (1.5, 2.0))
+
+
+def test_product_verdicts(one_exponent):
+    run = Run(seed=1)
+    assert thm1_product.product_expansion(run).verdict is Verdict.HOLDS
+    assert thm1_product.product_unique(run).verdict is Verdict.FAILS
+
+
+@pytest.mark.parametrize(
+    ("claim", "mutant", "noticed"),
+    [
+        ("product_expansion", lambda v, u: (1.001 * v, u), "most that moving a coordinate gains"),
+        ("product_expansion", lambda v, u: (v + 1e-2, u), "distance of ι(f), ι(g) from the span"),
+        ("product_unique", lambda v, u: (1.01 * v, u), "p = 2: worst gap to the convex bound"),
+        ("product_unique", lambda v, u: (1e-9 * v, u), "least gain over f = g = 0"),
+    ],
+)
+def test_points_that_are_not_stationary(claim, mutant, noticed, one_exponent, monkeypatch):
+    right = thm1_product.solve
+
+    def wrong(problem, solver):
+        found = right(problem, solver)
+        return replace(found, value=type(found.value)(*mutant(*found.value)))
+
+    monkeypatch.setattr(thm1_product, "solve", wrong)
+    assert noticed in missed(getattr(thm1_product, claim)(Run(seed=1)))
+
+
+# ---- infinite dimension
+
+
+def test_cuts_tend_to_the_tensor_solution():
+    row = thm1_tensor._case(Run(seed=1), 2, 1, Squared(), 7, [1, 4, 8, 14])
+    excess = [cut["excess"] for cut in row["cuts"]]
+    assert excess[0] > 1e-3
+    assert excess == sorted(excess, reverse=True)
+    assert abs(excess[-1]) < 1e-9
+    assert abs(row["whole space"]) < 1e-6
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+@pytest.mark.parametrize(
+    "mutant",
+    [lambda K: K * (1 + 1e-12), lambda K: K**1.001, lambda K: 1 / K],
+    ids=["scaled", "power", "inverse"],
+)
+def test_wrong_tensor_kernels(m, mutant, monkeypatch):
+    rng = np.random.default_rng(0)
+    assert thm1_tensor.kernel_error(rng, m, 2) <= 1e-14
+    right = thm1_tensor.power_tensor
+    monkeypatch.setattr(thm1_tensor, "power_tensor", lambda *x: mutant(np.abs(right(*x))))
+    assert not thm1_tensor.kernel_error(rng, m, 2) <= 1e-14
+
+
+def test_another_tensor_kernel_has_another_solution(monkeypatch):
+    monkeypatch.setattr(
+        "rkbs.sections.power_tensor", lambda *x: 1.01 * thm1_tensor.power_tensor(*x)
+    )
+    row = thm1_tensor._case(Run(seed=1), 2, 1, Squared(), 7, [14])
+    assert abs(row["cuts"][-1]["excess"]) > 1e-6
+    assert abs(row["whole space"]) > 1e-6
