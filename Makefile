@@ -31,6 +31,7 @@ notebooks: $(STAMP)  ## run the notebooks in place, outputs included
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
 bench: $(STAMP)  ## speed claims, as ratios measured side by side
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 gpu: $(STAMP)  ## the full verification on the GPU; records say so

@@ -189,6 +189,12 @@ def power_tensor(*points: np.ndarray) -> np.ndarray:
     array of shape (n_1, …, n_{2m})
         Accurate to about 1e-15 of the K of the absolute values.
 
+    Raises
+    ------
+    ValueError
+        For an odd number of point sets, points of different dimension, or so large that K
+        overflows.
+
     Source: Salzo, Rosasco & Suykens (AISTATS 2018); theory §3, Beyond the kernel trick.
     """
     if not points or len(points) % 2:
@@ -199,11 +205,14 @@ def power_tensor(*points: np.ndarray) -> np.ndarray:
         raise ValueError(f"points must share their dimension d, got {sorted(dimensions)}")
     d, m = dimensions.pop(), len(points) // 2
     tensor = np.ones(tuple(map(len, points)))
-    for axis in range(d):
-        product = np.array(d ** (-m / 2))
-        for x in points:
-            product = np.multiply.outer(product, x[:, axis])
-        tensor *= _factorial_series(product, m)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for axis in range(d):
+            product = np.array(d ** (-m / 2))
+            for x in points:
+                product = np.multiply.outer(product, x[:, axis])
+            tensor *= _factorial_series(product, m)
+    if not np.isfinite(tensor).all():
+        raise ValueError("points are too large: K of their absolute values overflows")
     return tensor
 
 
@@ -220,7 +229,7 @@ def _factorial_series(t: np.ndarray, m: int) -> np.ndarray:
         sum_bound += bound
         term = term * t / n**m
         total += term
-    return total
+    return total if np.isfinite(sum_bound) else np.full_like(t, np.inf)
 
 
 def misprinted_features(q: np.ndarray, order: int) -> np.ndarray:

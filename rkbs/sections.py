@@ -13,7 +13,7 @@ from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix, check_count
+from rkbs._arrays import as_matrix, check_count, check_same_dimension
 from rkbs.features import power_tensor
 from rkbs.spaces import conjugate_exponent, duality_map, lp_norm
 
@@ -79,6 +79,10 @@ class FeatureSections(Sections):
     phi: np.ndarray
     p: float
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "phi", as_matrix(self.phi, "phi").astype(float, copy=False))
+        conjugate_exponent(self.p)
+
     @property
     def size(self) -> int:
         return len(self.phi)
@@ -140,6 +144,7 @@ class TensorFunction:
         """The function's values: (N, d) → (N,)."""
         points = as_matrix(points, "points")
         s, known = self.sections, self.sections.X
+        check_same_dimension(points, known)
         if self.length == 0:
             return np.zeros(len(points))
         scale = self.length / s.dual_norm(self.xi) ** (s.q - 1)
@@ -219,7 +224,7 @@ class TensorSections(Sections):
         return float((size + size.mean()) @ own)
 
     def function(self, xi: np.ndarray, length: float) -> TensorFunction:
-        return TensorFunction(self, xi, length if xi.any() else 0.0)
+        return TensorFunction(self, xi, length if self.dual_norm(xi) > 0 else 0.0)
 
     def values(self, function: TensorFunction) -> np.ndarray:
         if function.length == 0:

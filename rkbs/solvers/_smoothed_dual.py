@@ -34,7 +34,7 @@ class Block:
         epsilon = side.sections.smoothing(size)
         if isinstance(side.regularizer, Norm):  # smoothing must leave room in R*'s domain, s ≤ λ
             norm = side.sections.dual_norm(np.zeros(side.sections.size), epsilon)
-            epsilon = epsilon * min(1.0, side.alpha / (2 * norm))
+            epsilon = epsilon * min(1.0, side.alpha / max(2 * norm, side.alpha))
         return cls(side, epsilon)
 
     @property

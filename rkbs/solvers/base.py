@@ -70,12 +70,16 @@ class Solver(abc.ABC):
         TypeError
             For a problem of another class.
         """
+        self._check(problem)
+        return self._solve(problem)
+
+    def _check(self, problem: Any) -> None:
+        """``TypeError`` for a problem of another class."""
         if not isinstance(problem, self.handles):
             raise TypeError(
                 f"{type(self).__name__} solves a {self.handles.__name__}, got "
                 f"{type(problem).__name__}"
             )
-        return self._solve(problem)
 
     @abc.abstractmethod
     def _solve(self, problem: Any) -> Solution: ...

@@ -84,9 +84,19 @@ class DualNewton(Solver):
         """Solutions of problems with the same pairs, each started from the one before it.
 
         Meant for a λ path, ``(problem.scaled(t) for t in factors)``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a problem of another class, or with another number of pairs than the one before.
         """
         warm = None
         for problem in problems:
+            self._check(problem)
+            if warm is not None and len(problem.z) != len(warm.c):
+                raise ValueError(
+                    f"problems must have the same pairs, got {len(problem.z)} after {len(warm.c)}"
+                )
             solution, warm = self._from(problem, warm)
             yield solution
 
@@ -149,21 +159,27 @@ def _stage(
     seeking = dual.seeking
     if not seeking.any():
         return c, lengths, steps
+    last = np.inf
     for _ in range(_STAGE_STEPS):
         gradient, hessian = _length_jet(dual, c, lengths, theta)
         direction = np.zeros(len(lengths))
         direction[seeking] = -np.linalg.solve(hessian, gradient)
         slope = float(gradient @ direction[seeking])
-        if -slope <= _CENTERED_LENGTH * theta * dual.mu or steps >= max_iter:
+        enough = _CENTERED_LENGTH * theta * dual.mu
+        if _ended(-slope, last, enough, theta * enough) or steps >= max_iter:
             return c, lengths, steps
+        last = -slope
         change = direction / lengths
         length = 1 / max(1.0, -change.min() / 0.9, change.max() / 9)  # from τ/10 to 10 τ
+        far = length < 1
         while length > 1e-12:
             trial = lengths + length * direction
             moved, used = _minimize(dual.with_lengths(trial), c, theta, max_iter - steps)
             steps += used
-            # φ is convex, so a smaller slope is progress; its value is known less accurately.
-            if abs(_length_jet(dual, moved, trial, theta)[0] @ direction[seeking]) <= -0.9 * slope:
+            # φ is convex, so a smaller slope is progress; its value is known less accurately. Where
+            # the step was cut, φ may be linear: then it is progress that φ still falls.
+            there = _length_jet(dual, moved, trial, theta)[0] @ direction[seeking]
+            if abs(there) <= -0.9 * slope or (far and there < 0):
                 break
             length /= 2
         else:
@@ -189,16 +205,28 @@ def _minimize(
     dual: SmoothedDual, c: np.ndarray, theta: float, max_iter: int
 ) -> tuple[np.ndarray, int]:
     """Newton's method over c at fixed θ and lengths, until the decrement is small enough."""
-    jet = dual.jet(c, theta)
+    jet, last, enough = dual.jet(c, theta), np.inf, _CENTERED * theta * dual.mu
+    wanted = theta * enough if dual.seeking.any() else enough
     for step in range(min(max_iter, _STAGE_STEPS)):
         direction = -jet[2].solve(jet[1])
-        if -jet[1] @ direction <= _CENTERED * theta * dual.mu:
+        decrement = float(-jet[1] @ direction)
+        if _ended(decrement, last, enough, wanted):
             return c, step
+        last = decrement
         found = _line_search(dual, c, theta, direction, jet)
         if found is None:
             return c, step
         c, jet = found
     return c, max(min(max_iter, _STAGE_STEPS), 0)
+
+
+def _ended(decrement: float, last: float, enough: float, wanted: float) -> bool:
+    """Whether the decrement is as wanted, or else enough and no longer falling fast.
+
+    For R(t) = t the gap is of the first order in the error of s = λ, the decrement of the second:
+    it is wanted at the square of the barrier's relative weight, where rounding lets it be so.
+    """
+    return decrement <= wanted or (decrement <= enough and decrement > 0.1 * last)
 
 
 def _line_search(
