@@ -22,7 +22,10 @@ def sources(path):
 
 
 def test_there_are_notebooks():
-    assert [path.name for path in NOTEBOOKS] == ["01_attention_is_a_kernel.ipynb"]
+    assert [path.name for path in NOTEBOOKS] == [
+        "01_attention_is_a_kernel.ipynb",
+        "02_the_representer_theorem.ipynb",
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
