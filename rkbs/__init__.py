@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rkbs._version import __version__
 from rkbs.certificates import Certificate
 from rkbs.diagnostics import Inspection, inspect
+from rkbs.expansion import OneSidedProblem
 from rkbs.features import PowerFeatures
 from rkbs.kernels import (
     EDP,
@@ -24,10 +25,13 @@ from rkbs.kernels import (
     Quadratic,
     TaylorEDP,
 )
+from rkbs.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
 from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
+from rkbs.product import ProductProblem
 from rkbs.schatten import SchattenProblem
+from rkbs.sections import FeatureSections, TensorSections
 from rkbs.separable import SeparableProblem
 from rkbs.spaces import RKBSPair
 
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from rkbs.machines import BinaryKernelMachine, BinaryKernelRidge, BinaryKernelRidgeCV
     from rkbs.solvers import (
         ADMM,
+        Alternating,
         Cholesky,
         ConjugateGradient,
         ConvergenceError,
@@ -49,6 +54,7 @@ __all__ = [
     "ADMM",
     "EDP",
     "RBF",
+    "Alternating",
     "BinaryKernelMachine",
     "BinaryKernelRidge",
     "BinaryKernelRidgeCV",
@@ -57,16 +63,23 @@ __all__ = [
     "ConjugateGradient",
     "ConvergenceError",
     "DualNewton",
+    "EpsilonInsensitive",
     "ExponentiatedIntersection",
+    "FeatureSections",
+    "Hinge",
+    "Huber",
     "Inspection",
     "Kernel",
     "L2Distance",
     "Laplace",
     "Linear",
+    "Logistic",
+    "OneSidedProblem",
     "OperatorProblem",
     "Pairs",
     "PowerFeatures",
     "Precomputed",
+    "ProductProblem",
     "Quadratic",
     "RKBSPair",
     "Schatten",
@@ -75,7 +88,9 @@ __all__ = [
     "Solution",
     "Spectral",
     "SpectralNewton",
+    "Squared",
     "TaylorEDP",
+    "TensorSections",
     "__version__",
     "inspect",
     "solve",
@@ -85,13 +100,13 @@ _LATE = {
     "rkbs.machines": ("BinaryKernelMachine", "BinaryKernelRidge", "BinaryKernelRidgeCV"),
     "rkbs.solvers": (
         "ADMM",
+        "Alternating",
         "Cholesky",
         "ConjugateGradient",
         "ConvergenceError",
         "DualNewton",
         "Solution",
         "Spectral",
-        "SpectralNewton",
         "SpectralNewton",
         "solve",
     ),

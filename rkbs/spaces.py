@@ -32,7 +32,7 @@ def conjugate_exponent(p: float) -> float:
 
 
 def lp_norm(v: np.ndarray, p: float) -> float:
-    """‖v‖_p = (Σ |v_k|^p)^{1/p}, without overflow in the powers."""
+    """‖v‖_p = (Σ |v_k|^p)^{1/p} of one vector (D,), without overflow in the powers."""
     largest = np.abs(v).max(initial=0.0)
     if largest == 0:
         return 0.0
@@ -42,8 +42,9 @@ def lp_norm(v: np.ndarray, p: float) -> float:
 def duality_map(v: np.ndarray, p: float) -> np.ndarray:
     """ι(v)_k = sign(v_k) |v_k|^{p−1} / ‖v‖_p^{p−1}, ι(0) = 0: the derivative of ‖·‖_p at v.
 
-    ‖ι(v)‖_{p'} = 1 and ⟨ι(v), v⟩ = ‖v‖_p (theory §1). At large p coordinates underflow to 0, those
-    with |v_k|/‖v‖_p < 1e-308^{1/(p−1)}, and the inverse does not bring them back.
+    For one vector (D,). ‖ι(v)‖_{p'} = 1 and ⟨ι(v), v⟩ = ‖v‖_p (theory §1). At large p coordinates
+    underflow to 0, those with |v_k|/‖v‖_p < 1e-308^{1/(p−1)}, and the inverse does not bring them
+    back.
     """
     largest = np.abs(v).max(initial=0.0)
     if largest == 0:
@@ -57,7 +58,7 @@ def duality_map(v: np.ndarray, p: float) -> np.ndarray:
 class Element:
     """A function of one space of a pair: f_v = ⟨Φ_X(·), v⟩ ∈ B_X or g_u = ⟨u, Φ_Y(·)⟩ ∈ B_Y.
 
-    Elements of one space add, subtract and take scalar factors.
+    Elements of one space add, subtract, and take scalar factors and divisors.
 
     Parameters
     ----------
@@ -113,6 +114,14 @@ class Element:
         return replace(self, coefficients=self.coefficients * factor)
 
     __rmul__ = __mul__
+
+    def __truediv__(self, factor: float) -> Element:
+        if not is_scalar(factor) or factor == 0:
+            raise TypeError(f"factor must be a real number other than 0, got {factor!r}")
+        return self * (1 / factor)
+
+    def __neg__(self) -> Element:
+        return self * -1.0
 
 
 @final

@@ -486,3 +486,24 @@ def test_a_general_fit_that_cannot_be_certified_raises():
     X, Y, Z = data()
     with pytest.raises(ConvergenceError, match="ADMM stopped at a relative duality gap"):
         BinaryKernelMachine(alpha=0.1, solver=ADMM(max_iter=2)).fit(Pairs.grid(X, Y), Z)
+
+
+@pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0])
+def test_iota_of_the_operator_expands_over_the_observed_pairs(p):
+    rng = np.random.default_rng(3)
+    X, Y = rng.standard_normal((6, 2)), rng.standard_normal((5, 2))
+    mask = rng.uniform(size=(6, 5)) < 0.7
+    pairs = Pairs.from_mask(X, Y, mask)
+    machine = BinaryKernelMachine(penalty=Schatten(p), alpha=0.1)
+    machine.fit(pairs, rng.standard_normal(len(pairs)))
+    assert not machine.iota_coef_[~mask].any()
+    assert machine.iota_coef_[mask].all()
+    roots = [np.linalg.cholesky(RBF()(points, points)) for points in (X, Y)]
+    T = roots[0].T @ machine.dual_coef_ @ roots[1]
+    image = roots[0].T @ machine.iota_coef_ @ roots[1]
+    U, sigma, Vt = np.linalg.svd(T, full_matrices=False)
+    if p == 1:  # a member of the subdifferential: norm 1, and pairs to ‖T‖_*
+        assert np.linalg.norm(image, 2) <= 1 + 1e-6
+        assert (image * T).sum() == pytest.approx(sigma.sum(), rel=1e-6)
+    else:
+        assert relative((U * sigma ** (p - 1)) @ Vt, image) < 1e-5

@@ -193,3 +193,13 @@ def test_exponents_of_any_real_type_are_floats():
         assert type(pair.p) is float
         same = make(1.5)
         assert pair.norm(element(pair, "x")) == same.norm(element(same, "x"))
+
+
+def test_elements_take_signs_and_divisors():
+    pair = RKBSPair.from_kernel(Quadratic(1.0), 1, 2)
+    f = pair.f(np.array([1.0, -2.0, 4.0]))
+    np.testing.assert_array_equal((-f).coefficients, [-1, 2, -4])
+    np.testing.assert_array_equal((f / 2).coefficients, [0.5, -1, 2])
+    for wrong in (0, "2", f):
+        with pytest.raises(TypeError, match="factor must be a real number other than 0"):
+            f / wrong

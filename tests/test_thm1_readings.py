@@ -71,7 +71,6 @@ def with_training(monkeypatch, **changes):
     right = rkbs.attention.train_linear_heads
 
     def changed(phi_x, phi_y, pairs, z, alpha, d, **how):
-        how["steps"] = 1000
         how.update({k: v for k, v in changes.items() if k not in ("alpha", "d")})
         alpha, d = changes.get("alpha", float)(alpha), changes.get("d", int)(d)
         return right(phi_x, phi_y, pairs, z, alpha, d, **how)

@@ -92,7 +92,7 @@ def _heads(
         d,
         loss=setting.loss,
         seeds=range(run.seed, run.seed + run.pick(2, 4)),
-        steps=run.pick(1500, 2500),
+        steps=run.pick(2000, 2500),
         device=run.device,
     )
     finals, operators = trained.objectives[-1], trained.operators

@@ -43,7 +43,11 @@ class BinaryKernelMachine(OperatorMachine):
     Attributes
     ----------
     dual_coef_ : array of shape (n_x, n_y)
-        A, over the whole grid.
+        A, over the whole grid. Where a Gram matrix is singular A is not unique, and this is the one
+        in the ranges of both.
+    iota_coef_ : array of shape (n_x, n_y)
+        C/α, zero where there was no pair: ∇Ω(T) = Σ_n (c_n/α) Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}), an
+        expansion over the observed pairs (for the nuclear norm, a member of ∂‖T‖_*).
     singular_values_ : array
         The singular values of T, decreasing.
     rank_ : int
@@ -105,6 +109,7 @@ class BinaryKernelMachine(OperatorMachine):
         solution = solve(problem, self._solver(problem)).check()
         M = solution.value.M
         self._keep(problem.expansion(M), solution.certificate)
+        self.iota_coef_ = problem.pairs.matrix(solution.value.c) / problem.alpha
         self.singular_values_ = singular_values(M)
         self.rank_ = solution.stats["rank"]
         return self

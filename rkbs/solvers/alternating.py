@@ -80,7 +80,11 @@ class Alternating(Solver):
                 certificate = problem.certify(v, u, self.tol)
                 objectives[-1] = problem.objective(v, u)
             stalled = len(objectives) > _STALLED and objectives[-1] >= objectives[-1 - _STALLED]
-            if certificate.passed or stalled or not v.any() or not u.any():
+            if not v.any() or not u.any():  # then the other is best zero, too
+                v, u = np.zeros_like(v), np.zeros_like(u)
+                objectives[-1] = problem.objective(v, u)
+                break
+            if certificate.passed or stalled:
                 break
         stats = {"solver": "Alternating", "iterations": len(objectives), "objectives": objectives}
         return Solution(ProductPoint(v, u), certificate, stats)

@@ -16,7 +16,7 @@ from rkbs.solvers.base import Solution, Solver
 
 _MAX_DENSE = 5000
 _SHRINK = 0.1
-_LAST_STAGE = 1e-15
+_LAST_STAGE = 1e-20
 _WARM_STAGE = {True: 1e-5, False: 1e-3}
 """Where a warm start enters, by ``loss.smooth``: deeper, and with kinks c is too near the walls."""
 _STAGE_STEPS = 60
