@@ -107,6 +107,13 @@ def check_number(
     return float(value)
 
 
+def check_kinds(owner: Any, **kinds: type) -> None:
+    """``TypeError`` for an attribute that is not of its class."""
+    for name, kind in kinds.items():
+        if not isinstance(getattr(owner, name), kind):
+            raise TypeError(f"{name} must be a {kind.__name__}, got {getattr(owner, name)!r}")
+
+
 def as_domains(x: Array, y: Array) -> tuple[Array, Array]:
     """Check targets x and sources y, and bring both to one dtype.
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix, check_number
+from rkbs._arrays import as_matrix, check_kinds, check_number
 from rkbs.certificates import GapCertificate
 from rkbs.losses import DualLoss, Squared
 from rkbs.regularizers import HalfSquare, Regularizer
@@ -198,10 +198,3 @@ class OneSidedProblem(ExpansionProblem):
         """The one function, evaluated at every point."""
         index = np.arange(self.sections.size)
         return (Side(self.sections, index, self.alpha, self.regularizer),)
-
-
-def check_kinds(problem: Any, **kinds: type) -> None:
-    """``TypeError`` for an attribute that is not of its class."""
-    for name, kind in kinds.items():
-        if not isinstance(getattr(problem, name), kind):
-            raise TypeError(f"{name} must be a {kind.__name__}, got {getattr(problem, name)!r}")

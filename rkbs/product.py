@@ -2,87 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
 
-from rkbs._arrays import check_number
+from rkbs.binary import BinaryProblem
 from rkbs.certificates import StationarityCertificate
-from rkbs.expansion import ExpansionProblem, Side, check_kinds
-from rkbs.losses import DualLoss, Squared
-from rkbs.pairs import Pairs
-from rkbs.regularizers import HalfSquare, Regularizer
-from rkbs.sections import FeatureSections
-from rkbs.spaces import RKBSPair, duality_map, lp_norm
+from rkbs.expansion import ExpansionProblem, Side
+from rkbs.losses import DualLoss
+from rkbs.spaces import duality_map, lp_norm
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class ProductProblem:
+class ProductProblem(BinaryProblem):
     """min_{f, g} Σ_n ℓ(f(x_{i_n}) g(y_{j_n}); z_n) + λ_X R_X(‖f‖) + λ_Y R_Y(‖g‖).
 
     Convex in f and in g, not in both. At a stationary point with f, g ≠ 0 and ℓ'_n the slope of
     the loss, λ_X R_X'(‖f‖) ι(f) = −Σ_n ℓ'_n g(y_{j_n}) κ(x_{i_n}, ·), and likewise for g. (f, g)
     and (−f, −g) have the same objective; f = 0, g = 0 is always stationary.
 
-    Parameters
-    ----------
-    pair : RKBSPair
-    pairs : Pairs
-    z : array of shape (n,), or (n_x, n_y) for a complete grid
-        Responses; labels −1 and 1 for the logistic and hinge losses.
-    alpha_x, alpha_y : float
-        λ_X, λ_Y > 0.
-    loss : DualLoss
-    regularizer_x, regularizer_y : Regularizer
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming the argument that does not fit.
+    Parameters and errors: as of ``BinaryProblem``.
 
     Source: paper Theorem 1; theory §3, reading B.
     """
-
-    pair: RKBSPair
-    pairs: Pairs
-    z: np.ndarray
-    alpha_x: float
-    alpha_y: float
-    loss: DualLoss = field(default_factory=Squared)
-    regularizer_x: Regularizer = field(default_factory=HalfSquare)
-    regularizer_y: Regularizer = field(default_factory=HalfSquare)
-
-    def __post_init__(self) -> None:
-        check_kinds(
-            self,
-            pair=RKBSPair,
-            pairs=Pairs,
-            loss=DualLoss,
-            regularizer_x=Regularizer,
-            regularizer_y=Regularizer,
-        )
-        checked = {
-            "z": self.loss.check(self.pairs.responses(self.z), "z"),
-            "alpha_x": check_number(self.alpha_x, "alpha_x", above=0.0),
-            "alpha_y": check_number(self.alpha_y, "alpha_y", above=0.0),
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
-
-    @cached_property
-    def sections_x(self) -> FeatureSections:
-        """Φ_X of the targets, for functions with the p-norm."""
-        features = np.asarray(self.pair.features_x(self.pairs.X), dtype=float)
-        return FeatureSections(features, self.pair.p)
-
-    @cached_property
-    def sections_y(self) -> FeatureSections:
-        """Φ_Y of the sources, for functions with the p'-norm."""
-        features = np.asarray(self.pair.features_y(self.pairs.Y), dtype=float)
-        return FeatureSections(features, self.pair.p_conjugate)
 
     def values(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
         """h_n = f_v(x_{i_n}) g_u(y_{j_n}), shape (n,)."""

@@ -33,6 +33,7 @@ ORDER = [
     "problems",
     "sections",
     "expansion",
+    "binary",
     "schatten",
     "separable",
     "product",

@@ -1,0 +1,102 @@
+"""What the separable and the product reading share: data, loss, and penalties of f and g."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from rkbs._arrays import check_kinds, check_number
+from rkbs.losses import DualLoss, Squared
+from rkbs.pairs import Pairs
+from rkbs.regularizers import HalfSquare, Regularizer
+from rkbs.sections import FeatureSections
+from rkbs.spaces import RKBSPair
+
+
+@dataclass(frozen=True, eq=False)
+class BinaryProblem(abc.ABC):
+    """f = f_v ∈ B_X with ‖f‖ = ‖v‖_p, g = g_u ∈ B_Y with ‖g‖ = ‖u‖_{p'}, a response for each pair.
+
+    Parameters
+    ----------
+    pair : RKBSPair
+    pairs : Pairs
+    z : array of shape (n,), or (n_x, n_y) for a complete grid
+        Responses; labels −1 and 1 for the logistic and hinge losses.
+    alpha_x, alpha_y : float
+        λ_X, λ_Y > 0. The loss is a sum over pairs; the paper's average of n losses with λ has
+        alpha = nλ.
+    loss : DualLoss
+    regularizer_x, regularizer_y : Regularizer
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit.
+    """
+
+    pair: RKBSPair
+    pairs: Pairs
+    z: np.ndarray
+    alpha_x: float
+    alpha_y: float
+    loss: DualLoss = field(default_factory=Squared)
+    regularizer_x: Regularizer = field(default_factory=HalfSquare)
+    regularizer_y: Regularizer = field(default_factory=HalfSquare)
+
+    def __post_init__(self) -> None:
+        check_kinds(
+            self,
+            pair=RKBSPair,
+            pairs=Pairs,
+            loss=DualLoss,
+            regularizer_x=Regularizer,
+            regularizer_y=Regularizer,
+        )
+        checked = {
+            "z": self.loss.check(self.pairs.responses(self.z), "z"),
+            "alpha_x": check_number(self.alpha_x, "alpha_x", above=0.0),
+            "alpha_y": check_number(self.alpha_y, "alpha_y", above=0.0),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @abc.abstractmethod
+    def values(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """h_n, the values at the pairs, shape (n,)."""
+
+    @cached_property
+    def sections_x(self) -> FeatureSections:
+        """Φ_X of the targets, for functions with the p-norm."""
+        features = np.asarray(self.pair.features_x(self.pairs.X), dtype=float)
+        return FeatureSections(features, self.pair.p)
+
+    @cached_property
+    def sections_y(self) -> FeatureSections:
+        """Φ_Y of the sources, for functions with the p'-norm."""
+        features = np.asarray(self.pair.features_y(self.pairs.Y), dtype=float)
+        return FeatureSections(features, self.pair.p_conjugate)
+
+    @property
+    def phi_x(self) -> np.ndarray:
+        """Φ_X of the targets, shape (n_x, D)."""
+        return self.sections_x.phi
+
+    @property
+    def phi_y(self) -> np.ndarray:
+        """Φ_Y of the sources, shape (n_y, D)."""
+        return self.sections_y.phi
+
+    def scaled(self, factor: float) -> Self:
+        """The same problem with λ_X and λ_Y times ``factor``: a point of the regularization path.
+
+        The features are computed once for all of them.
+        """
+        factor = check_number(factor, "factor", above=0.0)
+        scaled = replace(self, alpha_x=factor * self.alpha_x, alpha_y=factor * self.alpha_y)
+        scaled.__dict__.update(sections_x=self.sections_x, sections_y=self.sections_y)
+        return scaled
