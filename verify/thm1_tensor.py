@@ -63,10 +63,10 @@ def whole_space_optimum(problem: OneSidedProblem) -> float:
 def rounding(sections: TensorSections, xi: np.ndarray) -> float:
     """Of the dual penalty ‖w‖_q²/(2λ), whose ‖w‖_q^q is a sum of terms of both signs.
 
-    1e-14 of the sum of their sizes, which is ‖Σ |ξ_i| |Φ(x_i)|‖_q^q.
+    1e-15 of the sum of their sizes, which is ‖Σ |ξ_i| |Φ(x_i)|‖_q^q.
     """
     s, sizes = sections.dual_norm(xi), TensorSections(np.abs(sections.X), sections.m)
-    return 1e-14 * (sizes.dual_norm(np.abs(xi)) / s) ** sections.q * s**2 / (sections.q * ALPHA)
+    return 1e-15 * (sizes.dual_norm(np.abs(xi)) / s) ** sections.q * s**2 / (sections.q * ALPHA)
 
 
 def _case(run: Run, m: int, d: int, loss: DualLoss, points: int, orders: list[int]) -> dict:
@@ -150,6 +150,7 @@ def tensor_limit(run: Run) -> Evidence:
             Check("worst error of the tensor kernel, relative", max(kernel), "<=", 1e-14),
             Check("worst gap in infinite dimension", max(r["gap"] for r in rows), "<=", 1e-10),
             Check("worst gap of a cut problem", max(c["gap"] for c in cuts), "<=", 1e-10),
+            Check("largest rounding", max(row["rounding"] for row in rows), "<=", 1e-6),
             Check(
                 "worst (optimum − optimum_N) beyond rounding",
                 max(-cut["excess"] - row["rounding"] for row in rows for cut in row["cuts"]),
