@@ -12,6 +12,7 @@ import numpy as np
 from rkbs._arrays import check_kinds, check_number
 from rkbs.losses import DualLoss, Squared
 from rkbs.pairs import Pairs
+from rkbs.problems import check_scale
 from rkbs.regularizers import HalfSquare, Regularizer
 from rkbs.sections import FeatureSections
 from rkbs.spaces import RKBSPair
@@ -58,7 +59,7 @@ class BinaryProblem(abc.ABC):
             regularizer_y=Regularizer,
         )
         checked = {
-            "z": self.loss.check(self.pairs.responses(self.z), "z"),
+            "z": self.loss.check(check_scale(self.pairs.responses(self.z)), "z"),
             "alpha_x": check_number(self.alpha_x, "alpha_x", above=0.0),
             "alpha_y": check_number(self.alpha_y, "alpha_y", above=0.0),
         }
@@ -72,14 +73,22 @@ class BinaryProblem(abc.ABC):
     @cached_property
     def sections_x(self) -> FeatureSections:
         """Φ_X of the targets, for functions with the p-norm."""
-        features = np.asarray(self.pair.features_x(self.pairs.X), dtype=float)
-        return FeatureSections(features, self.pair.p)
+        return FeatureSections(self._features("features_x", self.pairs.X), self.pair.p)
 
     @cached_property
     def sections_y(self) -> FeatureSections:
         """Φ_Y of the sources, for functions with the p'-norm."""
-        features = np.asarray(self.pair.features_y(self.pairs.Y), dtype=float)
+        features = self._features("features_y", self.pairs.Y)
         return FeatureSections(features, self.pair.p_conjugate)
+
+    def _features(self, name: str, points: np.ndarray) -> np.ndarray:
+        features = np.asarray(getattr(self.pair, name)(points), dtype=float)
+        if features.shape != (len(points), self.pair.dim):
+            raise ValueError(
+                f"{name} must give {self.pair.dim} features (dim) for each of {len(points)} "
+                f"points, got shape {features.shape}"
+            )
+        return features
 
     @property
     def phi_x(self) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from rkbs._arrays import as_matrix, check_kinds, check_number
 from rkbs.certificates import GapCertificate
 from rkbs.losses import DualLoss, Squared
+from rkbs.problems import check_scale
 from rkbs.regularizers import HalfSquare, Regularizer
 from rkbs.sections import Sections
 
@@ -53,8 +54,8 @@ class Side:
         return self.alpha * self.regularizer.value(self.sections.norm(function))
 
     def dual_penalty(self, xi: np.ndarray) -> float:
-        """λ R*(‖w‖_q / λ), w = Σ ξ_i Φ(x_i)."""
-        scaled = self.sections.dual_norm(xi) / self.alpha
+        """λ R*(‖w‖_q / λ), w = Σ ξ_i Φ(x_i), from above."""
+        scaled = self.sections.dual_norm_above(xi) / self.alpha
         return self.alpha * self.regularizer.conjugate(scaled)
 
     def length(self, xi: np.ndarray) -> float:
@@ -190,7 +191,7 @@ class OneSidedProblem(ExpansionProblem):
                 f"z must have shape ({self.sections.size},), a response per point, got "
                 f"{np.shape(self.z)}"
             )
-        object.__setattr__(self, "z", self.loss.check(z, "z"))
+        object.__setattr__(self, "z", self.loss.check(check_scale(z), "z"))
         object.__setattr__(self, "alpha", check_number(self.alpha, "alpha", above=0.0))
 
     @property

@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import as_floating, as_matrix, check_count, is_tensor
+from rkbs._arrays import as_floating, as_matrix, check_count, check_finite, is_tensor
 
 
 @final
@@ -166,6 +166,7 @@ class Pairs:
             For dtypes or shapes that do not fit, NaN or infinity.
         """
         z = as_floating(z.detach().cpu().numpy() if is_tensor(z) else z, "z")
+        check_finite(z, "z")
         grid = (len(self.X), len(self.Y))
         if self.is_complete and z.shape == grid:
             z = self.values(z)

@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix, check_number
+from rkbs._arrays import as_matrix, check_kinds, check_number
 from rkbs.certificates import KKTCertificate, relative_gap
 from rkbs.losses import Loss, Squared
 from rkbs.pairs import Pairs
@@ -53,6 +53,7 @@ class OperatorProblem:
     loss: Loss = field(default_factory=Squared)
 
     def __post_init__(self) -> None:
+        check_kinds(self, pairs=Pairs, loss=Loss)
         checked = {
             "gram_x": as_gram(self.gram_x, "gram_x", len(self.pairs.X)),
             "gram_y": as_gram(self.gram_y, "gram_y", len(self.pairs.Y)),

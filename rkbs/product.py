@@ -62,10 +62,13 @@ class ProductProblem(BinaryProblem):
     def certify(self, v: np.ndarray, u: np.ndarray, tolerance: float) -> StationarityCertificate:
         """‖left side − expansion‖/‖left side‖, the worse of f and g; infinite where one is 0.
 
-        Only for a smooth loss, whose slopes ℓ'(h_n) are determined.
+        (0, 0) is always stationary, with the residual 0. Only for a smooth loss, whose slopes
+        ℓ'(h_n) are determined.
         """
         if not self.loss.smooth:
             raise ValueError(f"loss must be smooth for this certificate, got {self.loss!r}")
+        if not v.any() and not u.any():
+            return StationarityCertificate(0.0, tolerance)
         c = -self.loss.gradient(self.values(v, u), self.z)
         expansions = [
             self.given(fixed, other).sides[0].gather(c) @ sections.phi

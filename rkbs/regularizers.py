@@ -70,7 +70,10 @@ class PowerNorm(Regularizer):
 
     def conjugate(self, s: float) -> float:
         dual = self.r / (self.r - 1)
-        return s**dual / dual
+        try:
+            return s**dual / dual
+        except OverflowError:  # r' is huge for r near 1, and infinity the right answer
+            return math.inf
 
     def length(self, s: float) -> float:
         return s ** (1 / (self.r - 1))

@@ -10,7 +10,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from rkbs._arrays import check_number
+from rkbs._arrays import check_kinds, check_number
 from rkbs.certificates import GapCertificate
 from rkbs.eigen import Eigen
 from rkbs.losses import Loss, Squared
@@ -109,10 +109,7 @@ class SchattenProblem:
     penalty: SpectralPenalty = field(default_factory=Schatten)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.loss, Loss):
-            raise TypeError(f"loss must be a Loss, got {self.loss!r}")
-        if not isinstance(self.penalty, SpectralPenalty):
-            raise TypeError(f"penalty must be a SpectralPenalty, got {self.penalty!r}")
+        check_kinds(self, pairs=Pairs, loss=Loss, penalty=SpectralPenalty)
         checked = {
             "gram_x": as_gram(self.gram_x, "gram_x", len(self.pairs.X)),
             "gram_y": as_gram(self.gram_y, "gram_y", len(self.pairs.Y)),

@@ -40,6 +40,13 @@ class Sections(abc.ABC):
     def dual_norm(self, xi: np.ndarray, epsilon: Any = 0.0) -> float:
         """‖Σ ξ_i Φ(x_i)‖_q, smoothed by ε."""
 
+    def dual_norm_above(self, xi: np.ndarray) -> float:
+        """An upper bound of ‖Σ ξ_i Φ(x_i)‖_q, for a dual objective that is a lower bound.
+
+        The norm itself, where its rounding is that of a few operations.
+        """
+        return self.dual_norm(xi)
+
     @abc.abstractmethod
     def dual_jet(self, xi: np.ndarray, epsilon: Any) -> NormJet:
         """The smoothed norm with its gradient (n,) and Hessian (n, n)."""
@@ -58,7 +65,7 @@ class Sections(abc.ABC):
 
     @abc.abstractmethod
     def norm(self, function: Any) -> float:
-        """‖f‖."""
+        """‖f‖, or an upper bound of it where rounding matters."""
 
 
 @final
@@ -104,6 +111,8 @@ class FeatureSections(Sections):
         w = xi @ self._active
         soft = np.hypot(w, epsilon)
         s = lp_norm(soft, self.q)
+        if s == 0:  # no feature is active: w = 0 whatever ξ
+            return 0.0, np.zeros(self.size), np.zeros((self.size, self.size))
         power = (soft / s) ** (self.q - 2)
         ds = self._active @ (power * w / s)
         diagonal = power / s * (1 + (self.q - 2) * (w / soft) ** 2)
@@ -163,6 +172,10 @@ class TensorSections(Sections):
     ‖w‖_q^q = Σ ξ_{i_1}…ξ_{i_q} K(x_{i_1}, …, x_{i_q}) with K = ``power_tensor``: n^q entries, in
     any dimension d. A function is a ``TensorFunction``. Smoothing adds one coordinate ε to w.
 
+    The sum cancels where points are close or the penalty is weak, and its rounding enters ‖w‖_q by
+    the q-th root. Norms for certificates are therefore bounded from above: a gap that passes is one
+    of the exact problem, and one that cannot be resolved does not pass.
+
     Parameters
     ----------
     X : array of shape (n, d)
@@ -212,6 +225,15 @@ class TensorSections(Sections):
         # Rounding may push the sum, which is ≥ 0, below zero.
         return float((max(xi @ self._matrix(xi) @ xi, 0.0) + epsilon**self.q) ** (1 / self.q))
 
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        return np.abs(self._tensor)
+
+    def dual_norm_above(self, xi: np.ndarray) -> float:
+        """(Σ ξ…ξ K + 4ε Σ |ξ|…|ξ| |K|)^{1/q}: a few units of rounding of the terms' sizes."""
+        error = 4 * np.finfo(float).eps * _contract(self._sizes, np.abs(xi), self.q)
+        return float((max(xi @ self._matrix(xi) @ xi, 0.0) + error) ** (1 / self.q))
+
     def dual_jet(self, xi: np.ndarray, epsilon: Any) -> NormJet:
         matrix = self._matrix(xi)
         s = float((max(xi @ matrix @ xi, 0.0) + epsilon**self.q) ** (1 / self.q))
@@ -233,7 +255,11 @@ class TensorSections(Sections):
         return function.length * (self._matrix(xi) @ xi) / self.dual_norm(xi) ** (self.q - 1)
 
     def norm(self, function: TensorFunction) -> float:
-        return function.length
+        """f = a Σ ξ…ξ K has ‖f‖ = a ‖w‖^{q−1}; a was made of ‖w‖ as computed, not from above."""
+        if function.length == 0:
+            return 0.0
+        above, computed = self.dual_norm_above(function.xi), self.dual_norm(function.xi)
+        return function.length * (above / computed) ** (self.q - 1)
 
 
 def _contract(tensor: np.ndarray, xi: np.ndarray, times: int) -> np.ndarray:

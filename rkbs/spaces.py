@@ -10,7 +10,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from rkbs._arrays import as_floating, as_points, check_finite
+from rkbs._arrays import as_floating, as_points, check_count, check_finite
 from rkbs.features import PowerFeatures
 from rkbs.kernels import DotProductKernel
 from rkbs.kernels.algebra import as_map
@@ -152,6 +152,10 @@ class RKBSPair:
 
     def __post_init__(self) -> None:
         conjugate_exponent(self.p)
+        for name in ("features_x", "features_y"):
+            if not callable(getattr(self, name)):
+                raise TypeError(f"{name} must be callable, got {getattr(self, name)!r}")
+        check_count(self.dim, "dim")
         object.__setattr__(self, "p", float(self.p))
 
     @classmethod

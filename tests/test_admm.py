@@ -12,6 +12,7 @@ from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
 from rkbs.schatten import SchattenProblem, singular_values
 from rkbs.solvers import ADMM, ConvergenceError, Spectral, solve
+from rkbs.solvers.base import svd
 
 
 def problem_of(n_x=50, n_y=40, fraction=0.05, loss=None, keep=1.0, kernels=None, seed=0):
@@ -111,3 +112,20 @@ def test_a_loss_without_a_known_interior_is_solved_too():
     assert solve(problem, ADMM(tol=1e-6)).check().certificate.primal == pytest.approx(
         known.certificate.primal, rel=2e-6
     )
+
+
+def test_a_matrix_on_which_lapack_gives_up(monkeypatch):
+    """gesdd fails on rare finite matrices; gesvd takes its place."""
+    right, calls = np.linalg.svd, []
+
+    def fragile(matrix, **how):
+        if how.get("full_matrices") is False and len(calls) < 3:
+            calls.append(1)
+            raise np.linalg.LinAlgError("SVD did not converge")
+        return right(matrix, **how)
+
+    matrix = np.random.default_rng(0).standard_normal((5, 4))
+    monkeypatch.setattr(np.linalg, "svd", fragile)
+    U, sigma, Vt = svd(matrix)
+    assert calls
+    np.testing.assert_allclose((U * sigma) @ Vt, matrix, atol=1e-14)

@@ -365,7 +365,11 @@ TABLE = [
         ]
     ),
     *(
-        (lambda solver=solver: solver()(F), TypeError, "solves a SchattenProblem, got Element")
+        (
+            lambda solver=solver: solver()(F),
+            TypeError,
+            "of class SchattenProblem, got Element",
+        )
         for solver in (ADMM, SpectralNewton)
     ),
     # ---- inspect, load_gdsc

@@ -99,8 +99,10 @@ def test_certificate_is_the_gap_computed_by_hand(space, loss, regularizer):
     problem = make(space, loss, regularizer)
     solution = solve(problem, DualNewton()).check()
     primal, dual = by_hand(problem, solution.value.v, solution.value.c)
-    assert solution.certificate.primal == pytest.approx(primal, rel=1e-11)
-    assert solution.certificate.dual == pytest.approx(dual, rel=1e-11)
+    # A tensor's norms are bounded from above, by what rounding may have taken.
+    rel = 1e-10 if isinstance(problem.sections, TensorSections) else 1e-11
+    assert solution.certificate.primal == pytest.approx(primal, rel=rel)
+    assert solution.certificate.dual == pytest.approx(dual, rel=rel)
     assert -1e-11 <= (primal - dual) / primal <= (1e-10 if loss.smooth else 1e-6)
     zero = problem.objective(problem.sections.function(np.zeros(8), 0.0))
     assert primal < 0.95 * zero  # something was learned
@@ -271,7 +273,7 @@ def test_a_tensor_without_its_power_is_not_certified(m, monkeypatch):
     truth = OneSidedProblem(explicit, responses(Squared(), 5), 0.2)
 
     def certificate():
-        found = solve(replace(truth, sections=TensorSections(X5, m)), DualNewton()).check()
+        found = solve(replace(truth, sections=TensorSections(X5, m)), DualNewton(tol=1e-8)).check()
         return truth.certify(truth.primal(found.value.c), found.value.c, 1e-6)
 
     assert certificate().passed
@@ -444,9 +446,10 @@ def test_a_path_finds_what_cold_solves_find_in_fewer_steps(loss, p):
 @pytest.mark.parametrize("space", ["m=2", "p=3"])
 def test_a_path_of_one_sided_problems(space):
     problems = [make(space, Logistic(), alpha=0.1 * t) for t in FACTORS]
-    warm, cold = list(DualNewton().path(problems)), [DualNewton()(p) for p in problems]
+    solver = DualNewton(tol=1e-8)
+    warm, cold = list(solver.path(problems)), [solver(p) for p in problems]
     for a, b in zip(warm, cold, strict=True):
-        assert a.check().certificate.primal == pytest.approx(b.certificate.primal, rel=1e-9)
+        assert a.check().certificate.primal == pytest.approx(b.certificate.primal, rel=1e-8)
     steps = [sum(s.stats["iterations"] for s in solutions) for solutions in (warm, cold)]
     assert steps[0] < steps[1]
 
@@ -480,7 +483,7 @@ def test_a_path_is_lazy():
 
 
 def test_a_path_refuses_what_does_not_belong_to_it():
-    with pytest.raises(TypeError, match="DualNewton solves a ExpansionProblem, got str"):
+    with pytest.raises(TypeError, match="of class ExpansionProblem, got str"):
         next(DualNewton().path(["problem"]))
     path = DualNewton().path([separable(Squared()), separable(Squared(), keep=15)])
     next(path)
@@ -519,3 +522,15 @@ def test_scaled_problems_share_the_features():
 def test_a_bad_scale_is_refused(factor, error, message):
     with pytest.raises(error, match=message):
         separable(Squared()).scaled(factor)
+
+
+@pytest.mark.parametrize(("m", "n", "h", "alpha"), [(3, 3, 0.39, 4.1e-4), (3, 5, 0.6, 3.8e-3)])
+def test_a_tensor_that_cancels_is_not_certified_beyond_its_digits(m, n, h, alpha):
+    """Close points and a weak penalty: the dual must stay below what explicit features attain."""
+    points = h * np.linspace(-1, 1, n)[:, None]
+    z = np.random.default_rng(70).standard_normal(n)
+    found = solve(OneSidedProblem(TensorSections(points, m), z, alpha), DualNewton())
+    whole = FeatureSections(PowerFeatures(EDP(), 1, 45)(points), 2 * m / (2 * m - 1))
+    explicit = solve(OneSidedProblem(whole, z, alpha), DualNewton(tol=1e-9)).check()
+    assert found.certificate.dual <= explicit.certificate.primal * (1 + 1e-12)
+    assert found.certificate.primal >= explicit.certificate.dual * (1 - 1e-12)

@@ -256,7 +256,7 @@ def bad_inputs():
         "another problem's solver": (
             lambda: machine(solver=Cholesky()).fit(pairs, z),
             TypeError,
-            "Cholesky solves a OperatorProblem",
+            "Cholesky solves problems of class OperatorProblem",
         ),
         "a loss with kinks": (
             lambda: machine(loss=Hinge(), solver=SpectralNewton()).fit(pairs, np.sign(z - 9)),

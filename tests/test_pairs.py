@@ -135,3 +135,10 @@ def test_groups_leave_out_whole_targets_or_sources(side):
         left_out = set(getattr(GRID[test], side).tolist())
         assert left_out
         assert not left_out & set(getattr(GRID[train], side).tolist())
+
+
+def test_the_first_nan_of_a_grid_is_where_it_is():
+    z = np.ones((3, 4))
+    z[1, 2] = np.nan
+    with pytest.raises(ValueError, match=r"z contains NaN .*index \(1, 2\)"):
+        Pairs.grid(np.eye(3), np.eye(4)).responses(z)

@@ -332,3 +332,37 @@ def test_solver_has_a_limit_for_losses_with_kinks():
     with pytest.raises(ValueError, match=r"at most 5000 pairs .* got 5041"):
         solve(problem, DualNewton())
     assert solve(replace(problem, loss=Logistic()), DualNewton()).certificate.passed
+
+
+def test_a_path_survives_another_loss():
+    problems = [make(1.5, loss) for loss in (Huber(1.0), Huber(0.1), Squared())]
+    solutions = list(DualNewton().path(problems))
+    for problem, solution in zip(problems, solutions, strict=True):
+        alone = solve(problem, DualNewton()).check()
+        assert solution.check().certificate.primal == pytest.approx(
+            alone.certificate.primal, rel=1e-9
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"features_x": 3}, TypeError, "features_x must be callable"),
+        ({"dim": "a"}, TypeError, "dim must be an integer"),
+        ({"dim": 0}, ValueError, "dim must be at least 1"),
+        ({"dim": 7}, ValueError, "features_x must give 7 features"),
+        ({"features_y": lambda y: y[:, :1]}, ValueError, "features_y must give 3 features"),
+    ],
+)
+def test_pairs_of_spaces_that_are_none(change, error, message):
+    arguments = {"features_x": lambda x: x, "features_y": lambda y: y, "dim": 3, "p": 1.5}
+    X, z = np.eye(3), np.ones((3, 3))
+    with pytest.raises(error, match=message):
+        problem = SeparableProblem(RKBSPair(**arguments | change), Pairs.grid(X, X), z, 1.0, 1.0)
+        solve(problem, DualNewton())
+
+
+def test_responses_out_of_range_are_refused():
+    for size in (1e200, 1e-200):
+        with pytest.raises(ValueError, match="rescale the responses"):
+            replace(make(), z=np.full(30, size))

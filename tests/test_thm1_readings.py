@@ -71,6 +71,8 @@ def with_training(monkeypatch, **changes):
     right = rkbs.attention.train_linear_heads
 
     def changed(phi_x, phi_y, pairs, z, alpha, d, **how):
+        if len(phi_x) == 2:  # the counterexample stays what it is
+            return right(phi_x, phi_y, pairs, z, alpha, d, **how)
         how.update({k: v for k, v in changes.items() if k not in ("alpha", "d")})
         alpha, d = changes.get("alpha", float)(alpha), changes.get("d", int)(d)
         return right(phi_x, phi_y, pairs, z, alpha, d, **how)
@@ -80,7 +82,7 @@ def with_training(monkeypatch, **changes):
 
 
 def test_attention_holds(monkeypatch):
-    assert with_training(monkeypatch).verdict is Verdict.HOLDS
+    assert with_training(monkeypatch).verdict is Verdict.HOLDS_IF
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_product_verdicts(one_exponent):
     [
         ("product_expansion", lambda v, u: (1.001 * v, u), "most that moving a coordinate gains"),
         ("product_expansion", lambda v, u: (v + 1e-2, u), "distance of ι(f), ι(g) from the span"),
-        ("product_unique", lambda v, u: (1.01 * v, u), "p = 2: worst gap to the convex bound"),
+        ("product_unique", lambda v, u: (1.01 * v, u), "p = 2: worst |gap| to the convex bound"),
         ("product_unique", lambda v, u: (1e-9 * v, u), "least gain over f = g = 0"),
     ],
 )

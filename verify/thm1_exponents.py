@@ -13,7 +13,7 @@ from rkbs.laws import relative
 from rkbs.separable import SeparableProblem
 from rkbs.solvers import DualNewton, solve
 from rkbs.spaces import RKBSPair
-from verify.ledger import Check, Evidence, Run, claim
+from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 from verify.segments import (
     CASES,
@@ -63,7 +63,7 @@ def unlike_expansion(v: np.ndarray, p: float) -> np.ndarray:
 
 def subdifferential_error(v: np.ndarray, s: np.ndarray, p: float) -> float:
     """How far s is from ∂‖v‖_p = {s : ‖s‖_{p'} = 1, ⟨s, v⟩ = ‖v‖_p}, v ≠ 0."""
-    return max(abs(norm(s, dual_exponent(p)) - 1), abs(s @ v / norm(v, p) - 1))
+    return greatest(abs(norm(s, dual_exponent(p)) - 1), abs(s @ v / norm(v, p) - 1))
 
 
 def examine(case: Case, rng: np.random.Generator) -> dict[str, Any]:
@@ -84,8 +84,8 @@ def examine(case: Case, rng: np.random.Generator) -> dict[str, Any]:
         "u": u,
         "features": relative(problem.phi_x, features),
         "exact gap": exact_gap,
-        "excess": max(abs(objective(problem, v, u, p) / dual - 1) for v in line),
-        "beyond": min(objective(problem, v, u, p) / dual - 1 for v in beyond),
+        "excess": greatest(abs(objective(problem, v, u, p) / dual - 1) for v in line),
+        "beyond": least(objective(problem, v, u, p) / dual - 1 for v in beyond),
         "length": norm(end - start, p) / norm(start, p),
         "functions": relative(*(problem.pair.f(v)(new) for v in (start, end))),
         **members(problem, line, u, gamma, p),
@@ -103,9 +103,9 @@ def members(
     others = [unlike_expansion(v, p) for v in line]
     errors = [subdifferential_error(v, s, p) for v, s in zip(line, others, strict=True)]
     return {
-        "inclusion": max(*of_f, of_g),
-        "other member": max(errors),
-        "other off span": min(off_span(s, problem.phi_x) for s in others),
+        "inclusion": greatest(*of_f, of_g),
+        "other member": greatest(errors),
+        "other off span": least(off_span(s, problem.phi_x) for s in others),
     }
 
 
@@ -184,7 +184,7 @@ def spread(case: Case, p: float, seed: list[int]) -> dict[str, Any]:
         "p": p,
         "starts": len(points),
         "residual": float(np.max([residual for _, _, residual in found])),
-        "spread": max(relative(point, points[0]) for point in points),
+        "spread": greatest(relative(point, points[0]) for point in points),
         "DualNewton": relative(np.concatenate([newton.v, newton.u]), points[0]),
     }
 
@@ -222,9 +222,9 @@ def exponents(run: Run) -> Evidence:
             Check("exponents 1 and ∞ that rkbs refuses", refused((1.0, math.inf)), "==", 2),
             *_inclusion_checks(found),
             *_approach_checks(ways),
-            Check("random starts of each problem", min(s["starts"] for s in spreads), ">=", 20),
-            Check("worst spread, p = 1.5 and 3", max(s["spread"] for s in spreads), "<=", 1e-8),
-            Check("DualNewton's from them", max(s["DualNewton"] for s in spreads), "<=", 1e-5),
+            Check("random starts of each problem", least(s["starts"] for s in spreads), ">=", 20),
+            Check("worst spread at p = 1.5, 3", greatest(s["spread"] for s in spreads), "<=", 1e-8),
+            Check("DualNewton's from them", greatest(s["DualNewton"] for s in spreads), "<=", 1e-5),
         ),
         counterexamples=_segment_checks(found),
         condition="1 < p < ∞",
@@ -264,7 +264,7 @@ def _inclusion_checks(found: list[dict[str, Any]]) -> tuple[Check, ...]:
     return (
         Check(
             "error of Σ ξ_i κ(x_i, ·) ∈ λ R'(‖f‖) ∂‖f‖ and of g's, on the segments",
-            max(e["inclusion"] for e in found),
+            greatest(e["inclusion"] for e in found),
             "<=",
             1e-12,
         ),
@@ -283,32 +283,32 @@ def _approach_checks(ways: list[dict[str, Any]]) -> tuple[Check, ...]:
     grown = [[row["freedom"] for row in way["rows"]] for way in ways]
     return (
         # p' = 2²⁰ raises the rounding of w to 2²⁰ · 1e-16.
-        Check("worst residual of c = z − h", max(row["residual"] for row in rows), "<=", 1e-9),
-        Check("worst gap of the minimizers", max(row["gap"] for row in rows), "<=", 1e-12),
-        Check("largest p that DualNewton certifies", max(r["p"] for r in certified), ">=", 16),
-        Check("least p − 1 that it certifies", min(r["p"] for r in certified) - 1, "<=", 1e-6),
+        Check("worst residual of c = z − h", greatest(row["residual"] for row in rows), "<=", 1e-9),
+        Check("worst gap of the minimizers", greatest(row["gap"] for row in rows), "<=", 1e-12),
+        Check("largest p that DualNewton certifies", greatest(r["p"] for r in certified), ">=", 16),
+        Check("least p − 1 that it certifies", least(r["p"] for r in certified) - 1, "<=", 1e-6),
         # A gap of 1e-10 where 1e-6 frees the whole segment: half of the digits are gone.
         Check(
             "worst difference of DualNewton, where certified",
-            max(row["DualNewton differs"] for row in certified),
+            greatest(row["DualNewton differs"] for row in certified),
             "<=",
             1e-3,
         ),
         Check(
             "worst |order of convergence to the limit − 1|, in p − 1 and 1/p",
-            max(abs(order - 1) for way in ways for order in way["orders"]),
+            greatest(abs(order - 1) for way in ways for order in way["orders"]),
             "<=",
             0.01,
         ),
         Check(
             "largest last distance to the limit, relative",
-            max(way["rows"][-1]["to limit"] / np.linalg.norm(way["limit v"]) for way in ways),
+            greatest(way["rows"][-1]["to limit"] / np.linalg.norm(way["limit v"]) for way in ways),
             "<=",
             1e-2,
         ),
-        Check("least step in freedom", min(b - a for w in grown for a, b in pairwise(w)), ">", 0),
-        Check("largest freedom at p = 2, of the segment", max(w[0] for w in grown), "<=", 0.01),
-        Check("least freedom at the last p, of the segment", min(w[-1] for w in grown), ">=", 0.9),
+        Check("least step in freedom", least(b - a for w in grown for a, b in pairwise(w)), ">", 0),
+        Check("largest freedom at p = 2", greatest(w[0] for w in grown), "<=", 0.01),
+        Check("least freedom at the last p", least(w[-1] for w in grown), ">=", 0.9),
     )
 
 

@@ -134,7 +134,10 @@ def operator_expansion(run: Run) -> Evidence:
     for solver in (Cholesky(), ConjugateGradient(tol=1e-12)):
         cases += [(name, False, solver) for name in SPACES]
     rows = [_case(run, *case) for case in run.progress(cases, "whole-space solves")]
-    worst = {key: max(row[key] for row in rows) for key in ("operator", "new points", "KKT", "cut")}
+    worst = {
+        key: float(np.max([row[key] for row in rows]))
+        for key in ("operator", "new points", "KKT", "cut")
+    }
     # 1e-3 of the largest value: a million million times what rounding could make of symmetry.
     return Evidence(
         checks=(

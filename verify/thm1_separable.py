@@ -15,9 +15,9 @@ from rkbs.regularizers import HalfSquare, Norm, PowerNorm
 from rkbs.separable import SeparableProblem
 from rkbs.solvers import DualNewton, solve
 from rkbs.spaces import RKBSPair, conjugate_exponent, duality_map, lp_norm
-from verify.ledger import Check, Evidence, Run, claim
+from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
-from verify.whole_space import blocks_of, whole_space_minimizer
+from verify.whole_space import blocks_of, descend, smoothed, whole_space_minimizer
 
 EXPONENTS = (1.25, 1.5, 2.0, 3.0, 4.0)
 LOSSES = (Squared(), Logistic(), Huber(0.5), Hinge(), EpsilonInsensitive(0.2))
@@ -42,9 +42,21 @@ def make_problem(
 
 
 def off_span(vector: np.ndarray, phi: np.ndarray) -> float:
-    """Distance of a vector from the span of the features' rows, relative to its norm."""
+    """Distance of a vector from the span of the features' rows, over its norm; infinite for 0."""
+    if not vector.any():
+        return float("inf")
     coefficients = np.linalg.lstsq(phi.T, vector, rcond=None)[0]
     return float(np.linalg.norm(vector - coefficients @ phi) / np.linalg.norm(vector))
+
+
+def descent_off_span(problem: SeparableProblem, rng: np.random.Generator) -> float:
+    """How far ι(f), ι(g) are off the span where L-BFGS ends: nothing there knows of an expansion.
+
+    A loss with kinks is rounded at width 0.1, which changes the problem but not the theorem.
+    """
+    (x, y), D = blocks_of(problem), problem.pair.dim
+    vu = descend(problem, rng.standard_normal(2 * D), *smoothed(problem.loss, problem.z, 0.1))
+    return greatest(off_span(x.left(vu[:D]), x.phi), off_span(y.left(vu[D:]), y.phi))
 
 
 def _expansion_case(
@@ -67,10 +79,11 @@ def _expansion_case(
         "unknowns": 2 * pair.dim,
         "residual": residual,
         "excess": (whole - dual) / whole,
-        "off span": max(off_span(x.left(v), x.phi), off_span(y.left(u), y.phi)),
-        "without ι": max(off_span(v, x.phi), off_span(u, y.phi)),
+        "off span": greatest(off_span(x.left(v), x.phi), off_span(y.left(u), y.phi)),
+        "descent off span": descent_off_span(problem, rng),
+        "without ι": least(off_span(v, x.phi), off_span(u, y.phi)),
         "random": off_span(rng.standard_normal(pair.dim), x.phi),
-        "new points": max(
+        "new points": greatest(
             relative(pair.f(solution.value.v)(new_x), pair.f(v)(new_x)),
             relative(pair.g(solution.value.u)(new_y), pair.g(u)(new_y)),
         ),
@@ -87,10 +100,12 @@ def _expansion_case(
     "ι(f*) = Σ ξ_i κ(x_i, ·), ι(g*) = Σ ζ_j κ(·, y_j), for an asymmetric and indefinite κ, smooth "
     "losses and losses with kinks",
     source="Paper Theorem 1; theory §3, reading A",
-    method="The minimizer over all coordinates of both feature spaces, without any expansion "
-    "(L-BFGS, then MINPACK on the subgradient), meets the lower bound of the Fenchel dual to 1e-9 "
-    "(kinks: 1e-6); ι of it lies in the span of the kernel sections to 1e-7, while it itself "
-    "(p ≠ 2) and random vectors do not; the dual's expansion predicts as it does at new points.",
+    method="L-BFGS over all coordinates of both feature spaces, which assumes no expansion, comes "
+    "near the span: ι of its point to 1e-2 for p ≥ 1.5 (it is slow at 1.25), the point "
+    "itself for p ≠ 2 and random vectors do not. MINPACK then solves stationarity, "
+    "λR'(‖f‖) ι(f) = Σ ξ_i κ(x_i, ·); that its point is the minimizer is shown by the lower bound "
+    "of the Fenchel dual, which it meets to 1e-9 (kinks: 1e-6) of the objective. The dual's "
+    "expansion predicts as it does at new points.",
     scope="p ∈ {1.25, 1.5, 2, 3, 4}; squared, logistic, Huber, hinge and ε-insensitive losses; "
     "21 features, 7 × 6 random points, R = t^r/r (full: t²/2 and incomplete grids, too)",
 )
@@ -118,19 +133,25 @@ def separable_expansion(run: Run) -> Evidence:
             Check("the same for losses with kinks", largest("excess", False), "<=", 1e-6),
             Check(
                 "worst (dual bound above the objective)",
-                -min(r["excess"] for r in rows),
+                -least(r["excess"] for r in rows),
                 "<=",
                 1e-12,
             ),
             Check("worst distance of ι(f*), ι(g*) from the span", largest("off span"), "<=", 1e-7),
-            Check("least distance of f*, g* themselves, p ≠ 2", min(banach), ">=", 1e-4),
-            Check("least distance of a random vector", min(r["random"] for r in rows), ">=", 0.1),
+            Check(
+                "worst distance where L-BFGS ends, p ≥ 1.5",
+                greatest(row["descent off span"] for row in rows if row["p"] >= 1.5),
+                "<=",
+                1e-2,
+            ),
+            Check("least distance of f*, g* themselves, p ≠ 2", least(banach), ">=", 1e-4),
+            Check("least distance of a random vector", least(r["random"] for r in rows), ">=", 0.1),
             # A relative gap of 1e-10 leaves half of its digits to the solution.
             Check(
                 "worst difference of the expansion at new points", largest("new points"), "<=", 1e-3
             ),
-            Check("least asymmetry of κ", min(r["asymmetry"] for r in rows), ">=", 0.01),
-            Check("least negativity of κ", min(r["negativity"] for r in rows), ">=", 1e-6),
+            Check("least asymmetry of κ", least(r["asymmetry"] for r in rows), ">=", 0.01),
+            Check("least negativity of κ", least(r["negativity"] for r in rows), ">=", 1e-6),
         ),
         data={"alpha": [ALPHA_X, ALPHA_Y], "table": rows},
     )
@@ -150,7 +171,7 @@ def _spread(run: Run, k: int, p: float, loss: DualLoss) -> dict[str, Any]:
         "loss": repr(loss),
         "starts": len(starts),
         "residual": float(np.max([residual for _, _, residual in found])),
-        "spread": max(relative(point, points[0]) for point in points),
+        "spread": greatest(relative(point, points[0]) for point in points),
     }
 
 
@@ -210,7 +231,7 @@ def _segment(
         "objectives": values,
         "excess": float(np.max(values - bound)),
         "length": lp_norm(end - start, problem.pair.p),
-        "beyond": min(problem.objective(*point(t)) for t in (-0.5, 1.5)) - bound,
+        "beyond": least(problem.objective(*point(t)) for t in (-0.5, 1.5)) - bound,
         "range for R = t²/2": float(np.ptp([strict.objective(*point(t)) for t in fractions])),
     }
 
@@ -240,32 +261,35 @@ def separable_unique(run: Run) -> Evidence:
     rows = [_spread(run, k, *case) for k, case in enumerate(run.progress(cases, "random starts"))]
     return Evidence(
         checks=(
-            Check("random starts of each problem", min(r["starts"] for r in rows), ">=", 20),
+            Check("random starts of each problem", least(r["starts"] for r in rows), ">=", 20),
             # MINPACK solves the equations to 1e-11, and R makes them well-conditioned.
             Check(
                 "worst spread of the minimizers, R = t²/2",
-                max(r["spread"] for r in rows),
+                greatest(r["spread"] for r in rows),
                 "<=",
                 1e-8,
             ),
             Check(
                 "least range of the objective on the segments, R = t²/2",
-                min(segment["range for R = t²/2"] for segment in segments),
+                least(segment["range for R = t²/2"] for segment in segments),
                 ">=",
                 0.01,
             ),
         ),
         counterexamples=(
             Check(
-                "worst excess over the dual bound", max(s["excess"] for s in segments), "<=", 1e-12
+                "worst excess over the dual bound",
+                greatest(s["excess"] for s in segments),
+                "<=",
+                1e-12,
             ),
             Check(
                 "least length ‖f_1 − f_0‖ of a segment",
-                min(s["length"] for s in segments),
+                least(s["length"] for s in segments),
                 ">=",
                 0.1,
             ),
-            Check("least rise beyond the ends", min(s["beyond"] for s in segments), ">=", 0.01),
+            Check("least rise beyond the ends", least(s["beyond"] for s in segments), ">=", 0.01),
         ),
         condition="R_X and R_Y are strictly convex",
         data={"fractions": fractions, "segments": segments, "table": rows},

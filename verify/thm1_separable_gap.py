@@ -14,7 +14,7 @@ from rkbs.pairs import Pairs
 from rkbs.separable import SeparableProblem
 from rkbs.solvers import DualNewton, Solution, solve
 from rkbs.spaces import RKBSPair
-from verify.ledger import Check, Evidence, Run, claim
+from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 from verify.thm1_separable import EXPONENTS, LOSSES, off_span
 from verify.whole_space import blocks_of
@@ -54,7 +54,7 @@ def convergence(problem: SeparableProblem, solution: Solution) -> dict[str, Any]
         "gap": abs(again.relative_gap),
         "closed": again.passed,
         "told": solution.certificate.passed == again.passed,
-        "off span": max(
+        "off span": greatest(
             off_span(x.left(solution.value.v), x.phi), off_span(y.left(solution.value.u), y.phi)
         ),
     }
@@ -129,14 +129,14 @@ def _checks(rows: list[dict[str, Any]], pictures: list[dict[str, Any]]) -> tuple
             "==",
             1,
         ),
-        Check("least gap at f = g = 0", min(row["start"] for row in rows), ">=", 0.01),
+        Check("least gap at f = g = 0", least(row["start"] for row in rows), ">=", 0.01),
         Check(
             "worst distance of ι(f*), ι(g*) from the span",
-            max(row["off span"] for row in rows),
+            greatest(row["off span"] for row in rows),
             "<=",
             1e-7,
         ),
-        Check("least difference between functions of two p", min(changes), ">=", 1e-3),
+        Check("least difference between functions of two p", least(changes), ">=", 1e-3),
     )
 
 

@@ -29,7 +29,8 @@ class Block:
     """One space of a whole-space solve: λ R'(‖v‖) ι(v) = Φᵀξ in the unknown that is smooth.
 
     For an exponent ≤ 2 that unknown is the left side a, and v = (R*)'(‖a‖/λ) ι'(a); beyond 2 it is
-    v itself. Both are all D coordinates: nothing says that a is a combination of features.
+    v itself. Both are all D coordinates. The equation itself says that a is a combination of
+    features: that it holds at a minimizer is the theorem, which the Fenchel bound then confirms.
     """
 
     phi: np.ndarray

@@ -13,6 +13,7 @@ from torch.nn import functional
 from rkbs._arrays import as_matrix, check_count, check_number
 from rkbs.losses import Huber, Logistic, Loss, Squared
 from rkbs.pairs import Pairs
+from rkbs.problems import check_scale
 
 _TORCH_LOSSES: dict[type, Callable[[Loss, Tensor, Tensor], Tensor]] = {
     Squared: lambda loss, h, z: (h - z).square() / 2,
@@ -102,6 +103,8 @@ def train_linear_heads(
     loss = Squared() if loss is None else loss
     if type(loss) not in _TORCH_LOSSES:
         raise ValueError(f"loss must be smooth (Squared, Logistic or Huber), got {loss!r}")
+    if not isinstance(pairs, Pairs):
+        raise TypeError(f"pairs must be a Pairs, got {type(pairs).__name__}")
     alpha, lr = check_number(alpha, "alpha", above=0.0), check_number(lr, "lr", above=0.0)
     check_count(d, "d"), check_count(steps, "steps")
     place = {"dtype": dtype, "device": device}
@@ -112,7 +115,7 @@ def train_linear_heads(
             (features_y, "features_y", pairs.Y),
         )
     )
-    responses = torch.as_tensor(loss.check(pairs.responses(z)), **place)
+    responses = torch.as_tensor(loss.check(check_scale(pairs.responses(z))), **place)
     i, j = (torch.as_tensor(index, device=device) for index in (pairs.i, pairs.j))
     query = _initial(seeds, (d, phi_x.shape[1]), 0, place)
     key = _initial(seeds, (d, phi_y.shape[1]), 1, place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, final
 
 from rkbs.kernels import Kernel
-from rkbs.losses import Loss, Squared
+from rkbs.losses import Huber, Loss, Squared
 from rkbs.machines.base import OperatorMachine, check_solver
 from rkbs.penalties import Schatten, SpectralPenalty
 from rkbs.schatten import SchattenProblem, singular_values
@@ -37,8 +37,10 @@ class BinaryKernelMachine(OperatorMachine):
         Only for plain arrays with rows [x | y]: how many leading columns describe x, by default
         half of them.
     solver : Solver, optional
-        By default ``SpectralNewton()`` where the loss is smooth and Ω or Ω* twice differentiable
-        (``Schatten(p)``, p > 1), else ``ADMM()``.
+        By default ``SpectralNewton()`` where the loss and Ω are smooth enough: Ω twice
+        differentiable (``Schatten(p)``, p ≥ 2), or Ω* (1 < p < 2) and ℓ' without kinks, which
+        ``Huber`` has. Else ``ADMM(tol=1e-6)``, which can miss its tolerance where α is so weak that
+        labels are separated, and then says so.
 
     Attributes
     ----------
@@ -70,7 +72,8 @@ class BinaryKernelMachine(OperatorMachine):
     Notes
     -----
     ``predict`` returns h: for labels z = ±1 that is the logit, or the hinge loss's decision value,
-    whose sign is the label. ``score`` is R² of h, whatever the loss.
+    whose sign is the label. ``score`` is R² of h, whatever the loss; for labels, score with
+    ``make_scorer(roc_auc_score)`` of ``sklearn.metrics``, or compare the predictions' signs.
 
     Source: theory §3, reading C.
     """
@@ -117,6 +120,8 @@ class BinaryKernelMachine(OperatorMachine):
     def _solver(self, problem: SchattenProblem) -> Solver:
         if check_solver(self.solver) is not None:
             return self.solver
-        penalty = problem.penalty
-        curved = penalty.is_twice_differentiable or penalty.is_dual_twice_differentiable
-        return SpectralNewton() if problem.loss.smooth and curved else ADMM()
+        penalty, loss = problem.penalty, problem.loss
+        # In its dual chart Newton's method can stall on the kinks of Huber's ℓ'.
+        dual = penalty.is_dual_twice_differentiable and not isinstance(loss, Huber)
+        smooth = loss.smooth and (penalty.is_twice_differentiable or dual)
+        return SpectralNewton() if smooth else ADMM(tol=1e-6)

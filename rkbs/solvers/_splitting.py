@@ -8,6 +8,7 @@ import numpy as np
 
 from rkbs.losses import DualLoss, Squared
 from rkbs.schatten import Factors, SchattenProblem
+from rkbs.solvers.base import svd
 
 _RELAX = 1.6
 """Over-relaxation; ADMM converges for every value in (0, 2) (Eckstein & Bertsekas 1992)."""
@@ -122,7 +123,7 @@ class Splitting:
         """One iteration; afterwards ``sigma`` are the singular values of N."""
         self.M = self.data.step(self.N - self.W, self.rho)
         shifted = _RELAX * self.M + (1 - _RELAX) * self.N + self.W
-        P, sigma, Qt = np.linalg.svd(shifted, full_matrices=False)
+        P, sigma, Qt = svd(shifted)
         self.sigma = problem.penalty.prox(sigma, problem.alpha / self.rho)
         rank = int((self.sigma > 0).sum())
         old, self.N = self.N, (P[:, :rank] * self.sigma[:rank]) @ Qt[:rank]

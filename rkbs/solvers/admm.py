@@ -17,7 +17,8 @@ from rkbs.solvers.base import Solution, Solver
 _EVERY = 10
 """Iterations between certificates, which cost two singular value decompositions."""
 _ADAPT = 400
-"""The weights follow the residuals for so many iterations and then stay, so that it converges."""
+"""The weights follow the residuals at every certificate for so many iterations, and then at ever
+larger distances (each half as long again as the last): finitely often in any run, and rarely."""
 
 
 @final
@@ -29,8 +30,8 @@ class ADMM(Solver):
     step is elementwise, M = ((s_a t_b)^{1/2} Ẑ_ab + ρ (N − W)_ab) / (s_a t_b + ρ). For other
     losses, or with pairs missing, the values H = R_X M R_Yᵀ are a third variable: f's step keeps
     its form, and the loss enters by its prox, pair by pair. Ω enters by the prox of the singular
-    values: one decomposition a step, which dominates the cost. ρ balances the residuals, then
-    stays. The iteration ends on the duality gap of the low-rank N; α from ``zero_threshold`` on
+    values: one decomposition a step, which dominates the cost. ρ balances the residuals, ever more
+    rarely. The iteration ends on the duality gap of the low-rank N; α from ``zero_threshold`` on
     gives M = 0 exactly.
 
     Parameters
@@ -60,6 +61,7 @@ class ADMM(Solver):
 
         The Gram matrices are decomposed once. Paths that decrease need the fewest iterations.
         """
+        self._check(problem)
         splitting = None
         for alpha in alphas:
             at = problem.with_alpha(alpha)
@@ -73,6 +75,7 @@ class ADMM(Solver):
 
     def _iterate(self, problem: SchattenProblem, splitting: Splitting) -> Solution[OperatorPoint]:
         primal, dual, M, c = np.inf, -np.inf, splitting.N, np.zeros_like(problem.z)
+        following = _ADAPT
         for iteration in range(1, self.max_iter + 1):
             splitting.step(problem)
             if iteration % _EVERY and iteration < self.max_iter:
@@ -86,8 +89,9 @@ class ADMM(Solver):
                     dual, c = bound, scaled
             if relative_gap(primal, dual) <= self.tol:
                 break
-            if iteration <= _ADAPT:
+            if iteration <= _ADAPT or iteration >= following:
                 splitting.balance()
+                following = 1.5 * max(iteration, _ADAPT)
         return self._solution(problem, M, c, iteration)
 
     def _solution(

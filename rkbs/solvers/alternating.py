@@ -18,6 +18,7 @@ _INNER = DualNewton(tol=1e-12)
 _POLISH = 1e-2
 _STALLED = 20
 """After so many rounds without a lower objective only rounding is left."""
+_PROGRESS = 1e-13
 _LOG_RANGE = 30.0
 """Of log t, for norms of f and g within a factor e^60 of each other."""
 
@@ -65,8 +66,11 @@ class Alternating(Solver):
         check_count(self.seed, "seed", 0)
 
     def _solve(self, problem: ProductProblem) -> Solution[ProductPoint]:
+        if not problem.loss.smooth:
+            raise ValueError(f"loss must be smooth for Alternating, got {problem.loss!r}")
         u = np.random.default_rng(self.seed).standard_normal(problem.pair.dim)
-        u /= np.abs(problem.sections_y.values(u)).max()  # values of g of the order of one
+        size = np.abs(problem.sections_y.values(u)).max()
+        u /= size if size > 0 else 1.0  # values of g of the order of one
         v, objectives, polish_at = np.zeros_like(u), [], _POLISH
         for _ in range(self.max_iter):
             v = _INNER(problem.given("g", u)).value.v
@@ -79,10 +83,13 @@ class Alternating(Solver):
                 v, u = _polished(problem, v, u, self.tol)
                 certificate = problem.certify(v, u, self.tol)
                 objectives[-1] = problem.objective(v, u)
-            stalled = len(objectives) > _STALLED and objectives[-1] >= objectives[-1 - _STALLED]
+            stalled = len(objectives) > _STALLED and objectives[-1] >= (
+                objectives[-1 - _STALLED] * (1 - _PROGRESS)
+            )
             if not v.any() or not u.any():  # then the other is best zero, too
                 v, u = np.zeros_like(v), np.zeros_like(u)
                 objectives[-1] = problem.objective(v, u)
+                certificate = problem.certify(v, u, self.tol)
                 break
             if certificate.passed or stalled:
                 break

@@ -6,6 +6,9 @@ import abc
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar, final, get_args
 
+import numpy as np
+import scipy.linalg
+
 from rkbs.certificates import Certificate
 
 Leave = Literal["pair", "row", "column"]
@@ -21,6 +24,14 @@ def check_leave(leave: Leave) -> Leave:
 
 class ConvergenceError(RuntimeError):
     """A solver ended without keeping its certificate's tolerance."""
+
+
+def svd(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """U diag(σ) Vᵀ, thin; by LAPACK's gesvd for the rare finite matrix on which gesdd fails."""
+    try:
+        return np.linalg.svd(matrix, full_matrices=False)
+    except np.linalg.LinAlgError:
+        return scipy.linalg.svd(matrix, full_matrices=False, lapack_driver="gesvd")
 
 
 _Value = TypeVar("_Value")
@@ -77,7 +88,7 @@ class Solver(abc.ABC):
         """``TypeError`` for a problem of another class."""
         if not isinstance(problem, self.handles):
             raise TypeError(
-                f"{type(self).__name__} solves a {self.handles.__name__}, got "
+                f"{type(self).__name__} solves problems of class {self.handles.__name__}, got "
                 f"{type(problem).__name__}"
             )
 

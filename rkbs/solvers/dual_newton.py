@@ -50,9 +50,9 @@ class DualNewton(Solver):
 
     For smooth losses a step solves a system of the size of the two domains (Woodbury), however
     many pairs there are; a loss with kinks takes an n × n factorization, for up to 5000 pairs.
-    Meant for responses and features of order one: recovering v from w loses digits where the
-    penalty is so weak that the solution interpolates, most of all for p far from 2, and then the
-    certificate says so.
+    Meant for responses and features of order one and 1.25 ≤ p ≤ 4: recovering v from w loses digits
+    for p far from 2, most of all where the penalty is so weak that the solution interpolates, and
+    then the certificate says so.
 
     Parameters
     ----------
@@ -113,6 +113,8 @@ class DualNewton(Solver):
         best, steps, dual = _zero(problem, tol), 0, SmoothedDual.of(problem)
         history = [(0, best.certificate.relative_gap)]
         cold = _Stage(1.0, -problem.loss.interior(problem.z), np.ones(len(problem.sides)))
+        if start is not None and not np.isfinite(dual.value(start.c, start.theta)):
+            start = None  # outside the domain of this problem's ℓ*: another loss, or other labels
         theta, c, lengths = warm = start or cold
         while theta > _LAST_STAGE and steps < self.max_iter and not best.certificate.passed:
             c, lengths, used = _stage(dual, c, lengths, theta, self.max_iter - steps)

@@ -72,6 +72,7 @@ class SpectralNewton(Solver):
         ValueError
             If the loss has kinks, or neither Ω nor Ω* is twice differentiable.
         """
+        self._check(problem)
         chart, M = self._chart(problem), None
         for alpha in alphas:
             at = problem.with_alpha(alpha)
