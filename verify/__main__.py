@@ -3,4 +3,9 @@
 from verify.runner import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        status = main()
+    except KeyboardInterrupt:  # before the first claim has begun
+        print("Interrupted: nothing was computed yet.")
+        status = 130
+    raise SystemExit(status)
