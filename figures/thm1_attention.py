@@ -30,6 +30,8 @@ def _excess_panel(axis: Axes, rows: list[dict[str, Any]], tolerance: float) -> N
     axis.annotate(
         "tolerance of the claim", (2, tolerance), (0, 2), textcoords="offset points", ha="right"
     )
+    axis.axhspan(FLOOR / 3, 1e-10, color="0.88", lw=0, zorder=0)
+    axis.annotate("gap of the convex solver", (-3, 1.5e-11))
     axis.axvline(0, color="0.7", lw=0.8, zorder=0)
     axis.set(
         yscale="log",
@@ -38,7 +40,7 @@ def _excess_panel(axis: Axes, rows: list[dict[str, Any]], tolerance: float) -> N
         ylabel="(trained − convex optimum) / optimum",
         title="stuck below the rank, optimal from it on",
     )
-    axis.legend()
+    axis.legend(loc="center left")
 
 
 def _curve_panel(axis: Axes, row: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ LOWEST = 1e-4
 
 
 def _panel(axis: Axes, path: dict[str, Any]) -> None:
-    """The largest singular values against α; for p = 1 they vanish one by one."""
+    """The seven largest singular values against α; for p = 1 they vanish one by one."""
     fractions, sigma = np.array(path["fractions"]), np.array(path["singular values"])
     scale = sigma.max()
     for k, color, marker in zip(range(SHOWN), plotting.COLORS, plotting.MARKERS, strict=True):
@@ -40,7 +40,7 @@ def _panel(axis: Axes, path: dict[str, Any]) -> None:
         yscale="log",
         ylim=(LOWEST, 2),
         xlabel=r"$\alpha$ / $\alpha_{\max}$ of p = 1",
-        title=f"p = {path['p']:g}: rank {min(path['rank'])} to {max(path['rank'])}",
+        title=f"p = {path['p']:g}: numerical rank {min(path['rank'])}–{max(path['rank'])}",
     )
 
 

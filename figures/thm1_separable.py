@@ -68,7 +68,8 @@ def _gaps(axis: Axes, rows: list[dict[str, Any]]) -> None:
         axis.plot(steps, np.maximum(np.abs(gaps), FLOOR), color=color, marker=marker, label=label)
     for tolerance in {row["tolerance"] for row in shown}:
         axis.axhline(tolerance, color="black", lw=0.8, ls="--")
-    axis.annotate("tolerances", (0, 1e-10), (2, 3), textcoords="offset points")
+    last = max(steps for row in shown for steps, _ in row["history"])
+    axis.annotate("tolerances", (last, 1e-10), (0, 3), textcoords="offset points", ha="right")
     axis.set(
         yscale="log",
         ylim=(1e-18, 10),
@@ -86,7 +87,7 @@ def draw(folder: Path) -> Figure:
     axes = figure.subplots(2, 2)
     _functions(axes[0, 0], data, "f", data["x"])
     _functions(axes[0, 1], data, "g", data["y"])
-    axes[0, 0].legend(loc="upper left", ncols=2)
+    axes[0, 0].legend(loc="lower right", ncols=2)
     _coefficients(axes[1, 0], data)
     _gaps(axes[1, 1], data["table"])
     return figure

@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from scipy.special import entr
 
 from rkbs.kernels import EDP
 from rkbs.laws import relative
@@ -40,10 +41,50 @@ def make_problem(rng: np.random.Generator, p: float, loss: DualLoss) -> Separabl
     return SeparableProblem(pair, pairs, z, ALPHA, ALPHA, loss)
 
 
+# ℓ(h; z) and ℓ*(u; z), written out: nothing of rkbs computes the gaps of this claim.
+FORMULAS = {
+    "Squared()": (lambda h, z: (h - z) ** 2 / 2, lambda u, z: u**2 / 2 + u * z),
+    "Logistic()": (
+        lambda h, z: np.log1p(np.exp(-z * h)),
+        lambda u, z: -entr(-u * z) - entr(1 + u * z),
+    ),
+    "Huber(delta=0.5)": (
+        lambda h, z: np.where(abs(h - z) < 0.5, (h - z) ** 2 / 2, abs(h - z) / 2 - 0.125),
+        lambda u, z: u**2 / 2 + u * z + np.where(abs(u) <= 0.5, 0, np.inf),
+    ),
+    "Hinge()": (
+        lambda h, z: np.maximum(1 - z * h, 0),
+        lambda u, z: u * z + np.where((u * z <= 0) & (u * z >= -1), 0, np.inf),
+    ),
+    "EpsilonInsensitive(epsilon=0.2)": (
+        lambda h, z: np.maximum(abs(h - z) - 0.2, 0),
+        lambda u, z: u * z + 0.2 * abs(u) + np.where(abs(u) <= 1, 0, np.inf),
+    ),
+}
+
+
+def gap_by_hand(problem: SeparableProblem, v: np.ndarray, u: np.ndarray, c: np.ndarray) -> float:
+    """The relative gap for R = t²/2 from the features, by the definitions."""
+    value, conjugate = FORMULAS[repr(problem.loss)]
+    i, j, p, q = problem.pairs.i, problem.pairs.j, problem.pair.p, problem.pair.p_conjugate
+    x, y = problem.pair.features_x(problem.pairs.X), problem.pair.features_y(problem.pairs.Y)
+
+    def square(vector: np.ndarray, exponent: float) -> float:
+        return float((abs(vector) ** exponent).sum() ** (2 / exponent))
+
+    penalty = ALPHA / 2 * (square(v, p) + square(u, q))
+    primal = value(x[i] @ v + y[j] @ u, problem.z).sum() + penalty
+    dual = -conjugate(-c, problem.z).sum() - (square(c @ x[i], q) + square(c @ y[j], p)) / (
+        2 * ALPHA
+    )
+    return float((primal - dual) / primal)
+
+
 def convergence(problem: SeparableProblem, solution: Solution) -> dict[str, Any]:
-    """Gaps by Newton steps, the last again from the solution; distance of ι from the spans."""
+    """Gaps by Newton steps, the last by hand from the solution; distance of ι from the spans."""
     tolerance = TOLERANCE[problem.loss.smooth]
-    again = problem.certify(*solution.value, tolerance)
+    gap = gap_by_hand(problem, *solution.value.functions, solution.value.c)
+    told = solution.certificate.relative_gap
     x, y = blocks_of(problem)
     return {
         "p": problem.pair.p,
@@ -51,9 +92,9 @@ def convergence(problem: SeparableProblem, solution: Solution) -> dict[str, Any]
         "tolerance": tolerance,
         "history": solution.stats["history"],
         "start": solution.stats["history"][0][1],
-        "gap": abs(again.relative_gap),
-        "closed": again.passed,
-        "told": solution.certificate.passed == again.passed,
+        "gap": abs(gap),
+        "closed": bool(abs(gap) <= tolerance),
+        "told": bool(abs(gap - told) <= max(1e-12, 1e-6 * abs(gap))),
         "off span": greatest(
             off_span(x.left(solution.value.v), x.phi), off_span(y.left(solution.value.u), y.phi)
         ),
@@ -79,11 +120,11 @@ def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> 
 
 @claim(
     "thm1.separable_gap",
-    statement="Separable reading: for every 1.25 ≤ p ≤ 4 and every loss the dual Newton method "
-    "brings the Fenchel gap to 1e-10 of the objective (losses with kinks: 1e-6) in all but at most "
+    statement="Separable reading: for p ∈ {1.25, 1.5, 2, 3, 4} and five losses the dual Newton "
+    "method brings the Fenchel gap to 1e-10 of the objective (losses with kinks: 1e-6) in all but at most "
     "1 of 20 problems, and there it reports the gap that it leaves open",
     source="Paper Theorem 1; theory §3, reading A",
-    method="Primal and dual objective of the returned (f, g) and c, computed again; the gap at "
+    method="Primal and dual objective of the returned (f, g) and c, written out here; the gap at "
     "f = g = 0 is large, so that there is something to close. ι(f*), ι(g*) lie in the spans of the "
     "kernel sections, and functions of different p differ on a grid.",
     figure="thm1_separable",
