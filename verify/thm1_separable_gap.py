@@ -121,8 +121,8 @@ def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> 
 @claim(
     "thm1.separable_gap",
     statement="Separable reading: for p ∈ {1.25, 1.5, 2, 3, 4} and five losses the dual Newton "
-    "method brings the Fenchel gap to 1e-10 of the objective (losses with kinks: 1e-6) in all but at most "
-    "1 of 20 problems, and there it reports the gap that it leaves open",
+    "method brings the Fenchel gap to 1e-10 of the objective (losses with kinks: 1e-6) in all but "
+    "at most 1 of 20 problems, and there it reports the gap that it leaves open",
     source="Paper Theorem 1; theory §3, reading A",
     method="Primal and dual objective of the returned (f, g) and c, written out here; the gap at "
     "f = g = 0 is large, so that there is something to close. ι(f*), ι(g*) lie in the spans of the "
