@@ -40,7 +40,7 @@ def _excess_panel(axis: Axes, rows: list[dict[str, Any]], tolerance: float) -> N
         ylabel="(trained − convex optimum) / optimum",
         title="stuck below the rank, optimal from it on",
     )
-    axis.legend(loc="center left")
+    axis.legend(loc="center right", bbox_to_anchor=(1, 0.42))
 
 
 def _curve_panel(axis: Axes, row: dict[str, Any]) -> None:

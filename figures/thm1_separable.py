@@ -87,7 +87,7 @@ def draw(folder: Path) -> Figure:
     axes = figure.subplots(2, 2)
     _functions(axes[0, 0], data, "f", data["x"])
     _functions(axes[0, 1], data, "g", data["y"])
-    axes[0, 0].legend(loc="lower right", ncols=2)
+    axes[0, 1].legend(loc="upper center")
     _coefficients(axes[1, 0], data)
     _gaps(axes[1, 1], data["table"])
     return figure
