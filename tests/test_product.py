@@ -167,27 +167,6 @@ def test_a_zero_function_beside_another_is_not_certified(zero):
     assert not certificate.passed
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"pair": None}, TypeError, "pair must be a RKBSPair"),
-        ({"pairs": None}, TypeError, "pairs must be a Pairs"),
-        ({"loss": "squared"}, TypeError, "loss must be a DualLoss"),
-        ({"regularizer_x": 2}, TypeError, "regularizer_x must be a Regularizer"),
-        ({"regularizer_y": 2}, TypeError, "regularizer_y must be a Regularizer"),
-        ({"z": np.ones(7)}, ValueError, "z must have shape"),
-        ({"z": np.full(24, np.nan)}, ValueError, "z contains NaN"),
-        ({"alpha_x": 0.0}, ValueError, "alpha_x must be positive"),
-        ({"alpha_y": -1.0}, ValueError, "alpha_y must be positive"),
-        ({"alpha_y": "1"}, TypeError, "alpha_y must be a real number"),
-        ({"loss": Logistic()}, ValueError, "z must be −1 or 1"),
-    ],
-)
-def test_bad_problems_name_the_argument(change, error, message):
-    with pytest.raises(error, match=message):
-        replace(make(), **change)
-
-
 @pytest.mark.parametrize("fixed", ["h", None, 0])
 def test_fixed_is_f_or_g(fixed):
     with pytest.raises(ValueError, match='fixed must be "f" or "g"'):

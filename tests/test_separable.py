@@ -292,27 +292,6 @@ def test_certificate_refuses_what_is_not_a_gap(primal, dual):
 
 
 @pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"pair": None}, TypeError, "pair must be a RKBSPair"),
-        ({"pairs": None}, TypeError, "pairs must be a Pairs"),
-        ({"loss": "squared"}, TypeError, "loss must be a DualLoss"),
-        ({"regularizer_x": 2}, TypeError, "regularizer_x must be a Regularizer"),
-        ({"regularizer_y": 2}, TypeError, "regularizer_y must be a Regularizer"),
-        ({"z": np.ones(7)}, ValueError, "z must have shape"),
-        ({"z": np.full(30, np.nan)}, ValueError, "z contains NaN"),
-        ({"alpha_x": 0.0}, ValueError, "alpha_x must be positive"),
-        ({"alpha_y": -1.0}, ValueError, "alpha_y must be positive"),
-        ({"alpha_y": "1"}, TypeError, "alpha_y must be a real number"),
-        ({"loss": Logistic()}, ValueError, "z must be −1 or 1"),
-    ],
-)
-def test_bad_problems_name_the_argument(change, error, message):
-    with pytest.raises(error, match=message):
-        replace(make(), **change)
-
-
-@pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"tol": 0.0}, ValueError, "tol must be positive and finite"),
@@ -342,31 +321,3 @@ def test_a_path_survives_another_loss():
         assert solution.check().certificate.primal == pytest.approx(
             alone.certificate.primal, rel=1e-9
         )
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"features_x": 3}, TypeError, "features_x must be callable"),
-        ({"dim": "a"}, TypeError, "dim must be an integer"),
-        ({"dim": 0}, ValueError, "dim must be at least 1"),
-        ({"dim": 7}, ValueError, "features_x must give 7 features"),
-        ({"features_y": lambda y: y[:, :1]}, ValueError, "features_y must give 3 features"),
-    ],
-)
-def test_pairs_of_spaces_that_are_none(change, error, message):
-    arguments = {"features_x": lambda x: x, "features_y": lambda y: y, "dim": 3, "p": 1.5}
-
-    def learn(**pair):
-        grid = Pairs.grid(np.eye(3), np.eye(3))
-        return solve(SeparableProblem(RKBSPair(**pair), grid, np.ones(9), 1.0, 1.0), DualNewton())
-
-    assert learn(**arguments).certificate.passed
-    with pytest.raises(error, match=message):
-        learn(**arguments | change)
-
-
-def test_responses_out_of_range_are_refused():
-    for size in (1e200, 1e-200):
-        with pytest.raises(ValueError, match="rescale the responses"):
-            replace(make(), z=np.full(30, size))
