@@ -12,6 +12,7 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from rkbs.approximation import (
+    LINE,
     TARGETS,
     ConstructiveHead,
     Quadrature,
@@ -95,7 +96,7 @@ def interpolation_head(target: Target, d: int) -> Surface:
     """Σ_l L_l(t) F(t_l, s), Lagrange interpolation in t at d Chebyshev points: another head."""
     nodes = np.cos(np.pi * (np.arange(d) + 0.5) / d)
     solve = np.linalg.inv(legendre.legvander(nodes, d - 1))  # (d, d)
-    return lambda t, s: legendre.legvander(t, d - 1) @ solve @ target(nodes, s)  # (n, m)
+    return lambda t, s: legendre.legvander(t[:, 0], d - 1) @ solve @ target(nodes, s)  # (n, m)
 
 
 def analytic_checks(yardsticks: Iterable[Yardstick], count: int = 16) -> tuple[Check, ...]:
@@ -135,7 +136,7 @@ def analytic_checks(yardsticks: Iterable[Yardstick], count: int = 16) -> tuple[C
 )
 def floor(run: Run) -> Evidence:
     """Heads: Schmidt's functions, interpolation, frozen random layers of 8 and 64 units."""
-    yardsticks = [Yardstick.of(name) for name in run.progress(TARGETS, "Schmidt values")]
+    yardsticks = [Yardstick.of(name) for name in run.progress(LINE, "Schmidt values")]
     dims = run.pick(quick=(1, 2, 4, 8, 16), full=(1, 2, 3, 4, 6, 8, 12, 16))
     seeds = range(run.seed, run.seed + run.pick(quick=2, full=SEEDS))
     rows = []
@@ -187,8 +188,8 @@ def alternating_error(head: ConstructiveHead, target: Target, rng: np.random.Gen
     Independent of the truncated SVD: from a random start each tower is solved for in turn.
     """
     F = FIT.tabulate(target)
-    root = np.sqrt(FIT.weights)[:, None]
-    X, Y = (root * layer(FIT.nodes) for layer in (head.hidden_x, head.hidden_y))  # (n, m + 1)
+    layers = (head.hidden_x, head.hidden_y)
+    X, Y = (FIT.x.root * layer(FIT.x.nodes) for layer in layers)  # (n, m + 1)
     k = Y @ rng.normal(size=(Y.shape[1], head.d))  # (n, d)
     for _ in range(60):
         k = np.linalg.qr(k)[0]
@@ -217,7 +218,7 @@ def constructive(run: Run) -> Evidence:
     widths = run.pick(quick=(8, WIDE), full=(4, 8, 16, 32, WIDE))
     seeds = range(run.seed, run.seed + run.pick(quick=2, full=SEEDS))
     rows, alternating = [], []
-    for name in run.progress(TARGETS, "constructive heads"):
+    for name in run.progress(LINE, "constructive heads"):
         y = Yardstick.of(name)
         values = np.linalg.svd(FIT.tabulate(y.target), compute_uv=False)
         for width, seed in ((w, s) for w in widths for s in seeds):
@@ -254,11 +255,11 @@ def evaluation_rounding(head: ConstructiveHead) -> float:
     q_l = Φ_X a_l is a sum of m + 1 terms that may cancel; the k_l it meets are orthogonal and of
     norm √σ_l.
     """
-    root = np.sqrt(FIT.weights)[:, None]
     sizes = np.sqrt(np.pad(head.values, (0, head.d))[: head.d])  # (d,)
     total = 0.0
     for layer, output in zip((head.hidden_x, head.hidden_y), head.output_weights, strict=True):
-        terms = np.linalg.norm(root * (np.abs(layer(FIT.nodes)) @ np.abs(output)), axis=0)  # (d,)
+        sums = np.abs(layer(FIT.x.nodes)) @ np.abs(output)  # (n, d)
+        terms = np.linalg.norm(FIT.x.root * sums, axis=0)  # (d,)
         total += float(np.linalg.norm(sizes * terms))
     return (len(head.hidden_x.slopes) + 1) * np.finfo(float).eps * total
 
@@ -302,7 +303,7 @@ def density(run: Run) -> Evidence:
     path += run.pick(quick=[], full=[(32, 256)])
     points, grid = run.pick(quick=801, full=2001), Quadrature.gauss_legendre(300)
     rows = []
-    for name in run.progress(TARGETS, "sup errors"):
+    for name in run.progress(LINE, "sup errors"):
         y = Yardstick.of(name)
         for seed in range(run.seed, run.seed + run.pick(quick=1, full=3)):
             for d, width in path:
