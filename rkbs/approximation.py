@@ -20,6 +20,7 @@ __all__ = [
     "LINE",
     "TARGETS",
     "ConstructiveHead",
+    "Head",
     "HiddenLayer",
     "Quadrature",
     "Rule",
@@ -274,6 +275,54 @@ class HiddenLayer:
 
 @final
 @dataclass(frozen=True, eq=False)
+class Head:
+    """G(t, s) = q(t)·k(s), q = Φ_X A and k = Φ_Y B on hidden layers Φ_X and Φ_Y: two towers.
+
+    Attention's logits before the factor 1/√d, which Theorem 2 leaves to q and k; a ``Surface``.
+
+    Parameters
+    ----------
+    hidden_x, hidden_y : HiddenLayer
+        Of m units each.
+    output_x, output_y : arrays of shape (m + 1, d)
+        A and B, the constant's row last.
+    """
+
+    hidden_x: HiddenLayer
+    hidden_y: HiddenLayer
+    output_x: np.ndarray
+    output_y: np.ndarray
+
+    @property
+    def d(self) -> int:
+        """Head dimension."""
+        return self.output_x.shape[1]
+
+    def __call__(self, t: np.ndarray, s: np.ndarray) -> np.ndarray:
+        """G(t_i, s_j), shape (n, m)."""
+        q = self.hidden_x(t) @ self.output_x  # (n, d)
+        k = self.hidden_y(s) @ self.output_y  # (m, d)
+        return q @ k.T  # (n, m)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The parameters by the names that ``rkbs.attention.TwoTowerHead`` gives them.
+
+        Output weights can be large where hidden units are nearly dependent: use float64.
+        """
+        arrays = {}
+        sides = (("query", self.hidden_x, self.output_x), ("key", self.hidden_y, self.output_y))
+        for name, hidden, output in sides:
+            arrays |= {
+                f"{name}.hidden.weight": hidden.slopes,  # (m, d_x)
+                f"{name}.hidden.bias": hidden.biases,
+                f"{name}.output.weight": output[:-1].T,  # (d, m)
+                f"{name}.output.bias": output[-1],
+            }
+        return arrays
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class ConstructiveHead:
     """G(t, s) = Σ_{l ≤ d} σ_l u_l(t) v_l(s), the truncated SVD of P_X F P_Y: a head in closed form.
 
@@ -282,8 +331,8 @@ class ConstructiveHead:
     ‖F − G‖² = ‖F − P_X F P_Y‖² (width) + Σ_{l>d} σ_l(P_X F P_Y)² (rank). As projections lower
     singular values, floor(d)² ≤ ‖F − G‖² ≤ floor(d)² + width². Source: theory §4.
 
-    Built by ``constructive_head`` on random layers and by ``head_on_layers`` on any, such as
-    trained ones; ``head.at(d)`` is the head of another dimension.
+    Built by ``constructive_head`` on random layers and by ``head_on_layers`` on any;
+    ``head.at(d)`` is the head of another dimension.
 
     Parameters
     ----------
@@ -316,34 +365,20 @@ class ConstructiveHead:
         return replace(self, d=check_count(d, "d"))
 
     @cached_property
-    def output_weights(self) -> tuple[np.ndarray, np.ndarray]:
-        """Those of q_l = √σ_l u_l and k_l = √σ_l v_l: two arrays (m + 1, d), zero for l > r."""
+    def head(self) -> Head:
+        """The towers q_l = √σ_l u_l and k_l = √σ_l v_l, zero for l > r."""
         root = np.sqrt(self.values[: self.d])
         pad = ((0, 0), (0, self.d - len(root)))
-        return tuple(np.pad(side[:, : self.d] * root, pad) for side in (self.left, self.right))
+        outputs = (np.pad(side[:, : self.d] * root, pad) for side in (self.left, self.right))
+        return Head(self.hidden_x, self.hidden_y, *outputs)
 
     def __call__(self, t: np.ndarray, s: np.ndarray) -> np.ndarray:
         """G(t_i, s_j), shape (n, m)."""
-        query, key = self.output_weights
-        q = self.hidden_x(t) @ query  # (n, d)
-        k = self.hidden_y(s) @ key  # (m, d)
-        return q @ k.T  # (n, m)
+        return self.head(t, s)
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The parameters by the names that ``rkbs.attention.TwoTowerHead`` gives them.
-
-        Output weights can be large where hidden units are nearly dependent: use float64.
-        """
-        arrays = {}
-        layers = (self.hidden_x, self.hidden_y)
-        for name, hidden, output in zip(("query", "key"), layers, self.output_weights, strict=True):
-            arrays |= {
-                f"{name}.hidden.weight": hidden.slopes,  # (m, d_x)
-                f"{name}.hidden.bias": hidden.biases,
-                f"{name}.output.weight": output[:-1].T,  # (d, m)
-                f"{name}.output.bias": output[-1],
-            }
-        return arrays
+        """``Head.weights`` of the towers."""
+        return self.head.weights()
 
 
 def constructive_head(

@@ -30,6 +30,10 @@ def spectra():
     return {name: schmidt(TARGETS[name], 64) for name in LINE}
 
 
+def outputs(head):
+    return head.head.output_x, head.head.output_y
+
+
 def zero(t, s):
     return np.zeros((len(t), len(s)))
 
@@ -178,7 +182,7 @@ def test_the_split_and_its_bounds(case):
     head = constructive_head(target, d, width, quadrature=GRID, seed=seed)
     error = l2_error(target, head, GRID)
     floor = np.linalg.norm(np.linalg.svd(GRID.tabulate(target), compute_uv=False)[d:])
-    rounding = 1e-15 * width * max(1, *(np.abs(w).max() for w in head.output_weights))
+    rounding = 1e-15 * width * max(1, *(np.abs(w).max() for w in outputs(head)))
     assert abs(error - math.hypot(head.width_error, head.rank_error)) <= rounding
     assert floor - 1e-13 <= error <= math.hypot(floor, head.width_error) + rounding
 
@@ -190,7 +194,7 @@ def test_no_head_on_the_same_layers_is_better(case, other):
     target, rng = TARGETS[name], np.random.default_rng(other)
     head = constructive_head(target, d, width, quadrature=GRID, seed=seed)
     error = l2_error(target, head, GRID)
-    query, key = head.output_weights
+    query, key = outputs(head)
     step = 10.0 ** rng.uniform(-6, -1)
     moved_query = query + step * np.abs(query).mean() * rng.normal(size=query.shape)
     moved_key = key + step * np.abs(key).mean() * rng.normal(size=key.shape)
@@ -238,7 +242,7 @@ def test_more_dimensions_than_the_layers_span_change_nothing():
     head = constructive_head(TARGETS["edp"], 3, 2, quadrature=GRID)
     t = np.linspace(-1, 1, 7)
     assert len(head.values) == 3
-    assert head.at(9).output_weights[0].shape == (3, 9)
+    assert head.at(9).head.output_x.shape == (3, 9)
     assert np.abs(head.at(9)(t, t) - head(t, t)).max() <= 1e-13
     assert head.at(9).weights()["key.output.weight"].shape == (9, 2)
 

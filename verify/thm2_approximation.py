@@ -256,8 +256,8 @@ def evaluation_rounding(head: ConstructiveHead) -> float:
     norm √σ_l.
     """
     sizes = np.sqrt(np.pad(head.values, (0, head.d))[: head.d])  # (d,)
-    total = 0.0
-    for layer, output in zip((head.hidden_x, head.hidden_y), head.output_weights, strict=True):
+    layers, total = (head.hidden_x, head.hidden_y), 0.0
+    for layer, output in zip(layers, (head.head.output_x, head.head.output_y), strict=True):
         sums = np.abs(layer(FIT.x.nodes)) @ np.abs(output)  # (n, d)
         terms = np.linalg.norm(FIT.x.root * sums, axis=0)  # (d,)
         total += float(np.linalg.norm(sizes * terms))

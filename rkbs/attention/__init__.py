@@ -9,16 +9,21 @@ except ModuleNotFoundError as error:
         "rkbs.attention needs PyTorch, which is not installed: pip install rkbs[attention]"
     ) from error
 
+from rkbs.attention.ensemble import TwoTowerEnsemble
 from rkbs.attention.functional import attention
 from rkbs.attention.linear_heads import LinearHeads, train_linear_heads
-from rkbs.attention.training import TrainedHead, train_head
+from rkbs.attention.training import Adam, Training, train_heads
 from rkbs.attention.two_tower import TwoTowerHead
+from rkbs.attention.variable_projection import VariableProjection
 
 __all__ = [
+    "Adam",
     "LinearHeads",
-    "TrainedHead",
+    "Training",
+    "TwoTowerEnsemble",
     "TwoTowerHead",
+    "VariableProjection",
     "attention",
-    "train_head",
+    "train_heads",
     "train_linear_heads",
 ]

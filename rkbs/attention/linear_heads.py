@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rkbs._arrays import as_matrix, check_count, check_number
+from rkbs.attention.training import Adam
 from rkbs.losses import Huber, Logistic, Loss, Squared
 from rkbs.pairs import Pairs
 from rkbs.problems import check_scale
@@ -105,8 +106,9 @@ def train_linear_heads(
         raise ValueError(f"loss must be smooth (Squared, Logistic or Huber), got {loss!r}")
     if not isinstance(pairs, Pairs):
         raise TypeError(f"pairs must be a Pairs, got {type(pairs).__name__}")
-    alpha, lr = check_number(alpha, "alpha", above=0.0), check_number(lr, "lr", above=0.0)
-    check_count(d, "d"), check_count(steps, "steps")
+    alpha = check_number(alpha, "alpha", above=0.0)
+    check_count(d, "d")
+    method = Adam(steps, lr)
     place = {"dtype": dtype, "device": device}
     phi_x, phi_y = (
         torch.as_tensor(_features(values, name, len(points)), **place)
@@ -127,7 +129,7 @@ def train_linear_heads(
         decay = query.square().sum((-2, -1)) + key.square().sum((-2, -1))
         return data + alpha / 2 * decay
 
-    taken, objectives = _descend(objective, [query, key], steps, lr)
+    taken, objectives = method.minimize([query, key], objective)
     return LinearHeads(query.detach().cpu().numpy(), key.detach().cpu().numpy(), taken, objectives)
 
 
@@ -148,27 +150,3 @@ def _initial(seeds: Sequence[int], shape: tuple[int, int], side: int, place: dic
     ]
     weights = np.stack(draws) / np.sqrt(shape[1])
     return torch.as_tensor(weights, **place).requires_grad_()
-
-
-def _descend(
-    objective: Callable[[], Tensor], parameters: list[Tensor], steps: int, lr: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Adam in place; the steps at which the objectives were recorded, and the objectives."""
-    optimizer = torch.optim.Adam(parameters, lr=lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    every, taken, objectives = max(1, steps // 100), [], []
-    for step in range(steps + 1):
-        optimizer.zero_grad()
-        values = objective()
-        if step % every == 0 or step == steps:
-            taken.append(step)
-            objectives.append(values.detach().cpu().numpy())
-            if not np.isfinite(objectives[-1]).all():
-                raise FloatingPointError(
-                    f"an objective is {objectives[-1]} after {step} steps: lower lr={lr}"
-                )
-        if step < steps:
-            values.sum().backward()  # the heads share nothing, so each gets its own gradient
-            optimizer.step()
-            schedule.step()
-    return np.array(taken), np.array(objectives)

@@ -1,10 +1,10 @@
-"""Training a head as it is done in practice: plain Adam with a cosine schedule."""
+"""Training heads, many at once: Adam as in practice, and the fit of a response surface."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
@@ -13,49 +13,227 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rkbs._arrays import check_count
-from rkbs.approximation import Quadrature, Surface
-from rkbs.attention.two_tower import TwoTowerHead
-from rkbs.targets import as_line
+from rkbs._arrays import check_count, check_number
+from rkbs.approximation import Head, Quadrature, Surface
+from rkbs.attention.ensemble import TwoTowerEnsemble
+
+Progress = Callable[[int, int], None]
+"""Told (steps done, steps) about a hundred times."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class TrainedHead:
-    """A trained head and how it came about; called with numpy arrays it tabulates G.
+class Surfaces:
+    """The response surfaces that the models of an ensemble are to fit, tabulated in torch.
 
     Parameters
     ----------
-    module : TwoTowerHead
-    steps, errors : arrays of shape (k,)
-        L² error of the quadrature after that many steps of Adam, from 0 to the last.
-    seconds : float
-        Wall time of the training.
-    seed : int
+    t, s : tensors of shape (n, d_x), (n', d_y)
+        The nodes of the quadrature.
+    root_t, root_s : tensors of shape (n, 1), (n', 1)
+        √w of its weights.
+    values : tensor of shape (M, n, n') or (1, n, n')
+        √w_i F(t_i, s_j) √w_j of each model, or of all.
     """
 
-    module: TwoTowerHead
+    t: Tensor
+    s: Tensor
+    root_t: Tensor
+    root_s: Tensor
+    values: Tensor
+
+    @classmethod
+    def tabulate(
+        cls,
+        targets: Surface | Sequence[Surface],
+        quadrature: Quadrature,
+        ensemble: TwoTowerEnsemble,
+    ) -> Surfaces:
+        """One target for all models, or a sequence with one for each, where the ensemble is."""
+        like = ensemble.query.hidden_weight
+        one = callable(targets)
+        if not one and len(targets) != len(ensemble):
+            raise ValueError(
+                f"targets must be one surface or one for each of the {len(ensemble)} models, got "
+                f"{len(targets)}"
+            )
+        tables: dict[int, np.ndarray] = {}
+        for target in [targets] if one else targets:
+            if id(target) not in tables:
+                tables[id(target)] = quadrature.tabulate(target, "target")
+        values = [tables[id(target)] for target in ([targets] if one else targets)]
+        x, y = quadrature.x, quadrature.y
+        arrays = (x.nodes, y.nodes, x.root, y.root, np.stack(values))
+        return cls(*(torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arrays))
+
+    def squared_errors(self, ensemble: TwoTowerEnsemble) -> Tensor:
+        """‖F − G‖² of each model in L² of the quadrature, shape (M,)."""
+        logits = ensemble(self.t, self.s)  # (M, n, n')
+        return (logits * (self.root_t * self.root_s.mT) - self.values).square().sum((-2, -1))
+
+
+class Method(ABC):
+    """How to train: a small object with the budget, told what to fit."""
+
+    @abstractmethod
+    def fit(
+        self, ensemble: TwoTowerEnsemble, surfaces: Surfaces, progress: Progress | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Train in place; the steps recorded, (k,), and the L² errors there, (k, M)."""
+
+
+@final
+@dataclass(frozen=True)
+class Adam(Method):
+    """Adam with a cosine schedule, the learning rate falling from ``lr`` to 0; nothing else tuned.
+
+    Parameters
+    ----------
+    steps : int
+    lr : float
+        The first learning rate.
+    weight_decay : float
+        Decoupled from the gradient, as in AdamW (Loshchilov & Hutter 2019).
+    """
+
+    steps: int = 3000
+    lr: float = 1e-2
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_count(self.steps, "steps"), check_number(self.lr, "lr", above=0.0)
+        check_number(self.weight_decay, "weight_decay", least=0.0)
+
+    def fit(
+        self, ensemble: TwoTowerEnsemble, surfaces: Surfaces, progress: Progress | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        steps, squared = self.minimize(
+            ensemble.parameters(), lambda: surfaces.squared_errors(ensemble), progress
+        )
+        return steps, np.sqrt(squared)
+
+    def minimize(
+        self,
+        parameters: Iterable[Tensor],
+        objectives: Callable[[], Tensor],
+        progress: Progress | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Minimize objectives (M,) that share no parameter, in place, all in one batch.
+
+        Returns
+        -------
+        steps, values : arrays of shape (k,), (k, M)
+            Where the objectives were recorded, about a hundred times, and their values; the last
+            are those of the parameters that are left.
+
+        Raises
+        ------
+        FloatingPointError
+            If an objective is no longer finite: the learning rate is too high.
+        """
+        optimizer = torch.optim.AdamW(
+            list(parameters), lr=self.lr, weight_decay=self.weight_decay, fused=True
+        )
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
+        record = _Recorder(self, progress)
+        for step in range(self.steps):
+            optimizer.zero_grad()
+            values = objectives()
+            record(step, values)
+            values.sum().backward()  # each model gets its own gradient
+            optimizer.step()
+            schedule.step()
+        with torch.no_grad():
+            record(self.steps, objectives())
+        return np.array(record.steps), np.array(record.values)
+
+
+class _Recorder:
+    """The objectives now and then; reading them makes a device wait."""
+
+    def __init__(self, method: Adam, progress: Progress | None) -> None:
+        self.method, self.progress = method, progress
+        self.steps: list[int] = []
+        self.values: list[np.ndarray] = []
+
+    def __call__(self, step: int, values: Tensor) -> None:
+        last = self.method.steps
+        if step % max(1, last // 100) and step < last:
+            return
+        found = values.detach().cpu().double().numpy()
+        if not np.isfinite(found).all():
+            wrong = np.flatnonzero(~np.isfinite(found))[:8].tolist()
+            raise FloatingPointError(
+                f"the objectives of models {wrong} are {found[wrong]} after {step} steps: lower "
+                f"lr={self.method.lr}"
+            )
+        self.steps.append(step)
+        self.values.append(found)
+        if self.progress:
+            self.progress(step, last)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Training:
+    """Trained heads and how they came about.
+
+    Parameters
+    ----------
+    heads : tuple of Head
+        In float64.
+    steps : array of shape (k,)
+    errors : array of shape (k, M)
+        L² errors of the quadrature after that many steps, from 0 to the last.
+    seconds : float
+        Wall time of the whole batch.
+    """
+
+    heads: tuple[Head, ...]
     steps: np.ndarray
     errors: np.ndarray
     seconds: float
-    seed: int
-
-    def __call__(self, t: np.ndarray, s: np.ndarray) -> np.ndarray:
-        """G(t_i, s_j): (n,), (m,) → (n, m), computed in the module's dtype."""
-        like = self.module.query.hidden.weight
-        with torch.no_grad():
-            logits = self.module(_column(t, "t", like), _column(s, "s", like))  # (n, m)
-        return logits.cpu().numpy().astype(float)
 
 
-def _column(x: np.ndarray, name: str, like: Tensor) -> Tensor:
-    return torch.as_tensor(
-        as_line(x, name)[:, None], dtype=like.dtype, device=like.device
-    )  # (n, 1)
+def train_heads(
+    targets: Surface | Sequence[Surface],
+    ensemble: TwoTowerEnsemble,
+    *,
+    quadrature: Quadrature,
+    method: Method,
+    progress: Progress | None = None,
+) -> Training:
+    """Minimize ‖F − G‖² = Σ_ij w_i v_j |F(x_i, y_j) − G(x_i, y_j)|² of each model.
+
+    Parameters
+    ----------
+    targets : Target, callable, or sequence of them
+        (n, d_x), (n', d_y) → (n, n'): one for all models, or one for each.
+    ensemble : TwoTowerEnsemble
+        The start; trained in place, where and in which precision it is.
+    quadrature : Quadrature
+        The measures μ and ν of the error.
+    method : Method
+        ``Adam()``, or ``VariableProjection()`` for double precision.
+    progress : callable or None
+        Told (steps done, steps) about a hundred times.
+
+    Raises
+    ------
+    FloatingPointError
+        If an error is no longer finite.
+    """
+    if not isinstance(method, Method):
+        raise TypeError(f"method must be a Method, such as Adam(), got {method!r}")
+    surfaces = Surfaces.tabulate(targets, quadrature, ensemble)
+    start = time.perf_counter()
+    with one_thread():
+        steps, errors = method.fit(ensemble, surfaces, progress)
+    return Training(tuple(ensemble.heads()), steps, errors, time.perf_counter() - start)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Matrices this small gain nothing from threads, and sums must not depend on their number."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -63,111 +241,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _initial_head(d: int, width: int, seed: int) -> TwoTowerHead:
-    """A head with torch's own initialization from the seed; the global generator is restored.
-
-    Drawn on the CPU in float64, so that every device and dtype starts from the same numbers.
-    """
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which would also seed every CUDA device.
-        torch.default_generator.manual_seed(seed)
-        return TwoTowerHead(d, width, dtype=torch.float64)
-
-
-def train_head(
-    target: Surface,
-    d: int,
-    width: int,
-    *,
-    quadrature: Quadrature,
-    steps: int = 3000,
-    lr: float = 1e-2,
-    seed: int = 0,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float64,
-    progress: Callable[[int, int], None] | None = None,
-) -> TrainedHead:
-    """Minimize ‖F − G‖² = Σ_ij w_i w_j |F(x_i, x_j) − G(x_i, x_j)|² with Adam, on the full grid.
-
-    The learning rate falls from ``lr`` to 0 along half a cosine; nothing else is tuned, and the
-    last iterate is returned.
-
-    Parameters
-    ----------
-    target : Target or callable
-        (n,), (m,) → (n, m).
-    d, width : int
-        Head dimension, and hidden units m of each tower.
-    quadrature : Quadrature
-        The measure μ = ν of the error.
-    steps : int
-        Of Adam.
-    lr : float
-        The first learning rate.
-    seed : int
-        Of the initial weights; the same seed gives the same head on the same machine.
-    device, dtype
-        Where and in which precision to train.
-    progress : callable or None
-        Told (steps done, steps) about a hundred times.
-
-    Raises
-    ------
-    FloatingPointError
-        If the error is no longer finite: the learning rate is too high.
-    """
-    check_count(steps, "steps"), check_count(seed, "seed", 0)
-    if not (math.isfinite(lr) and lr > 0):
-        raise ValueError(f"lr must be positive and finite, got {lr!r}")
-    root = np.sqrt(quadrature.weights)
-    place = {"dtype": dtype, "device": device}
-    x = torch.as_tensor(quadrature.nodes[:, None], **place)  # (n, 1)
-    weights = torch.as_tensor(root[:, None] * root, **place)  # (n, n)
-    goal = quadrature.tabulate(target, "target")  # (n, n), times the weights
-    goal = torch.as_tensor(goal, **place)
-    module = _initial_head(d, width, seed).to(**place)
-    start = time.perf_counter()
-    with _one_thread():
-        taken, errors = _descend(module, x, weights, goal, steps, lr, progress)
-    return TrainedHead(module, taken, errors, time.perf_counter() - start, seed)
-
-
-def _descend(
-    module: TwoTowerHead,
-    x: Tensor,
-    weights: Tensor,
-    goal: Tensor,
-    steps: int,
-    lr: float,
-    progress: Callable[[int, int], None] | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Adam in place; the steps at which the error was recorded, and the errors."""
-    optimizer = torch.optim.Adam(module.parameters(), lr=lr, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    every, taken, errors = max(1, steps // 100), [], []
-
-    def loss() -> Tensor:
-        return (module(x, x) * weights - goal).square().sum()
-
-    def record(step: int, squared: Tensor) -> None:
-        error = math.sqrt(squared.item())
-        if not math.isfinite(error):
-            raise FloatingPointError(f"the error is {error} after {step} steps: lower lr={lr}")
-        taken.append(step)
-        errors.append(error)
-        if progress:
-            progress(step, steps)
-
-    for step in range(steps):
-        optimizer.zero_grad()
-        squared = loss()
-        if step % every == 0:
-            record(step, squared)
-        squared.backward()
-        optimizer.step()
-        schedule.step()
-    with torch.no_grad():
-        record(steps, loss())
-    return np.array(taken), np.array(errors)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from rkbs._arrays import check_count
+from rkbs.approximation import Head, HiddenLayer
 
 
 def _tower(inputs: int, width: int, outputs: int, **placement: Any) -> nn.Sequential:
@@ -59,7 +60,7 @@ class TwoTowerHead(nn.Module):
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> TwoTowerHead:
-        """The head with given parameters, by name, as ``ConstructiveHead.weights()`` gives them.
+        """The head with given parameters, by name, as ``Head.weights()`` gives them.
 
         Raises
         ------
@@ -82,6 +83,17 @@ class TwoTowerHead(nn.Module):
         except RuntimeError as error:
             raise ValueError(f"arrays do not fit together as one head: {error}") from error
         return head
+
+    def to_head(self) -> Head:
+        """The same function in numpy, in float64."""
+        sides = []
+        for tower in (self.query, self.key):
+            weights = (tower.hidden.weight, tower.hidden.bias, tower.output.weight)
+            slopes, biases, output = (w.detach().cpu().double().numpy().copy() for w in weights)
+            constant = tower.output.bias.detach().cpu().double().numpy()
+            sides.append((HiddenLayer(slopes, biases), np.vstack([output.T, constant])))
+        (hidden_x, output_x), (hidden_y, output_y) = sides
+        return Head(hidden_x, hidden_y, output_x, output_y)
 
     def forward(self, t: Tensor, s: Tensor) -> Tensor:
         """The logits of targets t (..., n, d_x) and sources s (..., m, d_y), shape (..., n, m)."""
