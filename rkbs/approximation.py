@@ -7,13 +7,14 @@ the uniform probability measure, and errors ‖F − G‖ are those of L²(μ ×
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import final
 
 import numpy as np
-from numpy.polynomial import legendre
 
-from rkbs._arrays import as_floating, check_count, check_finite, check_number
+from rkbs._arrays import check_count, check_number
+from rkbs.quadrature import Quadrature, Rule, l2_error, sup_error
+from rkbs.schmidt import SampledFloor, SchmidtSpectrum, sampled_floor, schmidt
 from rkbs.targets import LINE, TARGETS, Surface, Target, domain_points
 
 __all__ = [
@@ -24,216 +25,17 @@ __all__ = [
     "HiddenLayer",
     "Quadrature",
     "Rule",
+    "SampledFloor",
     "SchmidtSpectrum",
     "Surface",
     "Target",
     "constructive_head",
     "head_on_layers",
     "l2_error",
+    "sampled_floor",
     "schmidt",
     "sup_error",
 ]
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Rule:
-    """∫ f dμ ≈ Σ_i w_i f(x_i): a discrete probability measure that stands for μ on one domain.
-
-    Parameters
-    ----------
-    nodes : array of shape (n, d)
-        Of shape (n,) where d = 1.
-    weights : array of shape (n,)
-        Positive, with sum 1.
-    """
-
-    nodes: np.ndarray
-    weights: np.ndarray
-
-    def __post_init__(self) -> None:
-        dim = self.nodes.shape[1] if np.ndim(self.nodes) == 2 else 1
-        nodes = domain_points(self.nodes, "nodes", dim)
-        weights = check_finite(as_floating(self.weights, "weights"), "weights")
-        if weights.shape != nodes.shape[:1]:
-            raise ValueError(
-                f"weights must have shape ({len(nodes)},), one per node, got {weights.shape}"
-            )
-        if (weights <= 0).any() or abs(weights.sum() - 1) > 1e-12:
-            raise ValueError("weights must be positive and sum to 1")
-        object.__setattr__(self, "nodes", nodes)
-        object.__setattr__(self, "weights", weights)
-
-    def __len__(self) -> int:
-        return len(self.nodes)
-
-    @property
-    def dim(self) -> int:
-        """d, of the domain."""
-        return self.nodes.shape[1]
-
-    @cached_property
-    def root(self) -> np.ndarray:
-        """√w_i as a column, (n, 1): it turns sums of squares into integrals."""
-        return np.sqrt(self.weights)[:, None]
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Quadrature:
-    """∫ F d(μ × ν) ≈ Σ_ij w_i v_j F(x_i, y_j), by a rule for each domain."""
-
-    x: Rule
-    y: Rule
-
-    @classmethod
-    def gauss_legendre(cls, n: int, dim: int = 1) -> Quadrature:
-        """n nodes along each coordinate, exact for polynomials of degree < 2n in each."""
-        nodes, weights = legendre.leggauss(check_count(n, "n"))
-        weights = weights / weights.sum()
-        axes = np.meshgrid(*[nodes] * check_count(dim, "dim"), indexing="ij")
-        products = reduce(np.multiply.outer, [weights] * dim).ravel()
-        rule = Rule(np.stack([axis.ravel() for axis in axes], axis=-1), products / products.sum())
-        return cls(rule, rule)
-
-    @classmethod
-    def monte_carlo(cls, n: int, dim: int, rng: np.random.Generator) -> Quadrature:
-        """n points of each domain, independent and uniform; errors fall as n^{−1/2}."""
-        shape = check_count(n, "n"), check_count(dim, "dim")
-        weights = np.full(n, 1 / n)
-        return cls(*(Rule(rng.uniform(-1, 1, shape), weights) for _ in range(2)))
-
-    def tabulate(self, surface: Surface, name: str = "surface") -> np.ndarray:
-        """√w_i F(x_i, y_j) √v_j: its singular values and Frobenius norm are those of F.
-
-        ``name`` is what errors call the surface.
-        """
-        values = np.asarray(surface(self.x.nodes, self.y.nodes))
-        if values.shape != (len(self.x), len(self.y)):
-            raise ValueError(
-                f"a surface must map t (n, d) and s (m, d) to (n, m), got shape {values.shape} "
-                f"for n = {len(self.x)}, m = {len(self.y)}"
-            )
-        check_finite(values, f"{name}(t, s)")
-        return self.x.root * values * self.y.root.T  # (n, m)
-
-
-def l2_error(F: Surface, G: Surface, quadrature: Quadrature) -> float:
-    """‖F − G‖ in L²(μ × ν), (Σ_ij w_i w_j |F(x_i, x_j) − G(x_i, x_j)|²)^{1/2}.
-
-    For the discrete measure that the quadrature is, this is exact, and so is the Schmidt floor.
-    """
-    return float(np.linalg.norm(quadrature.tabulate(lambda t, s: F(t, s) - G(t, s))))
-
-
-def sup_error(F: Surface, G: Surface, points: int = 801) -> float:
-    """max |F − G| on a uniform ``points`` × ``points`` grid of [−1, 1]², edges included.
-
-    A maximum over a grid is a lower bound of the supremum, not a certificate.
-    """
-    grid = np.linspace(-1, 1, check_count(points, "points", 2))
-    return float(np.abs(F(grid, grid) - G(grid, grid)).max())
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class SchmidtSpectrum:
-    """F(t, s) = Σ_l σ_l u_l(t) v_l(s) with u_l, v_l orthonormal, by quadrature of n nodes.
-
-    Source: Schmidt (1907), Eckart & Young (1936); theory §4, "The floor".
-
-    Parameters
-    ----------
-    target : Target or callable
-    quadrature : Quadrature
-        Of n nodes in each domain.
-    values : array of shape (n,)
-        σ_1 ≥ σ_2 ≥ …; those at the level of rounding are set to 0.
-    left, right : arrays of shape (n, n)
-        Columns u_l and v_l at the nodes.
-    value_errors, tail_errors : arrays
-        What doubling the nodes of each axis changed in σ_{l+1} and in the tail after l = 0, 1, ….
-        For a rule that converges at first order or faster this bounds what is still missing.
-    rounding : float
-        n ε ‖F‖: no σ and no floor is claimed under it.
-    """
-
-    target: Surface
-    quadrature: Quadrature
-    values: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    value_errors: np.ndarray
-    tail_errors: np.ndarray
-    rounding: float
-
-    @property
-    def rank(self) -> int:
-        """The number of Schmidt values above rounding."""
-        return int(np.count_nonzero(self.values))
-
-    def floor(self, d: int) -> float:
-        """(Σ_{l>d} σ_l²)^{1/2}: no head of dimension d has a smaller L² error; 0 if unresolved.
-
-        Dropping the values at the level of rounding only lowers it.
-        """
-        return float(np.linalg.norm(self.values[check_count(d, "d", 0) :]))
-
-    def floor_error(self, d: int) -> float:
-        """Quadrature and rounding error of ``floor(d)``."""
-        if check_count(d, "d", 0) >= len(self.tail_errors):
-            raise ValueError(f"d must be less than the {len(self.tail_errors)} nodes, got {d}")
-        return float(self.tail_errors[d]) + self.rounding
-
-    def head(self, d: int) -> Surface:
-        """Σ_{l ≤ d} σ_l u_l(t) v_l(s), the best head of all, at any points (Nyström's formula).
-
-        u_l(t) = ∫ F(t, s) v_l(s) dν(s)/σ_l and likewise v_l.
-        """
-        d = min(check_count(d, "d", 0), self.rank)
-        x, y = self.quadrature.x, self.quadrature.y
-
-        def surface(t: np.ndarray, s: np.ndarray) -> np.ndarray:
-            u = self.target(t, y.nodes) @ (y.root**2 * self.right[:, :d])  # (n, d), times σ
-            v = self.target(x.nodes, s).T @ (x.root**2 * self.left[:, :d])  # (m, d), times σ
-            return (u / self.values[:d]) @ v.T  # (n, m)
-
-        return surface
-
-
-def schmidt(target: Surface, nodes: int = 128, dim: int = 1) -> SchmidtSpectrum:
-    """The Schmidt values and functions of a target, with the change from N to 2N nodes.
-
-    Parameters
-    ----------
-    target : Target or callable
-        (n, d), (m, d) → (n, m).
-    nodes : int
-        N ≥ 2 along each axis, doubled once.
-    dim : int
-        d: matrices have (2N)^d rows, so that d > 2 is for ``sampled_floor``.
-    """
-    check_count(nodes, "nodes", 2)
-    coarse = Quadrature.gauss_legendre(nodes, dim).tabulate(target, "target")
-    coarse = np.linalg.svd(coarse, compute_uv=False)
-    fine = Quadrature.gauss_legendre(2 * nodes, dim)
-    left, values, right = np.linalg.svd(fine.tabulate(target, "target"))
-    rounding = len(values) * np.finfo(values.dtype).eps * float(np.linalg.norm(values))
-    return SchmidtSpectrum(
-        target=target,
-        quadrature=fine,
-        values=np.where(values > rounding, values, 0.0),
-        left=left / fine.x.root,
-        right=right.T / fine.y.root,
-        value_errors=np.abs(values[: len(coarse)] - coarse),
-        tail_errors=np.abs(_tails(values)[: len(coarse)] - _tails(coarse)),
-        rounding=rounding,
-    )
-
-
-def _tails(values: np.ndarray) -> np.ndarray:
-    """(Σ_{l>d} σ_l²)^{1/2} for d = 0, 1, …, summed from the small end."""
-    return np.sqrt(np.cumsum(values[::-1] ** 2)[::-1])
 
 
 @final

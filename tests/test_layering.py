@@ -55,6 +55,8 @@ ORDER = [
     "machines",
     "diagnostics",
     "targets",
+    "quadrature",
+    "schmidt",
     "approximation",
     "attention.functional",
     "attention.two_tower",
