@@ -12,25 +12,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from rkbs.targets import TARGETS
+from rkbs.targets import LINE, TARGETS
 from verify.ledger import load_record
 
-WIDTH = 64
+WIDTHS = (8, 64)
 """The hidden units of the heads shown."""
 
 
-def _errors(rows: Iterable[dict[str, Any]], target: str) -> dict[int, list[float]]:
-    """Errors by dimension of a target's heads of the width shown."""
+_COLORS, _MARKERS = (*plotting.COLORS, "0.5"), (*plotting.MARKERS, "*")
+
+
+def _errors(rows: Iterable[dict[str, Any]], target: str, width: int) -> dict[int, list[float]]:
+    """Errors by dimension of a target's heads of one width."""
     errors: dict[int, list[float]] = defaultdict(list)
     for row in rows:
-        if row["target"] == target and row["width"] == WIDTH:
+        if row["target"] == target and row["width"] == width:
             errors[row["d"]].append(row["error"])
     return dict(sorted(errors.items()))
 
 
 def _sup_panel(axis: Axes, rows: list[dict[str, Any]]) -> None:
     names = dict.fromkeys(row["target"] for row in rows)
-    for name, color, marker in zip(names, plotting.COLORS, plotting.MARKERS, strict=False):
+    for name, color, marker in zip(names, _COLORS, _MARKERS, strict=True):
         mine = [row for row in rows if row["target"] == name]
         first = [row for row in mine if row["seed"] == mine[0]["seed"]]
         axis.plot([r["d"] for r in first], [r["sup"] for r in first], color=color, label=name)
@@ -45,36 +48,28 @@ def _sup_panel(axis: Axes, rows: list[dict[str, Any]]) -> None:
     axis.set_xticks([d for d, _ in ticks], [f"{d}\n{m}" for d, m in ticks])
     axis.set_xticks([], minor=True)
     axis.set_title("random hidden layers, growing heads")
-    axis.legend(fontsize=7)
+    axis.legend(fontsize=6)
 
 
 def draw(folder: Path) -> Figure:
-    """A panel per trained target, and one of sup errors."""
-    ids = ("thm2.floor", "thm2.constructive", "thm2.trained", "thm2.density")
-    floor, constructive, trained, density = (load_record(i, folder).evidence.data for i in ids)
-    budget = trained["rows"][0]["steps"], trained["rows"][0]["lr"]
-    runs = [row for row in trained["rows"] if (row["steps"], row["lr"]) == budget]
-    names = list(dict.fromkeys(row["target"] for row in runs))
-    columns = 2 if len(names) < 4 else 4
-    lines = -(-(len(names) + 1) // columns)
-    figure = Figure(figsize=(3.0 * columns, 2.6 * lines + 0.3))
-    axes = figure.subplots(lines, columns)
-    for axis, name in zip(axes.flat, names, strict=False):
+    """A panel per target, and one of sup errors."""
+    ids = ("thm2.floor", "thm2.constructive", "thm2.density")
+    floor, constructive, density = (load_record(i, folder).evidence.data for i in ids)
+    figure = Figure(figsize=(9.4, 8.1))
+    axes = figure.subplots(3, 3)
+    for axis, name in zip(axes.flat, LINE, strict=False):
         curve = floor["curves"][name]
         heads = {
-            f"random hidden layers, m = {WIDTH}": _errors(constructive["rows"], name),
-            f"trained by Adam, {budget[0]} steps": _errors(runs, name),
+            f"random hidden layers, m = {m}": _errors(constructive["rows"], name, m) for m in WIDTHS
         }
         plotting.error_against_dimension(
             axis, (curve["d"], curve["floor"]), curve["rounding"], heads
         )
-        axis.set_title(f"F = {TARGETS[name].formula}")
+        axis.set_title(f"F = {TARGETS[name].formula}", fontsize=8)
         axis.set(xlabel="head dimension d", ylabel="L² error")
-    _sup_panel(axes.flat[len(names)], density["rows"])
-    for axis in axes.flat[len(names) + 1 :]:
-        axis.axis("off")
+    _sup_panel(axes.flat[len(LINE)], density["rows"])
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2 if columns < 4 else 4)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
 
 

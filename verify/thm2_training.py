@@ -15,6 +15,8 @@ from verify.trained_heads import ADAM, best, configuration, rows_of, train_batch
 from verify.yardsticks import (
     FIT,
     MEASURE,
+    MIDDLE,
+    NARROW,
     NEGLIGIBLE,
     WIDE,
     excess,
@@ -25,8 +27,6 @@ from verify.yardsticks import (
 
 RIVALS = 5
 """Random hidden layers that a trained head is compared with."""
-NARROW, MIDDLE = 4, 16
-"""Hidden units: too few for frozen layers to resolve the targets, and enough for some."""
 WIDE_ENOUGH = 0.01
 """The condition: frozen layers miss at most this share of ‖F‖. It knows nothing of training."""
 FEW = ("edp", "oscillating", "kink")

@@ -26,8 +26,8 @@ FIT = Quadrature.gauss_legendre(128)
 """Where constructive heads on the line are fitted."""
 MEASURE = Quadrature.gauss_legendre(351)
 """Where errors on the line are measured: finer than all of these, and no node in common (odd)."""
-WIDE = 64
-"""Hidden units: many enough to resolve the targets here."""
+NARROW, MIDDLE, WIDE = 4, 16, 64
+"""Hidden units: too few for frozen layers to resolve the targets, enough for some, for all."""
 NEGLIGIBLE = 1e-6
 """Share of ‖F‖ under which a floor need not be followed."""
 
