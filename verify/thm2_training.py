@@ -38,7 +38,7 @@ def _by_adam(run: Run) -> list[dict[str, Any]]:
     """The batches that Adam trains: plain ones, then those that ask whether something helps."""
     full = run.profile == "full"
     plain = ADAM | {"steps": run.pick(quick=1500, full=3000)}
-    seeds = range(run.seed, run.seed + run.pick(quick=2, full=3))
+    seeds = range(run.seed, run.seed + 2)
     names, narrow = (LINE, FEW) if full else (FEW, FEW[1:2])
     dims = run.pick(quick=(1, 2, 4, 8), full=(1, 2, 4, 8, 12, 16))
     middle = run.pick(quick=(1, 4), full=(1, 2, 4, 8, 12, 16))
@@ -103,7 +103,7 @@ def _meets(row: dict[str, Any]) -> bool:
     "the frozen layers meet the condition, which is computed before training; at m = 4, where "
     "they do not, the best of five",
     figure="thm2_training",
-    scope="three targets, d ≤ 8, 2 seeds, 1500 steps (full: eight targets, d ≤ 16, 3 seeds, 3000 "
+    scope="three targets, d ≤ 8, 2 seeds, 1500 steps (full: eight targets, d ≤ 16, 3000 "
     "steps, also AdamW and constructive starts, on two targets also 20000 steps and other learning "
     "rates) at m = 64; edp, oscillating and kink at m = 16, some of these at m = 4. An observation "
     "about Adam and these budgets, not a theorem: trained to the optimum (thm2.limit), no head is "
