@@ -163,7 +163,7 @@ def _by_projection(run: Run) -> list[dict[str, Any]]:
     dims = run.pick(quick=(1, 2, 4, 8), full=(1, 2, 4, 8, 12, 16))
     widths = run.pick(quick=(MIDDLE, WIDE), full=(8, MIDDLE, 32, WIDE))
     batches = [configuration(LINE, dims, width, seeds, method, "constructive") for width in widths]
-    batches.append(configuration(LINE, dims, WIDE, seeds, method, "random"))
+    batches.append(configuration(LINE, dims, MIDDLE, seeds, method, "random"))
     flatter = method | {"steps": 60, "max_slope": 12.0}
     plane = run.pick(quick=("waves_2d",), full=("edp_2d", "waves_2d", "distance_2d"))
     batches.append(configuration(plane, (2, 4, 8), WIDE, seeds[:2], flatter, "constructive"))
@@ -210,7 +210,7 @@ def limit(run: Run) -> Evidence:
     told = [
         ("on the line, m = 64", (1, WIDE, "constructive"), REACHED),
         ("on the line, m = 16", (1, MIDDLE, "constructive"), REACHED),
-        ("on the line, m = 64, random start", (1, WIDE, "random"), REACHED),
+        ("on the line, m = 16, random start", (1, MIDDLE, "random"), REACHED),
         ("in the plane, m = 64", (2, WIDE, "constructive"), REACHED),
     ]
     if run.profile == "full":

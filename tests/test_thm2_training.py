@@ -1,0 +1,203 @@
+"""The claims on training hold on a few targets, and do not pass with wrong floors or training."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rkbs.approximation import TARGETS, Quadrature, SampledFloor, sampled_floor
+from rkbs.attention import variable_projection
+from verify import thm2_dimensions, thm2_training, trained_heads, yardsticks
+from verify.ledger import Run, Verdict
+from verify.trained_heads import best, configuration, models, train_batch
+from verify.yardsticks import Yardstick, excess, floor_checks
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """One or two targets on the line, and fewer dimensions and seeds."""
+    monkeypatch.setattr(thm2_training, "LINE", ("oscillating",))
+    monkeypatch.setattr(thm2_training, "FEW", ("oscillating", "kink"))
+    batches = [
+        batch | {"seeds": [0], "dims": [2] if batch["targets"] == ["waves_2d"] else [2, 8]}
+        for batch in thm2_training._by_projection(Run())
+    ]
+    monkeypatch.setattr(thm2_training, "_by_projection", lambda run: batches)
+    return monkeypatch
+
+
+def failed(evidence):
+    return [check.name for check in evidence.checks if not check.passed]
+
+
+def test_the_limit_is_reached(few):
+    evidence = thm2_training.limit(Run())
+    assert evidence.verdict is Verdict.HOLDS
+    assert {row["width"] for row in evidence.data["rows"]} == {16, 64}
+    assert all(row["models"] for row in evidence.data["batches"])
+
+
+def uphill(monkeypatch):
+    right = variable_projection._normal_equations
+
+    def wrong(*arguments):
+        gradient, matrix = right(*arguments)
+        return -gradient, matrix
+
+    monkeypatch.setattr(variable_projection, "_normal_equations", wrong)
+
+
+def frozen(monkeypatch):
+    monkeypatch.setattr(variable_projection.VariableProjection, "_move", lambda *arguments: None)
+
+
+def constant_partner(monkeypatch):
+    """The other tower's features forgotten: outputs are no longer the best."""
+    right = variable_projection.VariableProjection._state
+
+    def wrong(self, ensemble, surfaces):
+        state = right(self, ensemble, surfaces)
+        return state._replace(sizes=state.sizes * 0.9)
+
+    monkeypatch.setattr(variable_projection.VariableProjection, "_state", wrong)
+
+
+@pytest.mark.parametrize("mutate", [uphill, frozen, constant_partner])
+def test_wrong_training_does_not_reach_the_limit(few, mutate):
+    mutate(few)
+    assert "on the line, m = 16, random start: best/floor, d ≤ 8, largest" in failed(
+        thm2_training.limit(Run())
+    )
+
+
+def test_a_floor_that_is_too_high_is_refuted(few):
+    row = Yardstick.row
+
+    def wrong(self, *arguments, **labels):
+        found = row(self, *arguments, **labels)
+        return found | {"floor": 1.01 * found["floor"]}
+
+    few.setattr(Yardstick, "row", wrong)
+    assert any("quadrature error" in name for name in failed(thm2_training.limit(Run())))
+
+
+def test_adam_is_behind_and_heads_trained_to_the_limit_are_not(few):
+    few.setattr(Run, "pick", lambda self, quick, full: 700 if quick == 1500 else quick)
+    evidence = thm2_training.trained(Run())
+    assert evidence.verdict is Verdict.HOLDS_IF, failed(evidence)
+    swapped = {"kind": "VariableProjection", "steps": 20}
+    batches = [batch | {"method": swapped} for batch in thm2_training._by_adam(Run())]
+    few.setattr(thm2_training, "_by_adam", lambda run: batches)
+    evidence = thm2_training.trained(Run())
+    assert evidence.verdict is Verdict.UNCONFIRMED
+    assert "median trained/floor at d = 8, smallest" in failed(evidence)
+
+
+def test_rows_are_in_the_order_of_the_models():
+    batch = configuration(
+        ("edp", "kink"), (1, 3), 4, (5, 6), {"kind": "Adam", "steps": 2, "lr": 1e-2}
+    )
+    found = train_batch(batch, "cpu")
+    labels = [(row["target"], row["d"], row["seed"]) for row in found["rows"]]
+    assert labels == models(batch)
+    assert found["models"] == 8
+    alone = train_batch(batch | {"targets": ["kink"], "dims": [3], "seeds": [6]}, "cpu")["rows"]
+    assert alone[0]["error"] == pytest.approx(found["rows"][-1]["error"], rel=1e-6)
+
+
+def test_the_best_row_and_its_excess():
+    rows = [
+        {"target": "edp", "d": 1, "width": 4, "error": error, "floor_there": 1e-9, "norm": 2.0}
+        for error in (3e-6, 1e-6, 2e-6)
+    ]
+    (row,) = best(rows)
+    assert row["error"] == 1e-6
+    assert excess(row) == pytest.approx(0.5)
+    assert excess(row | {"floor_there": 4e-6}) == pytest.approx(0.25)
+
+
+def test_nan_passes_no_floor_check():
+    row = Yardstick.of("edp").row(lambda t, s: t @ s.T, 1) | {"error": np.nan}
+    assert not any(check.passed for check in floor_checks([row], "heads"))
+
+
+@pytest.mark.parametrize("dim", [1, 2, 4])
+def test_heads_are_measured_where_they_were_not_trained(dim):
+    trained, measured = yardsticks.training_measure(dim), yardsticks.measuring_measure(dim)
+    for one, other in ((trained.x, measured.x), (trained.y, measured.y)):
+        gaps = np.abs(one.nodes[:, None] - other.nodes).max(-1)
+        assert gaps.min() > 1e-9
+
+
+def test_random_starts_of_flatter_layers_in_more_dimensions():
+    heads = [trained_heads.constructive_start(name, 2, 200, 0) for name in ("edp", "edp_4d")]
+    assert [head.hidden_x.slopes.shape for head in heads] == [(200, 1), (200, 4)]
+    assert heads[0].hidden_x.slopes.std() > 2 * heads[1].hidden_x.slopes.std()
+
+
+def test_sampled_floors_hold_what_is_known(monkeypatch):
+    monkeypatch.setattr(thm2_dimensions, "SPACES", ("edp_2d", "waves_2d"))
+    assert thm2_dimensions.floor_sampled(Run()).verdict is Verdict.HOLDS
+
+
+def one_dimension_too_high(sampled):
+    dims = sampled.dims
+    return replace(sampled, below=sampled.below[:, [0, *range(len(dims) - 1)]])
+
+
+def exchanged(sampled):
+    return replace(sampled, below=sampled.above, above=sampled.below)
+
+
+def shrunk(sampled):
+    return replace(sampled, below=0.8 * sampled.below, above=0.8 * sampled.above)
+
+
+@pytest.mark.parametrize("mutate", [one_dimension_too_high, exchanged, shrunk])
+def test_wrong_sampled_floors_are_not_confirmed(mutate, monkeypatch):
+    monkeypatch.setattr(thm2_dimensions, "SPACES", ("edp_2d",))
+    monkeypatch.setattr(
+        thm2_dimensions, "sampled_floor", lambda *a, **options: mutate(sampled_floor(*a, **options))
+    )
+    evidence = thm2_dimensions.floor_sampled(Run())
+    assert evidence.verdict is Verdict.UNCONFIRMED
+
+
+def test_sampled_floors_by_definition():
+    target, rng = TARGETS["waves_2d"], np.random.default_rng(3)
+    found = sampled_floor(target, (0, 2), samples=40, replicates=2, rng=rng)
+    rng = np.random.default_rng(3)
+    for k in range(2):
+        here, there = (Quadrature.monte_carlo(40, 2, rng) for _ in range(2))
+        F = target(here.x.nodes, here.y.nodes)
+        U, sizes, Vt = np.linalg.svd(F)
+        assert found.below[k] == pytest.approx(
+            [np.mean(F**2), np.sum(sizes[2:] ** 2) / 1600], rel=1e-12
+        )
+        new = target(there.x.nodes, there.y.nodes)
+        u = target(there.x.nodes, here.y.nodes) @ Vt[:2].T / sizes[:2]
+        v = target(here.x.nodes, there.y.nodes).T @ U[:, :2] / sizes[:2]
+        expected = np.mean((new - (u * sizes[:2]) @ v.T) ** 2)
+        assert found.above[k] == pytest.approx([np.mean(new**2), expected], rel=1e-10)
+
+
+def test_intervals_are_means_and_standard_errors():
+    sampled = SampledFloor((1,), np.array([[1.0], [3.0]]), np.array([[4.0], [4.0]]))
+    lower, upper = sampled.floors(0.5)
+    assert lower == pytest.approx(np.sqrt([2 - 0.5 * 1]))
+    assert upper == pytest.approx([2.0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"replicates": 1}, "replicates must be at least 2"),
+        ({"samples": 1}, "samples must be at least 2"),
+        ({"dims": (-1,)}, "dims must be at least 0"),
+        ({"dims": (1, 9)}, "dims must be less than samples = 9, got 9"),
+    ],
+)
+def test_bad_arguments_are_named(options, message):
+    options = {"dims": (1,), "samples": 9, "replicates": 2} | options
+    with pytest.raises(ValueError, match=message):
+        sampled_floor(TARGETS["edp_2d"], options.pop("dims"), **options, rng=None)
