@@ -203,6 +203,12 @@ class Axis:
         return Axis(*(getattr(self, field.name)[some] for field in fields(self)))
 
 
+def dropped(tables: np.ndarray) -> np.ndarray:
+    """Σ |c_ab| over max(a, b) > m, for m = 0, …, K: (p, K + 1, K + 1) → (p, K + 1)."""
+    order = np.maximum.outer(_ORDERS, _ORDERS)
+    return np.stack([(np.abs(tables) * (order > m)).sum((1, 2)) for m in _ORDERS], axis=1)
+
+
 def oversampled(degree: int, gain: float) -> tuple[np.ndarray, float]:
     """Points x_k = cos((2k − 1)π/2n) and g ≤ ``gain`` with max |p| ≤ g max_k |p(x_k)|.
 
@@ -244,7 +250,7 @@ def oversample(
         basis = chebyshev(v, m)  # (n, m + 1)
         return *np.meshgrid(v, v, indexing="ij"), basis @ tables @ basis.T, factor**2
     u, factor_u = oversampled(2 * m, math.sqrt(gain))
-    x = u[:, None] + (1 - u)[:, None] * (1 + v) / 2  # (2n, n)
+    x = np.minimum(u[:, None] + (1 - u)[:, None] * (1 + v) / 2, 1)  # (2n, n)
     rows = chebyshev(u, m) @ tables.swapaxes(1, 2)  # (p, 2n, m + 1)
     values = (chebyshev(x, m) * rows[:, :, None]).sum(-1)  # (p, 2n, n)
     return x, np.broadcast_to(u[:, None], x.shape), values, factor * factor_u

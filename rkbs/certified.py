@@ -1,12 +1,12 @@
 """Certified sup errors: a bracket of sup |F − G| over all of [−1, 1]², which no grid can give.
 
 The square is cut into products of panels, fine enough for interpolation of degree K in each
-variable to miss next to nothing of E = F − G (a bound, not an estimate). The interpolant p of a
+variable to miss next to nothing of E = F − G (a bound, not an estimate). The interpolant of a
 cell is a polynomial with E's own small coefficients. What is beyond the degree m that matters is
 dropped and its coefficients' sum kept; the rest is evaluated on a grid of n ≫ m Chebyshev points,
 between which no polynomial of degree m rises by more than 1/cos(mπ/2n) (Ehlich & Zeller, Math.
 Z. 86, 1964). As E itself is interpolated, not F and G apart, nothing of their cancellation is
-lost, and derivatives are not needed. Source: theory §4, "Certified error".
+lost. Source: theory §4, "Certified error".
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from rkbs._panels import (
     Axis,
     Panels,
     Tower,
+    dropped,
     oversample,
     surface_missed,
 )
@@ -117,9 +118,9 @@ def certified_sup_error(
             f"target {target.name!r} has no analytic_bound: a bound of |F| on the Bernstein "
             "ellipses E_ρ × E_ρ is needed, as samples say nothing of what lies between them"
         )
-    check_number(ratio, "ratio", above=1.0), check_count(max_cells, "max_cells")
-    search = _Search(target, *_towers(head_weights), ratio=ratio)
-    return search.run(math.isqrt(max_cells))
+    check_number(ratio, "ratio", above=1.0)
+    limit = math.isqrt(check_count(max_cells, "max_cells"))  # panels of an axis
+    return _Search(target, *_towers(head_weights), ratio=ratio).run(limit)
 
 
 _NAMES = {
@@ -141,10 +142,9 @@ def _towers(head_weights: Mapping[str, np.ndarray]) -> tuple[Tower, Tower]:
             f"head_weights must have the names {sorted(_NAMES)}, got {sorted(head_weights)}"
         )
     arrays = {n: check_finite(as_floating(head_weights[n], n), n) for n in _NAMES}
-    sizes = {"1": 1, "d": len(arrays["query.output.bias"])}
+    sizes = {"1": 1, "d": arrays["query.output.bias"].size}
     for name, axes in _NAMES.items():
-        if name.endswith("hidden.weight"):
-            sizes["m"] = len(arrays[name])
+        sizes["m"] = arrays[name.split(".")[0] + ".hidden.bias"].size
         shape = tuple(sizes[axis] for axis in axes)
         if arrays[name].shape != shape or 0 in shape:
             raise ValueError(
@@ -168,9 +168,7 @@ class _Row:
     y: Panels
     side: int
 
-    def groups(
-        self, waiting: np.ndarray, degrees: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, int, int]]:
+    def groups(self, waiting: np.ndarray, degrees: np.ndarray) -> Iterator[tuple]:
         """Cells that wait, by degree, and the triangle (±1) of each that the piece covers, or 0."""
         whole = waiting
         if self.side:  # the row ends, or starts, on the diagonal
@@ -240,7 +238,7 @@ class _Search:
         found, noise = self.tabulate(grid, grid)
         i, j = np.unravel_index(found.argmax(), found.shape)
         self.improve(grid[i], grid[j])
-        # Four parts that count up to 1 + 2Λ² + 2Λ³ < 90 times: together under a fifth of the slack.
+        # Four parts, each counted at most Λ (1 + 2Λ²) < 62 times: an eighth of the slack.
         goal = max((self.ratio - 1) * found[i, j] / 2000, noise.max() / 20)
         sizes = [np.abs(tower(grid)[0]).max(0) for tower in (self.key, self.query)]
         sides = list(zip((self.query, self.key), sizes, strict=True))
@@ -285,11 +283,10 @@ class _Search:
 
     def peaks(self, row: _Row) -> np.ndarray:
         """Bounds of |I E|: Σ |c_ab|, and where that leaves a cell open, an oversampled grid's."""
-        sums = np.abs(row.tables)
-        peaks = sums.sum((1, 2)) / SHIFTED
-        shell = np.maximum.outer(np.arange(DEGREE + 1), np.arange(DEGREE + 1))
-        tails = np.stack([(sums * (shell > m)).sum((1, 2)) for m in range(DEGREE + 1)], axis=1)
-        degrees = (tails <= (self.ratio - 1) / 10 * self.lower).argmax(1)
+        peaks = np.abs(row.tables).sum((1, 2)) / SHIFTED
+        tails = dropped(row.tables)
+        enough = (self.ratio - 1) / 10 * np.maximum(self.lower, row.beside)
+        degrees = (tails <= enough[:, None]).argmax(1)
         waiting = peaks + row.beside > self.lower
         for cells, m, triangle in row.groups(waiting, degrees):
             cut = row.tables[cells, : m + 1, : m + 1]
