@@ -43,6 +43,9 @@ class Target:
         ρ → a bound of |F| on E_ρ × E_ρ, the Bernstein ellipses with foci ±1 and semi-axes
         (ρ ± 1/ρ)/2, infinite where F has singularities; d = 1 only. It bounds what polynomials
         miss of F, as a certified sup error needs.
+    sides : (callable, callable) or None
+        For a crease on the diagonal: F where t ≥ s and F where t ≤ s, tabulated as F is, both
+        analytic on the whole square; ``analytic_bound`` then bounds both.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Target:
     dim: int = 1
     schmidt_values: Callable[[int], np.ndarray] | None = None
     analytic_bound: Callable[[float], float] | None = None
+    sides: tuple[Surface, Surface] | None = None
 
     def __call__(self, t: np.ndarray, s: np.ndarray) -> np.ndarray:
         """F(t_i, s_j), shape (n, m); points of a line may have shape (n,)."""
@@ -261,6 +265,8 @@ TARGETS = {
             _on_line(lambda t, s: np.abs(t - s)),
             smooth=False,
             schmidt_values=_kink_values,
+            analytic_bound=lambda rho: 2 * _semi_axes(rho)[0],
+            sides=(_on_line(lambda t, s: t - s), _on_line(lambda t, s: s - t)),
         ),
         *(
             Target(

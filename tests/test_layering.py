@@ -58,6 +58,8 @@ ORDER = [
     "quadrature",
     "schmidt",
     "approximation",
+    "_panels",
+    "certified",
     "attention.functional",
     "attention.two_tower",
     "attention.ensemble",
