@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from itertools import cycle, islice
 
 import numpy as np
@@ -25,7 +26,7 @@ SIZES = ((8, 16), (16, 32), (32, 64))
 """(nodes, hidden units) of the cases, at d = 1, 2, 4 and 8 by turns."""
 
 
-def timed(work: callable, device: str) -> tuple[float, object]:
+def timed(work: Callable[[], object], device: str) -> tuple[float, object]:
     """Seconds until the device has finished, and what came out."""
     if device == "cuda":
         torch.cuda.synchronize()
@@ -87,8 +88,8 @@ def main() -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else "cpu, one thread"
     print(f"{MODELS} heads, {options.steps} steps of Adam, {name}")
-    print(f"{'nodes':>6s} {'m':>6s} {'dtype':>8s} {'loop, s':>9s} {'batch, s':>9s} {'ratio':>9s}", end="")
-    print(f" {'differ by':>12s}")
+    print(f"{'nodes':>6s} {'m':>6s} {'dtype':>8s} {'loop, s':>9s} {'batch, s':>9s} ", end="")
+    print(f"{'ratio':>9s} {'differ by':>12s}")
     for nodes, width in SIZES:
         for dtype in (torch.float64, torch.float32):
             compare(nodes, width, options.steps, device, dtype)

@@ -77,7 +77,7 @@ def _space_panel(axis: Axes, floors: Rows, projected: Rows) -> None:
         axis.plot([], [], marker + "-", color=color, label=row["target"])
     axis.set(yscale="log", xlabel="head dimension d", ylabel="L² error")
     axis.set_xticks([1, 2, 4, 8, 12, 16])
-    axis.set_title("more dimensions: sampled floor (band) and heads", fontsize=8)
+    axis.set_title("sampled floors (bands) and heads, m = 64", fontsize=8)
     axis.legend(fontsize=7)
 
 
