@@ -1,4 +1,4 @@
-"""Theorem 2, uniformly: certified sup errors against d, what d each ε needs, and where errors are."""
+"""Theorem 2, uniformly: certified sup errors against d, and where the errors are."""
 
 from __future__ import annotations
 
