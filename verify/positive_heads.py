@@ -41,13 +41,13 @@ POSITIVE = {
         on_line("affine", r"$1+ts/2$", lambda t, s: 1 + t * s / 2),
         on_line(
             "row_factor",
-            r"$\exp(\cos 3t+ts+\sin(2t)(3s^2-1)/2)$",
-            lambda t, s: np.exp(np.cos(3 * t) + t * s + np.sin(2 * t) * (3 * s**2 - 1) / 2),
+            r"$\exp(\cos 4t+ts+\cos(2t)\,(3s^2-1)/2)$",
+            lambda t, s: np.exp(np.cos(4 * t) + t * s + np.cos(2 * t) * (3 * s**2 - 1) / 2),
         ),
     )
 }
 """Positive kernels. The logarithms of edp and row_factor have rank 1 and 3; ``row_factor`` less
-the mean over s of its logarithm, cos 3t, rank 2."""
+the mean over s of its logarithm, cos 4t, rank 2."""
 
 
 def logarithm(target: Surface) -> Surface:
@@ -179,6 +179,14 @@ class LogResidual:
         """p*(s|t) v_s, rows that sum to 1, shape (n, m)."""
         logits = self.log_target + np.log(self.quadrature.y.weights)
         return np.exp(logits - logsumexp(logits, axis=1, keepdims=True))
+
+    @property
+    def recovery_error(self) -> float:
+        """‖ρ − ρ*‖/‖ρ*‖ of the densities ρ = e^h/∫ e^h dν of the rows: κ* up to its factor."""
+        logits = self.r + self.log_target + np.log(self.quadrature.y.weights)
+        found = np.exp(logits - logsumexp(logits, axis=1, keepdims=True))
+        v = self.quadrature.y.weights
+        return self.norm((found - self.wanted) / v) / self.norm(self.wanted / v)
 
     @property
     def variance(self) -> float:
