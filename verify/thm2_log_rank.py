@@ -245,7 +245,7 @@ def _rank_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
     figure="thm2_softmax",
     scope="four positive targets, d ≤ 8, m = 24, 1 seed, and Adam at d ≤ 3 on three of them, 600 "
     "steps (full: 3 seeds, 4000 steps). The limit is that of the logits' error: Adam on κ* itself "
-    "comes nearer to κ* where d is below the rank of log κ*, still above its floor, which "
+    "comes nearer to κ* at d = 1, on some at 2, still above its floor, which "
     "contains a head's own least logit. For all heads of dimension d, bounded or not, "
     "inf ‖κ* − e^h‖ > 0 iff log κ* has rank > d (minors of h pass to limits almost everywhere), "
     "not computed. Infinite rank is seen as tails above rounding",
