@@ -25,6 +25,7 @@ def test_there_are_notebooks():
     assert [path.name for path in NOTEBOOKS] == [
         "01_attention_is_a_kernel.ipynb",
         "02_the_representer_theorem.ipynb",
+        "03_how_much_head_dimension.ipynb",
     ]
 
 
