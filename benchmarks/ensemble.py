@@ -18,7 +18,7 @@ import torch
 
 from rkbs.approximation import TARGETS, Quadrature
 from rkbs.attention import Adam, TwoTowerEnsemble, TwoTowerHead, train_heads
-from rkbs.attention.training import one_thread
+from rkbs.attention.training import Surfaces, one_thread
 
 TARGET = TARGETS["oscillating"]
 MODELS = 256
@@ -56,6 +56,25 @@ def looped(
     return np.array(last)
 
 
+def compiled(ensemble: TwoTowerEnsemble, quadrature: Quadrature, device: str) -> str:
+    """What torch.compile makes of a step's loss and gradient, and after how many it has paid."""
+    surfaces = Surfaces.tabulate(TARGET, quadrature, ensemble)
+
+    def eager() -> None:
+        ensemble.zero_grad()
+        surfaces.squared_errors(ensemble).sum().backward()
+
+    step = torch.compile(eager)
+    with one_thread():
+        first = timed(step, device)[0]
+        before, after = (
+            np.median([timed(work, device)[0] for _ in range(15)]) for work in (eager, step)
+        )
+    saved = before - after
+    pays = f"pays after {first / saved:.0f} steps" if saved > 0 else "does not pay"
+    return f"compiled in {first:.0f} s, step {before / after:.2f} × as fast: {pays}"
+
+
 def compare(nodes: int, width: int, steps: int, device: str, dtype: torch.dtype) -> None:
     """One line: seconds of both, their ratio, and how far the errors differ."""
     dims = list(islice(cycle((1, 2, 4, 8)), MODELS))
@@ -73,7 +92,7 @@ def compare(nodes: int, width: int, steps: int, device: str, dtype: torch.dtype)
     off = np.abs(training.errors[-1] / errors - 1).max()
     print(
         f"{nodes:6d} {width:6d} {str(dtype).removeprefix('torch.'):>8s} {alone:9.2f} {batch:9.2f} "
-        f"{alone / batch:7.1f} × {off:12.1e}"
+        f"{alone / batch:7.1f} × {off:12.1e}   {compiled(ensemble, quadrature, device)}"
     )
 
 
@@ -89,7 +108,7 @@ def main() -> None:
     name = torch.cuda.get_device_name() if device == "cuda" else "cpu, one thread"
     print(f"{MODELS} heads, {options.steps} steps of Adam, {name}")
     print(f"{'nodes':>6s} {'m':>6s} {'dtype':>8s} {'loop, s':>9s} {'batch, s':>9s} ", end="")
-    print(f"{'ratio':>9s} {'differ by':>12s}")
+    print(f"{'ratio':>9s} {'differ by':>12s}   torch.compile of a step")
     for nodes, width in SIZES:
         for dtype in (torch.float64, torch.float32):
             compare(nodes, width, options.steps, device, dtype)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +12,13 @@ from matplotlib.figure import Figure
 from rkbs import plotting
 from rkbs.targets import LINE, TARGETS
 from verify.ledger import load_record
+from verify.trained_heads import errors_by_dimension
 
 WIDTHS = (8, 64)
 """The hidden units of the heads shown."""
 
 
 _COLORS, _MARKERS = (*plotting.COLORS, "0.5"), (*plotting.MARKERS, "*")
-
-
-def _errors(rows: Iterable[dict[str, Any]], target: str, width: int) -> dict[int, list[float]]:
-    """Errors by dimension of a target's heads of one width."""
-    errors: dict[int, list[float]] = defaultdict(list)
-    for row in rows:
-        if row["target"] == target and row["width"] == width:
-            errors[row["d"]].append(row["error"])
-    return dict(sorted(errors.items()))
 
 
 def _sup_panel(axis: Axes, rows: list[dict[str, Any]]) -> None:
@@ -60,7 +50,8 @@ def draw(folder: Path) -> Figure:
     for axis, name in zip(axes.flat, LINE, strict=False):
         curve = floor["curves"][name]
         heads = {
-            f"random hidden layers, m = {m}": _errors(constructive["rows"], name, m) for m in WIDTHS
+            f"random hidden layers, m = {m}": errors_by_dimension(constructive["rows"], name, m)
+            for m in WIDTHS
         }
         plotting.error_against_dimension(
             axis, (curve["d"], curve["floor"]), curve["rounding"], heads

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +13,10 @@ from matplotlib.figure import Figure
 from rkbs import plotting
 from rkbs.approximation import LINE, TARGETS, schmidt
 from verify.ledger import load_record
+from verify.trained_heads import errors_by_dimension
 from verify.yardsticks import MIDDLE, WIDE
 
 Rows = list[dict[str, Any]]
-
-
-def _errors(rows: Iterable[dict[str, Any]], target: str, width: int) -> dict[int, list[float]]:
-    """Errors by dimension of a target's heads of one width."""
-    errors: dict[int, list[float]] = defaultdict(list)
-    for row in rows:
-        if row["target"] == target and row["width"] == width:
-            errors[row["d"]].append(row["error"])
-    return dict(sorted(errors.items()))
 
 
 def _panel(axis: Axes, name: str, projected: Rows, plain: Rows) -> None:
@@ -34,8 +24,10 @@ def _panel(axis: Axes, name: str, projected: Rows, plain: Rows) -> None:
     spectrum = schmidt(TARGETS[name])
     dims = range(1, 17)
     widths = sorted({row["width"] for row in projected})
-    heads = {f"variable projection, m = {m}": _errors(projected, name, m) for m in widths}
-    heads[f"plain Adam, m = {WIDE}"] = _errors(plain, name, WIDE)
+    heads = {
+        f"variable projection, m = {m}": errors_by_dimension(projected, name, m) for m in widths
+    }
+    heads[f"plain Adam, m = {WIDE}"] = errors_by_dimension(plain, name, WIDE)
     floor = (dims, [spectrum.floor(d) for d in dims])
     plotting.error_against_dimension(axis, floor, spectrum.rounding, heads)
     axis.set_title(f"F = {TARGETS[name].formula}", fontsize=8)
@@ -44,8 +36,8 @@ def _panel(axis: Axes, name: str, projected: Rows, plain: Rows) -> None:
 
 def _split_panel(axis: Axes, name: str, projected: Rows, plain: Rows) -> None:
     """Rank, width and optimization error at one width: their squares add up to Adam's."""
-    trained = {d: min(e) for d, e in _errors(projected, name, MIDDLE).items()}
-    adam = {d: min(e) for d, e in _errors(plain, name, MIDDLE).items()}
+    trained = {d: min(e) for d, e in errors_by_dimension(projected, name, MIDDLE).items()}
+    adam = {d: min(e) for d, e in errors_by_dimension(plain, name, MIDDLE).items()}
     dims = [d for d in adam if d in trained]
     there = {row["d"]: row["floor_there"] for row in projected if row["target"] == name}
     parts = {
@@ -72,7 +64,7 @@ def _space_panel(axis: Axes, floors: Rows, projected: Rows) -> None:
         known = row.get("known") or row.get("quadrature")
         if known:
             axis.plot(row["d"], known, color=color, lw=0.8)
-        errors = _errors(projected, row["target"], WIDE)
+        errors = errors_by_dimension(projected, row["target"], WIDE)
         axis.plot(list(errors), [min(e) for e in errors.values()], marker, color=color, ms=5)
         axis.plot([], [], marker + "-", color=color, label=row["target"])
     axis.set(yscale="log", xlabel="head dimension d", ylabel="L² error")

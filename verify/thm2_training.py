@@ -195,7 +195,7 @@ def _furthest(rows: list[dict[str, Any]], dim: int, width: int, start: str) -> f
     method="Batches of two-tower heads in double precision, several seeds each; errors on an "
     "independent finer quadrature (in four dimensions an independent sample), whose own floor no "
     "head may beat",
-    figure="thm2_training",
+    figure="thm2_limit",
     scope="eight targets on the line, m = 16 and 64, d ≤ 8, 2 seeds, one in the plane (full: "
     "m from 8 to 64, d ≤ 16, 3 seeds, three targets in the plane, two in four dimensions); d = 12 "
     "and 16, m = 8 and the kinked targets are reported. In four dimensions heads see 800 points of "

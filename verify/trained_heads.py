@@ -120,3 +120,14 @@ def best(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         groups[row["target"], row["d"], row["width"]].append(row)
     return [min(group, key=itemgetter("error")) for group in groups.values()]
+
+
+def errors_by_dimension(
+    rows: Iterable[dict[str, Any]], target: str, width: int
+) -> dict[int, list[float]]:
+    """The errors of a target's heads of one width, by their dimensions."""
+    errors: dict[int, list[float]] = defaultdict(list)
+    for row in rows:
+        if (row["target"], row["width"]) == (target, width):
+            errors[row["d"]].append(row["error"])
+    return dict(sorted(errors.items()))
