@@ -11,7 +11,7 @@ from rkbs import plotting
 from rkbs.approximation import TARGETS, schmidt
 from verify.ledger import load_record
 from verify.trained_heads import errors_by_dimension
-from verify.yardsticks import WIDE
+from verify.yardsticks import MIDDLE
 
 SHOWN = ("edp", "oscillating", "kink")
 
@@ -30,13 +30,13 @@ def draw(folder: Path) -> Figure:
         spectrum = schmidt(TARGETS[name])
         dims = range(1, 17)
         heads = {
-            "plain Adam": errors_by_dimension(plain, name, WIDE),
-            "random hidden layers, no training": errors_by_dimension(frozen, name, WIDE),
-            "variable projection": errors_by_dimension(projected, name, WIDE),
+            "plain Adam": errors_by_dimension(plain, name, MIDDLE),
+            "random hidden layers": errors_by_dimension(frozen, name, MIDDLE),
+            "variable projection": errors_by_dimension(projected, name, MIDDLE),
         }
         floor = (dims, [spectrum.floor(d) for d in dims])
         plotting.error_against_dimension(axis, floor, spectrum.rounding, heads)
-        axis.set_title(f"F = {TARGETS[name].formula}")
+        axis.set_title(f"F = {TARGETS[name].formula}, m = {MIDDLE}")
         axis.set(xlabel="head dimension d", ylabel="L² error")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure

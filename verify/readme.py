@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
 
+from rkbs.targets import LINE
 from verify.ledger import REFERENCE, ROOT, Claim, Record, load_claims, load_record
 from verify.report import SYMBOLS
+from verify.trained_heads import best
+from verify.yardsticks import NEGLIGIBLE, WIDE, excess
+
+_DIMS = (4, 8, 12, 16)
 
 
 def references() -> dict[str, tuple[Claim, Record]]:
@@ -48,6 +55,30 @@ def gdsc_table(known: dict[str, tuple[Claim, Record]]) -> str:
     return "\n".join(lines)
 
 
+def limit_table(known: dict[str, tuple[Claim, Record]]) -> str:
+    """The floor of each target on the line, and how far above it the best heads of 64 units end."""
+    if not {"thm2.limit", "thm2.trained"} <= known.keys():
+        return ""
+    limit, adam = (known[name][1].evidence.data["rows"] for name in ("thm2.limit", "thm2.trained"))
+    projected = _by_cell(row for row in limit if row["start"] == "constructive")
+    plain = _by_cell(row for row in adam if row["method"] == adam[0]["method"])
+    lines = ["| target | " + " | ".join(f"d = {d}" for d in _DIMS) + " |", "|---" * 5 + "|"]
+    for name in LINE:
+        cells = []
+        for row, other in ((projected[name, d], plain[name, d]) for d in _DIMS):
+            share = row["floor_there"] / row["norm"]
+            floor = f"{share:.0e}" if share >= NEGLIGIBLE else f"< {NEGLIGIBLE:.0e}"
+            cells.append(f"{floor}: {excess(row):.3f} × and {excess(other):.3g} ×")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _by_cell(rows: Iterable[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
+    """The best rows of wide heads by target and d."""
+    wide = (row for row in rows if row["width"] == WIDE)
+    return {(row["target"], row["d"]): row for row in best(wide)}
+
+
 def gallery(known: dict[str, tuple[Claim, Record]]) -> str:
     """A section per figure: the picture, and the claims it is the evidence of."""
     stems: dict[str, list[str]] = defaultdict(list)
@@ -76,7 +107,11 @@ def documents() -> dict[str, str]:
     """Both documents as the reference records say they should read, by path."""
     known = references()
     regions = {
-        "README.md": {"verdicts": verdict_table(known), "gdsc": gdsc_table(known)},
+        "README.md": {
+            "verdicts": verdict_table(known),
+            "limit": limit_table(known),
+            "gdsc": gdsc_table(known),
+        },
         "figures/README.md": {"gallery": gallery(known)},
     }
     return {
