@@ -58,17 +58,22 @@ def _needed(axis: Axes, table: list[dict[str, Any]], levels: list[float], method
     for y, entry in enumerate(mine):
         for x, d in enumerate(entry["d"]):
             axis.text(x, y, "–" if d is None else d, ha="center", va="center", fontsize=8)
-    axis.set_xticks(range(len(levels)), [f"$10^{{{round(np.log10(e))}}}$" for e in levels])
+    axis.set_xticks(
+        range(len(levels)), [f"$10^{{{round(np.log10(e))}}}$" for e in levels], fontsize=7
+    )
     axis.set_yticks(range(len(mine)), [entry["target"] for entry in mine])
     axis.set_xlabel("ε")
     axis.set_title(f"least d with sup error < ε: {_METHODS[method][0]}")
 
 
-def _maps(axes: list[Axes], pictures: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+def _maps(
+    axes: list[Axes], points: np.ndarray, pictures: list[dict[str, Any]], rows: list[dict[str, Any]]
+) -> None:
     """F, the fit of variable projection, and the residuals of it and of Adam."""
     by_method = {picture["method"]: picture for picture in pictures}
     first = by_method["VariableProjection"]
-    F, name, d = np.array(first["target_values"]), first["target"], first["d"]
+    name, d = first["target"], first["d"]
+    F = TARGETS[name](points, points)
     size = np.abs(F).max()
     panels = [(F, f"F = {TARGETS[name].formula}"), (np.array(first["fit"]), f"fit, d = {d}")]
     for axis, (values, title) in zip(axes, panels, strict=False):
@@ -101,7 +106,8 @@ def draw(folder: Path) -> Figure:
     for axis, method in zip(axes[0, 2:], _METHODS, strict=True):
         _needed(axis, data["table"], data["levels"], method)
     for line, name in zip(axes[1:], dict.fromkeys(p["target"] for p in pictures), strict=True):
-        _maps(list(line), [p for p in pictures if p["target"] == name], rows)
+        mine = [picture for picture in pictures if picture["target"] == name]
+        _maps(list(line), np.array(data["points"]), mine, rows)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=5)
     return figure
