@@ -17,8 +17,8 @@ compare: $(STAMP)  ## the quick verification from scratch; fails when a verdict 
 verify-full: $(STAMP)  ## the full verification, recorded in verify/results
 	$(BIN)/python -m verify --profile full --jobs 2 --record
 
-test: $(STAMP)  ## the test suite; its matrices are small, and BLAS threads would only wait for each other
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+test: $(STAMP)  ## the test suite, a process per core; its matrices are small and gain nothing from BLAS threads
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
