@@ -40,7 +40,8 @@ def slow(run):
 
 def data(run):
     print("a word from the claim")
-    return Evidence(checks=(GOOD,), data={"curve": {"x": [run.seed, 2], "y": [3, 4]}})
+    curve = {"x": [run.seed, 2], "y": [3, 4]}
+    return Evidence(checks=(GOOD,), data={"curve": curve, "jobs": run.jobs})
 
 def repaired(run):
     return Evidence(checks=(GOOD,), counterexamples=(GOOD,), condition="x > 0")
@@ -220,8 +221,9 @@ def test_interrupt_keeps_what_is_finished(checkout, fresh):
 
 
 def test_workers_end_with_their_parent(checkout):
+    arguments = ("thm2.slow", "quick", "cpu", "0", str(checkout), "1", "")
     worker = subprocess.Popen(
-        [sys.executable, "-m", "verify.workers", "thm2.slow", "quick", "cpu", "0", str(checkout)],
+        [sys.executable, "-m", "verify.workers", *arguments],
         cwd=checkout,
         env=environment(checkout),
         stdin=subprocess.PIPE,
@@ -319,6 +321,13 @@ def test_a_claim_file_runs_alone(checkout):
     own = os.environ.get("OMP_NUM_THREADS")
     assert threads == {own or str(max(1, os.cpu_count() // 2))}
     assert sorted(ran(checkout)) == ["prop1.holds", "prop1.repaired"]
+
+
+def test_jobs_are_shared_out(checkout):
+    for options, jobs in ((["prop1.holds"], 7), (["prop1", "thm2.fast", "--fresh"], 2)):
+        verify(checkout, *options, "--jobs", "7")
+        record = json.loads(quick(checkout, "prop1.holds").read_text())
+        assert record["evidence"]["data"]["jobs"] == jobs
 
 
 def test_a_claim_file_runs_through_a_symbolic_link(checkout, tmp_path_factory):

@@ -113,12 +113,19 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Run:
-    """The circumstances in which a claim is computed: size, device, seed."""
+    """The circumstances in which a claim is computed: size, device, seed; and how.
+
+    ``folder`` keeps what sweeps have finished (None: nothing is kept); they run in ``jobs``
+    processes, or at the ``scheduler``, the address of one of dask.distributed.
+    """
 
     profile: str = "quick"
     device: str = "cpu"
     seed: int = 0
     report: Callable[[int, int, str], None] | None = None
+    folder: Path | None = None
+    jobs: int = 1
+    scheduler: str = ""
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:
@@ -234,7 +241,7 @@ class Record:
 
     def to_json(self) -> str:
         """The record as JSON text; NaN and infinity become strings."""
-        return json.dumps(_plain(asdict(self)), indent=1, allow_nan=False, ensure_ascii=False)
+        return json.dumps(plain(asdict(self)), indent=1, allow_nan=False, ensure_ascii=False)
 
     @staticmethod
     def from_json(text: str) -> Record:
@@ -246,13 +253,18 @@ class Record:
         return Record(**{**raw, "verdict": Verdict(raw["verdict"]), "evidence": Evidence(**found)})
 
     def save(self, folder: Path) -> Path:
-        """Write atomically to ``folder/<claim>.json``: a reader sees all of it or nothing."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write atomically to ``folder/<claim>.json``."""
         path = folder / f"{self.claim}.json"
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(self.to_json() + "\n", encoding="utf-8")
-        part.replace(path)
+        write_atomically(path, self.to_json() + "\n")
         return path
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file, and its folder: a reader sees all of it or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def load_record(claim_id: str, folder: Path) -> Record | None:
@@ -322,14 +334,14 @@ def describe_device(device: str) -> str:
     return f"cpu: {platform.machine()}, {os.cpu_count()} cores"
 
 
-def _plain(value: Any) -> Any:
-    """``value`` in JSON's types."""
+def plain(value: Any) -> Any:
+    """``value`` in JSON's types; numbers that are not finite become strings."""
     if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if hasattr(value, "tolist"):  # arrays and scalars of numpy, tensors of torch
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value

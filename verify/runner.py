@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,6 +16,7 @@ from rich.console import Console
 from verify import ledger
 from verify.display import Display, summary
 from verify.display import make_console as standard_output
+from verify.executors import connect
 from verify.figures import draw_figures, missing_records
 from verify.ledger import PROFILES, REFERENCE, ROOT, Claim, Record, Run, Verdict
 from verify.report import write_report
@@ -52,18 +55,25 @@ def main(argv: Sequence[str] | None = None, *, file: str = "") -> int:
             for claim in chosen.values():
                 print(f"{claim.id}\n    {claim.statement}\n    {claim.source}")
             return OK
-        run = Run(options.profile, choose_device(options.device), options.seed)
-        folder = (options.results or ROOT / "build" / "verify" / run.profile).resolve()
+        folder = (options.results or ROOT / "build" / "verify" / options.profile).resolve()
         if folder == REFERENCE:
             raise UsageError("--results is a folder to work in; --record writes verify/results")
-        if options.record and run.profile != "full":
+        if options.record and options.profile != "full":
             raise UsageError("--record keeps results of --profile full only")
         _make(folder)
+        run = Run(
+            profile=options.profile,
+            device=choose_device(options.device),
+            seed=options.seed,
+            folder=folder,
+            jobs=options.jobs,
+            scheduler=choose_scheduler(options.scheduler),
+        )
     except UsageError as error:
         parser.error(str(error))
     outcome, console = Outcome(), standard_output()
     try:
-        _settle(chosen, run, folder, options, outcome, console)
+        _settle(chosen, run, options, outcome, console)
         return _conclude(chosen, known, folder, options, outcome, console)
     except KeyboardInterrupt:
         count = f"{len(outcome.records)} of {len(chosen)} claims finished"
@@ -92,7 +102,9 @@ def _parser(file: str) -> argparse.ArgumentParser:
         add("claims", nargs="*", metavar="claim", help="ids, prefixes or globs (default: all)")
     add("--profile", choices=PROFILES, default="quick", help="the sizes (default: quick)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: cuda if any")
-    add("--jobs", type=_positive, default=1, metavar="N", help="claims at once (default: 1)")
+    add("--jobs", type=_positive, default=1, metavar="N", help="processes (default: 1)")
+    where = "of a running dask.distributed scheduler: sweeps of many configurations go there"
+    add("--scheduler", default="", metavar="ADDRESS", help=where)
     add("--seed", type=_seed, default=0, metavar="S", help="of all random numbers (default: 0)")
     add("--results", type=Path, metavar="DIR", help="default: build/verify/<profile>")
     add("--fresh", action="store_true", help="compute again what an earlier run has left")
@@ -158,15 +170,25 @@ def choose_device(asked: str) -> str:
     return "cuda" if found else "cpu"
 
 
+def choose_scheduler(address: str) -> str:
+    """The address, once a scheduler has answered there; or none."""
+    if address:
+        try:
+            connect(address).close()
+        except (ImportError, ConnectionError) as error:
+            raise UsageError(str(error)) from None
+    return address
+
+
 def _settle(
     claims: Mapping[str, Claim],
     run: Run,
-    folder: Path,
     options: argparse.Namespace,
     outcome: Outcome,
     console: Console,
 ) -> None:
     """Keep the records that are up to date and compute the others."""
+    folder = run.folder
     circumstances = (
         ledger.fingerprint(),
         ledger.versions(),
@@ -191,8 +213,11 @@ def _settle(
             else:
                 # A record is never older than the last attempt at its claim.
                 (folder / f"{claim_id}.json").unlink(missing_ok=True)
+            if options.fresh:  # once: what this run's sweeps keep, the next one may read
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(folder / "sweeps" / claim_id)
         waiting = [claim_id for claim_id in claims if claim_id not in outcome.records]
-        compute(waiting, run, folder, options.jobs, outcome, display)
+        compute(waiting, run, outcome, display)
 
 
 def _conclude(

@@ -1,9 +1,9 @@
 """Claims in processes of their own: a crash, a kill or an exhausted memory costs one claim only.
 
-A worker is ``python -m verify.workers CLAIM PROFILE DEVICE SEED FOLDER``. It writes its
-record to the folder and nothing else counts: a claim whose record is there is finished, any other
-is an error. Progress comes as JSON lines through the worker's standard output; all that the claim
-prints, tracebacks included, goes to a log that is shown when the worker ends.
+A worker is ``python -m verify.workers CLAIM PROFILE DEVICE SEED FOLDER JOBS SCHEDULER``. It writes
+its record to the folder and nothing else counts: a claim whose record is there is finished, any
+other is an error. Progress comes as JSON lines through the worker's standard output; all that the
+claim prints, tracebacks included, goes to a log that is shown when the worker ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +33,7 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
 )
 _POLL = 0.05
+_GRACE = 2.0
 _REPORT_EVERY = 0.1
 
 
@@ -60,26 +61,26 @@ class Outcome:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-def compute(
-    claim_ids: Sequence[str], run: Run, folder: Path, jobs: int, outcome: Outcome, watch: Watch
-) -> None:
-    """Compute claims, ``jobs`` at once, into ``outcome``; when interrupted, stop the workers.
+def compute(claim_ids: Sequence[str], run: Run, outcome: Outcome, watch: Watch) -> None:
+    """Compute claims, ``run.jobs`` at once, into ``outcome``; when interrupted, stop the workers.
 
-    The folder must hold no record of these claims yet: what is there afterwards is new.
+    ``run.folder`` must hold no record of these claims yet: what is there afterwards is new. Fewer
+    claims than jobs share these out for their sweeps.
     """
     waiting, running = deque(claim_ids), []
     news: queue.SimpleQueue[tuple[str, int, int, str]] = queue.SimpleQueue()
-    jobs = max(1, min(jobs, len(waiting)))
+    jobs = max(1, min(run.jobs, len(waiting)))
+    share = replace(run, jobs=max(1, run.jobs // jobs))
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
-                running.append(_Worker(waiting.popleft(), run, folder, jobs, news.put))
+                running.append(_Worker(waiting.popleft(), share, jobs, news.put))
                 watch.started(running[-1].claim_id)
             with contextlib.suppress(queue.Empty):
                 watch.progressed(*news.get(timeout=_POLL))
             for worker in [w for w in running if w.process.poll() is not None]:
                 running.remove(worker)
-                _collect(worker, folder, outcome, watch)
+                _collect(worker, run.folder, outcome, watch)
     finally:
         for worker in running:
             worker.stop()
@@ -107,20 +108,20 @@ class _Worker:
         self,
         claim_id: str,
         run: Run,
-        folder: Path,
-        jobs: int,
+        at_once: int,
         tell: Callable[[tuple[str, int, int, str]], None],
     ) -> None:
         self.claim_id = claim_id
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
-        arguments = (claim_id, run.profile, run.device, str(run.seed), str(folder))
+        numbers = (run.seed, run.folder, run.jobs)
+        arguments = (claim_id, run.profile, run.device, *map(str, numbers), run.scheduler)
         self.process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-X", "utf8", "-m", __name__, *arguments],
             # The worker ends when this pipe closes, so even a killed parent leaves no orphans.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=worker_environment(jobs),
+            env=worker_environment(at_once),
             # Away from the terminal's Ctrl-C: the parent alone decides when workers stop.
             start_new_session=True,
         )
@@ -134,11 +135,14 @@ class _Worker:
 
     def stop(self) -> None:
         """Kill the worker and whatever it has started."""
-        # Not yet waited for, so the process id, hence the group's, is still its own.
-        if self.process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        # SIGTERM ends all but the trackers of semaphores, which clear up after the others first.
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            # Not yet waited for, so the process id, hence the group's, is still its own.
+            if self.process.returncode is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(_GRACE)
         self.close()
 
     def close(self) -> str:
@@ -184,11 +188,13 @@ def _reporter() -> Callable[[int, int, str], None]:
     return report
 
 
-def work(claim_id: str, profile: str, device: str, seed: str, folder: str) -> None:
+def work(
+    claim_id: str, profile: str, device: str, seed: str, folder: str, jobs: str, scheduler: str
+) -> None:
     """Compute one claim in this process and save its record."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    run = Run(profile, device, int(seed), _reporter())
-    settle(load_claims(topic_of(claim_id))[claim_id], run).save(Path(folder))
+    run = Run(profile, device, int(seed), _reporter(), Path(folder), int(jobs), scheduler)
+    settle(load_claims(topic_of(claim_id))[claim_id], run).save(run.folder)
 
 
 if __name__ == "__main__":
