@@ -37,12 +37,15 @@ class Training:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted contestant: its predictions, what it chose by itself, and what all that cost."""
+    """A fitted contestant: its predictions, what it chose by itself, and what all that cost.
+
+    FLOPs are None where they are not counted.
+    """
 
     predict: Predictor
     chosen: dict[str, Any]
     seconds: float
-    flops: float
+    flops: float | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -182,4 +182,4 @@ def limit(training: Training, budget: Budget, seed: int) -> dict[int, Fit]:
         VariableProjection(LIMIT_STEPS).fit(ensemble, surfaces)
     seconds = (time.perf_counter() - start) / len(DIMS)
     heads = zip(DIMS, ensemble.heads(), strict=True)
-    return {d: Fit(_predictor(h, training), {}, seconds, float("nan")) for d, h in heads}
+    return {d: Fit(_predictor(h, training), {}, seconds, None) for d, h in heads}
