@@ -33,6 +33,7 @@ LABELS = {
     "means": "row + column means",
 }
 KIND = "both new"
+PATIENT = "attention, 4 × the steps"
 LOUD = 0.3
 MACHINES = tuple(STYLES)[:3]
 Rows = list[dict[str, Any]]
@@ -125,6 +126,11 @@ def _noise_panel(axis: Axes, rows: Rows) -> None:
             axis.errorbar(
                 shift * np.array(levels), mean, [mean - low, high - mean], ls=line, **STYLES[name]
             )
+        patient = _where(mine, contestant="patient attention")
+        if patient:
+            mean = _summary(patient)[0]
+            color = STYLES["attention"]["color"]
+            axis.plot([levels[0] / 1.2], [mean], "v", color=color, mfc="white", label=PATIENT)
         axis.plot([], [], ls=line, color="black", label=target.replace("_", " "))
     levels = sorted({row["noise"] for row in rows})
     axis.set(xscale="log", xlabel="noise (sd of F)")

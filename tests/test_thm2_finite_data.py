@@ -10,8 +10,9 @@ from scipy import stats
 from rkbs.pairs import Pairs
 from verify import contestants, finite_sample, thm2_finite_data
 from verify.finite_sample import KINDS, Fit, Sample, Training, interval
+from verify.finite_table import Table, comparisons, ratio
 from verify.ledger import Run
-from verify.thm2_finite_data import Table, comparisons, finite_data, ratio
+from verify.thm2_finite_data import finite_data
 
 torch = pytest.importorskip("torch")
 
@@ -193,17 +194,18 @@ def tiny(monkeypatch):
     grid = [("asymmetric", 6, noise, 1.0) for noise in (0.05, 0.3)] + [("kink", 6, 0.3, 0.5)]
     labels = ("target", "n", "noise", "share")
     cells = [dict(zip(labels, c, strict=True)) | {"seeds": [0, 1], "steps": 20} for c in grid]
+    cells = [c | {"patience": 4 if c["noise"] < 0.3 else 1} for c in cells]
     monkeypatch.setattr(thm2_finite_data, "cells", lambda run: cells)
 
 
 def test_the_claim_at_tiny_size(tiny):
     evidence = finite_data(Run())
     rows = evidence.data["rows"]
-    assert len(rows) == 2 * 2 * (4 + 4 + 4) + 2 * (4 + 4)
+    assert len(rows) == 2 * (2 * (4 + 4 + 4) + (4 + 4) + 1)
     assert json.loads(json.dumps(rows)) == rows
     assert evidence.data["dtypes"] == {"attention": "float32", "others": "float64"}
     checks = {check.name: check for check in evidence.checks}
-    assert len(checks) == len(evidence.checks) == 13
+    assert len(checks) == len(evidence.checks) == 14
     assert checks["both new: error/floor of rank d + 1, smallest"].passed
     # An average of ratios against one that is computed here from the rows.
     table, cell = Table(rows), ("asymmetric", 6, 0.3, 1.0)
