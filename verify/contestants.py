@@ -22,7 +22,7 @@ TAUS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Of k(x, x') = exp(−τ ‖x − x'‖²/√dim), in both domains."""
 RIDGE_ALPHAS = tuple(float(a) for a in 10.0 ** np.arange(-5, 1.6, 0.5))
 NUCLEAR_ALPHAS = tuple(float(a) for a in 10.0 ** np.arange(1.5, -3.1, -0.5))
-FOLDS = 5
+FOLDS = 3
 _PATH, _FINAL = ADMM(tol=1e-3), ADMM(tol=1e-6)
 """Solvers: while α is being chosen, and of the fit."""
 

@@ -20,7 +20,7 @@ DIMS = (1, 2, 4, 8)
 DECAYS = (0.0, 1e-4, 1e-3)
 """λ of the penalty λ ‖w‖² beside the mean squared error, on all weights."""
 DTYPE = torch.float32
-LIMIT_STEPS = 30
+LIMIT_STEPS = 20
 """Of Levenberg–Marquardt, for heads trained to the limit."""
 
 
