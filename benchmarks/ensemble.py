@@ -9,11 +9,14 @@ this size gain nothing from more.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from itertools import cycle, islice
 
 import numpy as np
+
+os.environ.setdefault("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")  # every compilation is a first one
 import torch
 
 from rkbs.approximation import TARGETS, Quadrature

@@ -54,7 +54,7 @@ def _needed(axis: Axes, table: list[dict[str, Any]], levels: list[float], method
     """A table: the least d certified below each ε."""
     mine = [entry for entry in table if entry["method"] == method]
     shown = [[np.nan if d is None else d for d in entry["d"]] for entry in mine]
-    axis.imshow(np.array(shown, float), cmap="viridis_r", vmin=0, vmax=24, aspect="auto")
+    axis.imshow(np.array(shown, float), cmap="viridis_r", vmin=0, vmax=40, aspect="auto")
     for y, entry in enumerate(mine):
         for x, d in enumerate(entry["d"]):
             axis.text(x, y, "–" if d is None else d, ha="center", va="center", fontsize=8)
@@ -75,13 +75,21 @@ def _maps(
     name, d = first["target"], first["d"]
     F = TARGETS[name](points, points)
     size = np.abs(F).max()
-    panels = [(F, f"F = {TARGETS[name].formula}"), (np.array(first["fit"]), f"fit, d = {d}")]
+    panels = [
+        (F, f"F = {TARGETS[name].formula}"),
+        (np.array(first["fit"]), f"variable projection, d = {d}"),
+    ]
     for axis, (values, title) in zip(axes, panels, strict=False):
         _map(axis, values, title, {"vmin": -size, "vmax": size})
     for axis, method in zip(axes[2:], _METHODS, strict=True):
         residual = F - np.array(by_method[method]["fit"])
         top = np.abs(residual).max()
-        _map(axis, residual, f"residual: {_METHODS[method][0]}", {"vmin": -top, "vmax": top})
+        _map(
+            axis,
+            residual,
+            f"residual: {_METHODS[method][0]} (×: largest)",
+            {"vmin": -top, "vmax": top},
+        )
         row = next(r for r in rows if (r["target"], r["d"], r["method"]) == (name, d, method))
         axis.plot(*row["where"][::-1], "kx", ms=6, clip_on=False)
 

@@ -50,7 +50,7 @@ def _split_panel(axis: Axes, name: str, projected: Rows, plain: Rows) -> None:
         ],
     }
     for (label, values), color, marker in zip(
-        parts.items(), plotting.COLORS[4:], plotting.MARKERS[3:], strict=False
+        parts.items(), ("black", "0.4", plotting.COLORS[5]), "xd*", strict=True
     ):
         axis.plot(dims, values, color=color, marker=marker, label=label)
     axis.set(yscale="log", xlabel="head dimension d", ylabel="part of the L² error", xticks=dims)
@@ -66,10 +66,10 @@ def _space_panel(axis: Axes, floors: Rows, projected: Rows) -> None:
             axis.plot(row["d"], known, color=color, lw=0.8)
         errors = errors_by_dimension(projected, row["target"], WIDE)
         axis.plot(list(errors), [min(e) for e in errors.values()], marker, color=color, ms=5)
-        axis.plot([], [], marker + "-", color=color, label=row["target"])
+        axis.plot([], [], (marker if errors else "") + "-", color=color, label=row["target"])
     axis.set(yscale="log", xlabel="head dimension d", ylabel="L² error")
     axis.set_xticks([1, 2, 4, 8, 12, 16])
-    axis.set_title("sampled floors (bands) and heads, m = 64", fontsize=8)
+    axis.set_title("heads (markers), floors: sampled (bands), known (lines)", fontsize=8)
     axis.legend(fontsize=7)
 
 

@@ -49,10 +49,14 @@ def surface_missed(bound: Callable[[float], float], half: float) -> float:
     """
 
     def bounded(axis: float) -> float:
+        rho = SAFE * (axis + math.sqrt(axis**2 - 1))
         try:
-            return float(bound(SAFE * (axis + math.sqrt(axis**2 - 1))))
+            size = float(bound(rho))
         except OverflowError:
             return math.inf
+        if not size >= 0:  # NaN would pass as small
+            raise ValueError(f"analytic_bound({rho:.6g}) must be ≥ 0, or infinite, got {size}")
+        return size
 
     with np.errstate(over="ignore"):
         sizes = np.array([bounded(axis) for axis in 1 + half * (_AXES[0] - 1)])

@@ -6,14 +6,21 @@ the uniform probability measure, and errors ‖F − G‖ are those of L²(μ ×
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import final
 
 import numpy as np
 
-from rkbs._arrays import check_count, check_number
-from rkbs.quadrature import Quadrature, Rule, l2_error, sup_error
+from rkbs._arrays import (
+    as_floating,
+    as_matrix,
+    check_count,
+    check_finite,
+    check_kinds,
+    check_number,
+)
+from rkbs.quadrature import Quadrature, Rule, check_generator, l2_error, sup_error
 from rkbs.schmidt import SampledFloor, SchmidtSpectrum, sampled_floor, schmidt
 from rkbs.targets import LINE, TARGETS, Surface, Target, domain_points
 
@@ -49,14 +56,29 @@ class HiddenLayer:
     biases : array of shape (m,)
     """
 
-    slopes: np.ndarray
-    biases: np.ndarray
+    slopes: np.ndarray = field(repr=False)
+    biases: np.ndarray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        slopes = as_matrix(self.slopes, "slopes")
+        biases = check_finite(as_floating(self.biases, "biases"), "biases")
+        if biases.shape != slopes.shape[:1]:
+            raise ValueError(
+                f"biases must have shape ({len(slopes)},), one per row of slopes, got "
+                f"{tuple(biases.shape)}"
+            )
+        object.__setattr__(self, "slopes", slopes)
+        object.__setattr__(self, "biases", biases)
+
+    def __len__(self) -> int:
+        return len(self.biases)
 
     @classmethod
     def random(
         cls, width: int, rng: np.random.Generator, scale: float, dim: int = 1
     ) -> HiddenLayer:
         """Slopes N(0, scale²), centers uniform on [−1.2, 1.2]^d: the steps cover the domain."""
+        check_generator(rng), check_count(width, "width"), check_count(dim, "dim")
         slopes = rng.normal(scale=scale, size=(width, dim))
         return cls(slopes, -(slopes * rng.uniform(-1.2, 1.2, size=(width, dim))).sum(1))
 
@@ -92,8 +114,18 @@ class Head:
 
     hidden_x: HiddenLayer
     hidden_y: HiddenLayer
-    output_x: np.ndarray
-    output_y: np.ndarray
+    output_x: np.ndarray = field(repr=False)
+    output_y: np.ndarray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        check_kinds(self, hidden_x=HiddenLayer, hidden_y=HiddenLayer)
+        for name, hidden in (("output_x", self.hidden_x), ("output_y", self.hidden_y)):
+            object.__setattr__(self, name, as_matrix(getattr(self, name), name))
+            shape = len(hidden) + 1, self.output_x.shape[1]
+            if getattr(self, name).shape != shape:
+                raise ValueError(
+                    f"{name} must have shape (m + 1, d) = {shape}, got {getattr(self, name).shape}"
+                )
 
     @property
     def d(self) -> int:
@@ -211,6 +243,7 @@ def constructive_head(
         As for ``head_on_layers``.
     """
     check_count(width, "width"), check_number(scale, "scale", above=0.0)
+    _check_quadrature(quadrature)
     rng = np.random.default_rng(seed)
     layers = (
         HiddenLayer.random(width, rng, scale, rule.dim) for rule in (quadrature.x, quadrature.y)
@@ -242,7 +275,8 @@ def head_on_layers(
         Relative singular value under which directions of the hidden layer's span are left out;
         evaluated sums cancel to about ε/cutoff of the terms in those just above it.
     """
-    check_count(d, "d")
+    check_count(d, "d"), check_number(cutoff, "cutoff")
+    _check_quadrature(quadrature)
     if not 0 < cutoff < 1:
         raise ValueError(f"cutoff must be between 0 and 1, got {cutoff!r}")
     QX, CX = hidden_x.orthonormal(quadrature.x, cutoff)
@@ -252,3 +286,8 @@ def head_on_layers(
     U, values, Vt = np.linalg.svd(projected, full_matrices=False)
     width_error = float(np.linalg.norm(F - QX @ projected @ QY.T))
     return ConstructiveHead(d, hidden_x, hidden_y, CX @ U, CY @ Vt.T, values, width_error)
+
+
+def _check_quadrature(quadrature: Quadrature) -> None:
+    if not isinstance(quadrature, Quadrature):
+        raise TypeError(f"quadrature must be a Quadrature, got {quadrature!r}")

@@ -18,7 +18,7 @@ from typing import final
 
 import numpy as np
 
-from rkbs._arrays import as_floating, check_count, check_finite, check_number
+from rkbs._arrays import as_floating, check_count, check_finite, check_number, is_tensor
 from rkbs._panels import (
     DEGREE,
     LEBESGUE,
@@ -33,6 +33,7 @@ from rkbs._panels import (
     oversample,
     surface_missed,
 )
+from rkbs.quadrature import evaluate
 from rkbs.targets import Surface, Target
 
 SURFACE_ROUNDING = 64
@@ -44,6 +45,8 @@ T_a(x) is off by at most (6a² + 10a) u, a coefficient by (2K + 32) u Σ_kl |D_a
 """
 SHIFTED = 1 - LEBESGUE**2 * DEGREE**2 * SHIFT
 """|I E| at the exact points, from which the nodes differ, over |I E| as computed, at least."""
+NARROWEST = 1.00001
+"""The least ratio that may be asked for; the grids of the cells grow as (ratio − 1)^{−1/2}."""
 WORST = 32
 """How many of the worst cells a bracket lists."""
 
@@ -90,8 +93,9 @@ def certified_sup_error(
     """A bracket of sup |F(t, s) − Σ_l q_l(t) k_l(s)| over [−1, 1]², q and k two-layer tanh nets.
 
     The bracket always holds, for the parameters as the float64 numbers that they are. It is wider
-    than ``ratio`` only where ``max_cells`` do not suffice for the slopes of the hidden units, or
-    where sup |E| is near rounding (output weights that cancel): its ``ratio`` property tells.
+    than ``ratio`` only where ``max_cells``, or panels of width 2^−16, do not suffice for the slopes
+    of the hidden units (from about 1e6 on), or where sup |E| is near rounding (output weights that
+    cancel): its ``ratio`` property tells.
 
     Parameters
     ----------
@@ -101,16 +105,22 @@ def certified_sup_error(
     head_weights : mapping
         As ``ConstructiveHead.weights()`` gives them, d_x = d_y = 1.
     ratio : float
-        upper/lower to be reached, > 1.
+        upper/lower to be reached, at least ``NARROWEST``.
     max_cells : int
         Of products of panels, about a thousand evaluations of F each.
 
     Raises
     ------
     ValueError
-        For a target without ``analytic_bound`` or not on the line; for weights with missing or
-        unknown names, of shapes that do not fit together, or not finite.
+        For a target not on the line, without ``analytic_bound``, or with one that its own values
+        refute; for weights with missing or unknown names, of shapes that do not fit together, or
+        not finite.
     """
+    if not isinstance(target, Target):
+        raise TypeError(
+            "target must be a Target, whose analytic_bound says what F does between points, got "
+            f"{type(target).__name__}"
+        )
     if target.dim != 1:
         raise ValueError(f"a certified sup error is for targets on the line, got dim={target.dim}")
     if target.analytic_bound is None:
@@ -118,9 +128,30 @@ def certified_sup_error(
             f"target {target.name!r} has no analytic_bound: a bound of |F| on the Bernstein "
             "ellipses E_ρ × E_ρ is needed, as samples say nothing of what lies between them"
         )
-    check_number(ratio, "ratio", above=1.0)
+    if check_number(ratio, "ratio") < NARROWEST:
+        raise ValueError(f"ratio must be at least {NARROWEST}, got {ratio!r}")
     limit = math.isqrt(check_count(max_cells, "max_cells"))  # panels of an axis
-    return _Search(target, *_towers(head_weights), ratio=ratio).run(limit)
+    towers = _towers(head_weights)
+    _check_declared(target)
+    return _Search(target, *towers, ratio=ratio).run(limit)
+
+
+def _check_declared(target: Target) -> None:
+    """What a target declares of itself must not be refuted by its own values on a grid."""
+    grid = np.linspace(-1, 1, 33)[:, None]
+    values = evaluate(target, grid, grid, "target")
+    size, bound = float(np.abs(values).max()), float(target.analytic_bound(1.0))
+    if target.sides is None:
+        if not size <= bound * (1 + 1e-9):
+            raise ValueError(
+                f"analytic_bound(1) of target {target.name!r} is {bound:.6g}, but |F| is "
+                f"{size:.6g} at a point of the square"
+            )
+        return
+    for side, where in zip(target.sides, (grid >= grid.T, grid <= grid.T), strict=True):
+        off = np.abs(np.where(where, evaluate(side, grid, grid, "sides") - values, 0)).max()
+        if not off <= 1e-12 * bound:
+            raise ValueError(f"sides of target {target.name!r} differ from F by {off:.6g}")
 
 
 _NAMES = {
@@ -137,11 +168,16 @@ _NAMES = {
 
 def _towers(head_weights: Mapping[str, np.ndarray]) -> tuple[Tower, Tower]:
     """The two networks, checked; m may differ between them."""
+    if not isinstance(head_weights, Mapping):
+        raise TypeError(
+            f"head_weights must be a mapping, as head.weights() gives it, got {head_weights!r}"
+        )
     if set(head_weights) != set(_NAMES):
         raise ValueError(
             f"head_weights must have the names {sorted(_NAMES)}, got {sorted(head_weights)}"
         )
-    arrays = {n: check_finite(as_floating(head_weights[n], n), n) for n in _NAMES}
+    given = {n: w.detach().cpu().numpy() if is_tensor(w) else w for n, w in head_weights.items()}
+    arrays = {n: check_finite(as_floating(given[n], n), n) for n in _NAMES}
     sizes = {"1": 1, "d": arrays["query.output.bias"].size}
     for name, axes in _NAMES.items():
         sizes["m"] = arrays[name.split(".")[0] + ".hidden.bias"].size
@@ -220,12 +256,18 @@ class _Search:
         sides = self.target.sides
         pieces = list(zip(sides, (1, -1), strict=True)) if sides else [(self.target.function, 0)]
         bounds = np.zeros((3, len(x), len(y)))  # upper bound, its rounding, its remainder
+        bounds[0] = -np.inf
         for i in range(len(x)):
             for surface, side in pieces:
                 j, found = self.row(axes, i, surface, side)
                 bounds[:, i, j] = np.where(found[0] > bounds[0, i, j], found, bounds[:, i, j])
         rows, columns = np.unravel_index(np.argsort(-bounds[0], axis=None)[:WORST], bounds[0].shape)
         upper, rounding, remainder = bounds[:, rows[0], columns[0]].tolist()
+        if not self.lower <= upper:
+            raise ValueError(
+                f"analytic_bound or sides of target {self.target.name!r} are wrong: |F − G| is "
+                f"{self.lower:.6g} at {self.where}, over a bound of {upper:.6g}"
+            )
         worst = np.column_stack([x.edges[rows], y.edges[columns]])
         return SupBracket(self.lower, upper, self.where, bounds[0].size, worst, rounding, remainder)
 
@@ -245,7 +287,7 @@ class _Search:
 
         def split(*sides: tuple[Tower, np.ndarray]) -> Panels:
             def accept(centers: np.ndarray, half: float) -> np.ndarray:
-                if surface_missed(self.target.analytic_bound, half) > goal:
+                if not surface_missed(self.target.analytic_bound, half) <= goal:
                     return np.zeros(len(centers), dtype=bool)
                 missed = [tower.missed(centers, half) @ size for tower, size in sides]
                 return np.max(missed, axis=0) <= goal
@@ -279,7 +321,8 @@ class _Search:
         rounding = SAFE * noise / SHIFTED
         remainder = SAFE * (missed + 2 * LEBESGUE**2 * missed / SHIFTED)
         row = _Row(tables, rounding + remainder, x.panels, y.panels, side)
-        return j, np.stack([SAFE * (self.peaks(row) + row.beside), rounding, remainder])
+        found = np.stack([SAFE * (self.peaks(row) + row.beside), rounding, remainder])
+        return j, check_finite(found, "a bound of the error, from analytic_bound or head_weights,")
 
     def peaks(self, row: _Row) -> np.ndarray:
         """Bounds of |I E|: Σ |c_ab|, and where that leaves a cell open, an oversampled grid's."""

@@ -81,12 +81,15 @@ def error_against_dimension(
     axis.plot(dims[told], levels[told], color="black", lw=1, label="Schmidt floor", zorder=4)
     for (label, errors), color, marker in zip(heads.items(), COLORS, MARKERS, strict=False):
         medians = [np.median(errors[d]) for d in errors]
-        axis.plot(list(errors), medians, color=color, label=label, marker=marker, zorder=3)
+        axis.plot(list(errors), medians, color=color, zorder=1)  # beneath the gray, where it cuts
+        axis.plot(list(errors), medians, marker, color=color, zorder=3)
+        axis.plot([], [], color=color, label=label, marker=marker)
         for d, values in errors.items():
             axis.plot([d] * len(values), values, marker, color=color, alpha=0.5, zorder=3)
     bottom, top = axis.get_ylim()
     below = "no head can be here (or rounding)"
-    axis.fill_between(dims, bottom, np.maximum(levels, noise), color="0.88", lw=0, label=below)
+    gray = {"color": "0.88", "lw": 0, "zorder": 2}
+    axis.fill_between(dims, bottom, np.maximum(levels, noise), label=below, **gray)
     axis.set_ylim(bottom, top)
 
 

@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 from numpy.polynomial import legendre
 
-from rkbs._arrays import as_floating, check_count, check_finite
+from rkbs._arrays import as_floating, check_count, check_finite, check_kinds, is_tensor
 from rkbs.targets import Surface, domain_points
 
 
@@ -30,15 +30,18 @@ class Rule:
     weights: np.ndarray
 
     def __post_init__(self) -> None:
-        dim = self.nodes.shape[1] if np.ndim(self.nodes) == 2 else 1
-        nodes = domain_points(self.nodes, "nodes", dim)
+        nodes = as_floating(self.nodes, "nodes")
+        nodes = domain_points(nodes, "nodes", nodes.shape[1] if nodes.ndim == 2 else 1)
         weights = check_finite(as_floating(self.weights, "weights"), "weights")
         if weights.shape != nodes.shape[:1]:
             raise ValueError(
                 f"weights must have shape ({len(nodes)},), one per node, got {weights.shape}"
             )
         if (weights <= 0).any() or abs(weights.sum() - 1) > 1e-12:
-            raise ValueError("weights must be positive and sum to 1")
+            raise ValueError(
+                f"weights must be positive and sum to 1, got weights from {weights.min()!r} up "
+                f"with sum {weights.sum()!r}"
+            )
         object.__setattr__(self, "nodes", nodes)
         object.__setattr__(self, "weights", weights)
 
@@ -64,6 +67,9 @@ class Quadrature:
     x: Rule
     y: Rule
 
+    def __post_init__(self) -> None:
+        check_kinds(self, x=Rule, y=Rule)
+
     @classmethod
     def gauss_legendre(cls, n: int, dim: int = 1) -> Quadrature:
         """n nodes along each coordinate, exact for polynomials of degree < 2n in each."""
@@ -78,36 +84,59 @@ class Quadrature:
     def monte_carlo(cls, n: int, dim: int, rng: np.random.Generator) -> Quadrature:
         """n points of each domain, independent and uniform; errors fall as n^{−1/2}."""
         shape = check_count(n, "n"), check_count(dim, "dim")
+        check_generator(rng)
         weights = np.full(n, 1 / n)
         return cls(*(Rule(rng.uniform(-1, 1, shape), weights) for _ in range(2)))
 
     def tabulate(self, surface: Surface, name: str = "surface") -> np.ndarray:
         """√w_i F(x_i, y_j) √v_j: its singular values and Frobenius norm are those of F.
 
-        ``name`` is what errors call the surface.
+        In the precision that the surface has; ``name`` is what errors call it.
         """
-        values = np.asarray(surface(self.x.nodes, self.y.nodes))
-        if values.shape != (len(self.x), len(self.y)):
-            raise ValueError(
-                f"a surface must map t (n, d) and s (m, d) to (n, m), got shape {values.shape} "
-                f"for n = {len(self.x)}, m = {len(self.y)}"
-            )
-        check_finite(values, f"{name}(t, s)")
-        return self.x.root * values * self.y.root.T  # (n, m)
+        values = evaluate(surface, self.x.nodes, self.y.nodes, name)
+        left, right = (rule.root.astype(values.dtype) for rule in (self.x, self.y))
+        return left * values * right.T  # (n, m)
 
 
 def l2_error(F: Surface, G: Surface, quadrature: Quadrature) -> float:
-    """‖F − G‖ in L²(μ × ν), (Σ_ij w_i w_j |F(x_i, x_j) − G(x_i, x_j)|²)^{1/2}.
+    """‖F − G‖ in L²(μ × ν), (Σ_ij w_i v_j |F(x_i, y_j) − G(x_i, y_j)|²)^{1/2}.
 
     For the discrete measure that the quadrature is, this is exact, and so is the Schmidt floor.
     """
-    return float(np.linalg.norm(quadrature.tabulate(lambda t, s: F(t, s) - G(t, s))))
+    x, y = quadrature.x, quadrature.y
+    error = evaluate(F, x.nodes, y.nodes, "F") - evaluate(G, x.nodes, y.nodes, "G")
+    return float(np.linalg.norm(x.root * error * y.root.T))
 
 
 def sup_error(F: Surface, G: Surface, points: int = 801) -> float:
     """max |F − G| on a uniform ``points`` × ``points`` grid of [−1, 1]², edges included.
 
-    A maximum over a grid is a lower bound of the supremum, not a certificate.
+    A maximum over a grid is a lower bound of the supremum, not a certificate; that is
+    ``rkbs.certified.certified_sup_error``.
     """
-    grid = np.linspace(-1, 1, check_count(points, "points", 2))
-    return float(np.abs(F(grid, grid) - G(grid, grid)).max())
+    grid = np.linspace(-1, 1, check_count(points, "points", 2))[:, None]
+    return float(np.abs(evaluate(F, grid, grid, "F") - evaluate(G, grid, grid, "G")).max())
+
+
+def evaluate(surface: Surface, t: np.ndarray, s: np.ndarray, name: str) -> np.ndarray:
+    """The surface at points (n, d_x) and (m, d_y), checked: real, finite, of shape (n, m)."""
+    if not callable(surface):
+        raise TypeError(
+            f"{name} must be a surface, a callable (n, d), (m, d) → (n, m), got {surface!r}"
+        )
+    values = surface(t, s)
+    if is_tensor(values):
+        values = values.detach().cpu().numpy()
+    values = as_floating(values, f"{name}(t, s)")
+    if values.shape != (len(t), len(s)):
+        raise ValueError(
+            f"{name}, a surface, must map t (n, d) and s (m, d) to (n, m), got shape "
+            f"{values.shape} for n = {len(t)}, m = {len(s)}"
+        )
+    return check_finite(values, f"{name}(t, s)")
+
+
+def check_generator(rng: np.random.Generator) -> None:
+    """``TypeError`` for what is no numpy Generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy Generator, got {rng!r}")

@@ -8,8 +8,8 @@ from typing import final
 
 import numpy as np
 
-from rkbs._arrays import check_count
-from rkbs.quadrature import Quadrature
+from rkbs._arrays import check_count, check_number
+from rkbs.quadrature import Quadrature, evaluate
 from rkbs.targets import Surface, Target
 
 
@@ -61,7 +61,7 @@ class SchmidtSpectrum:
         """Quadrature and rounding error of ``floor(d)``."""
         if check_count(d, "d", 0) >= len(self.tail_errors):
             raise ValueError(f"d must be less than the {len(self.tail_errors)} nodes, got {d}")
-        return float(self.tail_errors[d]) + self.rounding
+        return float(self.tail_errors[d] + self.rounding)
 
     def head(self, d: int) -> Surface:
         """Σ_{l ≤ d} σ_l u_l(t) v_l(s), the best head of all, at any points (Nyström's formula).
@@ -79,7 +79,7 @@ class SchmidtSpectrum:
         return surface
 
 
-def schmidt(target: Surface, nodes: int = 128, dim: int = 1) -> SchmidtSpectrum:
+def schmidt(target: Surface, nodes: int = 128, dim: int | None = None) -> SchmidtSpectrum:
     """The Schmidt values and functions of a target, with the change from N to 2N nodes.
 
     Parameters
@@ -88,10 +88,12 @@ def schmidt(target: Surface, nodes: int = 128, dim: int = 1) -> SchmidtSpectrum:
         (n, d), (m, d) → (n, m).
     nodes : int
         N ≥ 2 along each axis, doubled once.
-    dim : int
-        d: matrices have (2N)^d rows, so that d > 2 is for ``sampled_floor``.
+    dim : int, optional
+        d, by default the target's own, or 1. Matrices have (2N)^d rows, so that d > 2 is for
+        ``sampled_floor``.
     """
     check_count(nodes, "nodes", 2)
+    dim = _dimension(target, dim)
     coarse = Quadrature.gauss_legendre(nodes, dim).tabulate(target, "target")
     coarse = np.linalg.svd(coarse, compute_uv=False)
     fine = Quadrature.gauss_legendre(2 * nodes, dim)
@@ -107,6 +109,13 @@ def schmidt(target: Surface, nodes: int = 128, dim: int = 1) -> SchmidtSpectrum:
         tail_errors=np.abs(_tails(values)[: len(coarse)] - _tails(coarse)),
         rounding=rounding,
     )
+
+
+def _dimension(target: Surface, dim: int | None) -> int:
+    """What is asked for, else a ``Target``'s own dimension, else 1."""
+    if dim is not None:
+        return check_count(dim, "dim")
+    return target.dim if isinstance(target, Target) else 1
 
 
 def _tails(values: np.ndarray) -> np.ndarray:
@@ -141,6 +150,7 @@ class SampledFloor:
         For a confidence interval ``multiple`` is a quantile of Student's distribution with
         replicates − 1 degrees of freedom.
         """
+        check_number(multiple, "multiple", least=0.0)
         low, high = (
             values.mean(0) + sign * multiple * values.std(0, ddof=1) / np.sqrt(len(values))
             for values, sign in ((self.below, -1), (self.above, 1))
@@ -149,40 +159,57 @@ class SampledFloor:
 
 
 def sampled_floor(
-    target: Target,
+    target: Surface,
     dims: Sequence[int],
     *,
     samples: int,
     replicates: int,
     rng: np.random.Generator,
+    dim: int | None = None,
 ) -> SampledFloor:
     """The floor of a target on domains of any dimension, by Monte-Carlo.
 
     Parameters
     ----------
-    target : Target
+    target : Target or callable
+        (n, d), (m, d) → (n, m).
     dims : sequence of int
-        Head dimensions d ≥ 0, less than ``samples``.
+        Head dimensions ≥ 0, less than ``samples``.
     samples : int
         Points of each domain.
     replicates : int
         ≥ 2 independent repetitions.
     rng : Generator
+    dim : int, optional
+        Of the domains, by default the target's own, or 1.
     """
     check_count(replicates, "replicates", 2), check_count(samples, "samples", 2)
+    if not isinstance(dims, Sequence) or not len(dims):
+        raise ValueError(f"dims must be a sequence of one or more dimensions, got {dims!r}")
     dims = tuple(check_count(d, "dims", 0) for d in dims)
     if max(dims) >= samples:
         raise ValueError(f"dims must be less than samples = {samples}, got {max(dims)}")
-    below, above = [], []
-    for _ in range(replicates):
-        here, there = (Quadrature.monte_carlo(samples, target.dim, rng) for _ in range(2))
-        left, values, right = np.linalg.svd(here.tabulate(target, "target"))
-        below.append(_tails(values)[list(dims)] ** 2)
-        # Nyström: u_l(t) = Σ_j √ν_j F(t, y_j) v_lj / σ_l at new points, and likewise v_l.
-        across = target(there.x.nodes, here.y.nodes) @ (here.y.root * right.T)  # (n, n), σ u
-        down = target(here.x.nodes, there.y.nodes).T @ (here.x.root * left)  # (n, n), σ v
-        F = target(there.x.nodes, there.y.nodes)
-        above.append(
-            [float(np.mean((F - (across[:, :d] / values[:d]) @ down[:, :d].T) ** 2)) for d in dims]
-        )
-    return SampledFloor(dims, np.array(below), np.array(above))
+    found = [
+        _sample(target, dims, samples, _dimension(target, dim), rng) for _ in range(replicates)
+    ]
+    below, above = (np.array(side) for side in zip(*found, strict=True))
+    return SampledFloor(dims, below, above)
+
+
+def _sample(
+    target: Surface, dims: Sequence[int], samples: int, dim: int, rng: np.random.Generator
+) -> tuple[np.ndarray, list[float]]:
+    """Squares of a sample's tails, and of its Nyström heads' errors on another sample."""
+    here, there = (Quadrature.monte_carlo(samples, dim, rng) for _ in range(2))
+    left, values, right = np.linalg.svd(here.tabulate(target, "target"))
+    rounding = samples * np.finfo(values.dtype).eps * float(np.linalg.norm(values))
+    values = np.where(values > rounding, values, 0.0)
+    inverse = np.divide(1, values, out=np.zeros_like(values), where=values > 0)
+    # Nyström: u_l(t) = Σ_j √ν_j F(t, y_j) v_lj / σ_l at new points, and likewise v_l.
+    across = evaluate(target, there.x.nodes, here.y.nodes, "target")
+    down = evaluate(target, here.x.nodes, there.y.nodes, "target")
+    u = across @ (here.y.root * right.T) * inverse  # (n, n)
+    v = down.T @ (here.x.root * left)  # (n, n), σ v
+    F = evaluate(target, there.x.nodes, there.y.nodes, "target")
+    errors = [float(np.mean((F - u[:, :d] @ v[:, :d].T) ** 2)) for d in dims]
+    return _tails(values)[list(dims)] ** 2, errors

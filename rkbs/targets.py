@@ -12,7 +12,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy.optimize import brentq
 
-from rkbs._arrays import as_floating, check_finite
+from rkbs._arrays import as_floating, check_count, check_finite
 from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten
 from rkbs.schatten import SchattenProblem
@@ -56,6 +56,14 @@ class Target:
     schmidt_values: Callable[[int], np.ndarray] | None = None
     analytic_bound: Callable[[float], float] | None = None
     sides: tuple[Surface, Surface] | None = None
+
+    def __post_init__(self) -> None:
+        check_count(self.dim, "dim")
+        if not callable(self.function):
+            raise TypeError(f"function must be a surface, got {self.function!r}")
+        check_count(self.dim, "dim")
+        if not callable(self.function):
+            raise TypeError(f"function must be a surface, got {self.function!r}")
 
     def __call__(self, t: np.ndarray, s: np.ndarray) -> np.ndarray:
         """F(t_i, s_j), shape (n, m); points of a line may have shape (n,)."""

@@ -10,15 +10,21 @@ from rkbs.approximation import (
     LINE,
     TARGETS,
     ConstructiveHead,
+    Head,
+    HiddenLayer,
     Quadrature,
     Rule,
     SchmidtSpectrum,
+    Target,
     constructive_head,
     l2_error,
+    sampled_floor,
     schmidt,
     sup_error,
 )
+from rkbs.kernels import EDP
 
+RNG = np.random.default_rng
 GRID = Quadrature.gauss_legendre(64)
 FINE = Quadrature.gauss_legendre(151)
 SMOOTH = sorted(name for name in LINE if TARGETS[name].smooth)
@@ -270,6 +276,7 @@ def test_sup_error_falls_to_a_millionth_for_smooth_targets():
 
 
 F, Q = TARGETS["edp"], GRID
+LAYER = HiddenLayer([[1.0], [2.0]], [0.0, 1.0])
 
 
 def NAN_SURFACE(t, s):  # noqa: N802
@@ -304,6 +311,27 @@ def NAN_SURFACE(t, s):  # noqa: N802
             r"^target\(t, s\) contains NaN",
         ),
         (lambda: Q.tabulate(NAN_SURFACE), ValueError, r"^surface\(t, s\) contains NaN"),
+        (lambda: Q.tabulate(lambda t, s: 1j * t @ s.T), TypeError, "must be an array of real"),
+        (lambda: Q.tabulate("edp"), TypeError, "surface must be a surface, a callable"),
+        (lambda: Quadrature(3, 4), TypeError, "x must be a Rule"),
+        (lambda: Quadrature.monte_carlo(3, 1, 0), TypeError, "rng must be a numpy Generator"),
+        (lambda: l2_error(lambda t, s: t, F, Q), ValueError, "F, a surface, must map"),
+        (lambda: l2_error(F, lambda t, s: 1.0, Q), ValueError, "G, a surface, must map"),
+        (lambda: sup_error(F, lambda t, s: t @ s, 9), ValueError, "matmul"),
+        (lambda: sup_error(F, NAN_SURFACE, 9), ValueError, r"G\(t, s\) contains NaN"),
+        (lambda: sup_error(TARGETS["edp_2d"], F, 9), ValueError, r"t must have shape \(n, 2\)"),
+        (lambda: HiddenLayer([1.0], [1.0]), ValueError, "slopes must have shape"),
+        (lambda: HiddenLayer([[1.0]], [[1.0]]), ValueError, r"biases must have shape \(1,\)"),
+        (lambda: HiddenLayer([[math.nan]], [1.0]), ValueError, "slopes contains NaN"),
+        (lambda: HiddenLayer.random(0, np.random.default_rng(0), 1.0), ValueError, "width must"),
+        (lambda: Head(LAYER, LAYER, np.ones((3, 2)), np.ones((3, 1))), ValueError, "output_y"),
+        (lambda: Head(LAYER, LAYER, np.ones((2, 2)), np.ones((3, 2))), ValueError, "output_x"),
+        (lambda: Head(LAYER, None, np.ones((3, 2)), np.ones((3, 2))), TypeError, "hidden_y must"),
+        (lambda: constructive_head(F, 1, 4, quadrature=5), TypeError, "quadrature must be a Quad"),
+        (lambda: Target("a", "", F, True, dim=0), ValueError, "dim must be at least 1"),
+        (lambda: Target("a", "", None, True), TypeError, "function must be a surface"),
+        (lambda: sampled_floor(F, [], samples=9, replicates=2, rng=None), ValueError, "dims must"),
+        (lambda: sampled_floor(F, [1], samples=9, replicates=2, rng=3), TypeError, "rng must"),
         (lambda: sup_error(F, F, 1), ValueError, "points must be at least 2"),
         (lambda: schmidt(F, 1), ValueError, "nodes must be at least 2"),
         (lambda: schmidt(F, 4).floor(-1), ValueError, "d must be at least 0"),
@@ -385,3 +413,34 @@ def test_constructive_heads_in_more_dimensions(dim, d):
     assert error == pytest.approx(math.hypot(head.width_error, head.rank_error), rel=1e-8)
     floor = np.linalg.norm(np.linalg.svd(quadrature.tabulate(target), compute_uv=False)[d:])
     assert floor <= error <= 1.1 * floor
+
+
+def test_any_surface_has_errors_and_floors():
+    """A kernel, a formula in columns, a surface in single precision."""
+    kernel, same = EDP(), TARGETS["edp"]
+    assert sup_error(kernel, same, 101) > 1
+    doubled = EDP().pullback(np.array([[2.0]]), np.array([[1.0]]))
+    assert sup_error(doubled, same, 101) <= 1e-14
+    assert sup_error(lambda t, s: np.exp(2 * t * s.T), same, 101) <= 1e-14
+    assert l2_error(doubled, same, GRID) <= 1e-14
+    assert schmidt(doubled, 32).floor(3) == pytest.approx(schmidt(same, 32).floor(3), rel=1e-12)
+    single = schmidt(lambda t, s: TARGETS["oscillating"](t, s).astype(np.float32), 32)
+    exact = schmidt(TARGETS["oscillating"], 32)
+    assert single.rounding > 1e-6
+    for d in (2, 8, 14):
+        assert abs(single.floor(d) - exact.floor(d)) <= single.floor_error(d)
+
+
+def test_the_dimension_is_the_targets_own():
+    assert schmidt(TARGETS["edp_2d"], 4).quadrature.x.dim == 2
+    found = sampled_floor(EDP(), (1,), samples=20, replicates=2, rng=RNG(), dim=3)
+    assert found.below.shape == (2, 1)
+
+
+@pytest.mark.parametrize("surface", [zero, TARGETS["low_rank"]], ids=["zero", "rank 3"])
+def test_sampled_floors_at_rounding_do_not_exchange(surface):
+    found = sampled_floor(surface, (3, 5, 20), samples=50, replicates=3, rng=RNG())
+    lower, upper = found.floors(3.0)
+    assert (lower == 0).all()
+    assert (upper >= 0).all()
+    assert (upper <= 1e-12).all()

@@ -402,8 +402,8 @@ def test_other_bad_arguments_are_named():
         certified_sup_error(Target("mine", "", lambda t, s: t @ s.T, smooth=True), W)
     with pytest.raises(ValueError, match="targets on the line, got dim=2"):
         certified_sup_error(TARGETS["edp_2d"], W)
-    for ratio in (1, 0.5, math.nan):
-        with pytest.raises(ValueError, match="ratio must be finite and > 1"):
+    for ratio in (1, 0.5, 1 + 1e-9, math.nan):
+        with pytest.raises(ValueError, match="ratio must be"):
             certified_sup_error(TARGETS["edp"], W, ratio=ratio)
     with pytest.raises(ValueError, match="max_cells must be at least 1"):
         certified_sup_error(TARGETS["edp"], W, max_cells=0)
@@ -412,3 +412,52 @@ def test_other_bad_arguments_are_named():
     )
     with pytest.raises(ValueError, match="NaN"):
         certified_sup_error(holes, W)
+
+
+EDP = TARGETS["edp"]
+LIES = {
+    "NaN": (EDP, {"analytic_bound": lambda rho: math.nan}, "is nan, but"),
+    "negative": (EDP, {"analytic_bound": lambda rho: -1.0}, "is -1, but"),
+    "too small": (EDP, {"analytic_bound": lambda rho: 1e-3}, "is 0.001, but"),
+    "NaN outside": (
+        EDP,
+        {"analytic_bound": lambda rho: 8.0 if rho <= 1 else math.nan},
+        "must be ≥ 0, or infinite, got nan",
+    ),
+    "other sides": (
+        TARGETS["kink"],
+        {"sides": (lambda t, s: 0 * (t - s.T), lambda t, s: 0 * (t - s.T))},
+        "sides of target 'kink' differ from F by 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_target_that_its_own_values_refute(name):
+    target, changes, message = LIES[name]
+    with pytest.raises(ValueError, match=message):
+        certified_sup_error(dataclasses.replace(target, **changes), W)
+
+
+def test_a_surface_that_declares_nothing_and_weights_that_are_no_mapping():
+    with pytest.raises(TypeError, match="target must be a Target"):
+        certified_sup_error(lambda t, s: t @ s.T, W)
+    with pytest.raises(TypeError, match="head_weights must be a mapping"):
+        certified_sup_error(EDP, [1, 2])
+
+
+def test_weights_may_be_tensors():
+    torch = pytest.importorskip("torch")
+    tensors = {name: torch.tensor(value, requires_grad=True) for name, value in W.items()}
+    found, same = certified_sup_error(EDP, tensors), certified_sup_error(EDP, W)
+    assert (found.lower, found.upper) == (same.lower, same.upper)
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+def test_bounds_that_overflow_are_no_bounds():
+    """Finite weights whose rounding bound is not: NaN must not pass as small."""
+    huge = {name: value.copy() for name, value in W.items()}
+    huge["query.hidden.weight"][0] = huge["query.hidden.bias"][0] = 1e308
+    huge["query.output.weight"][:, 0] = 0
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        certified_sup_error(EDP, huge)

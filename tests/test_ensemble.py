@@ -270,8 +270,8 @@ def one(**changes):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: one(dims=(1, 2)), ValueError, "one entry per model, got 2, 1 and 1"),
-        (lambda: one(dims=(), widths=(), seeds=()), ValueError, "at least one head"),
+        (lambda: one(dims=(1, 2)), ValueError, "one entry per model, .* got 2, 1 and 1"),
+        (lambda: one(dims=(), widths=(), seeds=()), ValueError, "there must be one, got 0, 0"),
         (lambda: one(dims=(0,)), ValueError, "d must be at least 1"),
         (lambda: one(seeds=(-1,)), ValueError, "seeds must be at least 0"),
         (lambda: TwoTowerEnsemble.from_heads([3]), TypeError, "heads must hold Head objects"),
@@ -296,12 +296,61 @@ def one(**changes):
         ),
         (lambda: adam(one(), targets=[EDP, EDP]), ValueError, "one for each of the 1 models"),
         (lambda: adam(one(), targets=nan_surface), ValueError, r"target\(t, s\) contains NaN"),
-        (lambda: adam(one(), targets=lambda t, s: t + s), ValueError, "a surface must map"),
+        (
+            lambda: adam(one(), targets=lambda t, s: t + s),
+            ValueError,
+            "target, a surface, must map",
+        ),
         (lambda: adam(one(), steps=0), ValueError, "steps must be at least 1"),
         (lambda: adam(one(), lr=0.0), ValueError, "lr must be positive"),
         (lambda: adam(one(), lr=float("nan")), ValueError, "lr must be positive"),
         (lambda: adam(one(), weight_decay=-1.0), ValueError, "weight_decay must be finite and ≥ 0"),
         (lambda: adam(one(), lr=1e200), FloatingPointError, r"models \[0\] .*lower lr"),
+        (lambda: one(dims=2), TypeError, "dims must be a sequence"),
+        (lambda: one(dtype=torch.int64), TypeError, "dtype must be a floating"),
+        (lambda: TwoTowerEnsemble.from_heads(iter([])), ValueError, "heads must be a sequence"),
+        (lambda: adam(one(), targets=None), TypeError, "targets must be a surface"),
+        (lambda: adam(one(), targets="edp"), TypeError, "targets must be a surface"),
+        (lambda: adam(one(), targets=[3]), TypeError, "target must be a surface"),
+        (lambda: adam(one(), targets=lambda t, s: 1j * t @ s.T), TypeError, "real numbers"),
+        (lambda: adam([one()]), TypeError, "ensemble must be a TwoTowerEnsemble"),
+        (lambda: adam(one(), quadrature=24), TypeError, "quadrature must be a Quadrature"),
+        (
+            lambda: adam(one(), quadrature=Quadrature.gauss_legendre(3, 2)),
+            ValueError,
+            r"dimensions \(2, 2\), the ensemble's \(d_x, d_y\) are \(1, 1\)",
+        ),
+        (
+            lambda: adam(one(), targets=lambda t, s: 1e200 * t @ s.T),
+            ValueError,
+            "too large for torch.float64",
+        ),
+        (
+            lambda: adam(one(dtype=torch.float32), targets=lambda t, s: 1e30 * t @ s.T),
+            ValueError,
+            "too large for torch.float32",
+        ),
+        (
+            lambda: adam(one(), targets=lambda t, s: 1e-200 * t @ s.T),
+            ValueError,
+            "too small for torch.float64",
+        ),
+        (
+            lambda: adam(one(dtype=torch.float32), targets=lambda t, s: 1e-60 * t @ s.T),
+            ValueError,
+            "too small for torch.float32",
+        ),
+        (
+            lambda: one(d_x=3)(torch.zeros(3, dtype=torch.float64), torch.zeros(2, 1)),
+            ValueError,
+            r"of shape \(n, 3\) or \(1, n, 3\), for 1 models, got torch.float64 \(3,\)",
+        ),
+        (
+            lambda: one()(torch.zeros(3, 7, 1, dtype=torch.float64), torch.zeros(2, 1)),
+            ValueError,
+            r"got torch.float64 \(3, 7, 1\)",
+        ),
+        (lambda: one()(torch.zeros(3, 1), None), ValueError, "got torch.float32"),
         (lambda: VariableProjection(0), ValueError, "steps must be at least 1"),
         (lambda: VariableProjection(ridge=0.0), ValueError, "ridge must be positive"),
         (lambda: VariableProjection(max_slope=-1.0), ValueError, "max_slope must be positive"),
@@ -315,3 +364,24 @@ def one(**changes):
 def test_bad_arguments_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_start_that_is_not_finite_is_refused():
+    ensemble = one()
+    with torch.no_grad():
+        ensemble.query.hidden_weight.fill_(float("nan"))
+    for method, message in (
+        (Adam(3), "after 0 steps: start from"),
+        (VariableProjection(3), "start"),
+    ):
+        with pytest.raises(FloatingPointError, match=message):
+            train_heads(EDP, ensemble, quadrature=GRID, method=method)
+
+
+def test_constructive_heads_are_heads_and_representations_are_short():
+    built = constructive_head(EDP, 2, 8, quadrature=GRID)
+    ensemble = TwoTowerEnsemble.from_heads([built])
+    assert np.array_equal(ensemble.head(0).output_x, built.head.output_x)
+    assert "models=1, inputs=1, width≤8, d≤2" in repr(ensemble)
+    assert len(repr(built.head)) < 200
+    assert len(repr(adam(ensemble, steps=2))) < 100

@@ -741,5 +741,10 @@ def test_a_bracket_that_forgets_something_is_seen(mutant, monkeypatch):
     name, *patches = BRACKET_MUTANTS[mutant]
     for home, attribute, function in patches:
         monkeypatch.setattr(home, attribute, function)
-    bracket, sup = BRACKETS[name]()
+    try:
+        bracket, sup = BRACKETS[name]()
+    except ValueError as error:  # seen already: the ends are exchanged
+        if "are wrong" not in str(error):
+            raise
+        return
     assert not bracket.lower <= sup <= bracket.upper

@@ -3,8 +3,11 @@
 import base64
 import re
 
+import pytest
+
 from verify import figures
-from verify.ledger import Check, Claim, Evidence, Run, settle
+from verify.figures import SCRIPTS
+from verify.ledger import Check, Claim, Evidence, Run, load_claims, settle
 from verify.readme import verdict_table
 from verify.report import write_report
 
@@ -58,3 +61,12 @@ def test_a_figure_without_a_script_is_an_error(tmp_path):
     errors = figures.draw_figures(["absent"], tmp_path, tmp_path / "out", scripts=tmp_path)
     assert errors == {"absent": f"{tmp_path / 'absent.py'} does not exist"}
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
+def test_a_figure_is_not_drawn_without_a_record_that_it_reads(script):
+    """The claims that a script names declare the figure."""
+    claims = load_claims()
+    read = {name for name in claims if f'"{name}"' in script.read_text(encoding="utf-8")}
+    assert read
+    assert read <= {name for name, claim in claims.items() if script.stem in claim.figures}

@@ -115,7 +115,7 @@ def test_a_file_tells_its_circumstances(log, tmp_path):
     assert entry["result"]["limits"][:3] == ["nan", "inf", "-inf"]
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"result": 3'])
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"result": 3', '{"result": [1]}', "null"])
 def test_only_what_is_missing_or_damaged_is_computed(damage, log, tmp_path):
     run = Run(folder=tmp_path)
     sweep.sweep(run, work, cells(log, 3), "thm2.fake")

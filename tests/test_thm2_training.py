@@ -94,8 +94,9 @@ def test_rows_are_in_the_order_of_the_models():
 
 def test_the_best_row_and_its_excess():
     rows = [
-        {"target": "edp", "d": 1, "width": 4, "error": error, "floor_there": 1e-9, "norm": 2.0}
-        for error in (3e-6, 1e-6, 2e-6)
+        {"target": "edp", "d": 1, "width": 4, "fit_error": fit, "error": 1e-6 + fit / 100}
+        | {"floor_there": 1e-9, "norm": 2.0}
+        for fit in (3e-6, 0.0, 2e-6)
     ]
     (row,) = best(rows)
     assert row["error"] == 1e-6
@@ -132,15 +133,11 @@ def one_dimension_too_high(sampled):
     return replace(sampled, below=sampled.below[:, [0, *range(len(dims) - 1)]])
 
 
-def exchanged(sampled):
-    return replace(sampled, below=sampled.above, above=sampled.below)
-
-
 def shrunk(sampled):
     return replace(sampled, below=0.8 * sampled.below, above=0.8 * sampled.above)
 
 
-@pytest.mark.parametrize("mutate", [one_dimension_too_high, exchanged, shrunk])
+@pytest.mark.parametrize("mutate", [one_dimension_too_high, shrunk])
 def test_wrong_sampled_floors_are_not_confirmed(mutate, monkeypatch):
     monkeypatch.setattr(thm2_dimensions, "SPACES", ("edp_2d",))
     monkeypatch.setattr(

@@ -179,7 +179,7 @@ class Cluster:
         except KilledWorker as error:
             return "", str(error)
         except CancelledError as error:
-            raise ConnectionError(f"--scheduler {self.address} was lost: {error}") from error
+            raise ConnectionError(f"--scheduler {self.address} was lost: {error}") from None
         except (ImportError, AttributeError) as error:
             reason = f"a worker of {self.address} cannot load the sources: {error!r}"
             raise OtherSourcesError(f"{reason}; bring it up to date and restart it") from error
@@ -220,4 +220,4 @@ def connect(address: str) -> Client:
         get_address_host(address)  # on what is no address, a client would hang half made
         return Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise ConnectionError(f"--scheduler {address}: no scheduler answers ({error})") from error
+        raise ConnectionError(f"--scheduler {address}: no scheduler answers ({error})") from None

@@ -22,8 +22,8 @@ def missing_records(claims: Mapping[str, Claim], folder: Path) -> dict[str, list
     """For each figure's stem, the claims it shows that have no computed record in the folder."""
     missing: dict[str, list[str]] = {}
     for claim in claims.values():
-        if claim.figure:
-            lacking = missing.setdefault(claim.figure, [])
+        for stem in claim.figures:
+            lacking = missing.setdefault(stem, [])
             record = load_record(claim.id, folder)
             if record is None or record.verdict is Verdict.SKIPPED:
                 lacking.append(claim.id)

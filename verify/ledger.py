@@ -165,6 +165,7 @@ def least(*values: Any) -> float:
 class Claim:
     """A statement of the paper (in one reading) and the computation that settles it.
 
+    ``figure`` is its own, ``also_in`` are others that show it.
     ``scope`` says, of a universal statement, for what it was computed and what the rest rests on.
     """
 
@@ -175,13 +176,26 @@ class Claim:
     compute: Callable[[Run], Evidence]
     figure: str = ""
     scope: str = ""
+    also_in: tuple[str, ...] = ()
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The stems of all figures that need its record."""
+        return tuple(filter(None, (self.figure, *self.also_in)))
 
 
 CLAIMS: dict[str, Claim] = {}
 
 
 def claim(
-    id: str, *, statement: str, source: str, method: str, figure: str = "", scope: str = ""
+    id: str,
+    *,
+    statement: str,
+    source: str,
+    method: str,
+    figure: str = "",
+    scope: str = "",
+    also_in: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Run], Evidence]], Callable[[Run], Evidence]]:
     """Register the decorated function as the computation of a claim."""
     if topic_of(id) not in TOPICS:
@@ -191,7 +205,7 @@ def claim(
         # A file that runs as a script is imported too: the same lines may register again.
         if id in CLAIMS and _place(CLAIMS[id].compute) != _place(compute):
             raise ValueError(f"claim {id!r} is registered twice")
-        CLAIMS[id] = Claim(id, statement, source, method, compute, figure, scope)
+        CLAIMS[id] = Claim(id, statement, source, method, compute, figure, scope, also_in)
         return compute
 
     return register

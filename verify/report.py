@@ -31,6 +31,7 @@ MEANINGS = {
     ERROR: "the computation did not finish",
 }
 _MAX_ROWS = 50
+_MAX_CELL = 80
 _MAX_TEXT = 4000
 
 _CSS = """
@@ -238,4 +239,5 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MAX_CELL else text[:_MAX_CELL] + " …"

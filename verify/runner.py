@@ -230,7 +230,7 @@ def _conclude(
 ) -> int:
     """Draw, report and compare; return the exit status."""
     lacking = missing_records(known, folder)
-    stems = {claim.figure: None for claim in claims.values() if claim.figure}
+    stems = {stem: None for claim in claims.values() for stem in claim.figures}
     failed = draw_figures([s for s in stems if not lacking[s]], folder, folder / "figures")
     errors = outcome.errors | {f"figure {stem}": text for stem, text in failed.items()}
     for stem, text in failed.items():

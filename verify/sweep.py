@@ -69,7 +69,9 @@ def sweep(
     """
     tasks = _tasks(run, work, configurations, name)
     folder = run.folder / "sweeps" / name if run.folder else None
-    found = {key: result for key in tasks if (result := _kept(key, folder)) is not None}
+    found = {
+        key: result for key, task in tasks.items() if (result := _kept(task, folder)) is not None
+    }
     waiting = [task for key, task in tasks.items() if key not in found]
     report, failed = _reporter(run, name, len(tasks)), {}
     report(len(found))
@@ -168,16 +170,20 @@ def _configuration_text(configuration: dict[str, Any]) -> str:
         raise TypeError(f"configuration {configuration!r} is not JSON: {error}") from None
 
 
-def _kept(key: str, folder: Path | None) -> dict[str, Any] | None:
+def _kept(task: _Task, folder: Path | None) -> dict[str, Any] | None:
     """The result in a folder, or None where there is none that can be read."""
     if folder is None:
         return None
     try:
-        return _result((folder / f"{key}.json").read_text(encoding="utf-8"))
+        text = (folder / f"{task.key}.json").read_text(encoding="utf-8")
+        entry, result = _restored(json.loads(text)), _result(text)
+        mine = (task.name, _place(task.work), task.configuration)
+        whole = (entry["sweep"], entry["work"], entry["configuration"]) == mine
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
         return None  # damaged
+    return result if whole and isinstance(result, dict) else None
 
 
 def _result(text: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ SPACES = tuple(name for name, target in TARGETS.items() if target.dim > 1)
 def _row(run: Run, name: str) -> dict[str, Any]:
     """A target's floors: sampled, by quadrature in the plane, and known where they are."""
     target = TARGETS[name]
-    samples, replicates = run.pick(quick=(300, 8), full=(600, 12))
+    samples, replicates = run.pick(quick=(300, 12), full=(600, 12))
     sampled = sampled_floor(target, DIMS, samples=samples, replicates=replicates, rng=run.rng)
     lower, upper = sampled.floors(float(student.ppf((1 + CONFIDENCE) / 2, replicates - 1)))
     row: dict[str, Any] = {
@@ -60,8 +60,8 @@ def _outside(row: dict[str, Any], name: str) -> float:
     "replicates, against products of one-dimensional Schmidt values (EDP) and against tensor "
     "Gauss–Legendre quadrature with doubled nodes (in the plane)",
     figure="thm2_training",
-    scope="five targets in two and four dimensions, d ≤ 16, 300 points of each domain, 8 "
-    "replicates (full: 600 points, 12 replicates)",
+    scope="five targets in two and four dimensions, d ≤ 16, 300 points of each domain (full: "
+    "600), 12 replicates",
 )
 def floor_sampled(run: Run) -> Evidence:
     """Brackets must hold what is known otherwise, and be narrow enough to say something."""

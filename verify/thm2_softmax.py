@@ -231,7 +231,7 @@ def _exact_checks(
     statement="Row normalization identifies κ* up to a positive factor per target, and no more: "
     "h − log κ* = c(t), c left to the start of training; normalized RBF is EDP of the queries "
     "2τq, normalized EI the L1-Laplace kernel, each with a bias of the keys",
-    source="Theory §4, What exp and softmax change",
+    source="Theory §4, What softmax forgets",
     method="Softmax heads trained on KL(p* ‖ p) by Adam from several seeds, then to the limit at "
     "the factor that each has found: KL within e^{±R} σ²/2 (σ² the variance of h − log κ* over "
     "sources, R its range), so that KL = 0 iff h − log κ* = c(t). Factors and biases added to "

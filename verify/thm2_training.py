@@ -30,6 +30,8 @@ RIVALS = 5
 WIDE_ENOUGH = 0.01
 """The condition: frozen layers miss at most this share of ‖F‖. It knows nothing of training."""
 FEW = ("edp", "oscillating", "kink")
+STARTS = 4
+"""Random starts of a head."""
 REACHED = 1.1
 """How near to the floor training is to come."""
 
@@ -103,6 +105,7 @@ def _meets(row: dict[str, Any]) -> bool:
     "the frozen layers meet the condition, which is computed before training; at m = 4, where "
     "they do not, the best of five",
     figure="thm2_training",
+    also_in=("thm2_limit",),
     scope="three targets, d ≤ 8, 2 seeds, 1500 steps (full: eight targets, d ≤ 16, 3000 "
     "steps, also AdamW and constructive starts, on two targets also 20000 steps and other learning "
     "rates) at m = 64; edp, oscillating and kink at m = 16, some of these at m = 4. An observation "
@@ -125,11 +128,14 @@ def trained(run: Run) -> Evidence:
     lost = least(row["error"] / least(row["constructive"]) for row in narrow)
     enough = [row for row in own if _meets(row)]
     met = {m: sum(row["width"] == m for row in enough) for m in (NARROW, MIDDLE, WIDE)}
-    worst = greatest(greatest(row["constructive"]) / row["error"] for row in enough)
+    # At d = 1 both are on the floor: a tie.
+    worst = greatest(greatest(row["constructive"]) / row["error"] for row in enough if row["d"] > 1)
     return Evidence(
         checks=(
             *floor_checks(rows, "trained heads"),
-            Check("all runs under the condition: worst constructive/trained", worst, "<=", 1),
+            Check(
+                "all runs under the condition, d > 1: worst constructive/trained", worst, "<=", 1
+            ),
             *(
                 Check(f"m = {m}: runs under the condition", met[m], "==", count)
                 for m, count in ((NARROW, 0), (WIDE, sum(row["width"] == WIDE for row in own)))
@@ -163,7 +169,8 @@ def _by_projection(run: Run) -> list[dict[str, Any]]:
     dims = run.pick(quick=(1, 2, 4, 8), full=(1, 2, 4, 8, 12, 16))
     widths = run.pick(quick=(MIDDLE, WIDE), full=(8, MIDDLE, 32, WIDE))
     batches = [configuration(LINE, dims, width, seeds, method, "constructive") for width in widths]
-    batches.append(configuration(LINE, dims, MIDDLE, seeds, method, "random"))
+    starts = range(run.seed, run.seed + STARTS)
+    batches.append(configuration(LINE, dims, MIDDLE, starts, method, "random"))
     flatter = method | {"steps": 60, "max_slope": 12.0}
     plane = run.pick(quick=("waves_2d",), full=("edp_2d", "waves_2d", "distance_2d"))
     batches.append(configuration(plane, (2, 4, 8), WIDE, seeds[:2], flatter, "constructive"))
@@ -173,32 +180,38 @@ def _by_projection(run: Run) -> list[dict[str, Any]]:
     return batches
 
 
-def _furthest(rows: list[dict[str, Any]], dim: int, width: int, start: str) -> float:
-    """The greatest excess over the floor of the best heads of smooth targets, d ≤ 8."""
-    chosen = [
+def _chosen(rows: list[dict[str, Any]], dim: int, width: int, start: str) -> list[dict[str, Any]]:
+    """The heads of smooth targets, d ≤ 8, of one kind."""
+    return [
         row
         for row in rows
         if TARGETS[row["target"]].smooth
         and (TARGETS[row["target"]].dim, row["width"], row["start"]) == (dim, width, start)
         and row["d"] <= 8
     ]
-    return greatest(map(excess, best(chosen)))
+
+
+def _furthest(rows: list[dict[str, Any]], dim: int, width: int, start: str) -> float:
+    """The greatest excess over the floor, of the best starts."""
+    return greatest(map(excess, best(_chosen(rows, dim, width, start))))
 
 
 @claim(
     "thm2.limit",
     statement="Training reaches the limit: with output weights in closed form and hidden ones by "
-    "Levenberg–Marquardt (variable projection) the best head's L² error is at most 1.1 × the "
-    "Schmidt floor, or 1e-6 ‖F‖ where the floor is below, for every smooth target and d ≤ 8, from "
-    "constructive and from random starts alike",
+    "Levenberg–Marquardt (variable projection) heads of d ≤ 8 come within 1.1 × the Schmidt floor, "
+    "or 1e-6 ‖F‖ where the floor is below, for every smooth target tried: with the best of a few "
+    "constructive starts, and with the best of four random ones",
     source="Theory §4, The floor, The constructive solution",
-    method="Batches of two-tower heads in double precision, several seeds each; errors on an "
-    "independent finer quadrature (in four dimensions an independent sample), whose own floor no "
-    "head may beat",
+    method="Batches of two-tower heads in double precision; of the starts, the one with the least "
+    "error where it was trained; errors on an independent finer quadrature (in four dimensions an "
+    "independent sample), whose own floor no head may beat",
     figure="thm2_limit",
-    scope="eight targets on the line, m = 16 and 64, d ≤ 8, 2 seeds, one in the plane (full: "
-    "m from 8 to 64, d ≤ 16, 3 seeds, three targets in the plane, two in four dimensions); d = 12 "
-    "and 16, m = 8 and the kinked targets are reported. In four dimensions heads see 800 points of "
+    also_in=("thm2_training",),
+    scope="seven smooth targets on the line, d in {1, 2, 4, 8}, m = 16, 64, 2 constructive starts "
+    "(full: 3), random ones at m = 16; one smooth target in the plane (full: two, and two in four "
+    "dimensions), d in {2, 4, 8}, m = 64; d = 12 and 16, m = 8 and 32 and kinked targets are "
+    "reported (full). In four dimensions heads see 800 points of "
     "each domain and the floor is a sample's, which is lower than the true one on average: the "
     "bound there is 1.25",
 )
@@ -213,6 +226,7 @@ def limit(run: Run) -> Evidence:
         ("on the line, m = 16, random start", (1, MIDDLE, "random"), REACHED),
         ("in the plane, m = 64", (2, WIDE, "constructive"), REACHED),
     ]
+    alone = float(np.mean([excess(row) <= REACHED for row in _chosen(rows, 1, MIDDLE, "random")]))
     if run.profile == "full":
         told.append(("in four dimensions, m = 64", (4, WIDE, "constructive"), 1.25))
     return Evidence(
@@ -222,6 +236,7 @@ def limit(run: Run) -> Evidence:
                 Check(f"{what}: best/floor, d ≤ 8, largest", _furthest(rows, *which), "<=", bound)
                 for what, which, bound in told
             ),
+            Check("share of single random starts within 1.1 × the floor", alone, ">=", 0.9),
         ),
         data={
             "rows": rows,

@@ -58,6 +58,7 @@ def train_batch(batch: dict[str, Any], device: str) -> dict[str, Any]:
             seed=seed,
             start=batch["start"],
             method=batch["method"],
+            fit_error=errors[-1],
             curve={"steps": training.steps[::stride], "errors": errors[::stride]},
         )
         for (name, d, seed), head, errors in zip(
@@ -115,11 +116,11 @@ def rows_of(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def best(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each (target, d, width), the row of least error among its seeds."""
+    """Of each (target, d, width), the row whose seed has the least error where it was trained."""
     groups: dict[tuple, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         groups[row["target"], row["d"], row["width"]].append(row)
-    return [min(group, key=itemgetter("error")) for group in groups.values()]
+    return [min(group, key=itemgetter("fit_error")) for group in groups.values()]
 
 
 def errors_by_dimension(

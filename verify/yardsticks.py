@@ -121,5 +121,5 @@ def floor_checks(rows: Iterable[dict[str, Any]], heads: str) -> tuple[Check, Che
     exact = greatest((r["floor_there"] - r["error"]) / r["rounding"] for r in rows)
     return (
         Check(f"{heads}: (floor − error)/(quadrature error + rounding), largest", deficit, "<=", 1),
-        Check(f"{heads}: (floor of the measuring measure − error)/rounding", exact, "<=", 1),
+        Check(f"{heads}: (floor of the measuring quadrature − error)/rounding", exact, "<=", 1),
     )

@@ -12,13 +12,14 @@ except ModuleNotFoundError as error:
 from rkbs.attention.ensemble import TwoTowerEnsemble
 from rkbs.attention.functional import attention
 from rkbs.attention.linear_heads import LinearHeads, train_linear_heads
-from rkbs.attention.training import Adam, Training, train_heads
+from rkbs.attention.training import Adam, Method, Training, train_heads
 from rkbs.attention.two_tower import TwoTowerHead
 from rkbs.attention.variable_projection import VariableProjection
 
 __all__ = [
     "Adam",
     "LinearHeads",
+    "Method",
     "Training",
     "TwoTowerEnsemble",
     "TwoTowerHead",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rkbs._arrays import check_count
-from rkbs.approximation import Head, HiddenLayer
+from rkbs.approximation import ConstructiveHead, Head, HiddenLayer
 from rkbs.attention.two_tower import TwoTowerHead
 
 
@@ -44,8 +44,26 @@ class Towers(nn.Module):
 
     def hidden(self, x: Tensor) -> Tensor:
         """The masked hidden units at x (n, d_x) or (M, n, d_x), shape (M, n, m)."""
-        bias = (self.hidden_bias)[:, None]  # (M, 1, m)
+        self._check(x)
+        bias = self.hidden_bias[:, None]  # (M, 1, m)
         return torch.tanh(x @ self.hidden_weight.mT + bias) * self.units[:, None]
+
+    def _check(self, x: Tensor) -> None:
+        M, _, inputs = self.hidden_weight.shape
+        fits = isinstance(x, Tensor) and (
+            x.shape[1:] == (inputs,) or (x.ndim == 3 and x.shape[::2] == (M, inputs))
+        )
+        if not fits or x.dtype != self.hidden_weight.dtype:
+            found = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(
+                f"points must be a {self.hidden_weight.dtype} tensor of shape (n, {inputs}) or "
+                f"({M}, n, {inputs}), for {M} models, got {found}"
+            )
+
+    def extra_repr(self) -> str:
+        """Shapes, for ``repr``."""
+        (M, d, m), inputs = self.output_weight.shape, self.hidden_weight.shape[2]
+        return f"models={M}, inputs={inputs}, width≤{m}, d≤{d}"
 
     def forward(self, x: Tensor) -> Tensor:
         """The features of each model at x (n, d_x) or (M, n, d_x), shape (M, n, d)."""
@@ -90,10 +108,13 @@ class TwoTowerEnsemble(nn.Module):
         Drawn on the CPU in float64, so that every device and dtype starts from the same numbers;
         the global generator is left as it was.
         """
-        if not len(dims) == len(widths) == len(seeds):
+        for name, values in (("dims", dims), ("widths", widths), ("seeds", seeds)):
+            if not isinstance(values, Sequence):
+                raise TypeError(f"{name} must be a sequence, one entry per model, got {values!r}")
+        if not len(dims) == len(widths) == len(seeds) > 0:
             raise ValueError(
-                f"dims, widths and seeds must have one entry per model, got {len(dims)}, "
-                f"{len(widths)} and {len(seeds)}"
+                f"dims, widths and seeds must have one entry per model, and there must be one, got "
+                f"{len(dims)}, {len(widths)} and {len(seeds)} entries"
             )
         with torch.random.fork_rng(devices=[]):
             heads = [
@@ -105,21 +126,26 @@ class TwoTowerEnsemble(nn.Module):
     @classmethod
     def from_heads(
         cls,
-        heads: Sequence[Head],
+        heads: Sequence[Head | ConstructiveHead],
         *,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> TwoTowerEnsemble:
-        """The models that are given, such as constructive heads (``ConstructiveHead.head``)."""
-        if not len(heads):
-            raise ValueError("heads must hold at least one head, got none")
+        """The models that are given, such as constructive heads."""
+        if not isinstance(heads, Sequence) or not len(heads):
+            raise ValueError(f"heads must be a sequence of at least one Head, got {heads!r}")
+        heads = [head.head if isinstance(head, ConstructiveHead) else head for head in heads]
         for head in heads:
             if not isinstance(head, Head):
                 raise TypeError(f"heads must hold Head objects, got {type(head).__name__}")
-        dims, widths = [head.d for head in heads], [len(head.hidden_x.biases) for head in heads]
-        sizes = [{len(layer.biases) for layer in (head.hidden_x, head.hidden_y)} for head in heads]
-        if any(len(size) > 1 for size in sizes):
-            raise ValueError(f"both towers of a head must have one width, got {sizes}")
+            if len(head.hidden_x) != len(head.hidden_y):
+                raise ValueError(
+                    f"both towers of a head must have one width, got {len(head.hidden_x)} and "
+                    f"{len(head.hidden_y)}"
+                )
+        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+            raise TypeError(f"dtype must be a floating torch.dtype, got {dtype!r}")
+        dims, widths = [head.d for head in heads], [len(head.hidden_x) for head in heads]
         place = {"dtype": dtype, "device": device}
         query = _stack([(head.hidden_x, head.output_x) for head in heads], **place)
         key = _stack([(head.hidden_y, head.output_y) for head in heads], **place)
@@ -167,12 +193,12 @@ def _stack(sides: Sequence[tuple[HiddenLayer, np.ndarray]], **place: Any) -> Tow
     inputs = {hidden.slopes.shape[1] for hidden, _ in sides}
     if len(inputs) > 1:
         raise ValueError(f"heads must have one input dimension per tower, got {sorted(inputs)}")
-    M, m = len(sides), max(len(hidden.biases) for hidden, _ in sides)
+    M, m = len(sides), max(len(hidden) for hidden, _ in sides)
     d = max(output.shape[1] for _, output in sides)
     slopes, biases = np.zeros((M, m, inputs.pop())), np.zeros((M, m))
     weight, bias, units = np.zeros((M, d, m)), np.zeros((M, d)), np.zeros((M, m))
     for a, (hidden, output) in enumerate(sides):
-        own, dims = len(hidden.biases), output.shape[1]
+        own, dims = len(hidden), output.shape[1]
         slopes[a, :own], biases[a, :own] = hidden.slopes, hidden.biases
         weight[a, :dims, :own], bias[a, :dims] = output[:-1].T, output[-1]
         units[a, :own] = 1

@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -18,7 +18,7 @@ from rkbs.approximation import Head, Quadrature, Surface
 from rkbs.attention.ensemble import TwoTowerEnsemble
 
 Progress = Callable[[int, int], None]
-"""Told (steps done, steps) about a hundred times."""
+"""Told (steps done, steps), at least a hundred times where there are as many steps."""
 
 
 @final
@@ -52,6 +52,8 @@ class Surfaces:
         """One target for all models, or a sequence with one for each, where the ensemble is."""
         like = ensemble.query.hidden_weight
         one = callable(targets)
+        if not one and (isinstance(targets, str) or not isinstance(targets, Sequence)):
+            raise TypeError(f"targets must be a surface or a sequence of them, got {targets!r}")
         if not one and len(targets) != len(ensemble):
             raise ValueError(
                 f"targets must be one surface or one for each of the {len(ensemble)} models, got "
@@ -64,12 +66,23 @@ class Surfaces:
         values = [tables[id(target)] for target in ([targets] if one else targets)]
         x, y = quadrature.x, quadrature.y
         arrays = (x.nodes, y.nodes, x.root, y.root, np.stack(values))
-        return cls(*(torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arrays))
+        found = cls(*(torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arrays))
+        squares, some = found.values.square().sum((1, 2)), (found.values != 0).any(1).any(1)
+        if not torch.isfinite(squares).all():
+            raise ValueError(f"a target is too large for {like.dtype}: ‖F‖² overflows; rescale it")
+        if (squares < torch.finfo(like.dtype).tiny)[some].any() or some.sum() < _nonzero(values):
+            raise ValueError(f"a target is too small for {like.dtype}: ‖F‖² vanishes; rescale it")
+        return found
 
     def squared_errors(self, ensemble: TwoTowerEnsemble) -> Tensor:
         """‖F − G‖² of each model in L² of the quadrature, shape (M,)."""
         logits = ensemble(self.t, self.s)  # (M, n, n')
         return (logits * (self.root_t * self.root_s.mT) - self.values).square().sum((-2, -1))
+
+
+def _nonzero(tables: Sequence[np.ndarray]) -> int:
+    """How many are not zero everywhere."""
+    return sum(bool(table.any()) for table in tables)
 
 
 class Method(ABC):
@@ -123,7 +136,7 @@ class Adam(Method):
         Returns
         -------
         steps, values : arrays of shape (k,), (k, M)
-            Where the objectives were recorded, about a hundred times, and their values; the last
+            Where the objectives were recorded, one to two hundred times, and their values; the last
             are those of the parameters that are left.
 
         Raises
@@ -163,9 +176,9 @@ class _Recorder:
         found = values.detach().cpu().double().numpy()
         if not np.isfinite(found).all():
             wrong = np.flatnonzero(~np.isfinite(found))[:8].tolist()
+            advice = f"lower lr={self.method.lr}" if step else "start from other weights"
             raise FloatingPointError(
-                f"the objectives of models {wrong} are {found[wrong]} after {step} steps: lower "
-                f"lr={self.method.lr}"
+                f"the objectives of models {wrong} are {found[wrong]} after {step} steps: {advice}"
             )
         self.steps.append(step)
         self.values.append(found)
@@ -189,9 +202,9 @@ class Training:
         Wall time of the whole batch.
     """
 
-    heads: tuple[Head, ...]
-    steps: np.ndarray
-    errors: np.ndarray
+    heads: tuple[Head, ...] = field(repr=False)
+    steps: np.ndarray = field(repr=False)
+    errors: np.ndarray = field(repr=False)
     seconds: float
 
 
@@ -216,15 +229,27 @@ def train_heads(
     method : Method
         ``Adam()``, or ``VariableProjection()`` for double precision.
     progress : callable or None
-        Told (steps done, steps) about a hundred times.
+        Told (steps done, steps), at least a hundred times where there are as many steps.
 
     Raises
     ------
     FloatingPointError
-        If an error is no longer finite.
+        If an error is not finite.
+    TypeError, ValueError
+        Naming the argument that does not fit.
     """
     if not isinstance(method, Method):
         raise TypeError(f"method must be a Method, such as Adam(), got {method!r}")
+    if not isinstance(ensemble, TwoTowerEnsemble):
+        raise TypeError(f"ensemble must be a TwoTowerEnsemble, got {type(ensemble).__name__}")
+    if not isinstance(quadrature, Quadrature):
+        raise TypeError(f"quadrature must be a Quadrature, got {quadrature!r}")
+    inputs = tuple(towers.hidden_weight.shape[2] for towers in (ensemble.query, ensemble.key))
+    if inputs != (quadrature.x.dim, quadrature.y.dim):
+        raise ValueError(
+            f"quadrature has domains of dimensions {(quadrature.x.dim, quadrature.y.dim)}, the "
+            f"ensemble's (d_x, d_y) are {inputs}"
+        )
     surfaces = Surfaces.tabulate(targets, quadrature, ensemble)
     start = time.perf_counter()
     with one_thread():

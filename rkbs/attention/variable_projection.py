@@ -52,7 +52,9 @@ class VariableProjection(Method):
     a change Φ' of unit j is −⟨(I − P_X) F k, Φ' ⊗ w_j⟩, w_j its output weights and k the other
     tower's orthonormal features. In Kaufman's approximation the changes of the two towers have
     orthogonal images, and the Gauss–Newton matrix of a tower is the Hadamard product of the
-    Gram matrices of (I − P_X) Φ' and of w: one 2m × 2m system a tower, whatever d and n.
+    Gram matrices of (I − P_X) Φ' and of w: one system a tower, of size m(d_x + 1), whatever d
+    and n. The gradient is exact up to the ridge, which must stay near rounding. Constant units
+    (slope 0) are a stationary point, and stay.
 
     Parameters
     ----------
@@ -81,6 +83,8 @@ class VariableProjection(Method):
     def fit(
         self, ensemble: TwoTowerEnsemble, surfaces: Surfaces, progress: Progress | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
+        if not all(torch.isfinite(parameter).all() for parameter in _hidden_parameters(ensemble)):
+            raise FloatingPointError("the ensemble's hidden weights are not finite at the start")
         state = self._state(ensemble, surfaces)
         damping = torch.full_like(state.squared, _FIRST_DAMPING)
         steps, errors = [0], [_root(state.squared)]
