@@ -69,7 +69,7 @@ def _space_panel(axis: Axes, floors: Rows, projected: Rows) -> None:
         axis.plot([], [], (marker if errors else "") + "-", color=color, label=row["target"])
     axis.set(yscale="log", xlabel="head dimension d", ylabel="L² error")
     axis.set_xticks([1, 2, 4, 8, 12, 16])
-    axis.set_title("heads (markers), floors: sampled (bands), known (lines)", fontsize=8)
+    axis.set_title("m = 64; floors: sampled (bands), known", fontsize=8)
     axis.legend(fontsize=7)
 
 

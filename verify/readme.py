@@ -68,7 +68,8 @@ def limit_table(known: dict[str, tuple[Claim, Record]]) -> str:
         for row, other in ((projected[name, d], plain[name, d]) for d in _DIMS):
             share = row["floor_there"] / row["norm"]
             floor = f"{share:.0e}" if share >= NEGLIGIBLE else f"< {NEGLIGIBLE:.0e}"
-            cells.append(f"{floor}: {excess(row):.3f} × and {excess(other):.3g} ×")
+            near = f"{excess(row):.3f}" if excess(row) >= 0.9995 else "< 1"
+            cells.append(f"{floor}: {near} × and {excess(other):.3g} ×")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
