@@ -87,11 +87,12 @@ def _maps(
         _map(
             axis,
             residual,
-            f"residual: {_METHODS[method][0]} (×: largest)",
+            f"residual: {_METHODS[method][0]}",
             {"vmin": -top, "vmax": top},
         )
         row = next(r for r in rows if (r["target"], r["d"], r["method"]) == (name, d, method))
         axis.plot(*row["where"][::-1], "kx", ms=6, clip_on=False)
+        axis.set_xlabel("s  (×: largest)")
 
 
 def _map(axis: Axes, values: np.ndarray, title: str, limits: dict[str, float]) -> None:
