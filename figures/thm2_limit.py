@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rkbs import plotting
 from rkbs.approximation import TARGETS, schmidt
 from verify.ledger import load_record
-from verify.trained_heads import errors_by_dimension
+from verify.trained_heads import errors_by_dimension, like_the_first
 from verify.yardsticks import MIDDLE
 
 SHOWN = ("edp", "oscillating", "kink")
@@ -23,8 +23,7 @@ def draw(folder: Path) -> Figure:
         for claim in ("thm2.limit", "thm2.trained", "thm2.constructive")
     )
     projected = [row for row in limit if row["start"] == "constructive"]
-    first = trained[0]["method"], trained[0]["start"]
-    plain = [row for row in trained if (row["method"], row["start"]) == first]
+    plain = like_the_first(trained)
     figure = Figure(figsize=(9.4, 3.1))
     for axis, name in zip(figure.subplots(1, len(SHOWN)), SHOWN, strict=True):
         spectrum = schmidt(TARGETS[name])

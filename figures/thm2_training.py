@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rkbs import plotting
 from rkbs.approximation import LINE, TARGETS, schmidt
 from verify.ledger import load_record
-from verify.trained_heads import errors_by_dimension
+from verify.trained_heads import errors_by_dimension, like_the_first
 from verify.yardsticks import MIDDLE, WIDE
 
 Rows = list[dict[str, Any]]
@@ -78,11 +78,7 @@ def draw(folder: Path) -> Figure:
     ids = ("thm2.limit", "thm2.trained", "thm2.floor_sampled")
     limit, trained, sampled = (load_record(i, folder).evidence.data["rows"] for i in ids)
     projected = [row for row in limit if row["start"] == "constructive"]
-    plain = [
-        row
-        for row in trained
-        if (row["method"], row["start"]) == (trained[0]["method"], trained[0]["start"])
-    ]
+    plain = like_the_first(trained)
     figure = Figure(figsize=(12.5, 8.4))
     axes = figure.subplots(3, 4)
     for axis, name in zip(axes.flat, LINE, strict=False):

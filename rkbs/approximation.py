@@ -20,7 +20,14 @@ from rkbs._arrays import (
     check_kinds,
     check_number,
 )
-from rkbs.quadrature import Quadrature, Rule, check_generator, l2_error, sup_error
+from rkbs.quadrature import (
+    Quadrature,
+    Rule,
+    check_generator,
+    check_quadrature,
+    l2_error,
+    sup_error,
+)
 from rkbs.schmidt import SampledFloor, SchmidtSpectrum, sampled_floor, schmidt
 from rkbs.targets import LINE, TARGETS, Surface, Target, domain_points
 
@@ -243,7 +250,7 @@ def constructive_head(
         As for ``head_on_layers``.
     """
     check_count(width, "width"), check_number(scale, "scale", above=0.0)
-    _check_quadrature(quadrature)
+    check_quadrature(quadrature)
     rng = np.random.default_rng(seed)
     layers = (
         HiddenLayer.random(width, rng, scale, rule.dim) for rule in (quadrature.x, quadrature.y)
@@ -276,7 +283,7 @@ def head_on_layers(
         evaluated sums cancel to about ε/cutoff of the terms in those just above it.
     """
     check_count(d, "d"), check_number(cutoff, "cutoff")
-    _check_quadrature(quadrature)
+    check_quadrature(quadrature)
     if not 0 < cutoff < 1:
         raise ValueError(f"cutoff must be between 0 and 1, got {cutoff!r}")
     QX, CX = hidden_x.orthonormal(quadrature.x, cutoff)
@@ -286,8 +293,3 @@ def head_on_layers(
     U, values, Vt = np.linalg.svd(projected, full_matrices=False)
     width_error = float(np.linalg.norm(F - QX @ projected @ QY.T))
     return ConstructiveHead(d, hidden_x, hidden_y, CX @ U, CY @ Vt.T, values, width_error)
-
-
-def _check_quadrature(quadrature: Quadrature) -> None:
-    if not isinstance(quadrature, Quadrature):
-        raise TypeError(f"quadrature must be a Quadrature, got {quadrature!r}")

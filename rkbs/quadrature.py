@@ -136,6 +136,12 @@ def evaluate(surface: Surface, t: np.ndarray, s: np.ndarray, name: str) -> np.nd
     return check_finite(values, f"{name}(t, s)")
 
 
+def check_quadrature(quadrature: Quadrature) -> None:
+    """``TypeError`` for what is no Quadrature."""
+    if not isinstance(quadrature, Quadrature):
+        raise TypeError(f"quadrature must be a Quadrature, got {quadrature!r}")
+
+
 def check_generator(rng: np.random.Generator) -> None:
     """``TypeError`` for what is no numpy Generator."""
     if not isinstance(rng, np.random.Generator):

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from rkbs.approximation import TARGETS, Head, Quadrature, Surface, Target
+from verify.yardsticks import MEASURE
 
 if TYPE_CHECKING:  # torch is imported by the claims that train, when they do
     from torch import Tensor
@@ -20,10 +21,6 @@ if TYPE_CHECKING:  # torch is imported by the claims that train, when they do
 
 TRAIN = Quadrature.gauss_legendre(24)
 """Where Adam trains."""
-FIT = Quadrature.gauss_legendre(128)
-"""Where heads in closed form, and those of variable projection, are fitted."""
-MEASURE = Quadrature.gauss_legendre(351)
-"""Where errors are measured: finer, and no node in common with the others (351 is odd)."""
 
 
 def on_line(name: str, formula: str, function: Surface) -> Target:
@@ -62,15 +59,14 @@ def through_exp(head: Surface) -> Surface:
 
 def exp_link(ensemble: TwoTowerEnsemble, surfaces: Surfaces) -> Tensor:
     """‖κ* − e^h‖² of each model, (M,)."""
-    weight = surfaces.root_t * surfaces.root_s.mT
-    found = ensemble(surfaces.t, surfaces.s).exp() * weight  # (M, n, n')
+    found = ensemble(surfaces.t, surfaces.s).exp() * surfaces.roots  # (M, n, n')
     return (found - surfaces.values).square().sum((-2, -1))
 
 
 def softmax_link(ensemble: TwoTowerEnsemble, surfaces: Surfaces) -> Tensor:
     """∫ KL(p*(·|t) ‖ p(·|t)) dμ of each model, (M,), p ∝ v_s e^h(t,s), p* ∝ v_s κ*(t,s)."""
     log_v = surfaces.root_s.square().log().mT  # (1, n')
-    log_target = (surfaces.values / (surfaces.root_t * surfaces.root_s.mT)).log()
+    log_target = (surfaces.values / surfaces.roots).log()
     wanted = (log_target + log_v).log_softmax(-1)  # (M, n, n')
     found = (ensemble(surfaces.t, surfaces.s) + log_v).log_softmax(-1)
     rows = (wanted.exp() * (wanted - found)).sum(-1)  # (M, n)

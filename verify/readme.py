@@ -10,7 +10,7 @@ from typing import Any
 from rkbs.targets import LINE
 from verify.ledger import REFERENCE, ROOT, Claim, Record, load_claims, load_record
 from verify.report import SYMBOLS
-from verify.trained_heads import best
+from verify.trained_heads import best, like_the_first
 from verify.yardsticks import NEGLIGIBLE, WIDE, excess
 
 _DIMS = (4, 8, 12, 16)
@@ -61,7 +61,7 @@ def limit_table(known: dict[str, tuple[Claim, Record]]) -> str:
         return ""
     limit, adam = (known[name][1].evidence.data["rows"] for name in ("thm2.limit", "thm2.trained"))
     projected = _by_cell(row for row in limit if row["start"] == "constructive")
-    plain = _by_cell(row for row in adam if row["method"] == adam[0]["method"])
+    plain = _by_cell(like_the_first(adam))
     lines = ["| target | " + " | ".join(f"d = {d}" for d in _DIMS) + " |", "|---" * 5 + "|"]
     for name in LINE:
         cells = []

@@ -176,7 +176,8 @@ def _kept(task: _Task, folder: Path | None) -> dict[str, Any] | None:
         return None
     try:
         text = (folder / f"{task.key}.json").read_text(encoding="utf-8")
-        entry, result = _restored(json.loads(text)), _result(text)
+        entry = _restored(json.loads(text))
+        result = entry["result"]
         mine = (task.name, _place(task.work), task.configuration)
         whole = (entry["sweep"], entry["work"], entry["configuration"]) == mine
     except FileNotFoundError:

@@ -27,7 +27,7 @@ PICTURE = np.linspace(-1, 1, 61)
 
 def certify_batch(batch: dict[str, Any], device: str) -> dict[str, Any]:
     """Train a batch, and bracket, re-check and measure each head."""
-    heads = train({key: batch[key] for key in batch if key != "cells"}, device).heads
+    heads = train(batch, device).heads
     rows, pictures = [], []
     for (name, d, seed), head in zip(models(batch), heads, strict=True):
         labels = {"width": batch["width"], "seed": seed, "method": batch["method"]["kind"]}

@@ -12,7 +12,6 @@ import numpy as np
 from rkbs.approximation import Head, Surface, Target, l2_error
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.positive_heads import (
-    MEASURE,
     POSITIVE,
     LogResidual,
     by_adam,
@@ -22,6 +21,7 @@ from verify.positive_heads import (
     through_exp,
     to_the_limit,
 )
+from verify.yardsticks import MEASURE
 
 RANKS = {"edp": None, "square": 3, "affine": 2, "row_factor": None}
 """The rank of κ*, where it is finite."""

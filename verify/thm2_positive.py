@@ -19,8 +19,6 @@ from rkbs.approximation import (
 )
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.positive_heads import (
-    FIT,
-    MEASURE,
     POSITIVE,
     by_adam,
     exp_link,
@@ -28,12 +26,11 @@ from verify.positive_heads import (
     on_line,
     through_exp,
 )
+from verify.yardsticks import FIT, MEASURE, WIDE
 
 SIGNED = ("asymmetric", "oscillating", "legendre")
 TOUCHING = on_line("touching", r"$(t-s)^2$", lambda t, s: (t - s) ** 2)
 """κ* ≥ 0 with zeros: the border of the condition."""
-WIDE = 64
-"""Hidden units of the heads in closed form."""
 DELTAS = (0.3, 0.1, 0.03, 0.01, 0.003)
 """How sharp the positive part is, relative to sup |κ*|."""
 DIMS = (1, 2, 4, 8, 16)

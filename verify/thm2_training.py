@@ -11,7 +11,14 @@ import numpy as np
 from rkbs.approximation import LINE, TARGETS, ConstructiveHead, constructive_head, l2_error
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.sweep import sweep
-from verify.trained_heads import ADAM, best, configuration, rows_of, train_batch
+from verify.trained_heads import (
+    ADAM,
+    best,
+    configuration,
+    like_the_first,
+    rows_of,
+    train_batch,
+)
 from verify.yardsticks import (
     FIT,
     MEASURE,
@@ -118,10 +125,9 @@ def trained(run: Run) -> Evidence:
     batches = _by_adam(run)
     results = sweep(run, train_batch, batches, "thm2.trained")
     rows = [_beside_rivals(row, run.seed) for row in rows_of(results)]
-    wide = [row for row in rows if row["width"] == WIDE and resolved(row)]
     own = [row for row in rows if row["start"] == "random"]
     narrow = [row for row in own if row["width"] == NARROW]
-    plain = [row for row in wide if (row["method"], row["start"]) == (rows[0]["method"], "random")]
+    plain = [row for row in like_the_first(rows) if row["width"] == WIDE and resolved(row)]
     medians = {name: _medians(plain, name) for name in dict.fromkeys(r["target"] for r in plain)}
     growth = least(m[2 * d] / m[d] for m in medians.values() for d in (2, 4, 8) if 2 * d in m)
     behind = least(m[8] for m in medians.values() if 8 in m)

@@ -123,6 +123,12 @@ def best(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [min(group, key=itemgetter("fit_error")) for group in groups.values()]
 
 
+def like_the_first(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the first row's method and start: of the plain budget, without its variations."""
+    first = rows[0]["method"], rows[0]["start"]
+    return [row for row in rows if (row["method"], row["start"]) == first]
+
+
 def errors_by_dimension(
     rows: Iterable[dict[str, Any]], target: str, width: int
 ) -> dict[int, list[float]]:

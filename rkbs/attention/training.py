@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 from rkbs._arrays import check_count, check_number
 from rkbs.approximation import Head, Quadrature, Surface
 from rkbs.attention.ensemble import TwoTowerEnsemble
+from rkbs.quadrature import check_quadrature
 
 Progress = Callable[[int, int], None]
 """Told (steps done, steps), at least a hundred times where there are as many steps."""
@@ -67,22 +69,23 @@ class Surfaces:
         x, y = quadrature.x, quadrature.y
         arrays = (x.nodes, y.nodes, x.root, y.root, np.stack(values))
         found = cls(*(torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arrays))
-        squares, some = found.values.square().sum((1, 2)), (found.values != 0).any(1).any(1)
+        squares = found.values.square().sum((1, 2))
         if not torch.isfinite(squares).all():
             raise ValueError(f"a target is too large for {like.dtype}: ‖F‖² overflows; rescale it")
-        if (squares < torch.finfo(like.dtype).tiny)[some].any() or some.sum() < _nonzero(values):
+        nonzero = torch.tensor([bool(table.any()) for table in values], device=like.device)
+        if (squares[nonzero] < torch.finfo(like.dtype).tiny).any():
             raise ValueError(f"a target is too small for {like.dtype}: ‖F‖² vanishes; rescale it")
         return found
+
+    @cached_property
+    def roots(self) -> Tensor:
+        """√(w_i v_j), shape (n, n')."""
+        return self.root_t * self.root_s.mT
 
     def squared_errors(self, ensemble: TwoTowerEnsemble) -> Tensor:
         """‖F − G‖² of each model in L² of the quadrature, shape (M,)."""
         logits = ensemble(self.t, self.s)  # (M, n, n')
-        return (logits * (self.root_t * self.root_s.mT) - self.values).square().sum((-2, -1))
-
-
-def _nonzero(tables: Sequence[np.ndarray]) -> int:
-    """How many are not zero everywhere."""
-    return sum(bool(table.any()) for table in tables)
+        return (logits * self.roots - self.values).square().sum((-2, -1))
 
 
 class Method(ABC):
@@ -242,8 +245,7 @@ def train_heads(
         raise TypeError(f"method must be a Method, such as Adam(), got {method!r}")
     if not isinstance(ensemble, TwoTowerEnsemble):
         raise TypeError(f"ensemble must be a TwoTowerEnsemble, got {type(ensemble).__name__}")
-    if not isinstance(quadrature, Quadrature):
-        raise TypeError(f"quadrature must be a Quadrature, got {quadrature!r}")
+    check_quadrature(quadrature)
     inputs = tuple(towers.hidden_weight.shape[2] for towers in (ensemble.query, ensemble.key))
     if inputs != (quadrature.x.dim, quadrature.y.dim):
         raise ValueError(
