@@ -129,6 +129,20 @@ def test_only_what_is_missing_or_damaged_is_computed(damage, log, tmp_path):
     assert len(kept(tmp_path)) == 4
 
 
+def test_a_result_of_another_configuration_is_not_taken(log, tmp_path):
+    run = Run(folder=tmp_path)
+    sweep.sweep(run, work, cells(log, 3), "thm2.fake")
+    computed(log)
+    one, other = kept(tmp_path)[:2]
+    other.write_text(one.read_text())
+    assert [row["square"] for row in sweep.sweep(run, work, cells(log, 3), "thm2.fake")] == [
+        0,
+        1,
+        4,
+    ]
+    assert len(computed(log)) == 1
+
+
 def test_the_key_stands_for_all_circumstances(log, tmp_path, monkeypatch):
     run = Run(folder=tmp_path)
 
