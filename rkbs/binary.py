@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 
 from rkbs._arrays import check_kinds, check_number
+from rkbs.expansion import Side
 from rkbs.losses import DualLoss, Squared
 from rkbs.pairs import Pairs
 from rkbs.problems import check_scale
@@ -80,6 +81,14 @@ class BinaryProblem(abc.ABC):
         """Φ_Y of the sources, for functions with the p'-norm."""
         features = self._features("features_y", self.pairs.Y)
         return FeatureSections(features, self.pair.p_conjugate)
+
+    @cached_property
+    def both(self) -> tuple[Side, Side]:
+        """f, then g, each with b_n = 1."""
+        return (
+            Side(self.sections_x, self.pairs.i, self.alpha_x, self.regularizer_x),
+            Side(self.sections_y, self.pairs.j, self.alpha_y, self.regularizer_y),
+        )
 
     def _features(self, name: str, points: np.ndarray) -> np.ndarray:
         features = np.asarray(getattr(self.pair, name)(points), dtype=float)

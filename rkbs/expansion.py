@@ -14,6 +14,7 @@ from rkbs.losses import DualLoss, Squared
 from rkbs.problems import check_scale
 from rkbs.regularizers import HalfSquare, Regularizer
 from rkbs.sections import Sections
+from rkbs.spaces import duality_map
 
 
 @final
@@ -52,6 +53,11 @@ class Side:
     def penalty(self, function: Any) -> float:
         """λ R(‖f‖)."""
         return self.alpha * self.regularizer.value(self.sections.norm(function))
+
+    def penalty_gradient(self, function: np.ndarray) -> np.ndarray:
+        """λ R'(‖f‖) ι(f), the derivative of the penalty; for ``FeatureSections``."""
+        slope = self.regularizer.derivative(self.sections.norm(function))
+        return self.alpha * slope * duality_map(function, self.sections.p)
 
     def dual_penalty(self, xi: np.ndarray) -> float:
         """λ R*(‖w‖_q / λ), w = Σ ξ_i Φ(x_i), from above."""

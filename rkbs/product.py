@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
@@ -11,7 +11,6 @@ from rkbs.binary import BinaryProblem
 from rkbs.certificates import StationarityCertificate
 from rkbs.expansion import ExpansionProblem, Side
 from rkbs.losses import DualLoss
-from rkbs.spaces import duality_map, lp_norm
 
 
 @final
@@ -30,34 +29,28 @@ class ProductProblem(BinaryProblem):
 
     def values(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
         """h_n = f_v(x_{i_n}) g_u(y_{j_n}), shape (n,)."""
-        f, g = self.sections_x.values(v), self.sections_y.values(u)
-        return f[self.pairs.i] * g[self.pairs.j]
+        f, g = self.both
+        return f.at_pairs(v) * g.at_pairs(u)
 
     def objective(self, v: np.ndarray, u: np.ndarray) -> float:
         """Σ ℓ(h_n; z_n) + λ_X R_X(‖v‖_p) + λ_Y R_Y(‖u‖_{p'})."""
-        penalty = self.alpha_x * self.regularizer_x.value(self.sections_x.norm(v))
-        penalty += self.alpha_y * self.regularizer_y.value(self.sections_y.norm(u))
+        f, g = self.both
+        penalty = f.penalty(v) + g.penalty(u)
         return float(self.loss.value(self.values(v, u), self.z).sum() + penalty)
 
     def given(self, fixed: Literal["f", "g"], coefficients: np.ndarray) -> GivenOther:
         """The convex problem of the other function when f = f_v or g = g_u is fixed."""
-        p, x, y = self.pairs, self.sections_x, self.sections_y
-        if fixed == "g":
-            factor = y.values(coefficients)[p.j]
-            side = Side(x, p.i, self.alpha_x, self.regularizer_x, factor)
-        elif fixed == "f":
-            factor = x.values(coefficients)[p.i]
-            side = Side(y, p.j, self.alpha_y, self.regularizer_y, factor)
-        else:
+        if fixed not in ("f", "g"):
             raise ValueError(f'fixed must be "f" or "g", got {fixed!r}')
+        f, g = self.both
+        free, other = (f, g) if fixed == "g" else (g, f)
+        side = replace(free, factor=other.at_pairs(coefficients))
         return GivenOther(side, self.z, self.loss)
 
     def left_sides(self, v: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """λ_X R_X'(‖v‖_p) ι(v) and λ_Y R_Y'(‖u‖_{p'}) ι(u), the derivatives of the penalties."""
-        p, q = self.pair.p, self.pair.p_conjugate
-        left_x = self.alpha_x * self.regularizer_x.derivative(lp_norm(v, p)) * duality_map(v, p)
-        left_y = self.alpha_y * self.regularizer_y.derivative(lp_norm(u, q)) * duality_map(u, q)
-        return left_x, left_y
+        f, g = self.both
+        return f.penalty_gradient(v), g.penalty_gradient(u)
 
     def certify(self, v: np.ndarray, u: np.ndarray, tolerance: float) -> StationarityCertificate:
         """‖left side − expansion‖/‖left side‖, the worse of f and g; infinite where one is 0.
@@ -70,15 +63,13 @@ class ProductProblem(BinaryProblem):
         if not v.any() and not u.any():
             return StationarityCertificate(0.0, tolerance)
         c = -self.loss.gradient(self.values(v, u), self.z)
-        expansions = [
-            self.given(fixed, other).sides[0].gather(c) @ sections.phi
-            for fixed, other, sections in (("g", u, self.sections_x), ("f", v, self.sections_y))
-        ]
+        free = self.given("g", u).side, self.given("f", v).side
+        expansions = [side.gather(c) @ side.sections.phi for side in free]
         residuals = [
             np.linalg.norm(left - expansion) / np.linalg.norm(left) if left.any() else np.inf
             for left, expansion in zip(self.left_sides(v, u), expansions, strict=True)
         ]
-        return StationarityCertificate(float(max(residuals)), tolerance)
+        return StationarityCertificate(float(np.max(residuals)), tolerance)
 
 
 @final

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -31,13 +30,10 @@ class SeparableProblem(ExpansionProblem, BinaryProblem):
     Source: paper Theorem 1; theory §3, reading A.
     """
 
-    @cached_property
+    @property
     def sides(self) -> tuple[Side, Side]:
         """f, then g."""
-        return (
-            Side(self.sections_x, self.pairs.i, self.alpha_x, self.regularizer_x),
-            Side(self.sections_y, self.pairs.j, self.alpha_y, self.regularizer_y),
-        )
+        return self.both
 
     def dual_vectors(self, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Σ_i ξ_i Φ_X(x_i) and Σ_j ζ_j Φ_Y(y_j), each of shape (D,)."""

@@ -167,6 +167,18 @@ def test_a_zero_function_beside_another_is_not_certified(zero):
     assert not certificate.passed
 
 
+@pytest.mark.parametrize("broken", ["f", "g"])
+def test_nan_in_either_function_is_not_certified(broken, monkeypatch):
+    problem = make()
+    v, u = np.random.default_rng(1).standard_normal((2, problem.pair.dim))
+    lefts = {"f": problem.left_sides(v, u)[0], "g": problem.left_sides(v, u)[1]}
+    lefts[broken] = lefts[broken] * np.nan
+    monkeypatch.setattr(ProductProblem, "left_sides", lambda self, v, u: tuple(lefts.values()))
+    certificate = problem.certify(v, u, 1e300)
+    assert np.isnan(certificate.residual)
+    assert not certificate.passed
+
+
 @pytest.mark.parametrize("fixed", ["h", None, 0])
 def test_fixed_is_f_or_g(fixed):
     with pytest.raises(ValueError, match='fixed must be "f" or "g"'):
