@@ -10,9 +10,25 @@ from rkbs._arrays import Array, at_least_single, distance, squared_distance
 from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel, check_parameter
 
 
+@dataclass(frozen=True)
+class _DistanceKernel(Kernel):
+    """A function of τ and a distance between q and k: infinite-dimensional, whatever τ > 0."""
+
+    tau: float = 1.0
+
+    is_symmetric = True
+
+    def __post_init__(self) -> None:
+        check_parameter(self, "tau", positive=True)
+
+    def feature_dim(self, d: int) -> FeatureDimension:
+        """Infinite."""
+        return math.inf
+
+
 @final
 @dataclass(frozen=True)
-class RBF(PositiveKernel):
+class RBF(_DistanceKernel, PositiveKernel):
     """κ(q, k) = exp(−τ ‖q − k‖²/√d).
 
     Source: theory §5. Mercer, infinite-dimensional.
@@ -23,26 +39,16 @@ class RBF(PositiveKernel):
         τ > 0, an inverse squared length.
     """
 
-    tau: float = 1.0
-
     is_mercer = True
-    is_symmetric = True
-
-    def __post_init__(self) -> None:
-        check_parameter(self, "tau", positive=True)
 
     @at_least_single
     def _log_gram(self, x: Array, y: Array) -> Array:
         return squared_distance(x, y) * (-self.tau / math.sqrt(x.shape[-1]))
 
-    def feature_dim(self, d: int) -> FeatureDimension:
-        """Infinite."""
-        return math.inf
-
 
 @final
 @dataclass(frozen=True)
-class L2Distance(Kernel):
+class L2Distance(_DistanceKernel):
     """κ(q, k) = τ ‖q − k‖/√d, which grows with the distance.
 
     Source: theory §5. Symmetric with a zero diagonal, hence never positive semi-definite; the
@@ -55,28 +61,18 @@ class L2Distance(Kernel):
         τ > 0, an inverse length.
     """
 
-    tau: float = 1.0
-
     is_mercer = False
-    is_symmetric = True
     is_positive = False
     is_nonnegative = True
-
-    def __post_init__(self) -> None:
-        check_parameter(self, "tau", positive=True)
 
     @at_least_single
     def _gram(self, x: Array, y: Array) -> Array:
         return distance(x, y, 2) * (self.tau / math.sqrt(x.shape[-1]))
 
-    def feature_dim(self, d: int) -> FeatureDimension:
-        """Infinite."""
-        return math.inf
-
 
 @final
 @dataclass(frozen=True)
-class Laplace(PositiveKernel):
+class Laplace(_DistanceKernel, PositiveKernel):
     """κ(q, k) = exp(−τ ‖q − k‖₁), the Laplace kernel on the L1 distance.
 
     A product of one-dimensional Laplace kernels, hence Mercer in every dimension.
@@ -87,21 +83,11 @@ class Laplace(PositiveKernel):
         τ > 0, an inverse length.
     """
 
-    tau: float = 1.0
-
     is_mercer = True
-    is_symmetric = True
-
-    def __post_init__(self) -> None:
-        check_parameter(self, "tau", positive=True)
 
     @at_least_single
     def _log_gram(self, x: Array, y: Array) -> Array:
         return distance(x, y, 1) * (-self.tau)
-
-    def feature_dim(self, d: int) -> FeatureDimension:
-        """Infinite."""
-        return math.inf
 
 
 @final
