@@ -171,6 +171,12 @@ def test_singular_gram_matrices_are_fine():
     assert check_optimality(problem, solve(problem, Spectral()).value) < 1e-10
 
 
+def test_cholesky_takes_no_eigenvectors(monkeypatch):
+    problem = make()
+    monkeypatch.setattr(np.linalg, "eigh", None)
+    assert solve(problem, Cholesky()).certificate.passed
+
+
 @pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
 @pytest.mark.parametrize("domain", ["gram_x", "gram_y"])
 def test_indefinite_gram_matrices_are_refused_by_name(solver, domain):

@@ -10,7 +10,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
 from rkbs._arrays import check_count, check_number
-from rkbs.eigen import Eigen
+from rkbs.eigen import Eigen, check_semidefinite
 from rkbs.losses import Squared
 from rkbs.problems import OperatorProblem
 from rkbs.solvers.base import ConvergenceError, Leave, Solution, Solver, check_leave
@@ -54,9 +54,8 @@ class Cholesky(Solver):
                 f"Cholesky forms an n × n matrix and takes at most {_MAX_DENSE} pairs, got {n}: "
                 "use ConjugateGradient(), with GridSearchCV to choose alpha"
             )
-        # Only the eigenvalues matter here: Eigen refuses an indefinite matrix.
-        Eigen.of(problem.gram_x, "gram_x")
-        Eigen.of(problem.gram_y, "gram_y")
+        check_semidefinite(problem.gram_x, "gram_x")
+        check_semidefinite(problem.gram_y, "gram_y")
         i, j = problem.pairs.i, problem.pairs.j
         gram = problem.gram_x[np.ix_(i, i)] * problem.gram_y[np.ix_(j, j)]
         return DenseState(problem, gram, self.tol)
