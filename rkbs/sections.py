@@ -237,6 +237,8 @@ class TensorSections(Sections):
     def dual_jet(self, xi: np.ndarray, epsilon: Any) -> NormJet:
         matrix = self._matrix(xi)
         s = float((max(xi @ matrix @ xi, 0.0) + epsilon**self.q) ** (1 / self.q))
+        if s == 0:  # w = 0 to rounding, unsmoothed: 0 is a subgradient there
+            return 0.0, np.zeros(self.size), np.zeros((self.size, self.size))
         ds = matrix @ xi / s ** (self.q - 1)
         hessian = matrix / s ** (self.q - 1) - np.multiply.outer(ds, ds) / s
         return s, ds, (self.q - 1) * hessian

@@ -103,6 +103,14 @@ def test_the_smoothed_norm_has_its_derivatives(sections, phi):
 
 
 @every
+def test_the_jet_of_zero_is_zero_without_smoothing(sections, phi):
+    s, gradient, hessian = sections.dual_jet(np.zeros(5), 0.0)
+    assert s == 0
+    np.testing.assert_array_equal(gradient, np.zeros(5))
+    np.testing.assert_array_equal(hessian, np.zeros((5, 5)))
+
+
+@every
 def test_smoothing_vanishes_with_epsilon(sections, phi):
     xi, epsilon = XI[1], sections.smoothing(np.abs(XI[1]))
     norms = [sections.dual_norm(xi, theta * epsilon) for theta in (1, 1e-1, 1e-2, 1e-4, 1e-12)]
