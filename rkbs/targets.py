@@ -61,9 +61,6 @@ class Target:
         check_count(self.dim, "dim")
         if not callable(self.function):
             raise TypeError(f"function must be a surface, got {self.function!r}")
-        check_count(self.dim, "dim")
-        if not callable(self.function):
-            raise TypeError(f"function must be a surface, got {self.function!r}")
 
     def __call__(self, t: np.ndarray, s: np.ndarray) -> np.ndarray:
         """F(t_i, s_j), shape (n, m); points of a line may have shape (n,)."""
@@ -112,6 +109,7 @@ def _legendre_bound(rho: float) -> float:
 
 def _legendre_values(count: int) -> np.ndarray:
     """σ_l = 2^{−l}, l = 0 … 11, then 0."""
+    check_count(count, "count")
     return np.pad(_DECAY, (0, max(0, count - len(_DECAY))))[:count]
 
 
@@ -120,6 +118,7 @@ def _kink_values(count: int) -> np.ndarray:
 
     Odd functions sin ωt: cos ω = 0. Even ones cos ωt: ω tan ω = −1, and cosh ωt: ω tanh ω = 1.
     """
+    check_count(count, "count")
     odd = (np.arange(count) + 0.5) * math.pi
     cosh = brentq(lambda w: w * math.tanh(w) - 1, 1, 2, xtol=1e-15)
     even = [
@@ -177,6 +176,7 @@ def _solution_bound(rho: float) -> float:
 
 def _edp_values(count: int, *, dim: int) -> np.ndarray:
     """Products of the Schmidt values of e^{2ts/√d}, one factor for each coordinate."""
+    check_count(count, "count")
     nodes, weights = legendre.leggauss(40)
     root = np.sqrt(weights / 2)
     table = root[:, None] * np.exp(2 / math.sqrt(dim) * np.multiply.outer(nodes, nodes)) * root

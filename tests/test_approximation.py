@@ -314,6 +314,11 @@ def NAN_SURFACE(t, s):  # noqa: N802
         (lambda: Q.tabulate(lambda t, s: 1j * t @ s.T), TypeError, "must be an array of real"),
         (lambda: Q.tabulate("edp"), TypeError, "surface must be a surface, a callable"),
         (lambda: Quadrature(3, 4), TypeError, "x must be a Rule"),
+        *(
+            (lambda name=name, bad=bad: TARGETS[name].schmidt_values(bad), error, "count must be")
+            for name in ("legendre", "kink", "edp_2d")
+            for bad, error in ((0, ValueError), (-3, ValueError), (2.0, TypeError))
+        ),
         (lambda: Quadrature.monte_carlo(3, 1, 0), TypeError, "rng must be a numpy Generator"),
         (lambda: l2_error(lambda t, s: t, F, Q), ValueError, "F, a surface, must map"),
         (lambda: l2_error(F, lambda t, s: 1.0, Q), ValueError, "G, a surface, must map"),

@@ -94,6 +94,8 @@ def test_single_precision():
         ({"z": Z[1:]}, ValueError, "z must have shape"),
         ({"features_x": PHI_X[1:]}, ValueError, "features_x must have 8 rows"),
         ({"features_y": PHI_Y * np.nan}, ValueError, "features_y contains NaN"),
+        ({"dtype": torch.float16}, ValueError, "dtype must be torch.float32 or torch.float64"),
+        ({"device": "tpu"}, ValueError, "device must be one that torch finds here"),
         ({"lr": 1e200}, FloatingPointError, "lower lr"),
     ],
 )

@@ -53,6 +53,13 @@ def test_there_and_back():
         assert torch.equal(value, again.state_dict()[name])
 
 
+def from_changed_arrays(name, change):
+    arrays = constructive_head(TARGETS["edp"], 2, 3, quadrature=GRID).weights()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        arrays[name] = change(arrays[name])
+    return TwoTowerHead.from_arrays(arrays)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -61,7 +68,24 @@ def test_there_and_back():
         (lambda: TwoTowerHead(2, 3, d_y=0), ValueError, "d_y"),
         (lambda: TwoTowerHead(2, 3)(torch.ones(4), torch.ones(4, 1)), ValueError, "t must have"),
         (lambda: TwoTowerHead(2, 3)(torch.ones(4, 1), torch.ones(4, 2)), ValueError, "s must"),
+        (lambda: TwoTowerHead(2, 3, dtype=torch.bfloat16), ValueError, "got torch.bfloat16"),
+        (lambda: TwoTowerHead(2, 3, dtype=None), TypeError, "dtype must be torch.float32 or"),
+        (lambda: TwoTowerHead(2, 3, device="tpu"), ValueError, "device must be .*got 'tpu'"),
         (lambda: TwoTowerHead.from_arrays({}), ValueError, "arrays must have the names"),
+        *(
+            (
+                lambda name=name, change=change: from_changed_arrays(name, change),
+                error,
+                rf"^arrays\['{name}'\] {message}",
+            )
+            for name, change, error, message in [
+                ("key.output.bias", lambda a: a * np.nan, ValueError, "contains NaN or infinity"),
+                ("key.hidden.weight", lambda a: a / 0, ValueError, "contains NaN or infinity"),
+                ("query.hidden.weight", lambda a: a[0], ValueError, "must have shape"),
+                ("query.output.weight", lambda a: a[None], ValueError, "must be a matrix"),
+                ("query.hidden.bias", lambda a: a + 1j, TypeError, "must be an array of real"),
+            ]
+        ),
     ],
 )
 def test_bad_arguments_are_named(call, error, message):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from rkbs._arrays import check_count
 from rkbs.approximation import ConstructiveHead, Head, HiddenLayer
-from rkbs.attention.two_tower import TwoTowerHead
+from rkbs.attention.two_tower import TwoTowerHead, check_place
 
 
 class Towers(nn.Module):
@@ -143,10 +143,8 @@ class TwoTowerEnsemble(nn.Module):
                     f"both towers of a head must have one width, got {len(head.hidden_x)} and "
                     f"{len(head.hidden_y)}"
                 )
-        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-            raise TypeError(f"dtype must be a floating torch.dtype, got {dtype!r}")
         dims, widths = [head.d for head in heads], [len(head.hidden_x) for head in heads]
-        place = {"dtype": dtype, "device": device}
+        place = check_place(dtype, device)
         query = _stack([(head.hidden_x, head.output_x) for head in heads], **place)
         key = _stack([(head.hidden_y, head.output_y) for head in heads], **place)
         return cls(query, key, dims, widths)

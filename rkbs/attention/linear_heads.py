@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from rkbs._arrays import as_matrix, check_count, check_number
 from rkbs.attention.training import Adam
+from rkbs.attention.two_tower import check_place
 from rkbs.losses import Huber, Logistic, Loss, Squared
 from rkbs.pairs import Pairs
 from rkbs.problems import check_scale
@@ -109,7 +110,7 @@ def train_linear_heads(
     alpha = check_number(alpha, "alpha", above=0.0)
     check_count(d, "d")
     method = Adam(steps, lr)
-    place = {"dtype": dtype, "device": device}
+    place = check_place(dtype, device)
     phi_x, phi_y = (
         torch.as_tensor(_features(values, name, len(points)), **place)
         for values, name, points in (

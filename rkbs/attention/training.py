@@ -17,6 +17,7 @@ from torch import Tensor
 from rkbs._arrays import check_count, check_number
 from rkbs.approximation import Head, Quadrature, Surface
 from rkbs.attention.ensemble import TwoTowerEnsemble
+from rkbs.attention.two_tower import check_place
 from rkbs.quadrature import check_quadrature
 
 Progress = Callable[[int, int], None]
@@ -246,6 +247,8 @@ def train_heads(
     if not isinstance(ensemble, TwoTowerEnsemble):
         raise TypeError(f"ensemble must be a TwoTowerEnsemble, got {type(ensemble).__name__}")
     check_quadrature(quadrature)
+    like = ensemble.query.hidden_weight
+    check_place(like.dtype, like.device)
     inputs = tuple(towers.hidden_weight.shape[2] for towers in (ensemble.query, ensemble.key))
     if inputs != (quadrature.x.dim, quadrature.y.dim):
         raise ValueError(

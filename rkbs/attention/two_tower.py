@@ -10,8 +10,29 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rkbs._arrays import check_count
+from rkbs._arrays import as_floating, as_matrix, check_count, check_finite
 from rkbs.approximation import Head, HiddenLayer
+
+
+def check_place(dtype: torch.dtype, device: torch.device | str) -> dict[str, Any]:
+    """A dtype and a device to train in, checked, as keyword arguments.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is neither float32 nor float64 (shorter ones lose what is to be measured), and for
+        a device that is not here.
+    """
+    if dtype not in (torch.float32, torch.float64):
+        kind = ValueError if getattr(dtype, "is_floating_point", False) else TypeError
+        raise kind(f"dtype must be torch.float32 or torch.float64, got {dtype!r}")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        here = ", ".join(["cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))])
+        raise kind(f"device must be one that torch finds here ({here}), got {device!r}") from error
+    return {"dtype": dtype, "device": device}
 
 
 def _tower(inputs: int, width: int, outputs: int, **placement: Any) -> nn.Sequential:
@@ -34,7 +55,7 @@ class TwoTowerHead(nn.Module):
     d_x, d_y : int
         Dimensions of targets and sources.
     dtype, device
-        As for ``torch.nn.Linear``.
+        As for ``torch.nn.Linear``; float32 or float64.
     """
 
     def __init__(
@@ -50,8 +71,9 @@ class TwoTowerHead(nn.Module):
         super().__init__()
         self.d, self.width = check_count(d, "d"), check_count(width, "width")
         self.d_x, self.d_y = check_count(d_x, "d_x"), check_count(d_y, "d_y")
-        self.query = _tower(self.d_x, width, d, dtype=dtype, device=device)
-        self.key = _tower(self.d_y, width, d, dtype=dtype, device=device)
+        place = check_place(dtype, device)
+        self.query = _tower(self.d_x, width, d, **place)
+        self.key = _tower(self.d_y, width, d, **place)
 
     @classmethod
     def from_arrays(
@@ -64,8 +86,9 @@ class TwoTowerHead(nn.Module):
 
         Raises
         ------
-        ValueError
-            For a missing or unknown name, or for shapes that are not of one head.
+        TypeError, ValueError
+            For a missing or unknown name, for shapes that are not of one head, and for what are not
+            finite real numbers.
         """
         names = {
             f"{tower}.{layer}.{kind}"
@@ -75,6 +98,11 @@ class TwoTowerHead(nn.Module):
         }
         if set(arrays) != names:
             raise ValueError(f"arrays must have the names {sorted(names)}, got {sorted(arrays)}")
+        for name, array in arrays.items():
+            if name.endswith("weight"):
+                as_matrix(array, f"arrays[{name!r}]")
+            else:
+                check_finite(as_floating(array, f"arrays[{name!r}]"), f"arrays[{name!r}]")
         d, width = np.shape(arrays["query.output.weight"])
         d_x, d_y = (np.shape(arrays[f"{tower}.hidden.weight"])[1] for tower in ("query", "key"))
         head = cls(d, width, d_x=d_x, d_y=d_y, dtype=dtype, device=device)
