@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass, field, replace
-from typing import final
+from typing import Self, final
 
 import numpy as np
 
@@ -13,25 +14,19 @@ from rkbs.losses import Loss, Squared
 from rkbs.pairs import Pairs
 
 
-@final
 @dataclass(frozen=True, eq=False)
-class OperatorProblem:
-    """min_T Σ_n ℓ(⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩; z_n) + (α/2) ‖T‖²_{S_2}, the operator reading.
-
-    By the representer theorem T* = Σ_n c_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}), so with K the Gram matrix
-    of the pairs, K_{nm} = k_X(x_{i_n}, x_{i_m}) k_Y(y_{j_n}, y_{j_m}), it is
-    min_c Σ ℓ((Kc)_n; z_n) + (α/2) cᵀKc. K is never formed: Kc = (K_X A K_Y)[i, j] with A the
-    matrix that holds c at the pairs.
+class GramProblem(abc.ABC):
+    """Data, loss and α of the operator reading: h_n = ⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩.
 
     Parameters
     ----------
     gram_x, gram_y : arrays of shape (n_x, n_x), (n_y, n_y)
         Within-domain Gram matrices: symmetric, positive semi-definite (the latter is checked
-        where the eigenvalues are computed, in ``rkbs.solvers``).
+        where the eigenvalues are computed).
     pairs : Pairs
         Only its indices are used.
     z : array of shape (n,), or (n_x, n_y) for a complete grid
-        Responses.
+        Responses; labels −1 and 1 for the logistic and hinge losses.
     alpha : float
         α > 0, the regularization. The loss is a sum over pairs, as in scikit-learn's
         ``KernelRidge``; the paper's 1/(n_x n_y) average has λ = α/(n_x n_y).
@@ -41,8 +36,6 @@ class OperatorProblem:
     ------
     TypeError, ValueError
         Naming the argument that does not fit.
-
-    Source: theory §3, reading C; Abernethy, Bach, Evgeniou & Vert (JMLR 2009).
     """
 
     gram_x: np.ndarray
@@ -57,11 +50,31 @@ class OperatorProblem:
         checked = {
             "gram_x": as_gram(self.gram_x, "gram_x", len(self.pairs.X)),
             "gram_y": as_gram(self.gram_y, "gram_y", len(self.pairs.Y)),
-            "z": check_scale(self.pairs.responses(self.z)),
+            "z": self.loss.check(check_scale(self.pairs.responses(self.z))),
             "alpha": check_number(self.alpha, "alpha", above=0.0),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+
+    @abc.abstractmethod
+    def with_alpha(self, alpha: float) -> Self:
+        """The same problem at another α."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class OperatorProblem(GramProblem):
+    """min_T Σ_n ℓ(⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩; z_n) + (α/2) ‖T‖²_{S_2}, the operator reading.
+
+    By the representer theorem T* = Σ_n c_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}), so with K the Gram matrix
+    of the pairs, K_{nm} = k_X(x_{i_n}, x_{i_m}) k_Y(y_{j_n}, y_{j_m}), it is
+    min_c Σ ℓ((Kc)_n; z_n) + (α/2) cᵀKc. K is never formed: Kc = (K_X A K_Y)[i, j] with A the
+    matrix that holds c at the pairs.
+
+    Parameters and errors: as of ``GramProblem``.
+
+    Source: theory §3, reading C; Abernethy, Bach, Evgeniou & Vert (JMLR 2009).
+    """
 
     def with_alpha(self, alpha: float) -> OperatorProblem:
         """The same problem at another α; itself where α is the same, without checking it again."""

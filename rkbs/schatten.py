@@ -13,10 +13,8 @@ import numpy as np
 from rkbs._arrays import check_kinds, check_number
 from rkbs.certificates import GapCertificate
 from rkbs.eigen import Eigen
-from rkbs.losses import Loss, Squared
-from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten, SpectralPenalty
-from rkbs.problems import as_gram, check_scale
+from rkbs.problems import GramProblem
 
 _ROUNDING = 4 * np.finfo(float).eps
 
@@ -70,7 +68,7 @@ class Factors:
 
 @final
 @dataclass(frozen=True, eq=False)
-class SchattenProblem:
+class SchattenProblem(GramProblem):
     """min_T Σ_n ℓ(⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩; z_n) + α Ω(T), Ω a penalty on singular values.
 
     T* lives on the spans of the observed Φ_X(x_i) and Φ_Y(y_j) (Abernethy et al. 2009), where it
@@ -81,43 +79,19 @@ class SchattenProblem:
 
     Parameters
     ----------
-    gram_x, gram_y : arrays of shape (n_x, n_x), (n_y, n_y)
-        Within-domain Gram matrices, symmetric and positive semi-definite.
-    pairs : Pairs
-        Only its indices are used.
-    z : array of shape (n,), or (n_x, n_y) for a complete grid
-        Responses.
-    alpha : float
-        α > 0. With Ω = ½‖·‖² (``Schatten(2)``) it is the α of ``OperatorProblem``.
-    loss : Loss
+    gram_x, gram_y, pairs, z, alpha, loss
+        As of ``GramProblem``, with its errors. With Ω = ½‖·‖² (``Schatten(2)``) α is that of
+        ``OperatorProblem``.
     penalty : SpectralPenalty
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming the argument that does not fit.
 
     Source: theory §3, reading C; Abernethy, Bach, Evgeniou & Vert (JMLR 2009).
     """
 
-    gram_x: np.ndarray
-    gram_y: np.ndarray
-    pairs: Pairs
-    z: np.ndarray
-    alpha: float
-    loss: Loss = field(default_factory=Squared)
     penalty: SpectralPenalty = field(default_factory=Schatten)
 
     def __post_init__(self) -> None:
-        check_kinds(self, pairs=Pairs, loss=Loss, penalty=SpectralPenalty)
-        checked = {
-            "gram_x": as_gram(self.gram_x, "gram_x", len(self.pairs.X)),
-            "gram_y": as_gram(self.gram_y, "gram_y", len(self.pairs.Y)),
-            "z": self.loss.check(check_scale(self.pairs.responses(self.z))),
-            "alpha": check_number(self.alpha, "alpha", above=0.0),
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
+        super().__post_init__()
+        check_kinds(self, penalty=SpectralPenalty)
 
     @cached_property
     def factors(self) -> Factors:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
-from rkbs._arrays import check_count, check_number
 from rkbs.certificates import relative_gap
 from rkbs.schatten import OperatorPoint, SchattenProblem
 from rkbs.solvers._splitting import Splitting
-from rkbs.solvers.base import Solution, Solver
+from rkbs.solvers.base import SchattenSolver, Solution
 
 _EVERY = 10
 """Iterations between certificates, which cost two singular value decompositions."""
@@ -23,7 +22,7 @@ larger distances (each half as long again as the last): finitely often in any ru
 
 @final
 @dataclass(frozen=True)
-class ADMM(Solver):
+class ADMM(SchattenSolver):
     """min_M f(M) + α Ω(N) subject to M = N, f the data term, by alternating directions.
 
     In the eigenbases of the Gram matrices the squared loss on a complete grid is diagonal, so f's
@@ -45,14 +44,6 @@ class ADMM(Solver):
 
     tol: float = 1e-8
     max_iter: int = 20_000
-    handles: ClassVar[type] = SchattenProblem
-
-    def __post_init__(self) -> None:
-        check_number(self.tol, "tol", above=0.0)
-        check_count(self.max_iter, "max_iter")
-
-    def _solve(self, problem: SchattenProblem) -> Solution[OperatorPoint]:
-        return next(self.path(problem, [problem.alpha]))
 
     def path(
         self, problem: SchattenProblem, alphas: Iterable[float]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar, final, get_args
 
 import numpy as np
 import scipy.linalg
 
+from rkbs._arrays import check_count, check_number
 from rkbs.certificates import Certificate
+from rkbs.schatten import OperatorPoint, SchattenProblem
 
 Leave = Literal["pair", "row", "column"]
 """What leave-one-out leaves out: a pair, a whole target (row) or a whole source (column)."""
@@ -94,6 +97,27 @@ class Solver(abc.ABC):
 
     @abc.abstractmethod
     def _solve(self, problem: Any) -> Solution: ...
+
+
+class SchattenSolver(Solver):
+    """A solver of ``SchattenProblem``, along paths of α, to a relative duality gap of ``tol``."""
+
+    tol: float
+    max_iter: int
+    handles: ClassVar[type] = SchattenProblem
+
+    def __post_init__(self) -> None:
+        check_number(self.tol, "tol", above=0.0)
+        check_count(self.max_iter, "max_iter")
+
+    def _solve(self, problem: SchattenProblem) -> Solution[OperatorPoint]:
+        return next(self.path(problem, [problem.alpha]))
+
+    @abc.abstractmethod
+    def path(
+        self, problem: SchattenProblem, alphas: Iterable[float]
+    ) -> Iterator[Solution[OperatorPoint]]:
+        """The certified solutions along a path of α."""
 
 
 def solve(problem: Any, solver: Solver) -> Solution:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
-from rkbs._arrays import check_count, check_number
 from rkbs.penalties import Schatten
 from rkbs.schatten import OperatorPoint, SchattenProblem, singular_values
 from rkbs.solvers._spectral_charts import Chart, DualChart, PrimalChart
-from rkbs.solvers.base import Solution, Solver
+from rkbs.solvers.base import SchattenSolver, Solution
 
 _ARMIJO = 1e-4
 _ROUNDING = 1e-14
@@ -28,7 +27,7 @@ _FORCING, _LEAST_FORCING = 0.1, 1e-8
 
 @final
 @dataclass(frozen=True)
-class SpectralNewton(Solver):
+class SpectralNewton(SchattenSolver):
     """α ∇Ω(M) + R_Xᵀ ℓ'(h) R_Y = 0, h = R_X M R_Yᵀ, by Newton's method with backtracking.
 
     Where Ω is twice differentiable (p ≥ 2) the unknown is M: (A + α Ω''(M)) dM = −F, F the left
@@ -51,14 +50,6 @@ class SpectralNewton(Solver):
 
     tol: float = 1e-10
     max_iter: int = 200
-    handles: ClassVar[type] = SchattenProblem
-
-    def __post_init__(self) -> None:
-        check_number(self.tol, "tol", above=0.0)
-        check_count(self.max_iter, "max_iter")
-
-    def _solve(self, problem: SchattenProblem) -> Solution[OperatorPoint]:
-        return next(self.path(problem, [problem.alpha]))
 
     def path(
         self, problem: SchattenProblem, alphas: Iterable[float]
