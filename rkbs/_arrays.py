@@ -10,7 +10,8 @@ import math
 import numbers
 import sys
 from collections.abc import Callable
-from types import ModuleType
+from dataclasses import fields
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,31 @@ def check_kinds(owner: Any, **kinds: type) -> None:
     for name, kind in kinds.items():
         if not isinstance(getattr(owner, name), kind):
             raise TypeError(f"{name} must be a {kind.__name__}, got {getattr(owner, name)!r}")
+
+
+def short_repr(owner: Any) -> str:
+    """``Name(field=value, …)`` of a dataclass or a named tuple, arrays by their dtype and shape.
+
+    A class takes it as its ``__repr__``: problems and solutions hold arrays of any size, and error
+    messages show them.
+    """
+    names = getattr(owner, "_fields", None) or [f.name for f in fields(owner) if f.repr]
+    parts = (f"{name}={_short(getattr(owner, name))}" for name in names)
+    return f"{type(owner).__name__}({', '.join(parts)})"
+
+
+def _short(value: Any) -> str:
+    if is_tensor(value) or isinstance(value, np.ndarray):
+        return f"{value.dtype}{list(value.shape)}".removeprefix("torch.")
+    if hasattr(value, "_fields"):
+        return short_repr(value)
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_short, value))})"
+    if isinstance(value, list):
+        return f"list[{len(value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {_short(item)}' for key, item in value.items())}}}"
+    return value.__name__ if isinstance(value, FunctionType) else repr(value)
 
 
 def as_domains(x: Array, y: Array) -> tuple[Array, Array]:

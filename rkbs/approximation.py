@@ -19,6 +19,7 @@ from rkbs._arrays import (
     check_finite,
     check_kinds,
     check_number,
+    short_repr,
 )
 from rkbs.quadrature import (
     Quadrature,
@@ -195,6 +196,8 @@ class ConstructiveHead:
     right: np.ndarray
     values: np.ndarray
     width_error: float
+
+    __repr__ = short_repr
 
     @property
     def rank_error(self) -> float:

@@ -18,7 +18,7 @@ from typing import final
 
 import numpy as np
 
-from rkbs._arrays import as_floating, check_count, check_finite, check_number, is_tensor
+from rkbs._arrays import as_floating, check_count, check_finite, check_number, is_tensor, short_repr
 from rkbs._panels import (
     DEGREE,
     LEBESGUE,
@@ -76,6 +76,8 @@ class SupBracket:
     worst: np.ndarray
     rounding: float
     remainder: float
+
+    __repr__ = short_repr
 
     @property
     def ratio(self) -> float:

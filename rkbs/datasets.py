@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix
+from rkbs._arrays import as_matrix, short_repr
 
 
 class DataNotFoundError(FileNotFoundError):
@@ -52,6 +52,8 @@ class DrugResponse:
     drug_kernels: dict[str, np.ndarray]
     cell_kernels: dict[str, np.ndarray]
     fold: np.ndarray
+
+    __repr__ = short_repr
 
 
 GDSC_SOURCE = "the pairwiseMKL package (Cichonska et al. 2018, github.com/aalto-ics-kepaco)"

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix
+from rkbs._arrays import as_matrix, short_repr
 from rkbs.kernels import Kernel
 
 
@@ -53,6 +53,8 @@ class Inspection:
     asymmetry: float | None
     inertia: tuple[int, int, int] | None
     lowest_eigenvalue: float | None
+
+    __repr__ = short_repr
 
     @property
     def is_within_domain_gram(self) -> bool:

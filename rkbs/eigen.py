@@ -7,6 +7,8 @@ from typing import final
 
 import numpy as np
 
+from rkbs._arrays import short_repr
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -15,6 +17,8 @@ class Eigen:
 
     values: np.ndarray
     vectors: np.ndarray
+
+    __repr__ = short_repr
 
     @classmethod
     def of(cls, gram: np.ndarray, name: str) -> Eigen:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix, check_kinds, check_number
+from rkbs._arrays import as_matrix, check_kinds, check_number, short_repr
 from rkbs.certificates import GapCertificate
 from rkbs.losses import DualLoss, Squared
 from rkbs.problems import check_scale
@@ -41,6 +41,8 @@ class Side:
     alpha: float
     regularizer: Regularizer
     factor: np.ndarray | float = 1.0
+
+    __repr__ = short_repr
 
     def at_pairs(self, function: Any) -> np.ndarray:
         """b_n f(x_{i_n}), shape (n,)."""
@@ -77,6 +79,8 @@ class ExpansionPoint(NamedTuple):
 
     functions: tuple[Any, ...]
     c: np.ndarray
+
+    __repr__ = short_repr
 
     @property
     def v(self) -> Any:
@@ -188,6 +192,8 @@ class OneSidedProblem(ExpansionProblem):
     alpha: float
     loss: DualLoss = field(default_factory=Squared)
     regularizer: Regularizer = field(default_factory=HalfSquare)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         check_kinds(self, sections=Sections, loss=DualLoss, regularizer=Regularizer)

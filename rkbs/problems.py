@@ -8,7 +8,7 @@ from typing import Self, final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix, check_kinds, check_number
+from rkbs._arrays import as_matrix, check_kinds, check_number, short_repr
 from rkbs.certificates import KKTCertificate, relative_gap
 from rkbs.losses import Loss, Squared
 from rkbs.pairs import Pairs
@@ -75,6 +75,8 @@ class OperatorProblem(GramProblem):
 
     Source: theory §3, reading C; Abernethy, Bach, Evgeniou & Vert (JMLR 2009).
     """
+
+    __repr__ = short_repr
 
     def with_alpha(self, alpha: float) -> OperatorProblem:
         """The same problem at another α; itself where α is the same, without checking it again."""

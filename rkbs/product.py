@@ -7,6 +7,7 @@ from typing import Literal, final
 
 import numpy as np
 
+from rkbs._arrays import short_repr
 from rkbs.binary import BinaryProblem
 from rkbs.certificates import StationarityCertificate
 from rkbs.expansion import ExpansionProblem, Side
@@ -26,6 +27,8 @@ class ProductProblem(BinaryProblem):
 
     Source: paper Theorem 1; theory §3, reading B.
     """
+
+    __repr__ = short_repr
 
     def values(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
         """h_n = f_v(x_{i_n}) g_u(y_{j_n}), shape (n,)."""
@@ -88,6 +91,8 @@ class GivenOther(ExpansionProblem):
     side: Side
     z: np.ndarray
     loss: DualLoss
+
+    __repr__ = short_repr
 
     @property
     def sides(self) -> tuple[Side]:

@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 from numpy.polynomial import legendre
 
-from rkbs._arrays import as_floating, check_count, check_finite, check_kinds, is_tensor
+from rkbs._arrays import as_floating, check_count, check_finite, check_kinds, is_tensor, short_repr
 from rkbs.targets import Surface, domain_points
 
 
@@ -28,6 +28,8 @@ class Rule:
 
     nodes: np.ndarray
     weights: np.ndarray
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         nodes = as_floating(self.nodes, "nodes")

@@ -10,7 +10,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from rkbs._arrays import check_kinds, check_number
+from rkbs._arrays import check_kinds, check_number, short_repr
 from rkbs.certificates import GapCertificate
 from rkbs.eigen import Eigen
 from rkbs.penalties import Schatten, SpectralPenalty
@@ -30,6 +30,8 @@ class OperatorPoint(NamedTuple):
     M: np.ndarray
     c: np.ndarray
 
+    __repr__ = short_repr
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,8 @@ class Factors:
 
     x: Eigen
     y: Eigen
+
+    __repr__ = short_repr
 
     @cached_property
     def left(self) -> np.ndarray:
@@ -88,6 +92,8 @@ class SchattenProblem(GramProblem):
     """
 
     penalty: SpectralPenalty = field(default_factory=Schatten)
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from rkbs._arrays import check_count, check_number
+from rkbs._arrays import check_count, check_number, short_repr
 from rkbs.quadrature import Quadrature, evaluate
 from rkbs.targets import Surface, Target
 
@@ -44,6 +44,8 @@ class SchmidtSpectrum:
     value_errors: np.ndarray
     tail_errors: np.ndarray
     rounding: float
+
+    __repr__ = short_repr
 
     @property
     def rank(self) -> int:
@@ -143,6 +145,8 @@ class SampledFloor:
     dims: tuple[int, ...]
     below: np.ndarray
     above: np.ndarray
+
+    __repr__ = short_repr
 
     def floors(self, multiple: float) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper estimates of the floors, ``multiple`` standard errors apart from means.

@@ -13,7 +13,7 @@ from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix, check_count, check_same_dimension
+from rkbs._arrays import as_matrix, check_count, check_same_dimension, short_repr
 from rkbs.features import power_tensor
 from rkbs.spaces import conjugate_exponent, duality_map, lp_norm
 
@@ -86,6 +86,8 @@ class FeatureSections(Sections):
     phi: np.ndarray
     p: float
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "phi", as_matrix(self.phi, "phi").astype(float, copy=False))
         conjugate_exponent(self.p)
@@ -149,6 +151,8 @@ class TensorFunction:
     xi: np.ndarray
     length: float
 
+    __repr__ = short_repr
+
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """The function's values: (N, d) → (N,)."""
         points = as_matrix(points, "points")
@@ -189,6 +193,8 @@ class TensorSections(Sections):
 
     X: np.ndarray
     m: int
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "X", as_matrix(self.X, "X").astype(float))

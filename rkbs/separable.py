@@ -7,6 +7,7 @@ from typing import final
 
 import numpy as np
 
+from rkbs._arrays import short_repr
 from rkbs.binary import BinaryProblem
 from rkbs.expansion import ExpansionProblem, Side
 
@@ -29,6 +30,8 @@ class SeparableProblem(ExpansionProblem, BinaryProblem):
 
     Source: paper Theorem 1; theory §3, reading A.
     """
+
+    __repr__ = short_repr
 
     @property
     def sides(self) -> tuple[Side, Side]:

@@ -10,7 +10,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from rkbs._arrays import as_floating, as_points, check_count, check_finite
+from rkbs._arrays import as_floating, as_points, check_count, check_finite, short_repr
 from rkbs.features import PowerFeatures
 from rkbs.kernels import DotProductKernel
 from rkbs.kernels.algebra import as_map
@@ -74,6 +74,8 @@ class Element:
     coefficients: np.ndarray
 
     __array_ufunc__ = None  # numpy leaves scalar · element to the element
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         coefficients = as_floating(self.coefficients, "coefficients").astype(float)
@@ -149,6 +151,8 @@ class RKBSPair:
     features_y: FeatureMap
     dim: int
     p: float = 2.0
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         conjugate_exponent(self.p)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import final
 
@@ -49,13 +49,13 @@ class Target:
     """
 
     name: str
-    formula: str
-    function: Surface
+    formula: str = field(repr=False)
+    function: Surface = field(repr=False)
     smooth: bool
     dim: int = 1
-    schmidt_values: Callable[[int], np.ndarray] | None = None
-    analytic_bound: Callable[[float], float] | None = None
-    sides: tuple[Surface, Surface] | None = None
+    schmidt_values: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
+    analytic_bound: Callable[[float], float] | None = field(default=None, repr=False)
+    sides: tuple[Surface, Surface] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_count(self.dim, "dim")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rkbs._arrays import as_matrix, check_count, check_number
+from rkbs._arrays import as_matrix, check_count, check_number, short_repr
 from rkbs.attention.training import Adam
 from rkbs.attention.two_tower import check_place
 from rkbs.losses import Huber, Logistic, Loss, Squared
@@ -46,6 +46,8 @@ class LinearHeads:
     key: np.ndarray
     steps: np.ndarray
     objectives: np.ndarray
+
+    __repr__ = short_repr
 
     @property
     def operators(self) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rkbs._arrays import check_count, check_number
+from rkbs._arrays import check_count, check_number, short_repr
 from rkbs.approximation import Head, Quadrature, Surface
 from rkbs.attention.ensemble import TwoTowerEnsemble
 from rkbs.attention.two_tower import check_place
@@ -44,6 +44,8 @@ class Surfaces:
     root_t: Tensor
     root_s: Tensor
     values: Tensor
+
+    __repr__ = short_repr
 
     @classmethod
     def tabulate(

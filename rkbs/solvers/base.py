@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, final, get_args
 import numpy as np
 import scipy.linalg
 
-from rkbs._arrays import check_count, check_number
+from rkbs._arrays import check_count, check_number, short_repr
 from rkbs.certificates import Certificate
 from rkbs.schatten import OperatorPoint, SchattenProblem
 
@@ -57,6 +57,8 @@ class Solution(Generic[_Value]):
     value: _Value
     certificate: Certificate
     stats: dict[str, Any] = field(default_factory=dict)
+
+    __repr__ = short_repr
 
     def check(self) -> Solution[_Value]:
         """The solution itself, or ``ConvergenceError`` when its certificate does not pass."""

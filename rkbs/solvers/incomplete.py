@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
-from rkbs._arrays import check_count, check_number
+from rkbs._arrays import check_count, check_number, short_repr
 from rkbs.eigen import Eigen, check_semidefinite
 from rkbs.losses import Squared
 from rkbs.problems import OperatorProblem
@@ -69,6 +69,8 @@ class DenseState:
     problem: OperatorProblem
     gram: np.ndarray
     tol: float
+
+    __repr__ = short_repr
 
     def _factor(self, alpha: float) -> tuple[np.ndarray, bool]:
         system = self.gram.astype(float)

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from rkbs._arrays import check_number
+from rkbs._arrays import check_number, short_repr
 from rkbs.eigen import Eigen
 from rkbs.losses import Squared
 from rkbs.problems import OperatorProblem
@@ -71,6 +71,8 @@ class SpectralState:
     eigen_y: Eigen
     rotated: np.ndarray
     tol: float
+
+    __repr__ = short_repr
 
     def _inverse(self, alpha: float) -> np.ndarray:
         """1 / (s_a t_b + α), the eigenvalues of (K + αI)⁻¹."""
