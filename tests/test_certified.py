@@ -321,6 +321,16 @@ def test_balls_prove_the_bound_on_all_of_the_square():
     assert balls.recheck("edp", weights, bracket)["upper_holds"]
 
 
+def test_a_cell_without_a_bound_in_balls_is_not_covered():
+    class Unbounded:
+        def bound(self, t, s):
+            return math.nan if t[0] == 0 else 0.5
+
+    largest, parts = balls._cover(Unbounded(), [(0.0, 1.0, 0.0, 1.0), (1.0, 2.0, 0.0, 1.0)], 1.0)
+    assert parts > 1  # the second cell is known at once, the first never
+    assert not largest <= 1.0
+
+
 def test_balls_see_a_wrong_bracket():
     weights = constructive("ridge", 4, width=8).weights()
     bracket = certified_sup_error(TARGETS["ridge"], weights, ratio=1.01)

@@ -171,6 +171,31 @@ def test_every_claim_is_found_under_its_topic():
         assert list(ledger.load_claims(topic)) == expected
 
 
+@pytest.mark.parametrize("extreme", [ledger.greatest, ledger.least])
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_nan_is_the_extreme_wherever_it_stands(extreme, where):
+    numbers = [1.0, 2.0, 3.0]
+    numbers[where] = math.nan
+    rows = [{"a": number, "b": (0.0, number)} for number in numbers]
+    for found in (
+        extreme(numbers),
+        extreme(*numbers),
+        extreme(iter(numbers)),
+        extreme(rows, key="a"),
+        extreme(rows, key="b"),
+    ):
+        assert math.isnan(found)
+
+
+def test_the_greatest_and_the_least_number():
+    rows = [{"a": 2, "b": np.array([0.0, 5.0])}, {"a": -1.0, "b": [3.0, -4.0]}]
+    assert (ledger.greatest(1, 3.0, 2), ledger.least([1, 3.0, 2])) == (3.0, 1.0)
+    assert (ledger.greatest(rows, key="a"), ledger.least(rows, key="a")) == (2.0, -1.0)
+    assert (ledger.greatest(rows, key="b"), ledger.least(rows, key="b")) == (5.0, -4.0)
+    with pytest.raises(ValueError, match="zero-size"):
+        ledger.greatest([])
+
+
 def test_run_is_reproducible_and_reports_progress():
     seen = []
     run = Run(seed=3, report=lambda *step: seen.append(step))

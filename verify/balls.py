@@ -20,6 +20,7 @@ from flint import arb, arb_series, ctx
 from rkbs.certified import SupBracket
 from rkbs.targets import _solved
 from verify.exact import lower, upper
+from verify.ledger import greatest
 
 BITS = 128
 ORDER = 6
@@ -285,8 +286,8 @@ def _cover(E: Difference, cells: list[Cell], goal: float) -> tuple[float, int]:
         (t0, t1, s0, s1), depth = stack.pop()
         found = E.bound((t0, t1), (s0, s1))
         if found <= goal or depth == DEPTH:
-            largest, parts = max(largest, found), parts + 1
-            if found > goal:
+            largest, parts = greatest(largest, found), parts + 1
+            if not found <= goal:
                 break
         else:
             t, s = (t0 + t1) / 2, (s0 + s1) / 2

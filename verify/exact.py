@@ -28,6 +28,7 @@ from rkbs.kernels import (
     Quadratic,
     TaylorEDP,
 )
+from verify.ledger import greatest
 
 Point = Sequence[fmpq]
 Number = TypeVar("Number", arb, fmpq)
@@ -128,7 +129,7 @@ def condition_scale(kernel: Kernel, q: Point, k: Point) -> arb:
 def gram_error(kernel: Kernel, x: Sequence[Point], y: Sequence[Point], floats: np.ndarray) -> float:
     """max_ij |K_ij − κ(x_i, y_j)| / scale_ij of a float Gram matrix, rounded up; 0/0 is 0."""
     with ctx.workprec(128):
-        return max(
+        return greatest(
             relative(value, exact_value(kernel, q, k), condition_scale(kernel, q, k))
             for q, row in zip(x, floats, strict=True)
             for k, value in zip(y, row, strict=True)

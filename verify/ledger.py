@@ -151,14 +151,22 @@ class Run:
             self.report(len(items), len(items), label)
 
 
-def greatest(*values: Any) -> float:
-    """``max``, except that NaN among the values is the answer: no check passes with it."""
-    return float(np.max(list(values[0]) if len(values) == 1 else values))
+def greatest(*values: Any, key: str = "") -> float:
+    """``max``, except that NaN among the values is the answer: no check passes with it.
+
+    With a ``key``, of what the rows of a table have there: numbers, or equally many of them.
+    """
+    return float(np.max(_numbers(values, key)))
 
 
-def least(*values: Any) -> float:
-    """``min``, except that NaN among the values is the answer."""
-    return float(np.min(list(values[0]) if len(values) == 1 else values))
+def least(*values: Any, key: str = "") -> float:
+    """``min``, except that NaN among the values is the answer; arguments as of ``greatest``."""
+    return float(np.min(_numbers(values, key)))
+
+
+def _numbers(values: tuple, key: str) -> list:
+    rows = values[0] if len(values) == 1 else values
+    return [row[key] if key else row for row in rows]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from flint import arb, ctx
 from rkbs.features import PowerFeatures
 from rkbs.kernels import EDP
 from verify import exact
-from verify.ledger import Check, Evidence, Run, claim
+from verify.ledger import Check, Evidence, Run, claim, greatest
 from verify.runner import run_file
 
 REACH = 3
@@ -82,7 +82,7 @@ def _case(rho: float, d: int, order: int) -> dict[str, Any]:
         floats = [float(powers[degree <= n].sum()) for n in range(order + 1)]
         # Features to (6N + d + 2)u each, ρ times that and 2u in the power, D u in the sum.
         unit = (phi.dim + 2 + max(rho, 1) * (6 * order + d + 2)) * exact.UNIT
-        error = max(exact.relative(a, b, b) for a, b in zip(floats, partial, strict=True))
+        error = greatest(exact.relative(a, b, b) for a, b in zip(floats, partial, strict=True))
         return {
             "rho": rho,
             "d": d,
@@ -122,8 +122,8 @@ def all_pairs(run: Run) -> Evidence:
     orders = run.pick(quick={1: 60, 2: 40, 3: 20}, full={1: 120, 2: 80, 3: 40, 4: 24})
     jobs = [(rho, d, order) for rho in exponents for d, order in orders.items()]
     rows = [_case(*job) for job in run.progress(jobs, "exponents")]
-    worst = {key: max(row[key] for row in rows) for key in rows[0] if key != "missing"}
-    closed = max(_gaussian(d) for d in orders)
+    worst = {key: greatest(rows, key=key) for key in rows[0] if key != "missing"}
+    closed = greatest(_gaussian(d) for d in orders)
     return Evidence(
         checks=(
             Check("relative radius of the sums", worst["relative_radius"], "<=", 1e-25),

@@ -20,7 +20,7 @@ from rkbs.kernels import (
     TaylorEDP,
 )
 from verify import exact
-from verify.ledger import Check, Evidence, Run, claim
+from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 
 INFINITE: dict[str, Kernel] = {
@@ -186,10 +186,10 @@ def _infinite_checks(rows: list[dict[str, Any]], n: int) -> tuple[Check, ...]:
         signs = (1, n - 1) if row["kernel"] == "L2 distance" else (n, 0)
         wrong += (row["positive"], row["negative"]) != signs
     return (
-        Check("infinite kernels: smallest certified rank", min(r["rank"] for r in rows), "==", n),
+        Check("infinite kernels: smallest certified rank", least(rows, key="rank"), "==", n),
         Check("infinite kernels: wrong signs of the pivots", wrong, "==", 0),
         Check("infinite kernels: wrong rank at n = 1 (L2 distance: 0, others: 1)", one, "==", 0),
-        Check("infinite kernels: rkbs's Gram, error", max(r["error"] for r in rows), "<=", 1e-13),
+        Check("infinite kernels: rkbs's Gram, error", greatest(rows, key="error"), "<=", 1e-13),
         Check(
             "kernels not declared infinite", sum(not r["claims_infinite"] for r in rows), "==", 0
         ),
@@ -207,7 +207,7 @@ def _finite_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
         Check("polynomial kernels: rank at dim + 3 points is not dim", over, "==", 0),
         Check("polynomial kernels, d = 2: rank at n points is not min(n, dim)", bent, "==", 0),
         Check("polynomial kernels: feature_dim is not dim", declared, "==", 0),
-        Check("polynomial kernels: rkbs's Gram, error", max(r["error"] for r in rows), "<=", 1e-13),
+        Check("polynomial kernels: rkbs's Gram, error", greatest(rows, key="error"), "<=", 1e-13),
     )
 
 

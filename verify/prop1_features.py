@@ -14,7 +14,7 @@ from sympy.polys.rings import PolyElement, PolyRing
 from rkbs.features import PowerFeatures, misprinted_features, multi_indices
 from rkbs.kernels import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
 from verify import exact
-from verify.ledger import Check, Evidence, Run, claim
+from verify.ledger import Check, Evidence, Run, claim, greatest
 from verify.runner import run_file
 
 
@@ -93,7 +93,7 @@ def _float_error(features: PowerFeatures, points: np.ndarray) -> float:
                 weight /= math.prod(math.factorial(e) for e in r)
                 root = arb(exact.rational(weight)).sqrt() / arb(features.d).root(4) ** n
                 true = root * math.prod(powers[axis][e] for axis, e in enumerate(r))
-                worst = max(worst, exact.relative(value, true, true))
+                worst = greatest(worst, exact.relative(value, true, true))
     return worst
 
 
@@ -130,7 +130,7 @@ def features(run: Run) -> Evidence:
         wrong = not phi.dim == distinct == _predicted_count(kernel, d, order)
         miscounted += wrong or phi.indices.sum(1).max() > order
         error = _float_error(phi, rng.uniform(-2, 2, size=(3, d)))
-        rounding = max(rounding, error / ((6 * order + d + 2) * exact.UNIT))
+        rounding = greatest(rounding, error / ((6 * order + d + 2) * exact.UNIT))
         table.append(
             {"kernel": repr(kernel), "d": d, "order": order, "count": phi.dim, "error": error}
         )

@@ -12,7 +12,7 @@ from rkbs.features import PowerFeatures
 from rkbs.kernels import EDP
 from rkbs.spaces import Element, RKBSPair
 from verify import exact
-from verify.ledger import Check, Evidence, Run, claim
+from verify.ledger import Check, Evidence, Run, claim, greatest
 from verify.runner import run_file
 
 
@@ -58,8 +58,8 @@ def linear_space(run: Run) -> Evidence:
             Check("dimensions: every member is 1 at 0", member, "==", count),
             Check("dimensions: every sum of two is 2 at 0", both, "==", count),
             Check("dimensions: c × member is c at 0", scaled, "==", count),
-            Check("rkbs: |κ(0, k) − 1|", max(one), "==", 0),
-            Check("rkbs: |κ(0, k) + κ(0, k') − 2|", max(two), "==", 0),
+            Check("rkbs: |κ(0, k) − 1|", greatest(one), "==", 0),
+            Check("rkbs: |κ(0, k) + κ(0, k') − 2|", greatest(two), "==", 0),
         ),
         data={"witness": {"q": 0, "member": 1, "sum": 2, "zero": 0}},
     )
@@ -84,7 +84,8 @@ def _span_error(f: Element, order: int, q: np.ndarray, keys: np.ndarray, c: np.n
                 a = exact.logit(x, k)
                 truth += factor * a.exp()
                 rest += abs(factor) * exact.remainder_bound(a, order)
-            worst = max(worst, exact.upper(abs(arb(exact.rational(float(value))) - truth) / rest))
+            error = abs(arb(exact.rational(float(value))) - truth)
+            worst = greatest(worst, exact.upper(error / rest))
     return worst
 
 
@@ -130,7 +131,7 @@ def span(run: Run) -> Evidence:
                 "additive": _sum_gap(pair, keys, c, mixed.coefficients),
             }
         )
-    worst = {key: max(row[key] for row in rows) for key in ("sum", "combination", "additive")}
+    worst = {key: greatest(rows, key=key) for key in ("sum", "combination", "additive")}
     return Evidence(
         checks=(
             Check("|f_v − κ(·,k_1) − κ(·,k_2)|/(remainder + rounding)", worst["sum"], "<=", 1),

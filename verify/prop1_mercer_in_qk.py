@@ -11,7 +11,7 @@ from flint import arb, ctx, fmpq
 from rkbs.features import PowerFeatures
 from rkbs.kernels import KERNELS, PAPER_KERNELS, DotProductKernel, Kernel, Quadratic
 from verify import exact
-from verify.ledger import Check, Evidence, Run, claim
+from verify.ledger import Check, Evidence, Run, claim, greatest
 from verify.prop1_non_mercer import HEAD, dyadic
 from verify.runner import run_file
 
@@ -95,7 +95,7 @@ def study(kernel: Kernel, points: np.ndarray, query: np.ndarray, key: np.ndarray
         "negative_different": _negative_if_exact(kernel, q, k),
         "form_same": _negative_form(kernel, k, k, float_same),
         "form_different": _negative_form(kernel, q, k, float_different),
-        "error": max(
+        "error": greatest(
             exact.gram_error(kernel, k, k, float_same),
             exact.gram_error(kernel, q, k, float_different),
         ),
@@ -198,7 +198,7 @@ def _mercer_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
         r["declared"] is not True or r["declared_pullbacks"] != (True, None) for r in rows
     ]
     kinds = {r["kernel"] for r in rows}
-    turned = {r["kernel"] for r in rows if max(r["form_different"]) < 0}
+    turned = {r["kernel"] for r in rows if greatest(r["form_different"]) < 0}
     return (
         Check("W^Q = W^K: not certified PSD", sum(not r["psd"] for r in rows), "==", 0),
         Check("W^Q = W^K: not symmetric", sum(not r["symmetric"] for r in rows), "==", 0),
@@ -207,7 +207,7 @@ def _mercer_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
         ),
         Check("W^Q ≠ W^K: kernels without any draw of cᵀKc < 0", len(kinds - turned), "==", 0),
         Check("is_mercer not as found", sum(undeclared), "==", 0),
-        Check("rkbs's Gram, error", max(r["error"] for r in rows), "<=", 1e-13),
+        Check("rkbs's Gram, error", greatest(rows, key="error"), "<=", 1e-13),
     )
 
 
@@ -224,9 +224,9 @@ def _indefinite_checks(rows: list[dict[str, Any]], cases: int) -> tuple[Check, .
     return (
         Check("L2 distance, quadratic γ < 0, W^Q = W^K: symmetric", symmetric, "==", cases),
         Check("certified eigenvalues of both signs", both, "==", cases),
-        Check("cᵀKc, balls and floats, largest", max(max(r["form_same"]) for r in rows), "<", 0),
+        Check("cᵀKc, balls and floats, largest", greatest(rows, key="form_same"), "<", 0),
         Check("declared Mercer", sum(r["declared"] is not False for r in rows), "==", 0),
-        Check("rkbs's Gram, error", max(r["error"] for r in rows), "<=", 1e-13),
+        Check("rkbs's Gram, error", greatest(rows, key="error"), "<=", 1e-13),
     )
 
 

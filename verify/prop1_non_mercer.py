@@ -11,7 +11,7 @@ from flint import arb, ctx, fmpq
 
 from rkbs.kernels import EDP
 from verify import exact
-from verify.ledger import Check, Evidence, Run, claim
+from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 
 HEAD = 4
@@ -135,7 +135,7 @@ def _mercer_case(
         "different": bool((query != key).any()),
         "symmetric_psd": symmetric_psd(form(query, key)),
         "definite": found.positive_definite,
-        "smallest_pivot": min(map(exact.lower, found.values)),
+        "smallest_pivot": least(map(exact.lower, found.values)),
         "error": _gram_error(query, key, points)[1],
     }
 
@@ -190,13 +190,13 @@ def non_mercer(run: Run) -> Evidence:
     others = [_other_case(*pair, points) for pair in run.progress(pairs, "W^Q ≠ W^K")]
     identities = [_identities(d_x) for d_x in (1, 2, 3, 4)]
     missed = {key: sum(not case[key] for case in others) for key in _FOUND}
-    worst = max((case["error"] for case in others), default=math.inf)
+    worst = greatest(others, key="error") if others else math.inf
     proven = [case for case in mercer if case["different"] and case["symmetric_psd"]]
     return Evidence(
         counterexamples=(
             Check("pairs W^Q ≠ W^K with M symmetric PSD", len(proven), "==", 2),
             Check("certified definite", sum(case["definite"] for case in proven), "==", 2),
-            Check("rkbs's Gram, error", max(case["error"] for case in mercer), "<=", 1e-13),
+            Check("rkbs's Gram, error", greatest(mercer, key="error"), "<=", 1e-13),
         ),
         checks=(
             Check("other M: cases", len(others), ">=", run.pick(quick=12, full=60)),

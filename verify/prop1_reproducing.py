@@ -16,7 +16,7 @@ from rkbs.features import PowerFeatures
 from rkbs.kernels import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
 from rkbs.spaces import Element, RKBSPair
 from verify import exact
-from verify.ledger import Check, Evidence, Run, claim
+from verify.ledger import Check, Evidence, Run, claim, greatest
 from verify.runner import run_file
 
 EXPONENTS = (1.25, 1.5, 2.0, 3.0, 4.0)
@@ -91,7 +91,7 @@ def _excess(
 ) -> float:
     """Largest |found_i − Σ_j b_j K_ij| over Σ_j |b_j| room_ij."""
     b = _balls(weights)
-    return max(
+    return greatest(
         exact.upper(abs(value - _inner(b, row)) / _inner(_sizes(b), limit))
         for value, row, limit in zip(_balls(found), gram, room, strict=True)
     )
@@ -219,7 +219,7 @@ def reproducing(run: Run) -> Evidence:
     more = run.pick(quick=[], full=[(2, 12), (3, 8), (4, 6)])
     sizes = [(1, 12), (2, 6), (3, 4), (4, 3), *more]
     ranks = [_separation(d, order, rng) for d, order in run.progress(sizes, "ranks")]
-    worst = {key: max(row[key] for row in rows) for key in rows[0] if key not in _LABELS}
+    worst = {key: greatest(rows, key=key) for key in rows[0] if key not in _LABELS}
     declared = [all(r["declared"]) and (r["d"] == 1 or not r["declared_line"]) for r in ranks[:4]]
     flat = sum(r["rank_of_line"] != r["order"] + 1 for r in ranks)
     return Evidence(

@@ -11,7 +11,7 @@ from flint import arb, ctx
 from rkbs.features import PowerFeatures
 from rkbs.kernels import EDP
 from verify import exact
-from verify.ledger import Check, Evidence, Run, claim
+from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 
 REACH = 30.0
@@ -101,14 +101,14 @@ def _pointwise(order: int, grid: np.ndarray, near: np.ndarray) -> dict[str, Any]
             ball = arb(exact.rational(a))
             rest, limit = exact.remainder(ball, order), exact.remainder_bound(ball, order)
             tight.append(exact.upper(rest / limit))
-            formula = max(formula, exact.upper(abs(rest / limit - ratio(ball, order))))
+            formula = greatest(formula, exact.upper(abs(rest / limit - ratio(ball, order))))
             steep = rise(ball, order) if a < 0 else -fall(ball, order)
-            derivative = max(derivative, exact.upper(abs(slope(ball, order) - steep)))
-            code = max(code, exact.relative(value, limit, limit) / _rounding(a, order))
-            enclosed = max(enclosed, exact.upper(rest / arb(exact.rational(value))))
+            derivative = greatest(derivative, exact.upper(abs(slope(ball, order) - steep)))
+            code = greatest(code, exact.relative(value, limit, limit) / _rounding(a, order))
+            enclosed = greatest(enclosed, exact.upper(rest / arb(exact.rational(value))))
     return {
         "order": order,
-        "largest": max(tight),
+        "largest": greatest(tight),
         "tightness": tight[: len(grid)],
         "ratio_mismatch": formula,
         "slope_mismatch": derivative,
@@ -205,10 +205,10 @@ def truncation(run: Run) -> Evidence:
 
 def _certificate_checks(found: list[dict[str, Any]]) -> tuple[Check, ...]:
     """On all of [−30, 30]: 0 < ρ, rising to ρ(0) = 1, falling after; hence ρ ≤ 1."""
-    ends = min(min(one["left"], one["right"]) for one in found)
+    ends = least(least(one["left"], one["right"]) for one in found)
     return (
-        Check("ρ' on [−30, 0], lower bound", min(one["rise"] for one in found), ">", 0),
-        Check("−ρ' on [0, 30], lower bound", min(one["fall"] for one in found), ">", 0),
+        Check("ρ' on [−30, 0], lower bound", least(found, key="rise"), ">", 0),
+        Check("−ρ' on [0, 30], lower bound", least(found, key="fall"), ">", 0),
         Check("orders without ρ(0) = 1", sum(not one["top_is_one"] for one in found), "==", 0),
         Check("ρ at ±30, lower bound", ends, ">", 0),
     )
@@ -218,8 +218,8 @@ def _point_checks(
     points: list[dict[str, Any]], products: list[dict[str, Any]]
 ) -> tuple[Check, ...]:
     """That ρ is the right function, and that rkbs's floats are what was certified."""
-    worst = {key: max(p[key] for p in points) for key in points[0] if key != "tightness"}
-    beyond = max((p["error"] - p["rounding"]) / p["bound"] for p in products)
+    worst = {key: greatest(points, key=key) for key in points[0] if key != "tightness"}
+    beyond = greatest((p["error"] - p["rounding"]) / p["bound"] for p in products)
     telling = sum(p["bound"] > 10 * p["rounding"] for p in products) / len(products)
     return (
         Check("remainder/bound, largest", worst["largest"], "<=", 1),

@@ -70,7 +70,7 @@ def examine(case: Case, rng: np.random.Generator) -> dict[str, Any]:
     """The segment at p = 1 or ∞: objectives against the dual bound, and functions at its ends."""
     with ctx.workprec(192):
         found = segment(case)
-        exact_gap = max(ball_gap(case, found, fmpq(k, POINTS - 1)) for k in range(POINTS))
+        exact_gap = greatest(ball_gap(case, found, fmpq(k, POINTS - 1)) for k in range(POINTS))
         (start, end), u = map(floats, found.ends), floats(found.u)
         features, gamma = np.array([floats(phi) for phi in found.phi]), float(found.gamma.mid())
     problem, p = case.problem(2.0), case.p  # features and values do not depend on p
@@ -183,7 +183,7 @@ def spread(case: Case, p: float, seed: list[int]) -> dict[str, Any]:
     return {
         "p": p,
         "starts": len(points),
-        "residual": float(np.max([residual for _, _, residual in found])),
+        "residual": greatest(residual for _, _, residual in found),
         "spread": greatest(relative(point, points[0]) for point in points),
         "DualNewton": relative(np.concatenate([newton.v, newton.u]), points[0]),
     }
@@ -222,9 +222,9 @@ def exponents(run: Run) -> Evidence:
             Check("exponents 1 and ∞ that rkbs refuses", refused((1.0, math.inf)), "==", 2),
             *_inclusion_checks(found),
             *_approach_checks(ways),
-            Check("random starts of each problem", least(s["starts"] for s in spreads), ">=", 20),
-            Check("worst spread at p = 1.5, 3", greatest(s["spread"] for s in spreads), "<=", 1e-8),
-            Check("DualNewton's from them", greatest(s["DualNewton"] for s in spreads), "<=", 1e-5),
+            Check("random starts of each problem", least(spreads, key="starts"), ">=", 20),
+            Check("worst spread at p = 1.5, 3", greatest(spreads, key="spread"), "<=", 1e-8),
+            Check("DualNewton's from them", greatest(spreads, key="DualNewton"), "<=", 1e-5),
         ),
         counterexamples=_segment_checks(found),
         condition="1 < p < ∞",
@@ -240,21 +240,20 @@ def exponents(run: Run) -> Evidence:
 
 
 def _segment_checks(found: list[dict[str, Any]]) -> tuple[Check, ...]:
-    def least(key: str) -> float:
-        return float(np.min([e[key] for e in found]))
-
-    def worst(key: str) -> float:
-        return float(np.max([e[key] for e in found]))
-
-    return (
-        Check("worst |primal − dual| on the segments, balls", worst("exact gap"), "<=", 1e-30),
-        Check("worst excess over the dual, rkbs's features", worst("excess"), "<=", 1e-12),
-        Check("rkbs's features against the exact ones", worst("features"), "<=", 1e-14),
-        Check("least length of a segment, relative to ‖f‖", least("length"), ">=", 0.1),
-        Check("least rise beyond the ends, relative", least("beyond"), ">=", 1e-2),
-        Check("least difference of its ends at new points", least("functions"), ">=", 1e-2),
-        Check("other members of ∂‖f‖: worst error", worst("other member"), "<=", 1e-12),
-        Check("their least distance from the span", least("other off span"), ">=", 0.1),
+    bounds = (
+        ("worst |primal − dual| on the segments, balls", "exact gap", "<=", 1e-30),
+        ("worst excess over the dual, rkbs's features", "excess", "<=", 1e-12),
+        ("rkbs's features against the exact ones", "features", "<=", 1e-14),
+        ("least length of a segment, relative to ‖f‖", "length", ">=", 0.1),
+        ("least rise beyond the ends, relative", "beyond", ">=", 1e-2),
+        ("least difference of its ends at new points", "functions", ">=", 1e-2),
+        ("other members of ∂‖f‖: worst error", "other member", "<=", 1e-12),
+        ("their least distance from the span", "other off span", ">=", 0.1),
+    )
+    worst = {"<=": greatest, ">=": least}
+    return tuple(
+        Check(words, worst[relation](found, key=key), relation, bound)
+        for words, key, relation, bound in bounds
     )
 
 
@@ -264,7 +263,7 @@ def _inclusion_checks(found: list[dict[str, Any]]) -> tuple[Check, ...]:
     return (
         Check(
             "error of Σ ξ_i κ(x_i, ·) ∈ λ R'(‖f‖) ∂‖f‖ and of g's, on the segments",
-            greatest(e["inclusion"] for e in found),
+            greatest(found, key="inclusion"),
             "<=",
             1e-12,
         ),
@@ -283,14 +282,14 @@ def _approach_checks(ways: list[dict[str, Any]]) -> tuple[Check, ...]:
     grown = [[row["freedom"] for row in way["rows"]] for way in ways]
     return (
         # p' = 2²⁰ raises the rounding of w to 2²⁰ · 1e-16.
-        Check("worst residual of c = z − h", greatest(row["residual"] for row in rows), "<=", 1e-9),
-        Check("worst gap of the minimizers", greatest(row["gap"] for row in rows), "<=", 1e-12),
-        Check("largest p that DualNewton certifies", greatest(r["p"] for r in certified), ">=", 16),
-        Check("least p − 1 that it certifies", least(r["p"] for r in certified) - 1, "<=", 1e-6),
+        Check("worst residual of c = z − h", greatest(rows, key="residual"), "<=", 1e-9),
+        Check("worst gap of the minimizers", greatest(rows, key="gap"), "<=", 1e-12),
+        Check("largest p that DualNewton certifies", greatest(certified, key="p"), ">=", 16),
+        Check("least p − 1 that it certifies", least(certified, key="p") - 1, "<=", 1e-6),
         # A gap of 1e-10 where 1e-6 frees the whole segment: half of the digits are gone.
         Check(
             "worst difference of DualNewton, where certified",
-            greatest(row["DualNewton differs"] for row in certified),
+            greatest(certified, key="DualNewton differs"),
             "<=",
             1e-3,
         ),

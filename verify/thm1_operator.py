@@ -12,7 +12,7 @@ from rkbs.laws import check_optimality, relative
 from rkbs.pairs import Pairs
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import Cholesky, ConjugateGradient, Solver, Spectral, solve
-from verify.ledger import Check, Evidence, Run, claim
+from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 
 ALPHA = 1e-2
@@ -134,22 +134,17 @@ def operator_expansion(run: Run) -> Evidence:
     for solver in (Cholesky(), ConjugateGradient(tol=1e-12)):
         cases += [(name, False, solver) for name in SPACES]
     rows = [_case(run, *case) for case in run.progress(cases, "whole-space solves")]
-    worst = {
-        key: float(np.max([row[key] for row in rows]))
-        for key in ("operator", "new points", "KKT", "cut")
-    }
+    worst = {key: greatest(rows, key=key) for key in ("operator", "new points", "KKT", "cut")}
     # 1e-3 of the largest value: a million million times what rounding could make of symmetry.
     return Evidence(
         checks=(
             Check("worst |T_expansion − T_whole| / max|T|", worst["operator"], "<=", 1e-8),
             Check("worst difference at new points, relative", worst["new points"], "<=", 1e-8),
             Check("worst KKT residual, recomputed entry by entry", worst["KKT"], "<=", 1e-8),
-            Check(
-                "κ's asymmetry, relative, smallest", min(r["asymmetry"] for r in rows), ">=", 1e-3
-            ),
+            Check("κ's asymmetry, relative, smallest", least(rows, key="asymmetry"), ">=", 1e-3),
             Check(
                 "lowest eigenvalue of κ's symmetric part over max|κ|, largest",
-                max(row["lowest"] for row in rows),
+                greatest(rows, key="lowest"),
                 "<=",
                 -1e-3,
             ),

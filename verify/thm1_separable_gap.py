@@ -170,10 +170,10 @@ def _checks(rows: list[dict[str, Any]], pictures: list[dict[str, Any]]) -> tuple
             "==",
             1,
         ),
-        Check("least gap at f = g = 0", least(row["start"] for row in rows), ">=", 0.01),
+        Check("least gap at f = g = 0", least(rows, key="start"), ">=", 0.01),
         Check(
             "worst distance of ι(f*), ι(g*) from the span",
-            greatest(row["off span"] for row in rows),
+            greatest(rows, key="off span"),
             "<=",
             1e-7,
         ),

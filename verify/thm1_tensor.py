@@ -146,9 +146,9 @@ def tensor_limit(run: Run) -> Evidence:
         checks=(
             Check("worst error of the tensor kernel, relative", greatest(kernel), "<=", 1e-14),
             # It holds the rounding of the tensor's sum, which cancels; cut features do not.
-            Check("worst gap in infinite dimension", greatest(r["gap"] for r in rows), "<=", 1e-6),
-            Check("worst gap of a cut problem", greatest(c["gap"] for c in cuts), "<=", 1e-10),
-            Check("largest rounding", greatest(row["rounding"] for row in rows), "<=", 1e-6),
+            Check("worst gap in infinite dimension", greatest(rows, key="gap"), "<=", 1e-6),
+            Check("worst gap of a cut problem", greatest(cuts, key="gap"), "<=", 1e-10),
+            Check("largest rounding", greatest(rows, key="rounding"), "<=", 1e-6),
             Check(
                 "worst (optimum − optimum_N) beyond rounding",
                 greatest(-cut["excess"] - row["rounding"] for row in rows for cut in row["cuts"]),
@@ -173,7 +173,7 @@ def tensor_limit(run: Run) -> Evidence:
             ),
             Check(
                 "worst difference at new points, largest N",
-                greatest(c["values"] for c in last),
+                greatest(last, key="values"),
                 "<=",
                 1e-6,
             ),

@@ -70,7 +70,7 @@ class Tails:
         Row means are a projection of rank one, so centering lowers the rank by one at most.
         """
         least, middle, most = self.tail("exp", d + 1), self.tail("softmax", d), self.tail("exp", d)
-        return max(least - middle, middle - most) / self.rounding("exp")
+        return greatest(least - middle, middle - most) / self.rounding("exp")
 
 
 def head_row(tails: Tails, head: Head, d: int, link: str, **labels: Any) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def _law_checks(rows: list[dict[str, Any]], tails: dict[str, Tails]) -> tuple[Ch
     links = [row for row in rows if row["link"] != "linear"]
     floors = greatest(r["floor"] / r["error"] for r in links if r["tail"] > 10 * r["rounding"])
     told = [row for row in links if row["logit_error"] > 1e-9]
-    outside = greatest(max(r["least"] / r["error"], r["error"] / r["most"]) for r in told)
+    outside = greatest(greatest(r["least"] / r["error"], r["error"] / r["most"]) for r in told)
     near = [r["logit_error"] / r["tail"] for r in chosen(links, kind="limit") if r["tail"] > 1e-6]
     saved = greatest(tails[name].saved(d) for name in tails for d in range(12))
     return (

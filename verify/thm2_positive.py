@@ -214,7 +214,7 @@ def _confirmation(rows: list[dict[str, Any]], positive: list[dict[str, Any]]) ->
     soft = [row for row in rows if row["kind"] == "exp, softplus"]
     trained = [row for row in rows if row["kind"] == "exp, trained" and row["d"] == 8]
     nearest = greatest(
-        min(way_left(row) for row in trained if row["target"] == name)
+        least(way_left(row) for row in trained if row["target"] == name)
         for name in dict.fromkeys(row["target"] for row in trained)
     )
     smooth, zeros = greatest(ends(strict, 16, "norm")), greatest(ends(touching, 16, "norm"))

@@ -79,7 +79,7 @@ def seed_difference(rows: list[dict[str, Any]]) -> float:
     for a, b in itertools.combinations(rows, 2):
         if a["target"] == b["target"]:
             distance = np.std(np.subtract(a["factor"], b["factor"]))
-            found.setdefault(a["target"], []).append(distance / max(a["spread"], b["spread"]))
+            found.setdefault(a["target"], []).append(distance / greatest(a["spread"], b["spread"]))
     return least(greatest(ratios) for ratios in found.values())
 
 
@@ -90,7 +90,7 @@ def bracket_excess(row: dict[str, Any]) -> float:
     """
     half, R = row["variance"] / 2, row["widest"]
     low, high = math.exp(-R) * half, math.exp(R) * half
-    return max(low - row["divergence"], row["divergence"] - high) / (EPS * math.sqrt(2 * half))
+    return greatest(low - row["divergence"], row["divergence"] - high) / (EPS * math.sqrt(2 * half))
 
 
 def _factor_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
