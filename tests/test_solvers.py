@@ -7,7 +7,7 @@ from sklearn.kernel_ridge import KernelRidge
 
 from rkbs.kernels import EDP, RBF, Laplace, Quadratic
 from rkbs.laws import check_optimality, relative
-from rkbs.losses import Loss
+from rkbs.losses import Logistic, Loss
 from rkbs.pairs import Pairs
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import (
@@ -194,6 +194,7 @@ def test_indefinite_gram_matrices_are_refused_by_name(solver, domain):
         ({"gram_x": np.ones((7, 6))}, "gram_x must have shape"),
         ({"gram_x": np.triu(np.ones((7, 7)))}, "gram_x must be symmetric"),
         ({"gram_y": np.full((6, 6), np.nan)}, "gram_y contains NaN"),
+        ({"loss": Logistic()}, "z must be −1 or 1"),
         ({"gram_y": np.eye(6) + 1e-9 * np.triu(np.ones((6, 6)))}, "gram_y must be symmetric"),
         ({"z": np.ones(41)}, "z must have shape"),
         ({"z": np.full(42, np.inf)}, "z contains NaN or infinity"),
