@@ -63,24 +63,29 @@ class PowerNorm(Regularizer):
         check_number(self.r, "r", above=1.0)
 
     def value(self, t: float) -> float:
-        return t**self.r / self.r
+        return _power(t, self.r) / self.r
 
     def derivative(self, t: float) -> float:
-        return t ** (self.r - 1)
+        return _power(t, self.r - 1)
 
     def conjugate(self, s: float) -> float:
         dual = self.r / (self.r - 1)
-        try:
-            return s**dual / dual
-        except OverflowError:  # r' is huge for r near 1, and infinity the right answer
-            return math.inf
+        return _power(s, dual) / dual
 
     def length(self, s: float) -> float:
-        return s ** (1 / (self.r - 1))
+        return _power(s, 1 / (self.r - 1))
 
     def length_slope(self, s: float) -> float:
         power = 1 / (self.r - 1)
-        return power * s ** (power - 1)
+        return power * _power(s, power - 1)
+
+
+def _power(base: float, exponent: float) -> float:
+    """base^exponent; where Python's floats refuse an overflow, infinity is the right answer."""
+    try:
+        return base**exponent
+    except OverflowError:
+        return math.inf
 
 
 @final

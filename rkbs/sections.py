@@ -20,6 +20,9 @@ from rkbs.spaces import conjugate_exponent, duality_map, lp_norm
 NormJet = tuple[float, np.ndarray, np.ndarray]
 """A norm of w = Σ ξ_i Φ(x_i) with its gradient and Hessian in ξ."""
 
+NormCurve = tuple[float, np.ndarray, np.ndarray, float]
+"""A norm s of w in its coordinates: s, ∇s, and a, b of ∇²s = diag(a) − b ∇s ∇sᵀ."""
+
 _MAX_TENSOR = 20_000_000
 
 
@@ -50,6 +53,14 @@ class Sections(abc.ABC):
     @abc.abstractmethod
     def dual_jet(self, xi: np.ndarray, epsilon: Any) -> NormJet:
         """The smoothed norm with its gradient (n,) and Hessian (n, n)."""
+
+    @property
+    @abc.abstractmethod
+    def rough(self) -> bool:
+        """Whether ‖·‖_q lacks second derivatives (q < 2), and w or v are numbers (``dual_curve``).
+
+        The norm ‖·‖_p of the functions has them then: coordinates v are the better unknowns.
+        """
 
     @abc.abstractmethod
     def smoothing(self, size: np.ndarray) -> Any:
@@ -102,30 +113,44 @@ class FeatureSections(Sections):
         return conjugate_exponent(self.p)
 
     @cached_property
-    def _active(self) -> np.ndarray:
+    def active(self) -> np.ndarray:
         """The features that do not vanish on the data: only they are smoothed."""
         return self.phi[:, self.phi.any(0)]
 
     def dual_norm(self, xi: np.ndarray, epsilon: Any = 0.0) -> float:
-        return lp_norm(np.hypot(xi @ self._active, epsilon), self.q)
+        return lp_norm(np.hypot(xi @ self.active, epsilon), self.q)
 
     def dual_jet(self, xi: np.ndarray, epsilon: Any) -> NormJet:
-        w = xi @ self._active
+        s, slope, diagonal, weight = self.dual_curve(xi @ self.active, epsilon)
+        ds = self.active @ slope
+        hessian = (self.active * diagonal) @ self.active.T
+        return s, ds, hessian - weight * np.multiply.outer(ds, ds)
+
+    def dual_curve(self, w: np.ndarray, epsilon: Any) -> NormCurve:
+        """s = ‖(w² + ε²)^{1/2}‖_q in w itself: ∇s = slope, ∇²s = diag(a) − b ∇s ∇sᵀ."""
         soft = np.hypot(w, epsilon)
         s = lp_norm(soft, self.q)
         if s == 0:  # no feature is active: w = 0 whatever ξ
-            return 0.0, np.zeros(self.size), np.zeros((self.size, self.size))
+            return 0.0, np.zeros_like(w), np.zeros_like(w), 0.0
         power = (soft / s) ** (self.q - 2)
-        ds = self._active @ (power * w / s)
         diagonal = power / s * (1 + (self.q - 2) * (w / soft) ** 2)
-        hessian = (self._active * diagonal) @ self._active.T
-        return s, ds, hessian - (self.q - 1) / s * np.multiply.outer(ds, ds)
+        return s, power * w / s, diagonal, (self.q - 1) / s
+
+    @property
+    def rough(self) -> bool:
+        return self.q < 2
 
     def smoothing(self, size: np.ndarray) -> np.ndarray:
-        return (size + size.mean()) @ np.abs(self._active)
+        return (size + size.mean()) @ np.abs(self.active)
 
     def function(self, xi: np.ndarray, length: float) -> np.ndarray:
         return length * duality_map(xi @ self.phi, self.q)
+
+    def lifted(self, active: np.ndarray) -> np.ndarray:
+        """The function with these coefficients of the active features, and 0 at the others."""
+        function = np.zeros(self.phi.shape[1])
+        function[self.phi.any(0)] = active
+        return function
 
     def values(self, function: np.ndarray) -> np.ndarray:
         return self.phi @ function
@@ -213,6 +238,10 @@ class TensorSections(Sections):
     def q(self) -> int:
         """The exponent 2m of w."""
         return 2 * self.m
+
+    @property
+    def rough(self) -> bool:
+        return False
 
     @property
     def p(self) -> float:

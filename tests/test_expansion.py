@@ -20,7 +20,8 @@ from rkbs.regularizers import HalfSquare, Norm, PowerNorm
 from rkbs.sections import FeatureSections, TensorSections
 from rkbs.separable import SeparableProblem
 from rkbs.solvers import DualNewton, solve
-from rkbs.solvers._smoothed_dual import DualHessian
+from rkbs.solvers import _optimality as optimality_module
+from rkbs.solvers._pair_hessian import DualHessian, PairSystem
 from rkbs.spaces import RKBSPair
 
 SMOOTH = (Squared(), Logistic(), Huber(0.5))
@@ -249,7 +250,16 @@ def not_certified(problem):
 def test_a_wrong_duality_map_is_not_certified(space, mutant, monkeypatch):
     problem = make(space)
     assert not not_certified(problem)
-    monkeypatch.setattr(sections_module, "duality_map", mutant)
+    right = FeatureSections.dual_curve
+
+    def dual_curve(self, w, epsilon):
+        s, _, diagonal, weight = right(self, w, epsilon)
+        return s, mutant(w, self.q), diagonal, weight
+
+    # The map has two homes for two purposes: exact, and smoothed with its derivatives.
+    monkeypatch.setattr(FeatureSections, "dual_curve", dual_curve)
+    for module in (sections_module, optimality_module):
+        monkeypatch.setattr(module, "duality_map", mutant)
     assert not_certified(problem)
 
 
@@ -397,16 +407,16 @@ def test_the_dense_matrix_is_formed_only_where_it_must_be(n_pairs, low_rank, for
     assert calls == [n_pairs] * forms_it
 
 
-@pytest.mark.parametrize("part", ["_weights", "_penalize", "factor"])
+@pytest.mark.parametrize("part", ["_across", "_penalize", "factor"])
 def test_a_wrong_part_of_woodbury_is_seen(part, monkeypatch):
     h = hessian(17)
     expected, right = np.linalg.solve(h.dense, np.ones(17)), np.ones(17)
     if part == "factor":
         h = replace(h, sides=tuple(replace(side, factor=1.0) for side in h.sides))
-    elif part == "_weights":
-        monkeypatch.setattr(DualHessian, part, property(lambda self: np.eye(9)))
+    elif part == "_across":
+        monkeypatch.setattr(PairSystem, part, lambda self, a, b: np.ones((5, 4)))
     else:
-        monkeypatch.setattr(DualHessian, part, lambda self, stacked: stacked)
+        monkeypatch.setattr(PairSystem, part, lambda self, stacked: stacked)
     assert relative(h.solve(right), expected) > 1e-2
 
 

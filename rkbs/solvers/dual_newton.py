@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, final
@@ -11,6 +12,7 @@ import numpy as np
 
 from rkbs._arrays import check_count, check_number
 from rkbs.expansion import ExpansionPoint, ExpansionProblem
+from rkbs.solvers._optimality import polish
 from rkbs.solvers._smoothed_dual import DualJet, SmoothedDual
 from rkbs.solvers.base import Solution, Solver
 
@@ -110,12 +112,15 @@ class DualNewton(Solver):
                 f"{len(problem.z)}"
             )
         tol = self.tol or (1e-10 if problem.loss.smooth else 1e-6)
-        best, steps, dual = _zero(problem, tol), 0, SmoothedDual.of(problem)
+        best, steps = _zero(problem, tol), 0
+        scale = _scale(problem)
+        dual = SmoothedDual.of(problem, scale)
         history = [(0, best.certificate.relative_gap)]
-        cold = _Stage(1.0, -problem.loss.interior(problem.z), np.ones(len(problem.sides)))
+        cold = _Stage(1.0, -scale * problem.loss.interior(problem.z), np.ones(len(problem.sides)))
         if start is not None and not np.isfinite(dual.value(start.c, start.theta)):
             start = None  # outside the domain of this problem's ℓ*: another loss, or other labels
         theta, c, lengths = warm = start or cold
+        polishable = problem.loss.smooth and not dual.seeking.any()
         while theta > _LAST_STAGE and steps < self.max_iter and not best.certificate.passed:
             c, lengths, used = _stage(dual, c, lengths, theta, self.max_iter - steps)
             steps += used
@@ -125,9 +130,32 @@ class DualNewton(Solver):
             history.append((steps, found.certificate.relative_gap))
             if found.certificate.relative_gap < best.certificate.relative_gap:
                 best = found
+            if polishable and not best.certificate.passed and steps < self.max_iter:
+                found, used = polish(dual, c, theta, tol, self.max_iter - steps)
+                steps += used
+                history.append((steps, found.certificate.relative_gap))
+                if found.certificate.relative_gap < best.certificate.relative_gap:
+                    best = found
             theta *= _SHRINK
         stats = {"solver": "DualNewton", "iterations": steps, "history": history}
         return replace(best, stats=stats), warm
+
+
+def _scale(problem: ExpansionProblem) -> float:
+    """The t = 1, ½, ¼, … at which −tℓ'(0; z) is best for the dual: the size of c.
+
+    A weak penalty makes c small, and a start of another size costs steps.
+    """
+    c = -problem.loss.gradient(np.zeros_like(problem.z), problem.z)
+    parts = tuple(zip(problem.sides, problem.expansion(c), strict=True))
+    best, last = 1.0, -math.inf
+    for t in 0.5 ** np.arange(100):
+        penalty = sum(side.dual_penalty(t * xi) for side, xi in parts)
+        value = float(-problem.loss.conjugate(-t * c, problem.z).sum() - penalty)
+        if value < last:  # the dual is concave along a ray
+            break
+        best, last = float(t), value
+    return best
 
 
 def _zero(problem: ExpansionProblem, tol: float) -> Solution[ExpansionPoint]:
