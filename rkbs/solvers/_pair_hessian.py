@@ -132,8 +132,17 @@ class DualHessian:
 
 
 def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """A Cholesky solve after scaling to a unit diagonal; rounding below zero gets a ridge."""
-    scale = 1 / np.sqrt(np.diag(matrix))
+    """A Cholesky solve after scaling to a unit diagonal; rounding below zero gets a ridge.
+
+    Raises
+    ------
+    LinAlgError
+        When an entry is not finite.
+    """
+    if not np.isfinite(matrix).all():
+        raise LinAlgError("the dual's Hessian is beyond the range of floats")
+    diagonal = np.diag(matrix)
+    scale = 1 / np.sqrt(np.maximum(diagonal, np.finfo(float).eps * np.abs(diagonal).max()))
     scaled = matrix * np.multiply.outer(scale, scale)
     ridge = 0.0
     while True:

@@ -22,6 +22,8 @@ _LAST_STAGE = 1e-20
 _WARM_STAGE = {True: 1e-5, False: 1e-3}
 """Where a warm start enters, by ``loss.smooth``: deeper, and with kinks c is too near the walls."""
 _STAGE_STEPS = 60
+_NEARLY, _STALLED = 1e-6, 12
+"""So many stages that do not halve a gap below this mean that rounding keeps it open."""
 _CENTERED = 1e-4
 """A stage ends when Newton's decrement over c is this fraction of the barrier's weight."""
 _CENTERED_LENGTH = 1e-2
@@ -43,18 +45,22 @@ class _Stage(NamedTuple):
 class DualNewton(Solver):
     """min_c Σ ℓ*(−c_n; z_n) + Σ_sides λ R*(‖w‖_q/λ) by Newton's method: any ``ExpansionProblem``.
 
-    The domain of ℓ* gets a logarithmic barrier, and norms are smoothed (|w_k| to
-    (w_k² + ε_k²)^{1/2}), because the second derivative of ‖·‖_q, q < 2, blows up at zero
+    From afar a smoothed dual is followed: the domain of ℓ* gets a logarithmic barrier, and |w_k|
+    becomes (w_k² + ε_k²)^{1/2}, because the second derivative of ‖·‖_q, q < 2, blows up at zero
     coordinates. Both shrink together, tenfold a stage, and each stage is minimized by Newton's
-    method with backtracking, which converges from anywhere. R(t) = t enters as
-    min_τ (t²/τ + τ)/2, with τ > 0 sought by an outer Newton iteration. Only the certificate, which
-    knows nothing of barrier, smoothing and τ, ends the iteration.
+    method with backtracking, which converges from anywhere. After each stage a smooth loss is
+    finished by Newton's method on the optimality equations themselves, with nothing smoothed: a
+    side of p > 2 with its coefficients v as unknowns, the others through ξ, so that every equation
+    is differentiable (semismooth for Huber's loss). Mostly it ends after the first stage. R(t) = t
+    enters as min_τ (t²/τ + τ)/2, with τ > 0 sought by an outer Newton iteration, and with a loss
+    that has kinks it is followed to the end. Only the certificate, which knows nothing of barrier,
+    smoothing and τ, ends the iteration.
 
     For smooth losses a step solves a system of the size of the two domains (Woodbury), however
     many pairs there are; a loss with kinks takes an n × n factorization, for up to 5000 pairs.
-    Meant for responses and features of order one and 1.25 ≤ p ≤ 4: recovering v from w loses digits
-    for p far from 2, most of all where the penalty is so weak that the solution interpolates, and
-    then the certificate says so.
+    Meant for responses and features of order one and 1.1 ≤ p ≤ 10. Farther from 2 powers lose
+    digits, and so do losses with kinks for p < 1.25 and p > 4, and tensor norms of points that are
+    close; the certificate says so.
 
     Parameters
     ----------
@@ -62,7 +68,7 @@ class DualNewton(Solver):
         Tolerance of the relative duality gap; by default 1e-10 for smooth losses and 1e-6 for
         losses with kinks.
     max_iter : int
-        Newton steps in all; a step more for each stage is possible.
+        Newton steps in all.
 
     The solution's ``value`` is an ``ExpansionPoint``; ``stats["history"]`` holds the pairs
     (Newton steps, relative gap) after each stage.
@@ -111,34 +117,52 @@ class DualNewton(Solver):
                 f"DualNewton is for at most {_MAX_DENSE} pairs with a loss that has kinks, got "
                 f"{len(problem.z)}"
             )
+        with np.errstate(all="ignore"):  # a trial may overflow: its value or gap is infinite then
+            return self._follow(problem, start)
+
+    def _follow(
+        self, problem: ExpansionProblem, start: _Stage | None
+    ) -> tuple[Solution[ExpansionPoint], _Stage]:
+        """The stages, each followed by an attempt to finish."""
         tol = self.tol or (1e-10 if problem.loss.smooth else 1e-6)
-        best, steps = _zero(problem, tol), 0
-        scale = _scale(problem)
+        best, steps, stalled, scale = _zero(problem, tol), 0, 0, _scale(problem)
         dual = SmoothedDual.of(problem, scale)
         history = [(0, best.certificate.relative_gap)]
         cold = _Stage(1.0, -scale * problem.loss.interior(problem.z), np.ones(len(problem.sides)))
         if start is not None and not np.isfinite(dual.value(start.c, start.theta)):
             start = None  # outside the domain of this problem's ℓ*: another loss, or other labels
         theta, c, lengths = warm = start or cold
-        polishable = problem.loss.smooth and not dual.seeking.any()
-        while theta > _LAST_STAGE and steps < self.max_iter and not best.certificate.passed:
-            c, lengths, used = _stage(dual, c, lengths, theta, self.max_iter - steps)
+        differentiable = problem.loss.smooth and not dual.seeking.any()
+        while theta > _LAST_STAGE and stalled < _STALLED and not best.certificate.passed:
+            before = best.certificate.relative_gap
+            try:
+                c, lengths, used = _stage(dual, c, lengths, theta, self.max_iter - steps)
+            except np.linalg.LinAlgError:  # beyond the range of floats
+                break
             steps += used
             if theta >= 0.99 * _WARM_STAGE[problem.loss.smooth]:
                 warm = _Stage(theta, c, lengths)
-            found = _candidate(dual.with_lengths(lengths), c, tol)
-            history.append((steps, found.certificate.relative_gap))
-            if found.certificate.relative_gap < best.certificate.relative_gap:
-                best = found
-            if polishable and not best.certificate.passed and steps < self.max_iter:
+            best = _better(_candidate(dual.with_lengths(lengths), c, tol), best, steps, history)
+            if differentiable and not best.certificate.passed:
                 found, used = polish(dual, c, theta, tol, self.max_iter - steps)
                 steps += used
-                history.append((steps, found.certificate.relative_gap))
-                if found.certificate.relative_gap < best.certificate.relative_gap:
-                    best = found
+                best = _better(found, best, steps, history)
+            if steps >= self.max_iter:
+                break
+            gap = best.certificate.relative_gap
+            stalled = stalled + 1 if before / 2 < gap < _NEARLY else 0
             theta *= _SHRINK
         stats = {"solver": "DualNewton", "iterations": steps, "history": history}
         return replace(best, stats=stats), warm
+
+
+def _better(
+    found: Solution, best: Solution, steps: int, history: list[tuple[int, float]]
+) -> Solution:
+    """The solution of the smaller gap; ``history`` takes down what was found."""
+    gap = found.certificate.relative_gap
+    history.append((steps, gap))
+    return found if gap < best.certificate.relative_gap else best
 
 
 def _scale(problem: ExpansionProblem) -> float:
