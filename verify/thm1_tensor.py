@@ -137,9 +137,9 @@ def _cut(
     "stay below an a-posteriori bound from weak duality; functions at new points converge; at the "
     "largest N L-BFGS over all coordinates, which assumes no expansion, finds the same optimum.",
     figure="thm1_tensor",
-    scope="m = 1, 2, 3 (p = 2, 4/3, 6/5), d = 1, 2, random points with |q_l| ≤ 1.5, none close to another, "
-    "R = t²/2, squared loss (full: Huber and logistic, too); one space: of a pair, only one has an even "
-    "dual exponent unless p = 2",
+    scope="m = 1, 2, 3 (p = 2, 4/3, 6/5), d = 1, 2, random points with |q_l| ≤ 1.5, none close to "
+    "another, R = t²/2, squared loss (full: Huber and logistic, too); one space: of a pair, only "
+    "one has an even dual exponent unless p = 2",
 )
 def tensor_limit(run: Run) -> Evidence:
     """Solve by tensor kernels, then on cut features of growing order."""
