@@ -6,11 +6,11 @@ Shares no solver with ``rkbs``: L-BFGS on all coordinates, then MINPACK on the s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import orth
+from scipy.linalg import block_diag
 from scipy.optimize import minimize, root
 from scipy.special import expit
 
@@ -22,6 +22,8 @@ from rkbs.spaces import conjugate_exponent, duality_map, lp_norm
 Slope = Callable[[np.ndarray], np.ndarray]
 ATTEMPTS = 12
 SOLVED = 1e-11
+WIDTHS = 0.1 * 0.5 ** np.arange(18)
+"""Of the rounded kinks, down to 8e-7: where h is off its kink by the square of that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +57,32 @@ class Block:
         """The unknown that belongs to v."""
         return v if self.exponent > 2 else self.left(v)
 
+    def derivatives(self, unknown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The derivatives of the left side and of v in the unknown, (D, D) each.
+
+        One of the two is the unknown itself; the other is ∇ψ(‖t‖_r) with r ≥ 2, and so smooth.
+        """
+        R, one = self.regularizer, np.eye(len(unknown))
+        if self.exponent > 2:
+            slope = R.derivative(lp_norm(unknown, self.exponent))
+            curvature = 1 / R.length_slope(slope)
+            return self.alpha * _hessian(unknown, self.exponent, slope, curvature), one
+        dual = conjugate_exponent(self.exponent)
+        s = lp_norm(unknown, dual) / self.alpha
+        return one, _hessian(unknown, dual, R.length(s), R.length_slope(s) / self.alpha)
+
     def residual(self, unknown: np.ndarray, xi: np.ndarray) -> np.ndarray:
         """λ R'(‖v‖) ι(v) − Φᵀξ."""
         left = self.left(unknown) if self.exponent > 2 else unknown
         return left - xi @ self.phi
+
+
+def _hessian(t: np.ndarray, r: float, slope: float, curvature: float) -> np.ndarray:
+    """The second derivative of ψ(‖t‖_r), r ≥ 2, at t ≠ 0, ψ' and ψ'' given."""
+    s, iota = lp_norm(t, r), duality_map(t, r)
+    bend = (r - 1) / s * slope
+    outer = np.multiply.outer(iota, iota)
+    return np.diag(bend * (np.abs(t) / s) ** (r - 2)) + (curvature - bend) * outer
 
 
 def blocks_of(problem: SeparableProblem) -> tuple[Block, Block]:
@@ -106,92 +130,107 @@ def descend(problem: SeparableProblem, start: np.ndarray, value: Slope, slope: S
     return minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
 
 
+def _step(x: np.ndarray, mu: float) -> tuple[np.ndarray, np.ndarray]:
+    """min(max(x, 0), 1) with its corners rounded at width μ, and its derivative, both in [0, 1]."""
+    r, s = np.hypot(x, 2 * mu), np.hypot(x - 1, 2 * mu)
+    return np.clip((1 + (2 * x - 1) / (r + s)) / 2, 0, 1), (x / r - (x - 1) / s) / 2
+
+
+def slopes_along(
+    loss: DualLoss, w: np.ndarray, z: np.ndarray, mu: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The slope r(w) with ℓ' = r(w) at h = w − r(w), rounded at width μ > 0, and its derivative.
+
+    The graph of a subdifferential is a curve, and w = h + ℓ' goes along it (Minty): at a kink h
+    stands still while r grows. r' lies in [0, 1], so at every μ this is some smooth convex loss.
+    """
+    if isinstance(loss, Hinge):
+        r, slope = _step(1 - z * w, mu)
+        return -z * r, slope
+    if isinstance(loss, EpsilonInsensitive):
+        over, rising = _step(w - z - loss.epsilon, mu)
+        under, falling = _step(z - w - loss.epsilon, mu)
+        return over - under, rising + falling
+    raise TypeError(f"loss must be one whose kinks are known here, got {loss!r}")
+
+
 @dataclass(frozen=True, eq=False)
 class Subgradient:
-    """The equations 0 ∈ ∂(objective) in all 2D coordinates of (v, u).
+    """The equations 0 ∈ ∂(objective) in all 2D coordinates of (v, u), with their Jacobian.
 
-    ``slope`` is ℓ'(h); at the pairs ``kinks`` h is given and ℓ' = ``near`` + Q r, r unknown. On a
-    grid such pairs can form cycles, along which ℓ' moves without moving ξ and ζ; the columns of Q
-    span the moves that are seen, so that the equations determine r.
+    For a loss with kinks the pairs have unknowns of their own: w, which tells h and ℓ' at once
+    (``slopes_along``), rounded at width μ.
     """
 
     problem: SeparableProblem
-    slope: Slope
-    kinks: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
-    levels: np.ndarray = field(default_factory=lambda: np.empty(0))
-    near: np.ndarray = field(default_factory=lambda: np.empty(0))
+    mu: float = 0.0
 
     @cached_property
-    def basis(self) -> np.ndarray:
-        """Q: an orthonormal basis of the row space of ℓ' ↦ (ξ, ζ) on the kinks."""
-        i, j = self.problem.pairs.i[self.kinks], self.problem.pairs.j[self.kinks]
-        rows = i[:, None] == np.arange(len(self.problem.pairs.X))
-        columns = j[:, None] == np.arange(len(self.problem.pairs.Y))
-        return orth(np.hstack([rows, columns]).astype(float))
+    def blocks(self) -> tuple[Block, Block]:
+        """The two spaces."""
+        return blocks_of(self.problem)
 
-    def parts(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """v, u, h and the slopes at the unknowns t."""
-        (x, y), D = blocks_of(self.problem), self.problem.pair.dim
-        v, u = x.primal(t[:D]), y.primal(t[D : 2 * D])
-        h = self.problem.values(v, u)
-        slopes = self.slope(h)
-        slopes[self.kinks] = self.near + self.basis @ t[2 * D :]
-        return v, u, h, slopes
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """(Φ_X(x_{i_n}), Φ_Y(y_{j_n})), a row for each pair: the derivative of h in (v, u)."""
+        p = self.problem
+        return np.hstack([p.phi_x[p.pairs.i], p.phi_y[p.pairs.j]])
+
+    def parts(
+        self, t: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """v, u, h, the slopes, and their derivatives in h or, with kinks, in w."""
+        (x, y), D, loss = self.blocks, self.problem.pair.dim, self.problem.loss
+        v, u, w = x.primal(t[:D]), y.primal(t[D : 2 * D]), t[2 * D :]
+        h, z = self.problem.values(v, u), self.problem.z
+        if loss.smooth:
+            return v, u, h, loss.gradient(h, z), loss.curvature(h, z)
+        return v, u, h, *slopes_along(loss, w, z, self.mu)
 
     def __call__(self, t: np.ndarray) -> np.ndarray:
-        (x, y), D = blocks_of(self.problem), self.problem.pair.dim
-        _, _, h, slopes = self.parts(t)
+        (x, y), D = self.blocks, self.problem.pair.dim
+        _, _, h, slopes, _ = self.parts(t)
         xi, zeta = self.problem.expansion(-slopes)
         penalty = x.residual(t[:D], xi), y.residual(t[D : 2 * D], zeta)
-        return np.concatenate([*penalty, self.basis.T @ (h[self.kinks] - self.levels)])
+        w = t[2 * D :]
+        return np.concatenate([*penalty, h + slopes - w if w.size else w])
+
+    def jacobian(self, t: np.ndarray) -> np.ndarray:
+        """The derivative of the equations."""
+        (x, y), D = self.blocks, self.problem.pair.dim
+        along = self.parts(t)[-1]
+        lefts, primals = zip(x.derivatives(t[:D]), y.derivatives(t[D : 2 * D]), strict=True)
+        penalty, values = block_diag(*lefts), self.rows @ block_diag(*primals)
+        if self.problem.loss.smooth:
+            return penalty + (self.rows.T * along) @ values
+        return np.block([[penalty, self.rows.T * along], [values, np.diag(along - 1)]])
 
     def zero(self, start: np.ndarray) -> np.ndarray:
         """A zero by MINPACK's hybrid method, or where that gave up."""
-        return root(self, start, method="hybr", options={"xtol": 1e-14, "maxfev": 100_000}).x
+        options = {"xtol": 1e-14, "maxfev": 2000}
+        return root(self, start, jac=self.jacobian, method="hybr", options=options).x
 
 
 def polish(problem: SeparableProblem, start: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """v, u and their optimality residual, from unknowns near the minimum.
 
-    A loss with kinks is rounded at a width that shrinks; then the pairs that sit on a kink are
-    put there exactly.
+    A loss with kinks is rounded at a width that shrinks, each zero the start of the next.
     """
     loss, z = problem.loss, problem.z
-    equations, unknown = Subgradient(problem, smoothed(loss, z, 0.0)[1]), start
-    if not loss.smooth:
-        for mu in 0.1 * 0.7 ** np.arange(36):
-            rounded = replace(equations, slope=smoothed(loss, z, mu)[1])
-            unknown = rounded.zero(unknown)
-        equations, unknown = _settle_kinks(rounded, unknown)
-    else:
+    equations, unknown = Subgradient(problem), start
+    if loss.smooth:
         unknown = equations.zero(unknown)
-    v, u, h, slopes = equations.parts(unknown)
+    else:
+        (x, y), D = blocks_of(problem), problem.pair.dim
+        h = problem.values(x.primal(start[:D]), y.primal(start[D:]))
+        unknown = np.concatenate([start, h + smoothed(loss, z, WIDTHS[0])[1](h)])
+        for mu in WIDTHS:
+            equations = Subgradient(problem, mu)
+            unknown = equations.zero(unknown)
+    v, u, h, slopes, _ = equations.parts(unknown)
     # Fenchel-Young: zero exactly where each slope is a subgradient of the loss at h.
     excess = loss.value(h, z) + loss.conjugate(slopes, z) - slopes * h
     return v, u, max(np.abs(equations(unknown)).max(), excess.sum() / problem.objective(v, u))
-
-
-def _settle_kinks(rounded: Subgradient, unknown: np.ndarray) -> tuple[Subgradient, np.ndarray]:
-    """The exact equations and their zero, with the pairs on a kink where a rounded slope is inside.
-
-    A pair whose slope then is no subgradient is not on its kink after all.
-    """
-    problem = rounded.problem
-    loss, z = problem.loss, problem.z
-    slopes = rounded.parts(unknown)[-1]
-    sign, size = np.sign(slopes), np.abs(slopes)
-    width = loss.epsilon if isinstance(loss, EpsilonInsensitive) else 0.0
-    kinks = np.flatnonzero((size > 1e-6) & (size < 1 - 1e-6))
-    while True:
-        levels = (z + width * sign)[kinks]
-        slope = smoothed(loss, z, 0.0)[1]
-        equations = Subgradient(problem, slope, kinks, levels, slopes[kinks])
-        exact = equations.zero(np.concatenate([unknown, np.zeros(equations.basis.shape[1])]))
-        size = equations.parts(exact)[-1][kinks] * sign[kinks]
-        inside = (size >= 0) & (size <= 1)
-        if inside.all():
-            return equations, exact
-        kinks = kinks[inside]
 
 
 def whole_space_minimizer(

@@ -16,6 +16,9 @@ from rkbs.solvers.dual_newton import DualNewton
 
 _INNER = DualNewton(tol=1e-12)
 _POLISH = 1e-2
+_EARLY = 4
+"""The first round after which the equations are tried whatever the residual, then at its doubles:
+a weak penalty is below the rounding of the objective long before its equations hold."""
 _STALLED = 20
 """After so many rounds without a lower objective only rounding is left."""
 _PROGRESS = 1e-13
@@ -36,8 +39,9 @@ class Alternating(Solver):
     """f given g, then g given f, each globally by ``DualNewton``: a stationary point of a product.
 
     Every solve lowers the objective, and so does balancing ‖f‖ against ‖g‖ after each round; the
-    values converge, but the last digits are slow. Near the end the equations of the expansions are
-    solved by MINPACK's hybrid method, and the result is taken if it is stationary and no worse.
+    values converge, but the last digits are slow. Near the end, and now and then before, the
+    equations of the expansions are solved by MINPACK's hybrid method, and the result is taken if it
+    is stationary and no worse.
     Which stationary point is reached depends on the start: the problem is not convex.
 
     Parameters
@@ -71,15 +75,18 @@ class Alternating(Solver):
         u = np.random.default_rng(self.seed).standard_normal(problem.pair.dim)
         size = np.abs(problem.sections_y.values(u)).max()
         u /= size if size > 0 else 1.0  # values of g of the order of one
-        v, objectives, polish_at = np.zeros_like(u), [], _POLISH
+        v, objectives, polish_at, early = np.zeros_like(u), [], _POLISH, _EARLY
         for _ in range(self.max_iter):
             v = _INNER(problem.given("g", u)).value.v
             u = _INNER(problem.given("f", v)).value.v
             v, u = _balanced(problem, v, u)
             objectives.append(problem.objective(v, u))
             certificate = problem.certify(v, u, self.tol)
-            if self.tol < certificate.residual <= polish_at:
-                polish_at = certificate.residual / 3
+            if certificate.residual > self.tol and (
+                certificate.residual <= polish_at or len(objectives) >= early
+            ):
+                polish_at = min(polish_at, certificate.residual / 3)
+                early = 2 * len(objectives)
                 v, u = _polished(problem, v, u, self.tol)
                 certificate = problem.certify(v, u, self.tol)
                 objectives[-1] = problem.objective(v, u)
@@ -117,25 +124,38 @@ def _balanced(
 def _polished(
     problem: ProductProblem, v: np.ndarray, u: np.ndarray, tol: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A stationary point near (v, u) that is no worse; (v, u) itself where none was found."""
-    equations = _Stationarity.near(problem, v, u)
-    if not all(side.regularizer.strictly_convex for side in equations.sides):
-        return v, u  # the coefficients do not tell the lengths of f and g
-    found = root(equations, equations.unknowns(v, u), options={"xtol": 1e-14})
-    new_v, new_u = equations.functions(found.x)
-    limit = problem.objective(v, u)
-    worse = problem.objective(new_v, new_u) > limit + 1e-12 * abs(limit)
-    if worse or not problem.certify(new_v, new_u, tol).passed:
-        return v, u
-    return new_v, new_u
+    """A stationary point near (v, u) that is no worse; (v, u) itself where none was found.
+
+    Two kinds of unknowns are tried. The smooth ones fail where the penalties are weak: then ξ is
+    small beside the slopes that must cancel in it, and says little of the function.
+    """
+    objective = problem.objective(v, u)
+    smooth = problem.pair.p <= 2, problem.pair.p_conjugate <= 2
+    for by_expansion in (smooth, (False, False)):
+        equations = _Stationarity.near(problem, v, u, by_expansion)
+        found = root(equations, equations.unknowns(v, u), options={"xtol": 1e-14})
+        new_v, new_u = equations.functions(found.x)
+        if _collapsed(new_v, v) or _collapsed(new_u, u):
+            continue  # the equations lead to (0, 0); the rounds will find it if it is best
+        no_worse = problem.objective(new_v, new_u) <= objective + 1e-12 * abs(objective)
+        if no_worse and problem.certify(new_v, new_u, tol).passed:
+            return new_v, new_u
+    return v, u
+
+
+def _collapsed(new: np.ndarray, old: np.ndarray) -> bool:
+    """Whether nothing is left of a function but what underflows in the certificate."""
+    return bool(np.abs(new).max() <= 1e-9 * np.abs(old).max())
 
 
 @dataclass(frozen=True, eq=False)
 class _Stationarity:
-    """The equations of the expansions, in unknowns in which they are smooth.
+    """The equations of the expansions.
 
-    A function with an exponent ≤ 2 is known by its coefficients ξ, since ι⁻¹ then is smooth, and
-    they must reproduce themselves; beyond 2 ι is, and the function's own coefficients are sought.
+    A function can be known by its coefficients ξ, which must reproduce themselves: for an exponent
+    ≤ 2 that is smooth, since ι⁻¹ then is. If R does not tell the length of the function, the length
+    is an unknown beside ξ, and ‖w‖ = λ R' its equation. Or the function's own coefficients are
+    sought, which is smooth for an exponent ≥ 2.
     """
 
     problem: ProductProblem
@@ -143,10 +163,15 @@ class _Stationarity:
     by_expansion: tuple[bool, bool]
 
     @classmethod
-    def near(cls, problem: ProductProblem, v: np.ndarray, u: np.ndarray) -> _Stationarity:
-        exponents = problem.pair.p, problem.pair.p_conjugate
+    def near(
+        cls,
+        problem: ProductProblem,
+        v: np.ndarray,
+        u: np.ndarray,
+        by_expansion: tuple[bool, bool],
+    ) -> _Stationarity:
         sides = problem.given("g", u).sides[0], problem.given("f", v).sides[0]
-        return cls(problem, sides, tuple(exponent <= 2 for exponent in exponents))
+        return cls(problem, sides, by_expansion)
 
     def coefficients(self, v: np.ndarray, u: np.ndarray) -> list[np.ndarray]:
         """ξ and ζ that the slopes of the loss at (v, u) make."""
@@ -158,20 +183,31 @@ class _Stationarity:
 
     def unknowns(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Where the search starts."""
-        parts = zip(self.by_expansion, self.coefficients(v, u), (v, u), strict=True)
-        return np.concatenate([xi if expanded else own for expanded, xi, own in parts])
+        parts = zip(self.by_expansion, self.sides, self.coefficients(v, u), (v, u), strict=True)
+        return np.concatenate(
+            [
+                np.append(xi, [side.sections.norm(own)][: _free_length(side)]) if expanded else own
+                for expanded, side, xi, own in parts
+            ]
+        )
 
     def _split(self, unknowns: np.ndarray) -> list[np.ndarray]:
-        first = self.sides[0].sections
-        return np.split(unknowns, [first.size if self.by_expansion[0] else first.phi.shape[1]])
+        side = self.sides[0]
+        expanded = side.sections.size + _free_length(side)
+        return np.split(
+            unknowns, [expanded if self.by_expansion[0] else side.sections.phi.shape[1]]
+        )
 
     def functions(self, unknowns: np.ndarray) -> list[np.ndarray]:
         """v and u."""
-        parts = zip(self.by_expansion, self.sides, self._split(unknowns), strict=True)
-        return [
-            side.sections.function(part, side.length(part)) if expanded else part
-            for expanded, side, part in parts
-        ]
+        functions = []
+        for expanded, side, part in zip(
+            self.by_expansion, self.sides, self._split(unknowns), strict=True
+        ):
+            xi = part[: side.sections.size]
+            length = part[-1] if _free_length(side) or not expanded else side.length(xi)
+            functions.append(side.sections.function(xi, length) if expanded else part)
+        return functions
 
     def __call__(self, unknowns: np.ndarray) -> np.ndarray:
         v, u = self.functions(unknowns)
@@ -184,5 +220,13 @@ class _Stationarity:
             self.problem.left_sides(v, u),
             strict=True,
         ):
-            residuals.append(part - xi if expanded else left - xi @ side.sections.phi)
+            own = part[: side.sections.size]
+            residuals.append(own - xi if expanded else left - xi @ side.sections.phi)
+            if expanded and _free_length(side):
+                residuals.append([side.sections.dual_norm(own) - side.alpha])
         return np.concatenate(residuals)
+
+
+def _free_length(side: Side) -> int:
+    """1 where ξ does not tell the length of the function, as for R(t) = t, else 0."""
+    return int(not side.regularizer.strictly_convex)
