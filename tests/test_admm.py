@@ -12,6 +12,7 @@ from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
 from rkbs.schatten import SchattenProblem, singular_values
 from rkbs.solvers import ADMM, ConvergenceError, Spectral, solve
+from rkbs.solvers._splitting import Splitting
 from rkbs.solvers.base import svd
 
 
@@ -96,6 +97,36 @@ def test_a_failed_certificate_is_returned():
     assert solution.stats["iterations"] == 3
     with pytest.raises(ConvergenceError, match="ADMM stopped at a relative duality gap"):
         solution.check()
+
+
+@pytest.mark.parametrize("max_iter", [50, 80, 120])
+def test_the_best_point_is_returned_not_the_last(max_iter, monkeypatch):
+    """With the hinge loss objectives rise again between certificates."""
+    values, objective = [], Splitting.objective
+
+    def recorded(self, problem):
+        values.append(objective(self, problem))
+        return values[-1]
+
+    monkeypatch.setattr(Splitting, "objective", recorded)
+    problem = make(Hinge(), keep=40, alpha=0.05)
+    solution = solve(problem, ADMM(tol=1e-12, max_iter=max_iter))
+    assert values[-1] > min(values) * (1 + 1e-4)
+    assert solution.certificate.primal == pytest.approx(min(values), rel=1e-13)
+    assert problem.objective(solution.value.M) == pytest.approx(min(values), rel=1e-13)
+
+
+@pytest.mark.parametrize("loss", [Hinge(), EpsilonInsensitive(0.2)], ids=repr)
+def test_every_dual_point_is_in_the_domain_of_the_conjugate(loss):
+    """Multipliers on its edge are rounded to both sides of it."""
+    problem = make(loss, keep=40, alpha=0.05)
+    splitting = Splitting.of(problem)
+    for iteration in range(300):
+        splitting.step(problem)
+        for c in splitting.data.duals(splitting.M, splitting.N):
+            assert np.isfinite(loss.conjugate(-c, problem.z)).all()
+        if iteration % 10 == 9:
+            splitting.balance()
 
 
 def test_a_loss_without_a_known_interior_is_solved_too():

@@ -453,6 +453,22 @@ def test_every_loss_and_penalty_is_fitted_by_what_can(params, solver, monkeypatc
     assert np.mean(np.sign(h) == np.sign(problem.z)) > 0.8
 
 
+@pytest.mark.parametrize("p", [1.05, 1.1, 1.25])
+def test_hubers_loss_near_p_1_is_left_to_admm(p):
+    """Newton's method stalls in the dual chart, on the kinks of ℓ'."""
+    X, Y, Z = data(30, 27, 2)
+    Z = Z + 0.3 * np.random.default_rng(2).standard_normal(Z.shape)
+    pairs, loss = Pairs.grid(X, Y), Huber(0.05)
+    with pytest.raises(ConvergenceError, match="SpectralNewton stopped"):
+        BinaryKernelMachine(
+            loss=loss, penalty=Schatten(p), alpha=1e-3, solver=SpectralNewton(max_iter=60)
+        ).fit(pairs, Z)
+    machine = BinaryKernelMachine(loss=loss, penalty=Schatten(p), alpha=1e-3).fit(pairs, Z)
+    assert machine.certificate_.relative_gap <= 1e-6
+    problem = SchattenProblem(RBF()(X, X), RBF()(Y, Y), pairs, Z, 1e-3, loss, Schatten(p))
+    assert isinstance(machine._solver(problem), ADMM)
+
+
 def test_the_general_machine_in_scikit_learn():
     X, Y, Z = data()
     pairs, z = Pairs.grid(X, Y), Z.reshape(-1)

@@ -107,3 +107,13 @@ def test_a_conjugate_beyond_the_floats_is_infinite_without_a_warning():
 def test_infinite_curvature_is_infinite_without_a_warning():
     assert Schatten(1.5).curvature(np.zeros(1))[0] == math.inf
     assert Schatten(3).curvature_conjugate(np.zeros(1))[0] == math.inf
+
+
+def test_the_domain_of_the_nuclear_norm_is_reached_also_for_another_decomposition():
+    """Of θG and of its transpose: their largest singular values are rounded differently."""
+    rng, penalty = np.random.default_rng(0), Schatten(1)
+    for G in rng.standard_normal((50, 20, 15)):
+        theta = penalty.into_domain(np.linalg.svd(G, compute_uv=False))
+        for scaled in (theta * G, theta * G.T):
+            assert penalty.conjugate(np.linalg.svd(scaled, compute_uv=False)) == 0
+        assert theta == pytest.approx(1 / np.linalg.norm(G, 2), rel=1e-13)

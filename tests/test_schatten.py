@@ -1,5 +1,6 @@
 """The operator problem: against explicit feature maps, written out by hand."""
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -155,6 +156,28 @@ def test_weak_duality(loss, p):
         assert bound == pytest.approx(problem.dual_objective(c), rel=1e-10, abs=1e-10)
         assert problem.objective(M) >= bound
         assert problem.objective(-M) >= bound
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_dual_point_is_feasible_also_where_the_pull_cancels(seed):
+    """C in the span of eigenvectors with eigenvalue 1e-9, but for 1e-6: the norm in 50 digits."""
+    rng = np.random.default_rng(seed)
+    left, right = np.linalg.qr(rng.standard_normal((2, 4, 4)))[0]
+    gram_x, gram_y = ((Q * [1, 0.5, 1e-9, 1e-9]) @ Q.T for Q in (left, right))
+    C = left[:, 2:] @ rng.standard_normal((2, 2)) @ right[:, 2:].T
+    c = (C + 1e-6 * np.outer(left[:, 0], right[:, 0])).ravel()
+    pairs = Pairs.grid(np.zeros((4, 1)), np.zeros((4, 1)))
+    problem = SchattenProblem((gram_x + gram_x.T) / 2, (gram_y + gram_y.T) / 2, pairs, c, 0.9e-6)
+
+    def exact(c):
+        factors = [problem.factors.left.T, problem.pairs.matrix(c), problem.factors.right]
+        with mpmath.workdps(50):
+            A, B, D = (mpmath.matrix(factor.tolist()) for factor in factors)
+            return mpmath.svd_r(A * B * D, compute_uv=False)[0]
+
+    _, scaled = problem.bound(c)
+    assert exact(c) > problem.alpha
+    assert (1 - 1e-8) * problem.alpha < exact(scaled) <= problem.alpha
 
 
 @pytest.mark.parametrize("keep", [None, 40])

@@ -197,6 +197,26 @@ def test_one_point_is_its_own_section():
     assert sections.values(function)[0] == pytest.approx(-3 * i0(2 * 1.3**2) ** 0.25)
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_norms_for_certificates_are_upper_bounds_where_the_sum_cancels(m, seed):
+    """f = ℓ Σ ξ…ξ K / s^{q−1}, s as computed, has ‖f‖ = ℓ (‖w‖/s)^{q−1}: ‖w‖ in 60 digits."""
+    rng = np.random.default_rng(seed)
+    x, xi, q = 1 + 0.05 * rng.uniform(-1, 1, 5), rng.standard_normal(5), 2 * m
+    xi -= 0.9 * xi.mean()
+    sections = TensorSections(x[:, None], m)
+    with mpmath.workdps(60):
+        w = [
+            mpmath.fdot(xi.tolist(), [mpmath.mpf(float(point)) ** r for point in x])
+            / mpmath.sqrt(mpmath.factorial(r))
+            for r in range(60)
+        ]
+        exact = mpmath.fsum(value**q for value in w) ** (mpmath.mpf(1) / q)
+        of_f = 2 * (exact / mpmath.mpf(sections.dual_norm(xi))) ** (q - 1)
+        assert sections.dual_norm_above(xi) >= exact
+        assert sections.norm(sections.function(xi, 2.0)) >= of_f
+
+
 @pytest.mark.parametrize(("m", "most"), [(1, 4472), (2, 66), (3, 16)])
 def test_tensors_that_do_not_fit_are_refused(m, most):
     assert TensorSections(np.zeros((most, 1)), m).size == most

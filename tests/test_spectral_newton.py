@@ -106,6 +106,17 @@ def test_a_path_is_cheaper_than_its_points(p):
     assert sum(s.stats["iterations"] for s in path) <= sum(s.stats["iterations"] for s in alone)
 
 
+@pytest.mark.parametrize("loss", [Squared(), Logistic(), Huber(0.5)], ids=repr)
+@pytest.mark.parametrize("p", [3, 4])
+def test_warm_starts_take_half_of_the_steps_of_cold_ones(p, loss):
+    problem, alphas = make(loss, Schatten(p), keep=40), (2.0, 1.9, 1.8, 1.7, 1.6)
+    warm = list(SpectralNewton().path(problem, alphas))[1:]
+    cold = [solve(problem.with_alpha(alpha), SpectralNewton()) for alpha in alphas[1:]]
+    for one, other in zip(warm, cold, strict=True):
+        assert one.certificate.passed
+        assert 2 * one.stats["iterations"] <= other.stats["iterations"]
+
+
 def test_no_signal():
     problem = make(penalty=Schatten(1.5))
     flat = SchattenProblem(

@@ -102,6 +102,12 @@ def test_an_expansion_that_is_the_only_member(monkeypatch, no_starts):
     assert "their least distance from the span" in missed()
 
 
+def test_a_vector_that_is_no_member_of_the_subdifferential(monkeypatch, no_starts):
+    right = thm1_exponents.unlike_expansion
+    monkeypatch.setattr(thm1_exponents, "unlike_expansion", lambda v, p: (1 + 1e-9) * right(v, p))
+    assert missed() == "other members of ∂‖f‖: worst error"
+
+
 def test_exponents_that_are_not_refused(monkeypatch, no_starts):
     monkeypatch.setattr(thm1_exponents, "RKBSPair", lambda *args: None)
     assert missed() == "exponents 1 and ∞ that rkbs refuses"

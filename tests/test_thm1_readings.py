@@ -63,6 +63,20 @@ def test_a_path_that_forgets_the_threshold(few_exponents, monkeypatch):
     assert "rank at α ≥ α_max" in missed(thm1_schatten.schatten_expansion(Run(seed=1)))
 
 
+def test_a_dual_point_a_hair_outside_its_domain_is_scaled_into_it():
+    setting = thm1_schatten.Setting(np.random.default_rng(0), Squared(), True)
+    c = setting.z / 2
+    norm = np.linalg.norm(setting.phi_x.T @ setting.pairs.matrix(c) @ setting.phi_y, 2)
+    edge = setting.dual(c, 1.0, norm * (1 + 1e-12))
+    assert edge == pytest.approx(-setting.loss.conjugate(-c, setting.z).sum(), rel=1e-11)
+    # Unscaled, a c that is larger by 5e-10 would give another value.
+    slope = abs(((c - setting.z) * c).sum()) / edge
+    assert slope > 0.1
+    larger = setting.dual((1 + 5e-10) * c, 1.0, norm)
+    assert larger == pytest.approx(edge, rel=1e-12)
+    assert setting.dual((1 + 1e-8) * c, 1.0, norm) == -np.inf
+
+
 # ---- attention, factorized
 
 
@@ -132,6 +146,18 @@ def test_points_that_are_not_stationary(claim, mutant, noticed, one_exponent, mo
 
     monkeypatch.setattr(thm1_product, "solve", wrong)
     assert noticed in missed(getattr(thm1_product, claim)(Run(seed=1)))
+
+
+def test_the_nuclear_bound_is_a_bound_wherever_it_is_taken():
+    """Far from a minimizer −ℓ'(h) is not feasible, and must be made so."""
+    rng = np.random.default_rng(0)
+    problem = thm1_product.make_problem(rng, 2.0, Squared(), 1.0)
+    v, u = thm1_product.solve(problem, thm1_product.Alternating(1e-9)).value
+    best, v, u = problem.objective(v, u), rng.standard_normal(v.shape), rng.standard_normal(u.shape)
+    for size in (0.0, 0.1, 1.0):
+        bound = thm1_product.nuclear_bound(problem, size * v, size * u)
+        assert np.isfinite(bound)
+        assert bound <= best * (1 + 1e-12)
 
 
 # ---- infinite dimension

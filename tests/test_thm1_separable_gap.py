@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from rkbs.expansion import Side
+from rkbs.losses import Squared
 from rkbs.solvers import DualNewton
 from verify import thm1_separable_gap as gap
 from verify.ledger import Run, Verdict
@@ -43,6 +46,23 @@ def test_a_solution_worse_than_its_certificate(monkeypatch):
 
     monkeypatch.setattr(gap, "solve", wrong)
     assert "share whose certificate says what it is" in missed()
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        lambda right: lambda self, function: 0.5 * right(self, function),
+        lambda right: lambda self, function: 0.0,
+    ],
+)
+def test_the_gap_by_hand_does_not_trust_the_penalty_of_rkbs(mutant, monkeypatch):
+    problem = gap.make_problem(np.random.default_rng(0), 3.0, Squared())
+    solution = gap.solve(problem, DualNewton())
+    before = gap.gap_by_hand(problem, *solution.value.functions, solution.value.c)
+    monkeypatch.setattr(Side, "penalty", mutant(Side.penalty))
+    changed = problem.certify(*solution.value, 1e-10).relative_gap
+    assert changed < -0.01 < before
+    assert gap.gap_by_hand(problem, *solution.value.functions, solution.value.c) == before
 
 
 def test_functions_that_do_not_depend_on_p(monkeypatch):

@@ -1,11 +1,14 @@
 """The whole-space minimizer of the verification, against closed forms and the dual bound."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from rkbs.laws import relative
 from rkbs.losses import EpsilonInsensitive, Hinge, Logistic, Squared
 from rkbs.solvers import DualNewton, solve
+from verify import whole_space
 from verify.thm1_separable import make_problem, off_span
 from verify.whole_space import (
     SOLVED,
@@ -45,6 +48,37 @@ def test_reaches_the_dual_bound_and_sees_errors(p, loss):
     wrong = v * (1 + 1e-3 * np.random.default_rng(1).standard_normal(len(v)))
     assert problem.objective(wrong, u) > problem.objective(v, u)
     assert off_span(x.left(wrong), x.phi) > 1e-6
+
+
+@pytest.mark.parametrize("loss", [Hinge(), EpsilonInsensitive(0.2)], ids=repr)
+def test_equations_solved_with_a_slope_that_is_no_subgradient(loss, monkeypatch):
+    """A pair held on a kink that it is not on: all equations vanish, the objective is not least."""
+    problem, v, u, _ = problem_and_minimizer(3.0, loss)
+    x, y = blocks_of(problem)
+    start = np.concatenate([x.unknown(v), y.unknown(u)])
+    assert whole_space.polish(problem, start)[2] <= SOLVED
+    right = whole_space._settle_kinks
+
+    def one_more(rounded, unknown):
+        equations, exact = right(rounded, unknown)
+        h, slopes = equations.parts(exact)[2:]
+        off = np.setdiff1d(np.arange(len(problem.z)), equations.kinks)
+        width = loss.epsilon if isinstance(loss, EpsilonInsensitive) else 0.0
+        levels = problem.z[off] + width * np.sign(slopes[off])
+        near = np.argmin(np.abs(h[off] - levels))
+        wrong = dataclasses.replace(
+            equations,
+            kinks=np.append(equations.kinks, off[near]),
+            levels=np.append(equations.levels, levels[near]),
+            near=np.append(slopes[equations.kinks], slopes[off[near]]),
+        )
+        zeros = np.zeros(wrong.basis.shape[1])
+        found = wrong.zero(np.concatenate([exact[: 2 * problem.pair.dim], zeros]))
+        assert np.abs(wrong(found)).max() <= SOLVED
+        return wrong, found
+
+    monkeypatch.setattr(whole_space, "_settle_kinks", one_more)
+    assert whole_space.polish(problem, start)[2] > 1e-7
 
 
 def test_subgradient_does_not_vanish_elsewhere():
