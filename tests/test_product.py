@@ -518,3 +518,28 @@ def test_an_expansion_without_the_other_function_is_not_certified(dropped, monke
 
     monkeypatch.setattr(ProductProblem, "given", without_factor)
     assert problem.certify(v, u, 1e-8).residual > 1e-3
+
+
+@pytest.mark.parametrize("p", [1.5, 2.0])
+def test_a_failed_solve_is_no_proof_of_zero(p):
+    """Responses of 1e10 at α = 0.05 are beyond the inner solves; zero is far from best."""
+    rng = np.random.default_rng(0)
+    pair = RKBSPair.from_kernel(EDP(), 2, 5, p)
+    pairs = Pairs.grid(*(rng.uniform(-1, 1, (n, 2)) for n in (7, 6)))
+    z = rng.standard_normal(42)
+    assert solve(ProductProblem(pair, pairs, z, 0.05, 0.05), Alternating()).value.v.any()
+    huge = solve(ProductProblem(pair, pairs, 1e10 * z, 0.05, 0.05), Alternating(max_iter=3))
+    assert huge.value.v.any()
+    assert not huge.certificate.passed
+
+
+def test_a_far_heavier_penalty_of_one_side_does_not_win():
+    """Only λ_X λ_Y matters for t²/2: (cf, g/c) has the same values."""
+    rng = np.random.default_rng(0)
+    pair = RKBSPair.from_kernel(EDP(), 2, 5, 1.5)
+    pairs = Pairs.grid(*(rng.uniform(-1, 1, (n, 2)) for n in (7, 6)))
+    z = rng.standard_normal(42)
+    for ratio in (1.0, 1e10, 1e-10):
+        problem = ProductProblem(pair, pairs, z, 0.05 / ratio, 0.05 * ratio)
+        solution = solve(problem, Alternating()).check()
+        assert problem.objective(*solution.value) < 0.95 * (z**2).sum() / 2

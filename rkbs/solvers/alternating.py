@@ -14,7 +14,7 @@ from rkbs.product import ProductProblem
 from rkbs.solvers.base import Solution, Solver
 from rkbs.solvers.dual_newton import DualNewton
 
-_INNER = DualNewton(tol=1e-12)
+_INNER = DualNewton(tol=1e-14)
 _POLISH = 1e-2
 _EARLY = 4
 """The first round after which the equations are tried whatever the residual, then at its doubles:
@@ -77,9 +77,12 @@ class Alternating(Solver):
         u /= size if size > 0 else 1.0  # values of g of the order of one
         v, objectives, polish_at, early = np.zeros_like(u), [], _POLISH, _EARLY
         for _ in range(self.max_iter):
-            v = _INNER(problem.given("g", u)).value.v
-            u = _INNER(problem.given("f", v)).value.v
-            v, u = _balanced(problem, v, u)
+            for_f = _INNER(problem.given("g", u))
+            v = for_f.value.v
+            if not objectives:  # the start is of another size: a far heavier penalty of g would win
+                v, u = _balanced(problem, v, u)
+            for_g = _INNER(problem.given("f", v))
+            v, u = _balanced(problem, v, for_g.value.v)
             objectives.append(problem.objective(v, u))
             certificate = problem.certify(v, u, self.tol)
             if certificate.residual > self.tol and (
@@ -94,8 +97,10 @@ class Alternating(Solver):
                 objectives[-1 - _STALLED] * (1 - _PROGRESS)
             )
             if not v.any() or not u.any():  # then the other is best zero, too
-                v, u = np.zeros_like(v), np.zeros_like(u)
-                objectives[-1] = problem.objective(v, u)
+                proof = for_g if v.any() else for_f
+                if proof.certificate.passed:  # a failed solve may return zero for want of better
+                    v, u = np.zeros_like(v), np.zeros_like(u)
+                    objectives[-1] = problem.objective(v, u)
                 certificate = problem.certify(v, u, self.tol)
                 break
             if certificate.passed or stalled:
