@@ -1,11 +1,15 @@
 """SpectralNewton: derivatives of matrix functions, agreement with other solvers, few steps."""
 
+import warnings
+
 import numpy as np
 import pytest
 from test_schatten import make
 
+from rkbs.kernels import RBF
 from rkbs.laws import relative
 from rkbs.losses import Hinge, Huber, Logistic, Squared
+from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
 from rkbs.schatten import SchattenProblem
@@ -146,3 +150,25 @@ def test_what_it_cannot_solve_is_sent_to_admm(loss, p, says):
     with pytest.raises(ValueError, match=rf"{says}.*use ADMM\(\)"):
         solve(problem, SpectralNewton())
     assert solve(problem, ADMM(tol=1e-6)).certificate.passed
+
+
+@pytest.mark.parametrize(
+    ("tau", "p", "alpha", "size"),
+    [
+        (1 / 1800, 20.0, 1e3, 1.0),
+        (1.0, 20.0, 1e3, 1.0),
+        (1.0, 1.05, 1.0, 1e100),
+        (1.0, 1.5, 1.0, 1e100),
+    ],
+)
+def test_what_overflows_is_solved_or_ends_in_a_failed_certificate(tau, p, alpha, size):
+    rng = np.random.default_rng(0)
+    X, Y = rng.uniform(-1, 1, (25, 1)), rng.uniform(-1, 1, (20, 1))
+    z = size * rng.standard_normal(500)
+    problem = SchattenProblem(
+        RBF(tau)(X, X), RBF(tau)(Y, Y), Pairs.grid(X, Y), z, alpha, Squared(), Schatten(p)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        solution = solve(problem, SpectralNewton())
+    assert solution.certificate.passed == (size == 1)

@@ -66,13 +66,29 @@ class SpectralNewton(SchattenSolver):
         self._check(problem)
         chart, M = self._chart(problem), None
         for alpha in alphas:
-            at = problem.with_alpha(alpha)
-            starts = [self._start(at, chart)] + ([] if M is None else [M])
-            # A dual point grows with 1/α: the last solution is not always the better start.
-            near = min((chart.of(at, start) for start in starts), key=lambda point: point.merit)
-            solution = self._iterate(at, near)
+            solution = self._from(problem.with_alpha(alpha), chart, M)
             M = solution.value.M
             yield solution
+
+    @np.errstate(all="ignore")  # a trial may overflow: its merit is infinite then
+    def _from(
+        self, problem: SchattenProblem, chart: type[Chart], last: np.ndarray | None
+    ) -> Solution[OperatorPoint]:
+        """The solution, started afresh or from the last one, whichever is nearer."""
+        try:
+            # A dual point grows with 1/α: the last solution is not always the better start.
+            starts = [self._start(problem, chart)] + ([] if last is None else [last])
+            charts = [chart.of(problem, M) for M in starts]
+            return self._iterate(problem, min(charts, key=lambda point: point.merit))
+        except np.linalg.LinAlgError:  # beyond the range of floats
+            return self._zero(problem)
+
+    def _zero(self, problem: SchattenProblem) -> Solution[OperatorPoint]:
+        """M = 0 with c = −ℓ'(0; z): what is left to say."""
+        M, h = np.zeros_like(problem.factors.products), np.zeros_like(problem.z)
+        c = -problem.loss.gradient(h, problem.z)
+        stats = {"solver": "SpectralNewton", "iterations": 0, "inner": 0, "rank": 0}
+        return Solution(OperatorPoint(M, c), problem.certify(M, c, self.tol), stats)
 
     def _chart(self, problem: SchattenProblem) -> type[Chart]:
         if not problem.loss.smooth:
@@ -94,7 +110,7 @@ class SpectralNewton(SchattenSolver):
         M = _ridge(problem, problem.alpha)
         weight = _suiting(problem, M)
         if chart is PrimalChart:
-            return _ridge(problem, weight)
+            return _shortened(problem, _ridge(problem, weight))
         rough = replace(self, tol=_START_GAP)
         for _ in range(_START_ROUNDS):
             near = replace(problem, alpha=weight, penalty=Schatten(2.0))
@@ -133,14 +149,25 @@ def _step(chart: Chart, forcing: float) -> tuple[Chart | None, int]:
 
     None where no length does: rounding has taken over, or a kink is in the way.
     """
-    direction, slope, used = chart.direction(forcing)
-    length, allowance = 1.0, _ROUNDING * abs(chart.merit)
-    while length > _SHORTEST:
-        trial = chart.moved(length * direction)
-        if trial.merit <= chart.merit + _ARMIJO * length * slope + allowance:
-            return trial, used
-        length /= 2
+    try:
+        direction, slope, used = chart.direction(forcing)
+        length, allowance = 1.0, _ROUNDING * abs(chart.merit)
+        while length > _SHORTEST:
+            trial = chart.moved(length * direction)
+            if trial.merit <= chart.merit + _ARMIJO * length * slope + allowance:
+                return trial, used
+            length /= 2
+    except np.linalg.LinAlgError:  # beyond the range of floats
+        return None, 0
     return None, used
+
+
+def _shortened(problem: SchattenProblem, M: np.ndarray) -> np.ndarray:
+    """M, ½M, ¼M, …, the first that the next does not better: Ω of large p explodes beyond σ = 1."""
+    objective = problem.objective(M)
+    while M.any() and (shorter := problem.objective(M / 2)) < objective:
+        M, objective = M / 2, shorter
+    return M
 
 
 def _ridge(problem: SchattenProblem, weight: float) -> np.ndarray:
