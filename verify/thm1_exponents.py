@@ -204,9 +204,9 @@ def spread(case: Case, p: float, seed: list[int]) -> dict[str, Any]:
     figure="thm1_exponents",
     scope="two problems of two targets and one source in d = 2 (EDP cut at orders 5 and 2), "
     "p − 1 down to 2⁻²⁰ and p up to 2¹⁰; rkbs refuses p = 1 and p = ∞. The minimizers come from "
-    "two equations; DualNewton certifies them to 1e-10 for p up to 32 at least, and reports the gap "
-    "it leaves beyond. 20 starts over all coordinates at p = 1.5 and 3. On random features, 20 draws "
-    "of 8 × 7 points, it certifies nearly all at p = 1.1 and 10, and most at p = 1.05 and 20",
+    "two equations; DualNewton certifies them to 1e-10 for p up to 32 or more, and reports the gap "
+    "that it leaves beyond; on random features (20 draws of 8 × 7 points) nearly all at p = 1.1 "
+    "and 10, and most at p = 1.05 and 20. 20 starts over all coordinates at p = 1.5 and 3",
 )
 def exponents(run: Run) -> Evidence:
     """Segments at p = 1 and ∞, the way there, and one minimizer from every start in between."""
