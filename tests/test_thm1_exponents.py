@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flint import arb, fmpq
 
-from verify import segments, thm1_exponents
+from verify import segments, thm1_exponents, thm1_separable_gap
 from verify.ledger import Run, Verdict
 
 PASSING = {"starts": 20, "spread": 0.0, "DualNewton": 0.0}
@@ -14,8 +14,10 @@ PASSING = {"starts": 20, "spread": 0.0, "DualNewton": 0.0}
 
 @pytest.fixture
 def no_starts(monkeypatch):
-    """Leave the random starts out, which the mutant does not concern."""
+    """Leave the random starts and features out, which the mutant does not concern."""
     monkeypatch.setattr(thm1_exponents, "spread", lambda case, p, seed: PASSING)
+    closed = {p: np.zeros(20) for both in thm1_separable_gap.FAR for p in both}
+    monkeypatch.setattr(thm1_exponents, "gaps_far_from_two", lambda seed: closed)
 
 
 def missed(run=None):
@@ -93,6 +95,17 @@ def test_minimizers_that_depend_on_the_start(monkeypatch):
 
     monkeypatch.setattr(thm1_exponents, "whole_space_minimizer", wrong)
     assert "worst spread" in missed()
+
+
+@pytest.mark.parametrize(("p", "name"), [(10.0, "p = 1.1, 10"), (1.05, "p = 1.05, 20")])
+def test_gaps_that_stay_open_on_random_features(p, name):
+    gaps = {q: np.full(20, 1e-11) for both in thm1_separable_gap.FAR for q in both}
+    assert all(check.passed for check in thm1_separable_gap.far_checks(gaps))
+    gaps[p] = np.where(np.arange(20) < 3, 0, 1e-8)
+    gaps[20.0 if p < 2 else p][5:] = 1e-8
+    missing = [c.name for c in thm1_separable_gap.far_checks(gaps) if not c.passed]
+    assert len(missing) == 1
+    assert name in missing[0]
 
 
 def test_an_expansion_that_is_the_only_member(monkeypatch, no_starts):

@@ -1,12 +1,13 @@
 """The claims on the operator, product and infinite-dimensional readings: mutants are noticed."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import rkbs.attention
-from rkbs.losses import Squared
+from rkbs.losses import Logistic, Squared
 from rkbs.schatten import SchattenProblem
 from verify import thm1_attention, thm1_product, thm1_schatten, thm1_tensor
 from verify.ledger import Run, Verdict
@@ -114,6 +115,21 @@ def test_other_training_is_noticed(changes, noticed, monkeypatch):
     assert noticed in missed(with_training(monkeypatch, **changes))
 
 
+@pytest.mark.parametrize("loss", [Squared(), Logistic()], ids=repr)
+def test_the_rank_bound_is_below_heads_of_that_rank(loss):
+    """Of heads near the convex solution, cut to d rows, and of the best of them by rescaling."""
+    setting = thm1_attention.Setting([0, 0], loss, True)
+    problem = setting.problem.with_alpha(0.03 * setting.threshold)
+    solution = thm1_attention.solve(problem, thm1_attention.ADMM(tol=1e-10))
+    U, sigma, Vt = np.linalg.svd(solution.value.M)
+    for d in (1, solution.stats["rank"] - 1):
+        bound = thm1_attention.rank_bound(problem, solution.value.M, d)
+        cut = (U[:, :d] * sigma[:d]) @ Vt[:d]
+        above = [problem.objective(t * cut) for t in (0.8, 1.0, 1.2)]
+        assert 0 < bound <= min(above) - solution.certificate.dual
+    assert thm1_attention.rank_bound(problem, solution.value.M, len(sigma)) == 0
+
+
 # ---- products
 
 
@@ -170,6 +186,21 @@ def test_cuts_tend_to_the_tensor_solution():
     assert excess == sorted(excess, reverse=True)
     assert abs(excess[-1]) < 1e-9
     assert abs(row["whole space"]) < 1e-6
+
+
+def test_the_rate_is_that_of_the_remainder_and_no_slower_one():
+    X, orders = np.array([[1.2], [-0.7]]), [*range(1, 13), 16, 20]
+    tails = thm1_tensor.remainders(X, 2, orders)
+    by_hand = sum(1.2 ** (4 * n) / math.factorial(n) ** 2 for n in range(4, 40))
+    assert tails[2] == pytest.approx(by_hand, rel=1e-13)
+
+    def slope(excess):
+        cuts = [{"remainder": t, "excess": e} for t, e in zip(tails, excess, strict=True)]
+        return thm1_tensor.rate(cuts, 1e-11)
+
+    assert slope([3 * t for t in tails]) == pytest.approx(1, abs=1e-3)
+    assert slope([t**0.4 for t in tails]) < 0.5
+    assert slope([0.3**n for n in orders]) < 0.5
 
 
 @pytest.mark.parametrize("m", [1, 2, 3])

@@ -30,6 +30,7 @@ from verify.segments import (
     segment,
 )
 from verify.thm1_separable import off_span
+from verify.thm1_separable_gap import far_checks, gaps_far_from_two
 from verify.whole_space import whole_space_minimizer
 
 SLACK = 1e-6
@@ -202,9 +203,10 @@ def spread(case: Case, p: float, seed: list[int]) -> dict[str, Any]:
     "segment, while the distance one can move at 1e-6 excess grows to the segment's length.",
     figure="thm1_exponents",
     scope="two problems of two targets and one source in d = 2 (EDP cut at orders 5 and 2), "
-    "p − 1 down to 2⁻²⁰ and p up to 2¹⁰; rkbs refuses p = 1 and p = ∞, and past p = 32 the dual "
-    "unknowns of DualNewton no longer hold the solution (its certificate says so), which comes "
-    "from two equations in better unknowns; 20 starts over all coordinates at p = 1.5 and 3",
+    "p − 1 down to 2⁻²⁰ and p up to 2¹⁰; rkbs refuses p = 1 and p = ∞. The minimizers come from "
+    "two equations; DualNewton certifies them to 1e-10 for p up to 32 or more, and reports the gap "
+    "that it leaves beyond; on random features (20 draws of 8 × 7 points) nearly all at p = 1.1 "
+    "and 10, and most at p = 1.05 and 20. 20 starts over all coordinates at p = 1.5 and 3",
 )
 def exponents(run: Run) -> Evidence:
     """Segments at p = 1 and ∞, the way there, and one minimizer from every start in between."""
@@ -217,11 +219,13 @@ def exponents(run: Run) -> Evidence:
         spread(case, p, [run.seed, k])
         for k, (case, p) in enumerate(run.progress(starts, "random starts"))
     ]
+    far = gaps_far_from_two(run.seed)
     return Evidence(
         checks=(
             Check("exponents 1 and ∞ that rkbs refuses", refused((1.0, math.inf)), "==", 2),
             *_inclusion_checks(found),
             *_approach_checks(ways),
+            *far_checks(far),
             Check("random starts of each problem", least(spreads, key="starts"), ">=", 20),
             Check("worst spread at p = 1.5, 3", greatest(spreads, key="spread"), "<=", 1e-8),
             Check("DualNewton's from them", greatest(spreads, key="DualNewton"), "<=", 1e-5),
@@ -235,6 +239,7 @@ def exponents(run: Run) -> Evidence:
             },
             "slack": SLACK,
             "starts": spreads,
+            "random features": [{"p": p, "gaps": gaps} for p, gaps in far.items()],
         },
     )
 
@@ -284,14 +289,14 @@ def _approach_checks(ways: list[dict[str, Any]]) -> tuple[Check, ...]:
         # p' = 2²⁰ raises the rounding of w to 2²⁰ · 1e-16.
         Check("worst residual of c = z − h", greatest(rows, key="residual"), "<=", 1e-9),
         Check("worst gap of the minimizers", greatest(rows, key="gap"), "<=", 1e-12),
-        Check("largest p that DualNewton certifies", greatest(certified, key="p"), ">=", 16),
+        Check("largest p that DualNewton certifies", greatest(certified, key="p"), ">=", 32),
         Check("least p − 1 that it certifies", least(certified, key="p") - 1, "<=", 1e-6),
         # A gap of 1e-10 where 1e-6 frees the whole segment: half of the digits are gone.
         Check(
             "worst difference of DualNewton, where certified",
             greatest(certified, key="DualNewton differs"),
             "<=",
-            1e-3,
+            1e-4,
         ),
         Check(
             "worst |order of convergence to the limit − 1|, in p − 1 and 1/p",

@@ -197,7 +197,8 @@ def _ridge(run: Run) -> float:
 @claim(
     "thm1.schatten_expansion",
     statement="Operator reading, penalty ‖T‖^p in the Schatten-p norm, 1 ≤ p < ∞: the minimizer "
-    "over all operators is T* = Σ_ij A_ij Φ_X(x_i) ⊗ Φ_Y(y_j), a sum over the observed pairs",
+    "over all operators is T* = Σ_n a_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}), a sum over the observed pairs "
+    "(i_n, j_n) alone, for any grid of them",
     source="Paper Theorem 1; theory §3, reading C; Abernethy et al. (JMLR 2009)",
     method="The expansion's gap, with objective and Fenchel dual written out over all D × D "
     "operators; L-BFGS over all of them, from random starts and without an expansion, finds "

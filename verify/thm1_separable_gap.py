@@ -25,6 +25,8 @@ ALPHA = 0.05
 WQ, WK = np.array([[1.5], [0.5]]), np.array([[0.5], [-1.5]])
 TOLERANCE = {True: 1e-10, False: 1e-6}
 """By whether the loss is smooth: the solver's own tolerances."""
+FAR = ((1.1, 10.0), (1.05, 20.0))
+"""Exponents of the problems on random features."""
 
 
 def make_problem(rng: np.random.Generator, p: float, loss: DualLoss) -> SeparableProblem:
@@ -85,7 +87,6 @@ def convergence(problem: SeparableProblem, solution: Solution) -> dict[str, Any]
     tolerance = TOLERANCE[problem.loss.smooth]
     gap = gap_by_hand(problem, *solution.value.functions, solution.value.c)
     told = solution.certificate.relative_gap
-    x, y = blocks_of(problem)
     return {
         "p": problem.pair.p,
         "loss": repr(problem.loss),
@@ -95,10 +96,44 @@ def convergence(problem: SeparableProblem, solution: Solution) -> dict[str, Any]
         "gap": abs(gap),
         "closed": bool(abs(gap) <= tolerance),
         "told": bool(abs(gap - told) <= max(1e-12, 1e-6 * abs(gap))),
-        "off span": greatest(
-            off_span(x.left(solution.value.v), x.phi), off_span(y.left(solution.value.u), y.phi)
-        ),
+        "smooth": problem.loss.smooth,
+        "off span": [
+            off_span(block.left(vector), block.phi) if vector.any() else None
+            for block, vector in zip(blocks_of(problem), solution.value.functions, strict=True)
+        ],
     }
+
+
+def _far_from_two(p: float, seed: list[int]) -> float:
+    """The gap that DualNewton leaves on random features: 8 × 7 points, 15 features, squared loss.
+
+    Entries of the features are Gaussian, of responses, too; λ = 0.3.
+    """
+    rng = np.random.default_rng(seed)
+    maps, points = rng.standard_normal((2, 15, 6)), rng.standard_normal((15, 6)) / np.sqrt(6)
+    pair = RKBSPair(*(lambda x, A=A: x @ A.T for A in maps), 15, p)
+    pairs = Pairs.grid(points[:8], points[8:])
+    problem = SeparableProblem(pair, pairs, rng.standard_normal(len(pairs)), 0.3, 0.3)
+    return abs(solve(problem, DualNewton()).certificate.relative_gap)
+
+
+def gaps_far_from_two(seed: int) -> dict[float, np.ndarray]:
+    """The gaps of 20 draws for each exponent."""
+    return {
+        p: np.array([_far_from_two(p, [seed, draw]) for draw in range(20)])
+        for p in np.ravel(FAR).tolist()
+    }
+
+
+def far_checks(gaps: dict[float, np.ndarray]) -> tuple[Check, ...]:
+    """What DualNewton certifies of them."""
+    near, far = (np.concatenate([gaps[p] for p in both]) for both in FAR)
+    words = "random features, {}: share that DualNewton certifies to 1e-10"
+    return (
+        Check(words.format("p = 1.1, 10"), np.mean(near <= 1e-10), ">=", 0.95),
+        Check(words.format("p = 1.05, 20"), np.mean(far <= 1e-10), ">=", 0.5),
+        Check("random features: worst gap", greatest(*near, *far), "<=", 1e-7),
+    )
 
 
 def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> dict[str, Any]:
@@ -120,17 +155,19 @@ def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> 
 
 @claim(
     "thm1.separable_gap",
-    statement="Separable reading: for p ∈ {1.25, 1.5, 2, 3, 4} and five losses the dual Newton "
-    "method brings the Fenchel gap to 1e-10 of the objective (losses with kinks: 1e-6) in all but "
-    "at most 1 of 20 problems, and there it reports the gap that it leaves open",
+    statement="Separable reading: for p ∈ {1.25, 1.5, 2, 3, 4} Newton's method brings the Fenchel "
+    "gap to 1e-10 of the objective in every problem with a squared, logistic or Huber loss, and to "
+    "1e-6 with a hinge or ε-insensitive loss in all but at most 1 of 50; there it reports the gap "
+    "that it leaves open",
     source="Paper Theorem 1; theory §3, reading A",
     method="Primal and dual objective of the returned (f, g) and c, written out here; the gap at "
     "f = g = 0 is large, so that there is something to close. ι(f*), ι(g*) lie in the spans of the "
-    "kernel sections, and functions of different p differ on a grid.",
+    "kernel sections, and functions of different p differ on a grid. (f or g is 0 where that, too, "
+    "is within the tolerance.)",
     figure="thm1_separable",
     scope="4 random draws (full: 20) of 8 × 7 points on the line, EDP cut at order 12 in d = 2 "
-    "(91 features), R = t²/2, λ = 0.05, five losses. What is left open, mostly at p = 1.25, comes "
-    "of the exponent 5 of g: its coefficients are fourth roots, in which rounding weighs most",
+    "(91 features), R = t²/2, λ = 0.05, five losses. What is left open is left by the barrier that "
+    "losses with kinks need, and was met at p = 1.25 only, where g has the exponent 5",
 )
 def separable_gap(run: Run) -> Evidence:
     """Solve draws of one problem for every p and loss; keep the gaps, and one draw's functions."""
@@ -162,8 +199,13 @@ def _checks(rows: list[dict[str, Any]], pictures: list[dict[str, Any]]) -> tuple
         relative(np.stack([a["f"], a["g"]]), np.stack([b["f"], b["g"]]))
         for a, b in combinations(pictures, 2)
     ]
+    closed = {
+        smooth: [r["closed"] for r in rows if r["smooth"] is smooth] for smooth in (True, False)
+    }
+    spans = [distance for row in rows for distance in row["off span"]]
     return (
-        Check("share of gaps closed", np.mean([row["closed"] for row in rows]), ">=", 0.95),
+        Check("smooth losses: share of gaps closed", np.mean(closed[True]), "==", 1),
+        Check("losses with kinks: share of gaps closed", np.mean(closed[False]), ">=", 0.98),
         Check(
             "share whose certificate says what it is",
             np.mean([row["told"] for row in rows]),
@@ -173,9 +215,15 @@ def _checks(rows: list[dict[str, Any]], pictures: list[dict[str, Any]]) -> tuple
         Check("least gap at f = g = 0", least(rows, key="start"), ">=", 0.01),
         Check(
             "worst distance of ι(f*), ι(g*) from the span",
-            greatest(rows, key="off span"),
+            greatest(distance for distance in spans if distance is not None),
             "<=",
             1e-7,
+        ),
+        Check(
+            "share of f*, g* that are not 0",
+            np.mean([one is not None for one in spans]),
+            ">=",
+            0.99,
         ),
         Check("least difference between functions of two p", least(changes), ">=", 1e-3),
     )
