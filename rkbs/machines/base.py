@@ -9,7 +9,6 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rkbs._arrays import as_matrix
-from rkbs.certificates import Certificate
 from rkbs.kernels import RBF, Kernel
 from rkbs.pairs import Pairs
 from rkbs.solvers import Solver
@@ -70,10 +69,6 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         gram_y = self.kernel_y_(self.Y_fit_, self.Y_fit_)
         return gram_x, gram_y, pairs, z
 
-    def _keep(self, dual_coef: np.ndarray, certificate: Certificate) -> None:
-        self.dual_coef_ = dual_coef
-        self.certificate_ = certificate
-
     def predict(self, X: Any) -> np.ndarray:
         """h(x, y) for each pair.
 
@@ -98,11 +93,11 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         pairs = pairs.compact()
         if len(pairs) * 4 >= len(pairs.X) * len(pairs.Y):
             return pairs.values(self.predict_grid(pairs.X, pairs.Y))
-        left, right = self._expansion(pairs.X, pairs.Y)
+        left, right = self._towers(pairs.X, pairs.Y)
         out = np.empty(len(pairs))
         for start in range(0, len(pairs), _CHUNK):  # sparse pairs: only the entries asked for
             part = slice(start, start + _CHUNK)
-            out[part] = (left[pairs.i[part]] * right.T[pairs.j[part]]).sum(1)
+            out[part] = (left[pairs.i[part]] * right[pairs.j[part]]).sum(1)
         return out
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -126,19 +121,30 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         array of shape (n_x, n_y)
         """
         check_is_fitted(self)
-        left, right = self._expansion(as_matrix(X, "X"), as_matrix(Y, "Y"))
-        return left @ right
+        left, right = self._towers(as_matrix(X, "X"), as_matrix(Y, "Y"))
+        return left @ right.T
 
-    def _expansion(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """k_X(X, X_fit) A and k_Y(Y_fit, Y), whose product is the prediction."""
-        for name, new, old in (("X", X, self.X_fit_), ("Y", Y, self.Y_fit_)):
-            if new.shape[1] != old.shape[1]:
-                raise ValueError(
-                    f"{name} has {new.shape[1]} features, but the machine was fitted with "
-                    f"{old.shape[1]} in that domain"
-                )
-        left = self.kernel_x_(X.astype(float), self.X_fit_) @ self.dual_coef_
-        return left, self.kernel_y_(self.Y_fit_, Y.astype(float))
+    def _towers(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """k_X(X, X_fit) A, (n_x, r), and k_Y(Y, Y_fit), (n_y, r): h is their rows' product."""
+        rows_x, rows_y = self._kernel_rows_x(X), self._kernel_rows_y(Y)
+        return rows_x @ self.dual_coef_, rows_y
+
+    def _kernel_rows_x(self, X: np.ndarray) -> np.ndarray:
+        """k_X(X, X_fit), one row per point."""
+        return self.kernel_x_(_same_features(X, self.X_fit_, "X"), self.X_fit_)
+
+    def _kernel_rows_y(self, Y: np.ndarray) -> np.ndarray:
+        """k_Y(Y, Y_fit), one row per point."""
+        return self.kernel_y_(self.Y_fit_, _same_features(Y, self.Y_fit_, "Y")).T
+
+
+def _same_features(new: np.ndarray, old: np.ndarray, name: str) -> np.ndarray:
+    if new.shape[1] != old.shape[1]:
+        raise ValueError(
+            f"{name} has {new.shape[1]} features, but the machine was fitted with "
+            f"{old.shape[1]} in that domain"
+        )
+    return new.astype(float)
 
 
 def check_solver(solver: Solver | None) -> Solver | None:

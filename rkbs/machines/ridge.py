@@ -42,11 +42,13 @@ class BinaryKernelRidge(OperatorMachine):
     Attributes
     ----------
     dual_coef_ : array of shape (n_x, n_y)
-        A; zero where there was no pair.
+        A, over the points in use (``X_fit_`` × ``Y_fit_``: rows of X and Y without any pair are
+        dropped); zero where there was no pair.
     certificate_ : Certificate
         KKT residual and duality gap of the fit.
     X_fit_, Y_fit_ : arrays
-        The training domains, copied.
+        The training domains, copied, without the rows that occur in no pair: row k of
+        ``dual_coef_`` belongs to ``X_fit_[k]``, the k-th row of X among ``np.unique(pairs.i)``.
     kernel_x_, kernel_y_ : Kernel
         The kernels of the fit.
     n_features_in_, n_features_x_ : int
@@ -87,7 +89,8 @@ class BinaryKernelRidge(OperatorMachine):
         """
         problem = OperatorProblem(*self._data(X, y), self.alpha)
         solution = solve(problem, self._solver(problem.pairs)).check()
-        self._keep(problem.pairs.matrix(solution.value), solution.certificate)
+        self.dual_coef_ = problem.pairs.matrix(solution.value)
+        self.certificate_ = solution.certificate
         return self
 
     def _solver(self, pairs: Pairs) -> Solver:
@@ -153,5 +156,6 @@ class BinaryKernelRidgeCV(OperatorMachine):
         self.leave_out_rmse_ = np.array([np.sqrt(np.mean(r * r)) for r in residuals])
         self.alpha_ = alphas[int(np.argmin(self.leave_out_rmse_))]
         solution = state.solve(self.alpha_).check()
-        self._keep(problem.pairs.matrix(solution.value), solution.certificate)
+        self.dual_coef_ = problem.pairs.matrix(solution.value)
+        self.certificate_ = solution.certificate
         return self

@@ -60,8 +60,14 @@ class Solution(Generic[_Value]):
 
     __repr__ = short_repr
 
-    def check(self) -> Solution[_Value]:
-        """The solution itself, or ``ConvergenceError`` when its certificate does not pass."""
+    def check(self, circumstance: str = "") -> Solution[_Value]:
+        """The solution itself, or ``ConvergenceError`` when its certificate does not pass.
+
+        Parameters
+        ----------
+        circumstance : str
+            What else the message should say.
+        """
         if not self.certificate.passed:
             numbers = {k: v for k, v in self.stats.items() if isinstance(v, (int, float))}
             raise ConvergenceError(
@@ -69,6 +75,8 @@ class Solution(Generic[_Value]):
                 f"{self.certificate.describe()}, above the tolerance "
                 f"{self.certificate.tolerance:.3g} ({numbers}): raise the regularization "
                 "(alpha), which conditions the problem, or the solver's tol or max_iter."
+                + f" Here {circumstance}."
+                * bool(circumstance)
             )
         return self
 
