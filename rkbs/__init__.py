@@ -36,7 +36,12 @@ from rkbs.separable import SeparableProblem
 from rkbs.spaces import RKBSPair
 
 if TYPE_CHECKING:
-    from rkbs.machines import BinaryKernelMachine, BinaryKernelRidge, BinaryKernelRidgeCV
+    from rkbs.machines import (
+        BinaryKernelMachine,
+        BinaryKernelMachineCV,
+        BinaryKernelRidge,
+        BinaryKernelRidgeCV,
+    )
     from rkbs.solvers import (
         ADMM,
         Alternating,
@@ -56,6 +61,7 @@ __all__ = [
     "RBF",
     "Alternating",
     "BinaryKernelMachine",
+    "BinaryKernelMachineCV",
     "BinaryKernelRidge",
     "BinaryKernelRidgeCV",
     "Certificate",
@@ -97,7 +103,12 @@ __all__ = [
 ]
 
 _LATE = {
-    "rkbs.machines": ("BinaryKernelMachine", "BinaryKernelRidge", "BinaryKernelRidgeCV"),
+    "rkbs.machines": (
+        "BinaryKernelMachine",
+        "BinaryKernelMachineCV",
+        "BinaryKernelRidge",
+        "BinaryKernelRidgeCV",
+    ),
     "rkbs.solvers": (
         "ADMM",
         "Alternating",

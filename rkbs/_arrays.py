@@ -11,6 +11,7 @@ import numbers
 import sys
 from collections.abc import Callable
 from dataclasses import fields
+from inspect import isabstract
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -112,7 +113,29 @@ def check_kinds(owner: Any, **kinds: type) -> None:
     """``TypeError`` for an attribute that is not of its class."""
     for name, kind in kinds.items():
         if not isinstance(getattr(owner, name), kind):
-            raise TypeError(f"{name} must be a {kind.__name__}, got {getattr(owner, name)!r}")
+            raise kind_error(getattr(owner, name), name, kind)
+
+
+def kind_error(value: Any, name: str, kind: type, or_none: str = "") -> TypeError:
+    """The error of a ``value`` that is not of the class ``kind``: its type, and what to pass.
+
+    The value itself may be an array of any size, and is not shown.
+    """
+    if isinstance(value, type):
+        got = f"the class {value.__name__}"
+        advice = f": did you mean {value.__name__}()?" * issubclass(value, kind)
+    else:
+        plain = value is None or isinstance(value, (str, numbers.Number))
+        got = f"{value!r:.50}" if plain else type(value).__name__
+        choices = sorted(f"{cls.__name__}()" for cls in _concrete(kind))
+        advice = f": choose from {', '.join(choices)}" * (plain and len(choices) > 0)
+    return TypeError(f"{name} must be a {kind.__name__}{or_none}, got {got}{advice}")
+
+
+def _concrete(kind: type) -> set[type]:
+    """The public classes below an abstract one that can be made."""
+    below = {cls for child in kind.__subclasses__() for cls in {child, *_concrete(child)}}
+    return {cls for cls in below if not isabstract(cls) and cls.__name__[0] != "_"}
 
 
 def short_repr(owner: Any) -> str:

@@ -13,7 +13,13 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from rkbs.kernels import EDP, RBF, L2Distance, Laplace, Linear, Precomputed, Quadratic
 from rkbs.laws import check_optimality, relative
 from rkbs.losses import Hinge, Huber, Logistic, Squared
-from rkbs.machines import BinaryKernelMachine, BinaryKernelRidge, BinaryKernelRidgeCV, schatten
+from rkbs.machines import (
+    BinaryKernelMachine,
+    BinaryKernelMachineCV,
+    BinaryKernelRidge,
+    BinaryKernelRidgeCV,
+    schatten,
+)
 from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
@@ -24,6 +30,7 @@ MACHINES = {
     "ridge": BinaryKernelRidge(),
     "ridge-cv": BinaryKernelRidgeCV(),
     "nuclear": BinaryKernelMachine(solver=ADMM(tol=0.05)),  # the checks fit 200 × 200 grids
+    "nuclear-cv": BinaryKernelMachineCV(n_alphas=2, ratio=0.3, cv=2, solver=ADMM(tol=0.05)),
 }
 
 EXPECTED_FAILURES = {
@@ -257,7 +264,12 @@ def bad_inputs():
         "another problem's solver": (
             lambda: machine(solver=Cholesky()).fit(pairs, z),
             TypeError,
-            "Cholesky solves problems of class OperatorProblem",
+            r"one of this machine \(ADMM\(\), .*Cholesky solves problems of class OperatorProblem",
+        ),
+        "ridge with the other's solver": (
+            lambda: ridge(solver=ADMM()).fit(pairs, z),
+            TypeError,
+            r"one of this machine \(Spectral\(\), Cholesky\(\), ConjugateGradient\(\)\) or None",
         ),
         "a loss with kinks": (
             lambda: machine(loss=Hinge(), solver=SpectralNewton()).fit(pairs, np.sign(z - 9)),

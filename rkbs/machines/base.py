@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rkbs._arrays import as_matrix
+from rkbs._arrays import as_matrix, check_number, kind_error
 from rkbs.kernels import RBF, Kernel
 from rkbs.pairs import Pairs
 from rkbs.solvers import Solver
@@ -24,7 +24,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         if kernel is None:
             return RBF()
         if not isinstance(kernel, Kernel):
-            raise TypeError(f"{name} must be a Kernel or None, got {kernel!r}")
+            raise kind_error(kernel, name, Kernel, " or None")
         if kernel.is_mercer is False:
             raise ValueError(
                 f"{name} must be a Mercer kernel within its domain, but {kernel!r} is not "
@@ -147,8 +147,25 @@ def _same_features(new: np.ndarray, old: np.ndarray, name: str) -> np.ndarray:
     return new.astype(float)
 
 
-def check_solver(solver: Solver | None) -> Solver | None:
-    """The solver itself, or a ``TypeError`` where it is none."""
-    if solver is not None and not isinstance(solver, Solver):
-        raise TypeError(f"solver must be a Solver or None, got {solver!r}")
+def check_solver(solver: Solver | None, problem: type, known: str) -> Solver | None:
+    """The solver itself, or a ``TypeError`` where it is none, or solves no such problem."""
+    if solver is None:
+        return None
+    if not isinstance(solver, Solver):
+        raise kind_error(solver, "solver", Solver, f" of this machine ({known}) or None")
+    if not issubclass(problem, solver.handles):
+        raise TypeError(
+            f"solver must be one of this machine ({known}) or None, but "
+            f"{type(solver).__name__} solves problems of class {solver.handles.__name__}"
+        )
     return solver
+
+
+def check_alphas(alphas: Any) -> list[float]:
+    """A non-empty sequence of positive numbers, as a list; else an error that names ``alphas``."""
+    if not np.iterable(alphas) or isinstance(alphas, str):
+        raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
+    checked = [check_number(alpha, "alphas", above=0.0) for alpha in alphas]
+    if not checked:
+        raise ValueError("alphas must hold at least one α, got none")
+    return checked

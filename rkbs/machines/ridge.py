@@ -6,9 +6,8 @@ from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import check_number
 from rkbs.kernels import Kernel
-from rkbs.machines.base import OperatorMachine, check_solver
+from rkbs.machines.base import OperatorMachine, check_alphas, check_solver
 from rkbs.pairs import Pairs
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import Cholesky, ConjugateGradient, Leave, Solver, Spectral, solve
@@ -94,7 +93,8 @@ class BinaryKernelRidge(OperatorMachine):
         return self
 
     def _solver(self, pairs: Pairs) -> Solver:
-        if check_solver(self.solver) is not None:
+        known = "Spectral(), Cholesky(), ConjugateGradient()"
+        if check_solver(self.solver, OperatorProblem, known) is not None:
             return self.solver
         if pairs.is_complete:
             return Spectral()
@@ -145,11 +145,7 @@ class BinaryKernelRidgeCV(OperatorMachine):
 
     def fit(self, X: Any, y: Any = None) -> BinaryKernelRidgeCV:
         """Choose α, then fit; parameters as in ``BinaryKernelRidge``."""
-        if not np.iterable(self.alphas) or isinstance(self.alphas, str):
-            raise TypeError(f"alphas must be a sequence of numbers, got {self.alphas!r}")
-        alphas = [check_number(alpha, "alphas", above=0.0) for alpha in self.alphas]
-        if not alphas:
-            raise ValueError("alphas must hold at least one α, got none")
+        alphas = check_alphas(self.alphas)
         problem = OperatorProblem(*self._data(X, y), alphas[0])
         state = (Spectral() if problem.pairs.is_complete else Cholesky()).setup(problem)
         residuals = (state.leave_out_residuals(alpha, self.leave) for alpha in alphas)

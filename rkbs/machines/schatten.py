@@ -40,7 +40,7 @@ class SchattenMachine(OperatorMachine):
         return self._kernel_rows_x(as_matrix(X, "X")) @ self.query_coef_
 
     def key(self, Y: Any) -> np.ndarray:
-        """The keys of the fit, k(y) = k_Y(y, Y_fit) K: ``query(X) @ key(Y).T`` are its logits.
+        """The keys of the fit, k(y) = k_Y(y, Y_fit) K.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class SchattenMachine(OperatorMachine):
         return problem
 
     def _solver(self, problem: SchattenProblem) -> Solver:
-        if check_solver(self.solver) is not None:
+        if check_solver(self.solver, SchattenProblem, "ADMM(), SpectralNewton()") is not None:
             return self.solver
         penalty, loss = problem.penalty, problem.loss
         # In its dual chart Newton's method can stall on the kinks of Huber's ℓ'.

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, final, get_args
 import numpy as np
 import scipy.linalg
 
-from rkbs._arrays import check_count, check_number, short_repr
+from rkbs._arrays import check_count, check_number, kind_error, short_repr
 from rkbs.certificates import Certificate
 from rkbs.schatten import OperatorPoint, SchattenProblem
 
@@ -131,5 +131,13 @@ class SchattenSolver(Solver):
 
 
 def solve(problem: Any, solver: Solver) -> Solution:
-    """The solution of a problem by a solver; read ``solution.certificate`` before using it."""
+    """The solution of a problem by a solver; read ``solution.certificate`` before using it.
+
+    Raises
+    ------
+    TypeError
+        For a solver that is none, or one of other problems.
+    """
+    if not isinstance(solver, Solver):
+        raise kind_error(solver, "solver", Solver)
     return solver(problem)
