@@ -153,6 +153,11 @@ class FeatureSections(Sections):
         return function
 
     def values(self, function: np.ndarray) -> np.ndarray:
+        if np.shape(function) != (self.phi.shape[1],):
+            raise ValueError(
+                f"a function must be its coefficients (v or u) of shape ({self.phi.shape[1]},), "
+                f"one per feature, got shape {np.shape(function)}"
+            )
         return self.phi @ function
 
     def norm(self, function: np.ndarray) -> float:

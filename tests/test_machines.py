@@ -244,6 +244,46 @@ def bad_inputs():
     ridge = BinaryKernelRidge
     machine = BinaryKernelMachine
     return {
+        "domains": (
+            lambda: machine().fit((X, Y), Z),
+            TypeError,
+            r"two arrays: for all pairs of two domains pass Pairs.grid\(X, Y\)",
+        ),
+        "domains in a list": (
+            lambda: ridge().fit([X, Y], Z),
+            TypeError,
+            r"pass Pairs.grid\(X, Y\)",
+        ),
+        "another split": (
+            lambda: machine(n_features_x=2).fit(pairs, z),
+            ValueError,
+            "n_features_x=2 contradicts the Pairs, whose X has 3 columns",
+        ),
+        "the loss's class": (
+            lambda: machine(loss=Hinge).fit(pairs, np.sign(z)),
+            TypeError,
+            r"the class Hinge: did you mean Hinge\(\)\?",
+        ),
+        "0-1 labels": (
+            lambda: machine(loss=Hinge()).fit(pairs, (z > 0).astype(int)),
+            ValueError,
+            r"pass 2\*z - 1",
+        ),
+        "true and false": (
+            lambda: machine(loss=Hinge()).fit(pairs, z > 0),
+            TypeError,
+            r"pass 2\*z - 1",
+        ),
+        "holes": (
+            lambda: machine().fit(pairs, hole.reshape(4, 3)),
+            ValueError,
+            r"by Pairs.from_mask\(X, Y, ~np.isnan\(Z\)\)",
+        ),
+        "the kernel's class": (
+            lambda: machine(RBF).fit(pairs, z),
+            TypeError,
+            r"kernel_x must be a Kernel or None, got the class RBF: did you mean RBF\(\)\?",
+        ),
         "labels": (lambda: machine(loss=Hinge()).fit(pairs, z), ValueError, "z must be −1 or 1"),
         "loss's type": (lambda: machine(loss="hinge").fit(pairs, z), TypeError, "loss must be a L"),
         "penalty's type": (

@@ -48,13 +48,20 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is None: z "
                 "must hold a response for every pair"
             )
+        split = self.n_features_x
         if isinstance(pairs, Pairs):
+            if split not in (None, pairs.X.shape[1]):
+                raise ValueError(
+                    f"n_features_x={split!r} contradicts the Pairs, whose X has "
+                    f"{pairs.X.shape[1]} columns: it is for plain arrays only"
+                )
             self.n_features_in_, self.n_features_x_ = pairs.shape[1], pairs.X.shape[1]
         else:
+            _refuse_domains(pairs)
             pairs, z = validate_data(
                 self, pairs, z, dtype=float, y_numeric=True, ensure_min_features=2
             )
-            split = self.n_features_x
+            # An odd table is halved, too: scikit-learn's checks fit tables of any width.
             self.n_features_x_ = pairs.shape[1] // 2 if split is None else split
             pairs = Pairs.from_table(pairs, self.n_features_x_)
         return pairs.compact(), pairs.responses(z)
@@ -136,6 +143,16 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     def _kernel_rows_y(self, Y: np.ndarray) -> np.ndarray:
         """k_Y(Y, Y_fit), one row per point."""
         return self.kernel_y_(self.Y_fit_, _same_features(Y, self.Y_fit_, "Y")).T
+
+
+def _refuse_domains(pairs: Any) -> None:
+    """``TypeError`` for (X, Y) in place of their pairs."""
+    if isinstance(pairs, (tuple, list)) and len(pairs) == 2:
+        if all(np.ndim(getattr(part, "shape", None)) == 1 and part.ndim == 2 for part in pairs):
+            raise TypeError(
+                "X must be Pairs, or an array with rows [x | y], got two arrays: for all pairs of "
+                "two domains pass Pairs.grid(X, Y)"
+            )
 
 
 def _same_features(new: np.ndarray, old: np.ndarray, name: str) -> np.ndarray:

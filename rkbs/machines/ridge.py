@@ -33,7 +33,7 @@ class BinaryKernelRidge(OperatorMachine):
         α > 0. The loss is a sum over pairs: the scale of α is that of ``KernelRidge``.
     n_features_x : int, optional
         Only for plain arrays with rows [x | y]: how many leading columns describe x, by default
-        half of them.
+        half of them, rounded down. With an odd number of columns pass it.
     solver : Solver, optional
         By default ``Spectral()`` on a complete grid, else ``Cholesky()`` for up to 2000 pairs and
         ``ConjugateGradient()`` beyond.

@@ -112,7 +112,7 @@ class BinaryKernelMachine(SchattenMachine):
         α > 0. The loss is a sum over pairs.
     n_features_x : int, optional
         Only for plain arrays with rows [x | y]: how many leading columns describe x, by default
-        half of them.
+        half of them, rounded down. With an odd number of columns pass it.
     solver : Solver, optional
         By default ``SpectralNewton()`` where the loss and Ω are smooth enough: Ω twice
         differentiable (``Schatten(p)``, p ≥ 2), or Ω* (1 < p < 2) and ℓ' without kinks, which

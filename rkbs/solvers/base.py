@@ -81,6 +81,13 @@ class Solution(Generic[_Value]):
         return self
 
 
+def as_path(alphas: Iterable[float]) -> Iterable[float]:
+    """The α of a path, which need not be a list; a ``TypeError`` for a single number."""
+    if isinstance(alphas, str) or not isinstance(alphas, Iterable):
+        raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
+    return alphas
+
+
 class Solver(abc.ABC):
     """``solver(problem)`` returns a certified ``Solution``; ``handles`` is the problems' class."""
 
