@@ -30,6 +30,7 @@ from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
 from rkbs.product import ProductProblem
+from rkbs.regularizers import HalfSquare, Norm, PowerNorm
 from rkbs.schatten import SchattenProblem
 from rkbs.sections import FeatureSections, TensorSections
 from rkbs.separable import SeparableProblem
@@ -72,6 +73,7 @@ __all__ = [
     "EpsilonInsensitive",
     "ExponentiatedIntersection",
     "FeatureSections",
+    "HalfSquare",
     "Hinge",
     "Huber",
     "Inspection",
@@ -80,10 +82,12 @@ __all__ = [
     "Laplace",
     "Linear",
     "Logistic",
+    "Norm",
     "OneSidedProblem",
     "OperatorProblem",
     "Pairs",
     "PowerFeatures",
+    "PowerNorm",
     "Precomputed",
     "ProductProblem",
     "Quadratic",

@@ -170,7 +170,7 @@ class Pairs:
             For dtypes or shapes that do not fit, NaN or infinity.
         """
         z = z.detach().cpu().numpy() if is_tensor(z) else z
-        if getattr(z, "dtype", None) == bool:
+        if isinstance(z, np.ndarray) and z.dtype.kind == "b":
             raise TypeError(
                 "z must be an array of real numbers, got dtype bool: for labels pass 2*z - 1"
             )

@@ -147,12 +147,12 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
 
 def _refuse_domains(pairs: Any) -> None:
     """``TypeError`` for (X, Y) in place of their pairs."""
-    if isinstance(pairs, (tuple, list)) and len(pairs) == 2:
-        if all(np.ndim(getattr(part, "shape", None)) == 1 and part.ndim == 2 for part in pairs):
-            raise TypeError(
-                "X must be Pairs, or an array with rows [x | y], got two arrays: for all pairs of "
-                "two domains pass Pairs.grid(X, Y)"
-            )
+    two = isinstance(pairs, (tuple, list)) and len(pairs) == 2
+    if two and all(getattr(part, "ndim", 1) == 2 for part in pairs):
+        raise TypeError(
+            "X must be Pairs, or an array with rows [x | y], got two arrays: for all pairs of two "
+            "domains pass Pairs.grid(X, Y)"
+        )
 
 
 def _same_features(new: np.ndarray, old: np.ndarray, name: str) -> np.ndarray:
