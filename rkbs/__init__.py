@@ -30,13 +30,19 @@ from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
 from rkbs.product import ProductProblem
+from rkbs.regularizers import HalfSquare, Norm, PowerNorm
 from rkbs.schatten import SchattenProblem
 from rkbs.sections import FeatureSections, TensorSections
 from rkbs.separable import SeparableProblem
 from rkbs.spaces import RKBSPair
 
 if TYPE_CHECKING:
-    from rkbs.machines import BinaryKernelMachine, BinaryKernelRidge, BinaryKernelRidgeCV
+    from rkbs.machines import (
+        BinaryKernelMachine,
+        BinaryKernelMachineCV,
+        BinaryKernelRidge,
+        BinaryKernelRidgeCV,
+    )
     from rkbs.solvers import (
         ADMM,
         Alternating,
@@ -56,6 +62,7 @@ __all__ = [
     "RBF",
     "Alternating",
     "BinaryKernelMachine",
+    "BinaryKernelMachineCV",
     "BinaryKernelRidge",
     "BinaryKernelRidgeCV",
     "Certificate",
@@ -66,6 +73,7 @@ __all__ = [
     "EpsilonInsensitive",
     "ExponentiatedIntersection",
     "FeatureSections",
+    "HalfSquare",
     "Hinge",
     "Huber",
     "Inspection",
@@ -74,10 +82,12 @@ __all__ = [
     "Laplace",
     "Linear",
     "Logistic",
+    "Norm",
     "OneSidedProblem",
     "OperatorProblem",
     "Pairs",
     "PowerFeatures",
+    "PowerNorm",
     "Precomputed",
     "ProductProblem",
     "Quadratic",
@@ -97,7 +107,12 @@ __all__ = [
 ]
 
 _LATE = {
-    "rkbs.machines": ("BinaryKernelMachine", "BinaryKernelRidge", "BinaryKernelRidgeCV"),
+    "rkbs.machines": (
+        "BinaryKernelMachine",
+        "BinaryKernelMachineCV",
+        "BinaryKernelRidge",
+        "BinaryKernelRidgeCV",
+    ),
     "rkbs.solvers": (
         "ADMM",
         "Alternating",

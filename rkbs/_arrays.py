@@ -11,6 +11,7 @@ import numbers
 import sys
 from collections.abc import Callable
 from dataclasses import fields
+from inspect import isabstract, signature
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -50,7 +51,7 @@ def as_floating(x: Array, name: str) -> Array:
     return x
 
 
-def check_finite(x: Array, name: str) -> Array:
+def check_finite(x: Array, name: str, hint: str = "") -> Array:
     """``x`` unchanged; a numpy array with NaN or infinity raises ``ValueError``.
 
     Tensors pass unread: the test would force a device to synchronize inside a training step.
@@ -59,6 +60,7 @@ def check_finite(x: Array, name: str) -> Array:
         where = tuple(int(k) for k in np.argwhere(~np.isfinite(x))[0])
         raise ValueError(
             f"{name} contains NaN or infinity (first at index {where}); expected finite numbers"
+            + hint
         )
     return x
 
@@ -112,7 +114,33 @@ def check_kinds(owner: Any, **kinds: type) -> None:
     """``TypeError`` for an attribute that is not of its class."""
     for name, kind in kinds.items():
         if not isinstance(getattr(owner, name), kind):
-            raise TypeError(f"{name} must be a {kind.__name__}, got {getattr(owner, name)!r}")
+            raise kind_error(getattr(owner, name), name, kind)
+
+
+def kind_error(value: Any, name: str, kind: type, or_none: str = "") -> TypeError:
+    """The error of a ``value`` that is not of the class ``kind``: its type, and what to pass.
+
+    The value itself may be an array of any size, and is not shown.
+    """
+    if isinstance(value, type):
+        got = f"the class {value.__name__}"
+        advice = f": did you mean {value.__name__}()?" * (value in _ready(kind))
+    else:
+        plain = value is None or isinstance(value, (str, numbers.Number))
+        got = f"{value!r:.50}" if plain else type(value).__name__
+        choices = sorted(f"{cls.__name__}()" for cls in _ready(kind))
+        advice = f": choose from {', '.join(choices)}" * (plain and len(choices) > 0)
+    return TypeError(f"{name} must be a {kind.__name__}{or_none}, got {got}{advice}")
+
+
+def _ready(kind: type) -> set[type]:
+    """The public classes below an abstract one that can be made without arguments."""
+    below = set().union(*({child, *_ready(child)} for child in kind.__subclasses__()))
+    return {cls for cls in below if not isabstract(cls) and cls.__name__[0] != "_" and _bare(cls)}
+
+
+def _bare(cls: type) -> bool:
+    return all(p.default is not p.empty for p in signature(cls).parameters.values())
 
 
 def short_repr(owner: Any) -> str:

@@ -113,6 +113,8 @@ class ExpansionProblem(abc.ABC):
 
     def values(self, *functions: Any) -> np.ndarray:
         """h_n, shape (n,)."""
+        if len(functions) != len(self.sides):
+            raise TypeError(f"needs a function per side, {len(self.sides)}, got {len(functions)}")
         parts = zip(self.sides, functions, strict=True)
         return sum(side.at_pairs(function) for side, function in parts)
 

@@ -276,7 +276,9 @@ def _check_labels(z: np.ndarray, name: str, loss: Loss) -> np.ndarray:
     z = np.asarray(z)
     wrong = (z != 1) & (z != -1)
     if wrong.any():
-        raise ValueError(f"{name} must be −1 or 1 for {loss!r}, got {z[wrong].flat[0]}")
+        binary = np.isin(z, (0, 1)).all()
+        hint = f": for labels 0 and 1 pass 2*{name} - 1" * bool(binary)
+        raise ValueError(f"{name} must be −1 or 1 for {loss!r}, got {z[wrong].flat[0]}{hint}")
     return z
 
 

@@ -115,12 +115,16 @@ class Pairs:
         """The chosen pairs, domains kept; ``pairs[key]`` and ``pairs[key, ...]`` are the same."""
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
             key = key[0]
-        key = np.asarray(key) if isinstance(key, (list, np.ndarray)) else key
+        if isinstance(key, list):
+            key = np.asarray(key, dtype=None if key else np.intp)  # numpy makes [] a float array
         if not isinstance(key, slice) and not (
             isinstance(key, np.ndarray) and key.ndim == 1 and key.dtype.kind in "iub"
         ):
             raise TypeError(f"pairs are chosen by a slice, an index array or a mask, got {key!r}")
-        return Pairs(self.X, self.Y, self.i[key], self.j[key])
+        i, j = self.i[key], self.j[key]
+        if not len(i):
+            raise ValueError("pairs[key] must name at least one pair, got none")
+        return Pairs(self.X, self.Y, i, j)
 
     @property
     def is_complete(self) -> bool:
@@ -165,8 +169,15 @@ class Pairs:
         TypeError, ValueError
             For dtypes or shapes that do not fit, NaN or infinity.
         """
-        z = as_floating(z.detach().cpu().numpy() if is_tensor(z) else z, "z")
-        check_finite(z, "z")
+        z = z.detach().cpu().numpy() if is_tensor(z) else z
+        if isinstance(z, np.ndarray) and z.dtype.kind == "b":
+            raise TypeError(
+                "z must be an array of real numbers, got dtype bool: for labels pass 2*z - 1"
+            )
+        z = as_floating(z, "z")
+        known = "Pairs.from_mask(X, Y, ~np.isnan(Z))" if z.ndim == 2 else "pairs[~np.isnan(z)]"
+        hint = f": pairs without a response are left out, by {known}" * bool(np.isnan(z).any())
+        check_finite(z, "z", hint)
         grid = (len(self.X), len(self.Y))
         if self.is_complete and z.shape == grid:
             z = self.values(z)

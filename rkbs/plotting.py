@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -93,7 +93,9 @@ def error_against_dimension(
     axis.set_ylim(bottom, top)
 
 
-def scores_by_fold(axis: Axes, scores: Mapping[str, Sequence[float]], highlight: str) -> None:
+def scores_by_fold(
+    axis: Axes, scores: Mapping[str, Sequence[float]], highlight: Collection[str]
+) -> None:
     """Draw a score of several predictors: a marker per fold and a bar at the mean.
 
     Parameters
@@ -101,11 +103,11 @@ def scores_by_fold(axis: Axes, scores: Mapping[str, Sequence[float]], highlight:
     axis : Axes
     scores : mapping
         By predictor, one score per fold; predictors are drawn from top to bottom.
-    highlight : str
-        The predictor to set apart by color and by marker.
+    highlight : collection of str
+        The predictors to set apart by color and by marker.
     """
     for row, (name, values) in enumerate(scores.items()):
-        ours = name == highlight
+        ours = name in highlight
         color, marker = (COLORS[1], "D") if ours else (COLORS[0], "o")
         axis.plot(values, [row] * len(values), marker, color=color, alpha=0.6)
         mean = float(np.mean(values))

@@ -71,6 +71,10 @@ class OperatorProblem(GramProblem):
     min_c Σ ℓ((Kc)_n; z_n) + (α/2) cᵀKc. K is never formed: Kc = (K_X A K_Y)[i, j] with A the
     matrix that holds c at the pairs.
 
+    The certificate is of the Gram matrices as given. Their rounding moves eigenvalues, also those
+    that are zero, by up to n · eps · λ_max: for α near that of K (α ≲ 1e-14 λ_max) the optimum is
+    one of the rounding, and the gap of the exact matrices can be larger.
+
     Parameters and errors: as of ``GramProblem``.
 
     Source: theory §3, reading C; Abernethy, Bach, Evgeniou & Vert (JMLR 2009).

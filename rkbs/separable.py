@@ -26,6 +26,9 @@ class SeparableProblem(ExpansionProblem, BinaryProblem):
     At the optimum c_n = −ℓ'(h_n; z_n), v is a multiple of ι(w) and u of ι(w'), that is
     λ_X R_X'(‖f*‖) ι(f*) = Σ_i ξ_i κ(x_i, ·) and λ_Y R_Y'(‖g*‖) ι(g*) = Σ_j ζ_j κ(·, y_j).
 
+    A solution is evaluated at new points by ``problem.pair.f(solution.value.v)(x_new)`` and
+    ``problem.pair.g(solution.value.u)(y_new)``; their sum is h.
+
     Parameters and errors: as of ``BinaryProblem``.
 
     Source: paper Theorem 1; theory §3, reading A.

@@ -13,7 +13,7 @@ import numpy as np
 from rkbs._arrays import as_floating, as_points, check_count, check_finite, short_repr
 from rkbs.features import PowerFeatures
 from rkbs.kernels import DotProductKernel
-from rkbs.kernels.algebra import as_map
+from rkbs.kernels.algebra import LinearMap, as_map
 from rkbs.kernels.base import is_scalar
 
 FeatureMap = Callable[[np.ndarray], np.ndarray]
@@ -128,6 +128,30 @@ class Element:
 
 @final
 @dataclass(frozen=True, eq=False)
+class MappedFeatures:
+    """Φ(map(x)), with the kernel's signs on one of the two sides; a callable that pickles.
+
+    Parameters
+    ----------
+    features : PowerFeatures
+    map : callable or None
+        None is the identity.
+    signed : bool
+    """
+
+    features: PowerFeatures
+    map: Callable | None
+    signed: bool
+
+    __repr__ = short_repr
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Points (n, d_in) → features (n, D)."""
+        return self.features(points if self.map is None else self.map(points), self.signed)
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class RKBSPair:
     """The pair (B_X, B_Y) of Definition 2 over F_Y = ℓ^p and F_X = ℓ^{p'}, ⟨u, v⟩ = Σ u_k v_k.
 
@@ -172,20 +196,32 @@ class RKBSPair:
         map_x: object = None,
         map_y: object = None,
     ) -> RKBSPair:
-        """The pair of κ(map_x(x), map_y(y)) on its power features of degree ≤ ``order``.
+        """The pair of κ(map_x(x), map_y(y)) = Φ(map_x(x))·SΦ(map_y(y)), Φ the power features.
 
-        ``map_x`` and ``map_y`` are matrices (W^Q, W^K) of d rows, callables, or None.
+        Exact for a polynomial kernel of degree ≤ ``order``, cut there for others.
+
+        Parameters
+        ----------
+        kernel : DotProductKernel
+            κ.
+        d : int
+            Head dimension: that of what the maps give.
+        order : int
+            The highest degree of a feature.
+        p : float
+            1 < p < ∞, the exponent of B_X.
+        map_x, map_y : array of shape (d, d_in), callable or None
+            W^Q and W^K; None is the identity. The pair pickles if a callable does.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Naming the argument that does not fit, a matrix that has not d rows included.
         """
         features = PowerFeatures(kernel, d, order)
-        query, key = as_map(map_x, "map_x"), as_map(map_y, "map_y")
-
-        def features_x(x: np.ndarray) -> np.ndarray:
-            return features(x if query is None else query(x))
-
-        def features_y(y: np.ndarray) -> np.ndarray:
-            return features(y if key is None else key(y), signed=True)
-
-        return cls(features_x, features_y, features.dim, p)
+        query, key = _map_to(map_x, "map_x", d), _map_to(map_y, "map_y", d)
+        on_x, on_y = MappedFeatures(features, query, False), MappedFeatures(features, key, True)
+        return cls(on_x, on_y, features.dim, p)
 
     @property
     def p_conjugate(self) -> float:
@@ -255,6 +291,15 @@ class RKBSPair:
             raise ValueError(f'domain must be "x" or "y", got {domain!r}')
         features = self.features_x if domain == "x" else self.features_y
         return int(np.linalg.matrix_rank(features(as_points(points, domain)))) == self.dim
+
+
+def _map_to(value: object, name: str, d: int) -> Callable | None:
+    """``as_map``, with a ``ValueError`` for a matrix that has not d rows."""
+    found = as_map(value, name)
+    if isinstance(found, LinearMap) and len(found.matrix) != d:
+        shape = tuple(found.matrix.shape)
+        raise ValueError(f"{name} must have d={d} rows, the head dimension, got shape {shape}")
+    return found
 
 
 def _one_point(point: np.ndarray, name: str) -> np.ndarray:

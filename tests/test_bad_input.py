@@ -22,11 +22,13 @@ from rkbs.kernels import (
     Quadratic,
     TaylorEDP,
 )
-from rkbs.losses import Logistic, Squared
+from rkbs.losses import Hinge, Logistic, Squared
 from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten
+from rkbs.product import ProductProblem
 from rkbs.schatten import SchattenProblem
-from rkbs.solvers import ADMM, SpectralNewton
+from rkbs.separable import SeparableProblem
+from rkbs.solvers import ADMM, DualNewton, SpectralNewton, solve
 
 X, Y = points((4, 2)), points((3, 2), 1)
 T = torch.tensor(X)
@@ -70,7 +72,7 @@ TAKES_POINTS = {
     "element": ("x", lambda x: PAIR.f(np.ones(PAIR.dim))(x)),
     "element y": ("y", lambda x: PAIR.g(np.ones(PAIR.dim))(x)),
     "separates": ("x", lambda x: PAIR.separates("x", x)),
-    "from_kernel map_x": ("map_x", lambda x: RKBSPair.from_kernel(EDP(), 2, 2, map_x=x)),
+    "from_kernel map_x": ("map_x", lambda x: RKBSPair.from_kernel(EDP(), 4, 2, map_x=x)),
     "Pairs X": ("X", lambda x: Pairs(x, Y, [0], [0])),
     "Pairs Y": ("Y", lambda x: Pairs(X, x, [0], [0])),
     "grid X": ("X", lambda x: Pairs.grid(x, Y)),
@@ -299,7 +301,6 @@ TABLE = [
             "i",
             None,
             [1.5],
-            [],
             (1, 2),
             (slice(2), 0),
             np.eye(2, dtype=int),
@@ -312,16 +313,25 @@ TABLE = [
     ),
     (lambda: grid().values(np.ones((3, 4))), ValueError, r"matrix must have shape \(4, 3\), got"),
     (lambda: Pairs.grid(X, Y)[[1, 1]], ValueError, r"i, j must not repeat a pair: \(i=0, j=1\)"),
-    (lambda: Pairs.grid(X, Y)[:0], ValueError, "i must name at least one pair"),
+    *(
+        (lambda key=key: Pairs.grid(X, Y)[key], ValueError, r"pairs\[key\] must name at least one")
+        for key in (slice(0), [], np.zeros(12, bool))
+    ),
     *(
         (lambda z=z: Pairs.grid(X, Y).responses(z), error, says)
         for z, error, says in [
             (Z[:5], ValueError, r"z must have shape \(12,\) or \(4, 3\), got shape \(5,\)"),
             (Z.reshape(3, 4), ValueError, r"z must have shape .*got shape \(3, 4\)"),
-            (np.where(Z == 3, math.nan, Z), ValueError, "z contains NaN"),
+            (np.where(Z == 3, math.nan, Z), ValueError, r"z contains NaN.*by pairs\[~np.isnan\(z"),
+            (
+                np.where(Z == 3, math.nan, Z).reshape(4, 3),
+                ValueError,
+                r"z contains NaN.*by Pairs.from_mask\(X, Y, ~np.isnan\(Z\)\)$",
+            ),
+            (np.where(Z == 3, math.inf, Z), ValueError, r"z contains NaN.*finite numbers$"),
             (Z.astype(str), TypeError, "z must be an array of real numbers"),
             (Z + 1j, TypeError, "z must be an array of real numbers"),
-            (Z > 3, TypeError, "z must be an array of real numbers"),
+            (Z > 3, TypeError, r"z must be an array of real numbers.*bool: for labels .* 2\*z - 1"),
             (None, TypeError, "z must be an array of real numbers"),
             (RAGGED, TypeError, "z must be a rectangular array of real numbers"),
         ]
@@ -346,9 +356,15 @@ TABLE = [
             ({"alpha": "1"}, TypeError, "alpha must be a real number"),
             ({"z": Z[:5]}, ValueError, "z must have shape"),
             ({"z": 1e200 * Z}, ValueError, "z has the largest size"),
-            ({"loss": Logistic()}, ValueError, "z must be −1 or 1"),
-            ({"loss": Squared}, TypeError, "loss must be a Loss"),
-            ({"penalty": 1.5}, TypeError, "penalty must be a SpectralPenalty"),
+            ({"loss": Logistic()}, ValueError, r"z must be −1 or 1 for Logistic\(\), got 0.0$"),
+            ({"loss": Hinge(), "z": Z // 6}, ValueError, r"for labels 0 and 1 pass 2\*z - 1"),
+            ({"loss": Squared}, TypeError, r"loss must be a Loss.*: did you mean Squared\(\)\?"),
+            ({"loss": "hinge"}, TypeError, r"got 'hinge': choose from .*Hinge\(\), Huber\(\)"),
+            ({"loss": Z}, TypeError, "loss must be a Loss, got ndarray$"),
+            ({"loss": Schatten(1)}, TypeError, "loss must be a Loss, got Schatten$"),
+            ({"loss": RBF}, TypeError, "loss must be a Loss, got the class RBF$"),
+            ({"penalty": 1.5}, TypeError, "penalty must be a SpectralPenalty, got 1.5"),
+            ({"pairs": (X, Y)}, TypeError, "pairs must be a Pairs, got tuple$"),
             ({"gram_x": np.eye(3)}, ValueError, r"gram_x must have shape \(4, 4\)"),
             ({"gram_y": np.triu(np.ones((3, 3)))}, ValueError, "gram_y must be symmetric"),
         ]
@@ -371,6 +387,39 @@ TABLE = [
             "of class SchattenProblem, got Element",
         )
         for solver in (ADMM, SpectralNewton)
+    ),
+    (lambda: solve(operator(), ADMM), TypeError, r"the class ADMM: did you mean ADMM\(\)\?"),
+    (lambda: solve(operator(), None), TypeError, r"solver must be a Solver, got None: choose from"),
+    (lambda: solve(operator(), DualNewton()), TypeError, "DualNewton solves problems of class Exp"),
+    *(
+        (
+            lambda alphas=alphas: list(ADMM().path(operator(), alphas)),
+            TypeError,
+            "alphas must be a sequence of numbers, got",
+        )
+        for alphas in (1.0, "1.0")
+    ),
+    (
+        lambda: list(SpectralNewton().path(operator(penalty=Schatten(3)), 1.0)),
+        TypeError,
+        "alphas must be a sequence of numbers, got 1.0",
+    ),
+    # ---- functions of a separable or product problem
+    *(
+        (
+            lambda kind=kind, wrong=wrong: kind(PAIR, Pairs.grid(X, Y), Z, 1.0, 1.0).objective(
+                np.ones(6), wrong
+            ),
+            ValueError,
+            rf"coefficients \(v or u\) of shape \(6,\).*got shape {shape}",
+        )
+        for kind in (SeparableProblem, ProductProblem)
+        for wrong, shape in [(np.ones(2), r"\(2,\)"), (np.ones((6, 1)), r"\(6, 1\)")]
+    ),
+    (
+        lambda: SeparableProblem(PAIR, Pairs.grid(X, Y), Z, 1.0, 1.0).objective(np.ones(6)),
+        TypeError,
+        "needs a function per side, 2, got 1",
     ),
     # ---- inspect, load_gdsc
     (lambda: inspect("edp", X), TypeError, "kernel must be a Kernel, got 'edp'"),

@@ -54,6 +54,7 @@ ORDER = [
     "machines.base",
     "machines.ridge",
     "machines.schatten",
+    "machines.schatten_cv",
     "machines",
     "diagnostics",
     "targets",

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -12,7 +13,13 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from rkbs.kernels import EDP, RBF, L2Distance, Laplace, Linear, Precomputed, Quadratic
 from rkbs.laws import check_optimality, relative
 from rkbs.losses import Hinge, Huber, Logistic, Squared
-from rkbs.machines import BinaryKernelMachine, BinaryKernelRidge, BinaryKernelRidgeCV, schatten
+from rkbs.machines import (
+    BinaryKernelMachine,
+    BinaryKernelMachineCV,
+    BinaryKernelRidge,
+    BinaryKernelRidgeCV,
+    schatten,
+)
 from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
@@ -23,6 +30,7 @@ MACHINES = {
     "ridge": BinaryKernelRidge(),
     "ridge-cv": BinaryKernelRidgeCV(),
     "nuclear": BinaryKernelMachine(solver=ADMM(tol=0.05)),  # the checks fit 200 × 200 grids
+    "nuclear-cv": BinaryKernelMachineCV(n_alphas=2, ratio=0.3, cv=2, solver=ADMM(tol=0.05)),
 }
 
 EXPECTED_FAILURES = {
@@ -236,6 +244,46 @@ def bad_inputs():
     ridge = BinaryKernelRidge
     machine = BinaryKernelMachine
     return {
+        "domains": (
+            lambda: machine().fit((X, Y), Z),
+            TypeError,
+            r"two arrays: for all pairs of two domains pass Pairs.grid\(X, Y\)",
+        ),
+        "domains in a list": (
+            lambda: ridge().fit([X, Y], Z),
+            TypeError,
+            r"pass Pairs.grid\(X, Y\)",
+        ),
+        "another split": (
+            lambda: machine(n_features_x=2).fit(pairs, z),
+            ValueError,
+            "n_features_x=2 contradicts the Pairs, whose X has 3 columns",
+        ),
+        "the loss's class": (
+            lambda: machine(loss=Hinge).fit(pairs, np.sign(z)),
+            TypeError,
+            r"the class Hinge: did you mean Hinge\(\)\?",
+        ),
+        "0-1 labels": (
+            lambda: machine(loss=Hinge()).fit(pairs, (z > 0).astype(int)),
+            ValueError,
+            r"pass 2\*z - 1",
+        ),
+        "true and false": (
+            lambda: machine(loss=Hinge()).fit(pairs, z > 0),
+            TypeError,
+            r"pass 2\*z - 1",
+        ),
+        "holes": (
+            lambda: machine().fit(pairs, hole.reshape(4, 3)),
+            ValueError,
+            r"by Pairs.from_mask\(X, Y, ~np.isnan\(Z\)\)",
+        ),
+        "the kernel's class": (
+            lambda: machine(RBF).fit(pairs, z),
+            TypeError,
+            r"kernel_x must be a Kernel or None, got the class RBF: did you mean RBF\(\)\?",
+        ),
         "labels": (lambda: machine(loss=Hinge()).fit(pairs, z), ValueError, "z must be −1 or 1"),
         "loss's type": (lambda: machine(loss="hinge").fit(pairs, z), TypeError, "loss must be a L"),
         "penalty's type": (
@@ -256,7 +304,12 @@ def bad_inputs():
         "another problem's solver": (
             lambda: machine(solver=Cholesky()).fit(pairs, z),
             TypeError,
-            "Cholesky solves problems of class OperatorProblem",
+            r"one of this machine \(ADMM\(\), .*Cholesky solves problems of class OperatorProblem",
+        ),
+        "ridge with the other's solver": (
+            lambda: ridge(solver=ADMM()).fit(pairs, z),
+            TypeError,
+            r"one of this machine \(Spectral\(\), Cholesky\(\), ConjugateGradient\(\)\) or None",
         ),
         "a loss with kinks": (
             lambda: machine(loss=Hinge(), solver=SpectralNewton()).fit(pairs, np.sign(z - 9)),
@@ -523,3 +576,74 @@ def test_iota_of_the_operator_expands_over_the_observed_pairs(p):
         assert (image * T).sum() == pytest.approx(sigma.sum(), rel=1e-6)
     else:
         assert relative((U * sigma ** (p - 1)) @ Vt, image) < 1e-5
+
+
+# ---- the fit in two factors
+
+
+def smooth_data():
+    """Points so close for RBF() that A, whose entries reach 1e9, keeps half of the digits."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.uniform(-2, 2, (60, 1)), rng.uniform(-2, 2, (60, 1))
+    return X, Y, np.sin(X + Y.T) + 0.1 * rng.standard_normal((60, 60))
+
+
+@pytest.mark.parametrize("alpha", [1e-2, 1.0])
+@pytest.mark.parametrize("p", [1, 1.5, 2, 3, 4, 8])
+def test_predictions_have_the_certified_objective(p, alpha):
+    X, Y, Z = smooth_data()
+    machine = BinaryKernelMachine(penalty=Schatten(p), alpha=alpha).fit(Pairs.grid(X, Y), Z)
+    penalty = alpha * (machine.singular_values_**p).sum() / p
+
+    def error(H):
+        return abs(((H - Z) ** 2).sum() / 2 + penalty - machine.certificate_.primal) / (
+            machine.certificate_.primal
+        )
+
+    grid = machine.predict_grid(X, Y)
+    assert error(grid) <= 1e-12
+    assert machine.query(X).shape == (60, machine.rank_)
+    assert relative(machine.query(X) @ machine.key(Y).T, grid) == 0
+    assert relative(machine.predict(Pairs.grid(X, Y)).reshape(60, 60), grid) == 0
+    if p > 2:  # as predictions were made once: they would not pass
+        assert error(RBF()(X, X) @ machine.dual_coef_ @ RBF()(Y, Y)) > 1e-10
+
+
+def test_queries_and_keys_of_new_points():
+    X, Y, Z = data()
+    new_x, new_y, _ = data(5, 4, seed=1)
+    machine = BinaryKernelMachine(alpha=0.5).fit(Pairs.grid(X, Y), Z)
+    by_expansion = RBF()(new_x, X) @ machine.dual_coef_ @ RBF()(Y, new_y)
+    logits = machine.query(new_x) @ machine.key(new_y).T
+    assert relative(logits, by_expansion) < 1e-10
+    assert relative(machine.predict_grid(new_x, new_y), logits) == 0
+    with pytest.raises(ValueError, match="X has 2 features"):
+        machine.query(new_y)
+    with pytest.raises(ValueError, match="Y has 3 features"):
+        machine.key(new_x)
+    with pytest.raises(NotFittedError):
+        BinaryKernelMachine().query(X)
+    again = pickle.loads(pickle.dumps(machine))
+    assert np.array_equal(again.query(new_x), machine.query(new_x))
+
+
+def test_a_fit_of_nothing_has_no_dimension():
+    X, Y, Z = data()
+    machine = BinaryKernelMachine(alpha=1e6).fit(Pairs.grid(X, Y), Z)
+    assert machine.rank_ == 0
+    assert machine.query(X).shape == (15, 0)
+    assert not machine.predict_grid(X, Y).any()
+    assert machine.dual_coef_.shape == (15, 12)
+    assert machine.alpha_max_ < 1e6
+    just = BinaryKernelMachine(alpha=0.99 * machine.alpha_max_).fit(Pairs.grid(X, Y), Z)
+    assert just.rank_ >= 1
+
+
+def test_a_failed_fit_says_where_its_alpha_is():
+    X, Y, Z = data()
+    with pytest.raises(ConvergenceError, match=r"alpha is 0\.\d+ of alpha_max_ = \d"):
+        BinaryKernelMachine(alpha=0.1, solver=ADMM(max_iter=2)).fit(Pairs.grid(X, Y), Z)
+    with pytest.raises(ConvergenceError, match=r"tol or max_iter\.$"):  # there is no such α
+        BinaryKernelMachine(penalty=Schatten(3), solver=SpectralNewton(max_iter=1)).fit(
+            Pairs.grid(X, Y), Z
+        )

@@ -1,13 +1,15 @@
 """Pairs of RKBS over ℓ^p: reproducing law, norms, Hölder, the duality map and its extremes."""
 
+import pickle
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from test_kernels import points
 
-from rkbs import laws
+from rkbs import DualNewton, Pairs, SeparableProblem, laws, solve
 from rkbs.kernels import EDP, Linear, Quadratic, TaylorEDP
+from rkbs.laws import relative
 from rkbs.spaces import RKBSPair, conjugate_exponent, duality_map, lp_norm
 
 EXPONENTS = (1.25, 1.5, 2, 3, 4)
@@ -203,3 +205,30 @@ def test_elements_take_signs_and_divisors():
     for wrong in (0, "2", f):
         with pytest.raises(TypeError, match="factor must be a real number other than 0"):
             f / wrong
+
+
+def test_a_pair_pickles_and_so_do_its_problems():
+    rng = np.random.default_rng(0)
+    W = rng.standard_normal((2, 3))
+    pair = RKBSPair.from_kernel(Quadratic(-0.5), 2, 2, p=1.5, map_x=W)
+    X, Y = rng.standard_normal((4, 3)), rng.standard_normal((3, 2))
+    again = pickle.loads(pickle.dumps(pair))
+    assert np.array_equal(again.features_x(X), pair.features_x(X))
+    assert np.array_equal(again.features_y(Y), pair.features_y(Y))
+    assert again.p == 1.5
+    kappa = again.features_x(X) @ again.features_y(Y).T
+    assert relative(kappa, Quadratic(-0.5)(X @ W.T, Y)) < 1e-13  # signs and maps are kept
+    problem = SeparableProblem(pair, Pairs.grid(X, Y), rng.standard_normal((4, 3)), 0.1, 0.1)
+    copy = pickle.loads(pickle.dumps(problem))
+    v, u = rng.standard_normal((2, pair.dim))
+    assert copy.objective(v, u) == problem.objective(v, u)
+    v, u = solve(problem, DualNewton()).check().value.functions
+    at_pairs = pair.f(v)(X)[:, None] + pair.g(u)(Y)
+    assert relative(at_pairs.ravel(), problem.values(v, u)) < 1e-12
+
+
+@pytest.mark.parametrize("name", ["map_x", "map_y"])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_map_has_d_rows(name, rows):
+    with pytest.raises(ValueError, match=rf"{name} must have d=2 rows, .*got shape \({rows}, 3\)"):
+        RKBSPair.from_kernel(EDP(), 2, 2, **{name: np.ones((rows, 3))})

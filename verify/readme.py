@@ -45,8 +45,10 @@ def gdsc_table(known: dict[str, tuple[Claim, Record]]) -> str:
     """Held-out scores of the predictors on GDSC."""
     if "data.gdsc" not in known or "table" not in known["data.gdsc"][1].evidence.data:
         return ""
-    rows = known["data.gdsc"][1].evidence.data["table"]
-    lines = ["| predictor | RMSE (ln IC50), mean ± sd over 10 folds | Pearson |", "|---|---|---|"]
+    data = known["data.gdsc"][1].evidence.data
+    rows, folds = data["table"], len(data["folds"]["mean"])
+    header = f"| predictor | RMSE (ln IC50), mean ± sd over {folds} folds | Pearson |"
+    lines = [header, "|---|---|---|"]
     for row in sorted(rows, key=lambda row: row["RMSE (ln IC50)"]):
         pearson = float(row["Pearson"])
         score = f"{row['RMSE (ln IC50)']:.3f} ± {row['sd over folds']:.3f}"

@@ -2,5 +2,11 @@
 
 from rkbs.machines.ridge import BinaryKernelRidge, BinaryKernelRidgeCV
 from rkbs.machines.schatten import BinaryKernelMachine
+from rkbs.machines.schatten_cv import BinaryKernelMachineCV
 
-__all__ = ["BinaryKernelMachine", "BinaryKernelRidge", "BinaryKernelRidgeCV"]
+__all__ = [
+    "BinaryKernelMachine",
+    "BinaryKernelMachineCV",
+    "BinaryKernelRidge",
+    "BinaryKernelRidgeCV",
+]

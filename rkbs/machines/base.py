@@ -8,8 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rkbs._arrays import as_matrix
-from rkbs.certificates import Certificate
+from rkbs._arrays import as_matrix, check_number, kind_error
 from rkbs.kernels import RBF, Kernel
 from rkbs.pairs import Pairs
 from rkbs.solvers import Solver
@@ -25,7 +24,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         if kernel is None:
             return RBF()
         if not isinstance(kernel, Kernel):
-            raise TypeError(f"{name} must be a Kernel or None, got {kernel!r}")
+            raise kind_error(kernel, name, Kernel, " or None")
         if kernel.is_mercer is False:
             raise ValueError(
                 f"{name} must be a Mercer kernel within its domain, but {kernel!r} is not "
@@ -49,13 +48,20 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is None: z "
                 "must hold a response for every pair"
             )
+        split = self.n_features_x
         if isinstance(pairs, Pairs):
+            if split not in (None, pairs.X.shape[1]):
+                raise ValueError(
+                    f"n_features_x={split!r} contradicts the Pairs, whose X has "
+                    f"{pairs.X.shape[1]} columns: it is for plain arrays only"
+                )
             self.n_features_in_, self.n_features_x_ = pairs.shape[1], pairs.X.shape[1]
         else:
+            _refuse_domains(pairs)
             pairs, z = validate_data(
                 self, pairs, z, dtype=float, y_numeric=True, ensure_min_features=2
             )
-            split = self.n_features_x
+            # An odd table is halved, too: scikit-learn's checks fit tables of any width.
             self.n_features_x_ = pairs.shape[1] // 2 if split is None else split
             pairs = Pairs.from_table(pairs, self.n_features_x_)
         return pairs.compact(), pairs.responses(z)
@@ -69,10 +75,6 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         gram_x = self.kernel_x_(self.X_fit_, self.X_fit_)
         gram_y = self.kernel_y_(self.Y_fit_, self.Y_fit_)
         return gram_x, gram_y, pairs, z
-
-    def _keep(self, dual_coef: np.ndarray, certificate: Certificate) -> None:
-        self.dual_coef_ = dual_coef
-        self.certificate_ = certificate
 
     def predict(self, X: Any) -> np.ndarray:
         """h(x, y) for each pair.
@@ -98,11 +100,11 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         pairs = pairs.compact()
         if len(pairs) * 4 >= len(pairs.X) * len(pairs.Y):
             return pairs.values(self.predict_grid(pairs.X, pairs.Y))
-        left, right = self._expansion(pairs.X, pairs.Y)
+        left, right = self._towers(pairs.X, pairs.Y)
         out = np.empty(len(pairs))
         for start in range(0, len(pairs), _CHUNK):  # sparse pairs: only the entries asked for
             part = slice(start, start + _CHUNK)
-            out[part] = (left[pairs.i[part]] * right.T[pairs.j[part]]).sum(1)
+            out[part] = (left[pairs.i[part]] * right[pairs.j[part]]).sum(1)
         return out
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -126,23 +128,61 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         array of shape (n_x, n_y)
         """
         check_is_fitted(self)
-        left, right = self._expansion(as_matrix(X, "X"), as_matrix(Y, "Y"))
-        return left @ right
+        left, right = self._towers(as_matrix(X, "X"), as_matrix(Y, "Y"))
+        return left @ right.T
 
-    def _expansion(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """k_X(X, X_fit) A and k_Y(Y_fit, Y), whose product is the prediction."""
-        for name, new, old in (("X", X, self.X_fit_), ("Y", Y, self.Y_fit_)):
-            if new.shape[1] != old.shape[1]:
-                raise ValueError(
-                    f"{name} has {new.shape[1]} features, but the machine was fitted with "
-                    f"{old.shape[1]} in that domain"
-                )
-        left = self.kernel_x_(X.astype(float), self.X_fit_) @ self.dual_coef_
-        return left, self.kernel_y_(self.Y_fit_, Y.astype(float))
+    def _towers(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """k_X(X, X_fit) A, (n_x, r), and k_Y(Y, Y_fit), (n_y, r): h is their rows' product."""
+        rows_x, rows_y = self._kernel_rows_x(X), self._kernel_rows_y(Y)
+        return rows_x @ self.dual_coef_, rows_y
+
+    def _kernel_rows_x(self, X: np.ndarray) -> np.ndarray:
+        """k_X(X, X_fit), one row per point."""
+        return self.kernel_x_(_same_features(X, self.X_fit_, "X"), self.X_fit_)
+
+    def _kernel_rows_y(self, Y: np.ndarray) -> np.ndarray:
+        """k_Y(Y, Y_fit), one row per point."""
+        return self.kernel_y_(self.Y_fit_, _same_features(Y, self.Y_fit_, "Y")).T
 
 
-def check_solver(solver: Solver | None) -> Solver | None:
-    """The solver itself, or a ``TypeError`` where it is none."""
-    if solver is not None and not isinstance(solver, Solver):
-        raise TypeError(f"solver must be a Solver or None, got {solver!r}")
+def _refuse_domains(pairs: Any) -> None:
+    """``TypeError`` for (X, Y) in place of their pairs."""
+    two = isinstance(pairs, (tuple, list)) and len(pairs) == 2
+    if two and all(getattr(part, "ndim", 1) == 2 for part in pairs):
+        raise TypeError(
+            "X must be Pairs, or an array with rows [x | y], got two arrays: for all pairs of two "
+            "domains pass Pairs.grid(X, Y)"
+        )
+
+
+def _same_features(new: np.ndarray, old: np.ndarray, name: str) -> np.ndarray:
+    if new.shape[1] != old.shape[1]:
+        raise ValueError(
+            f"{name} has {new.shape[1]} features, but the machine was fitted with "
+            f"{old.shape[1]} in that domain"
+        )
+    return new.astype(float)
+
+
+def check_solver(solver: Solver | None, problem: type, known: str) -> Solver | None:
+    """The solver itself, or a ``TypeError`` where it is none, or solves no such problem."""
+    if solver is None:
+        return None
+    if not isinstance(solver, Solver):
+        raise kind_error(solver, "solver", Solver, f" of this machine ({known}) or None")
+    if not issubclass(problem, solver.handles):
+        raise TypeError(
+            f"solver must be one of this machine ({known}) or None, but "
+            f"{type(solver).__name__} solves problems of class {solver.handles.__name__}"
+        )
     return solver
+
+
+def check_alphas(alphas: Any) -> list[float]:
+    """A non-empty sequence of positive numbers, as a list; else an error that names ``alphas``."""
+    if not np.iterable(alphas) or isinstance(alphas, str):
+        raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
+    checked = [check_number(alpha, "alphas", above=0.0) for alpha in alphas]
+    if not checked:
+        raise ValueError("alphas must hold at least one α, got none")
+    return checked

@@ -6,9 +6,8 @@ from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import check_number
 from rkbs.kernels import Kernel
-from rkbs.machines.base import OperatorMachine, check_solver
+from rkbs.machines.base import OperatorMachine, check_alphas, check_solver
 from rkbs.pairs import Pairs
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import Cholesky, ConjugateGradient, Leave, Solver, Spectral, solve
@@ -34,7 +33,7 @@ class BinaryKernelRidge(OperatorMachine):
         α > 0. The loss is a sum over pairs: the scale of α is that of ``KernelRidge``.
     n_features_x : int, optional
         Only for plain arrays with rows [x | y]: how many leading columns describe x, by default
-        half of them.
+        half of them, rounded down. With an odd number of columns pass it.
     solver : Solver, optional
         By default ``Spectral()`` on a complete grid, else ``Cholesky()`` for up to 2000 pairs and
         ``ConjugateGradient()`` beyond.
@@ -42,11 +41,13 @@ class BinaryKernelRidge(OperatorMachine):
     Attributes
     ----------
     dual_coef_ : array of shape (n_x, n_y)
-        A; zero where there was no pair.
+        A, over the points in use (``X_fit_`` × ``Y_fit_``: rows of X and Y without any pair are
+        dropped); zero where there was no pair.
     certificate_ : Certificate
         KKT residual and duality gap of the fit.
     X_fit_, Y_fit_ : arrays
-        The training domains, copied.
+        The training domains, copied, without the rows that occur in no pair: row k of
+        ``dual_coef_`` belongs to ``X_fit_[k]``, the k-th row of X among ``np.unique(pairs.i)``.
     kernel_x_, kernel_y_ : Kernel
         The kernels of the fit.
     n_features_in_, n_features_x_ : int
@@ -87,11 +88,13 @@ class BinaryKernelRidge(OperatorMachine):
         """
         problem = OperatorProblem(*self._data(X, y), self.alpha)
         solution = solve(problem, self._solver(problem.pairs)).check()
-        self._keep(problem.pairs.matrix(solution.value), solution.certificate)
+        self.dual_coef_ = problem.pairs.matrix(solution.value)
+        self.certificate_ = solution.certificate
         return self
 
     def _solver(self, pairs: Pairs) -> Solver:
-        if check_solver(self.solver) is not None:
+        known = "Spectral(), Cholesky(), ConjugateGradient()"
+        if check_solver(self.solver, OperatorProblem, known) is not None:
             return self.solver
         if pairs.is_complete:
             return Spectral()
@@ -142,16 +145,13 @@ class BinaryKernelRidgeCV(OperatorMachine):
 
     def fit(self, X: Any, y: Any = None) -> BinaryKernelRidgeCV:
         """Choose α, then fit; parameters as in ``BinaryKernelRidge``."""
-        if not np.iterable(self.alphas) or isinstance(self.alphas, str):
-            raise TypeError(f"alphas must be a sequence of numbers, got {self.alphas!r}")
-        alphas = [check_number(alpha, "alphas", above=0.0) for alpha in self.alphas]
-        if not alphas:
-            raise ValueError("alphas must hold at least one α, got none")
+        alphas = check_alphas(self.alphas)
         problem = OperatorProblem(*self._data(X, y), alphas[0])
         state = (Spectral() if problem.pairs.is_complete else Cholesky()).setup(problem)
         residuals = (state.leave_out_residuals(alpha, self.leave) for alpha in alphas)
         self.leave_out_rmse_ = np.array([np.sqrt(np.mean(r * r)) for r in residuals])
         self.alpha_ = alphas[int(np.argmin(self.leave_out_rmse_))]
         solution = state.solve(self.alpha_).check()
-        self._keep(problem.pairs.matrix(solution.value), solution.certificate)
+        self.dual_coef_ = problem.pairs.matrix(solution.value)
+        self.certificate_ = solution.certificate
         return self

@@ -2,18 +2,95 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, final
 
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from rkbs._arrays import as_matrix
 from rkbs.kernels import Kernel
 from rkbs.losses import Huber, Loss, Squared
 from rkbs.machines.base import OperatorMachine, check_solver
 from rkbs.penalties import Schatten, SpectralPenalty
-from rkbs.schatten import SchattenProblem, singular_values
-from rkbs.solvers import ADMM, Solver, SpectralNewton, solve
+from rkbs.schatten import OperatorPoint, SchattenProblem
+from rkbs.solvers import ADMM, Solution, Solver, SpectralNewton, solve
+
+
+class SchattenMachine(OperatorMachine):
+    """h(x, y) = q(x)·k(y), T minimizing Σ_n ℓ(h(x_n, y_n); z_n) + α Ω(T): what fits share.
+
+    Predictions are made of the two factors of the fit, never of A = Q Kᵀ, which loses digits.
+    """
+
+    def query(self, X: Any) -> np.ndarray:
+        """The queries of the fit, q(x) = k_X(x, X_fit) Q: its attention logits are h = q(x)·k(y).
+
+        Only the products are determined: a rotation of queries and keys together changes nothing.
+
+        Parameters
+        ----------
+        X : array of shape (n, d_x)
+
+        Returns
+        -------
+        array of shape (n, rank_)
+        """
+        check_is_fitted(self)
+        return self._kernel_rows_x(as_matrix(X, "X")) @ self.query_coef_
+
+    def key(self, Y: Any) -> np.ndarray:
+        """The keys of the fit, k(y) = k_Y(y, Y_fit) K.
+
+        Parameters
+        ----------
+        Y : array of shape (n, d_y)
+
+        Returns
+        -------
+        array of shape (n, rank_)
+        """
+        check_is_fitted(self)
+        return self._kernel_rows_y(as_matrix(Y, "Y")) @ self.key_coef_
+
+    @property
+    def dual_coef_(self) -> np.ndarray:
+        """A = Q Kᵀ, the coefficients of the expansion over all observed points, (n_x, n_y)."""
+        return self.query_coef_ @ self.key_coef_.T
+
+    def _towers(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.query(X), self.key(Y)
+
+    def _problem(self, X: Any, y: Any, alpha: float) -> SchattenProblem:
+        """The problem of these pairs at one α, with the machine's loss and penalty."""
+        loss = Squared() if self.loss is None else self.loss
+        penalty = Schatten(1.0) if self.penalty is None else self.penalty
+        problem = SchattenProblem(*self._data(X, y), alpha, loss, penalty)
+        self.alpha_max_ = problem.zero_threshold()
+        return problem
+
+    def _solver(self, problem: SchattenProblem) -> Solver:
+        if check_solver(self.solver, SchattenProblem, "ADMM(), SpectralNewton()") is not None:
+            return self.solver
+        penalty, loss = problem.penalty, problem.loss
+        # In its dual chart Newton's method can stall on the kinks of Huber's ℓ'.
+        dual = penalty.is_dual_twice_differentiable and not isinstance(loss, Huber)
+        smooth = loss.smooth and (penalty.is_twice_differentiable or dual)
+        return SpectralNewton() if smooth else ADMM(tol=1e-6)
+
+    def _keep(self, problem: SchattenProblem, solution: Solution[OperatorPoint]) -> None:
+        """The attributes of a fit, or ``ConvergenceError``."""
+        share = problem.alpha / self.alpha_max_ if self.alpha_max_ > 0 else math.inf
+        known = 0 < share < math.inf
+        solution.check(f"alpha is {share:.3g} of alpha_max_ = {self.alpha_max_:.3g}" * known)
+        self.query_coef_, self.key_coef_, self.singular_values_ = problem.towers(solution.value.M)
+        self.rank_ = self.query_coef_.shape[1]
+        self.iota_coef_ = problem.pairs.matrix(solution.value.c) / problem.alpha
+        self.certificate_ = solution.certificate
 
 
 @final
-class BinaryKernelMachine(OperatorMachine):
+class BinaryKernelMachine(SchattenMachine):
     """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩, T minimizing Σ_n ℓ(h(x_n, y_n); z_n) + α Ω(T).
 
     By the representer theorem h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y). Unless Ω = ½‖T‖² the sum
@@ -35,7 +112,7 @@ class BinaryKernelMachine(OperatorMachine):
         α > 0. The loss is a sum over pairs.
     n_features_x : int, optional
         Only for plain arrays with rows [x | y]: how many leading columns describe x, by default
-        half of them.
+        half of them, rounded down. With an odd number of columns pass it.
     solver : Solver, optional
         By default ``SpectralNewton()`` where the loss and Ω are smooth enough: Ω twice
         differentiable (``Schatten(p)``, p ≥ 2), or Ω* (1 < p < 2) and ℓ' without kinks, which
@@ -44,20 +121,29 @@ class BinaryKernelMachine(OperatorMachine):
 
     Attributes
     ----------
+    query_coef_, key_coef_ : arrays of shape (n_x, rank_), (n_y, rank_)
+        The fit in two factors: h(x, y) = q(x)·k(y) with q(x) = k_X(x, X_fit) ``query_coef_`` and
+        k(y) = k_Y(y, Y_fit) ``key_coef_``. ``query`` and ``key`` evaluate them.
     dual_coef_ : array of shape (n_x, n_y)
-        A, over the whole grid. Where a Gram matrix is singular A is not unique, and this is the one
-        in the ranges of both.
+        A = ``query_coef_ @ key_coef_.T``, formed when asked for. It is over the whole grid of the
+        points in use (``X_fit_`` × ``Y_fit_``). Where a Gram matrix is singular A is not unique,
+        and this is the one in the ranges of both. With smooth kernels its entries can reach 1e9 and
+        k_X A k_Y loses as many digits, which predictions, made of the factors, keep.
     iota_coef_ : array of shape (n_x, n_y)
         C/α, zero where there was no pair: ∇Ω(T) = Σ_n (c_n/α) Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}), an
         expansion over the observed pairs (for the nuclear norm, a member of ∂‖T‖_*).
     singular_values_ : array
         The singular values of T, decreasing.
     rank_ : int
-        How many of them are above rounding.
+        How many of them are above rounding: the head dimension of h.
     certificate_ : Certificate
-        The duality gap of the fit.
+        The duality gap of the fit, for the Gram matrices rounded to their numerical rank: see
+        ``SchattenProblem`` for what that leaves open where α is near rounding.
+    alpha_max_ : float
+        ``SchattenProblem.zero_threshold``: from this α on the fit is 0. Infinite unless Ω has a
+        slope at 0, as the nuclear norm has. A useful α is a fraction of it.
     X_fit_, Y_fit_ : arrays
-        The training domains, copied.
+        The training domains, copied; rows without any pair are dropped.
     kernel_x_, kernel_y_ : Kernel
         The kernels of the fit.
     n_features_in_, n_features_x_ : int
@@ -106,22 +192,6 @@ class BinaryKernelMachine(OperatorMachine):
         y : array of shape (n,), or (n_x, n_y) for a complete grid
             The responses z.
         """
-        loss = Squared() if self.loss is None else self.loss
-        penalty = Schatten(1.0) if self.penalty is None else self.penalty
-        problem = SchattenProblem(*self._data(X, y), self.alpha, loss, penalty)
-        solution = solve(problem, self._solver(problem)).check()
-        M = solution.value.M
-        self._keep(problem.expansion(M), solution.certificate)
-        self.iota_coef_ = problem.pairs.matrix(solution.value.c) / problem.alpha
-        self.singular_values_ = singular_values(M)
-        self.rank_ = solution.stats["rank"]
+        problem = self._problem(X, y, self.alpha)
+        self._keep(problem, solve(problem, self._solver(problem)))
         return self
-
-    def _solver(self, problem: SchattenProblem) -> Solver:
-        if check_solver(self.solver) is not None:
-            return self.solver
-        penalty, loss = problem.penalty, problem.loss
-        # In its dual chart Newton's method can stall on the kinks of Huber's ℓ'.
-        dual = penalty.is_dual_twice_differentiable and not isinstance(loss, Huber)
-        smooth = loss.smooth and (penalty.is_twice_differentiable or dual)
-        return SpectralNewton() if smooth else ADMM(tol=1e-6)

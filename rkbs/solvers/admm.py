@@ -11,7 +11,7 @@ import numpy as np
 from rkbs.certificates import relative_gap
 from rkbs.schatten import OperatorPoint, SchattenProblem
 from rkbs.solvers._splitting import Splitting
-from rkbs.solvers.base import SchattenSolver, Solution
+from rkbs.solvers.base import SchattenSolver, Solution, as_path
 
 _EVERY = 10
 """Iterations between certificates, which cost two singular value decompositions."""
@@ -60,7 +60,7 @@ class ADMM(SchattenSolver):
         """
         self._check(problem)
         splitting = None
-        for alpha in alphas:
+        for alpha in as_path(alphas):
             at = problem.with_alpha(alpha)
             if alpha >= at.zero_threshold():
                 M = np.zeros(at.factors.products.shape)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, final, get_args
 import numpy as np
 import scipy.linalg
 
-from rkbs._arrays import check_count, check_number, short_repr
+from rkbs._arrays import check_count, check_number, kind_error, short_repr
 from rkbs.certificates import Certificate
 from rkbs.schatten import OperatorPoint, SchattenProblem
 
@@ -60,8 +60,14 @@ class Solution(Generic[_Value]):
 
     __repr__ = short_repr
 
-    def check(self) -> Solution[_Value]:
-        """The solution itself, or ``ConvergenceError`` when its certificate does not pass."""
+    def check(self, circumstance: str = "") -> Solution[_Value]:
+        """The solution itself, or ``ConvergenceError`` when its certificate does not pass.
+
+        Parameters
+        ----------
+        circumstance : str
+            What else the message should say.
+        """
         if not self.certificate.passed:
             numbers = {k: v for k, v in self.stats.items() if isinstance(v, (int, float))}
             raise ConvergenceError(
@@ -69,8 +75,17 @@ class Solution(Generic[_Value]):
                 f"{self.certificate.describe()}, above the tolerance "
                 f"{self.certificate.tolerance:.3g} ({numbers}): raise the regularization "
                 "(alpha), which conditions the problem, or the solver's tol or max_iter."
+                + f" Here {circumstance}."
+                * bool(circumstance)
             )
         return self
+
+
+def as_path(alphas: Iterable[float]) -> Iterable[float]:
+    """The α of a path, which need not be a list; a ``TypeError`` for a single number."""
+    if isinstance(alphas, str) or not isinstance(alphas, Iterable):
+        raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
+    return alphas
 
 
 class Solver(abc.ABC):
@@ -123,5 +138,13 @@ class SchattenSolver(Solver):
 
 
 def solve(problem: Any, solver: Solver) -> Solution:
-    """The solution of a problem by a solver; read ``solution.certificate`` before using it."""
+    """The solution of a problem by a solver; read ``solution.certificate`` before using it.
+
+    Raises
+    ------
+    TypeError
+        For a solver that is none, or one of other problems.
+    """
+    if not isinstance(solver, Solver):
+        raise kind_error(solver, "solver", Solver)
     return solver(problem)

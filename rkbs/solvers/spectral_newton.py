@@ -11,7 +11,7 @@ import numpy as np
 from rkbs.penalties import Schatten
 from rkbs.schatten import OperatorPoint, SchattenProblem, singular_values
 from rkbs.solvers._spectral_charts import Chart, DualChart, PrimalChart
-from rkbs.solvers.base import SchattenSolver, Solution
+from rkbs.solvers.base import SchattenSolver, Solution, as_path
 
 _ARMIJO = 1e-4
 _ROUNDING = 1e-14
@@ -65,7 +65,7 @@ class SpectralNewton(SchattenSolver):
         """
         self._check(problem)
         chart, M = self._chart(problem), None
-        for alpha in alphas:
+        for alpha in as_path(alphas):
             solution = self._from(problem.with_alpha(alpha), chart, M)
             M = solution.value.M
             yield solution
