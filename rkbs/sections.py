@@ -207,8 +207,9 @@ class TensorSections(Sections):
     any dimension d. A function is a ``TensorFunction``. Smoothing adds one coordinate ε to w.
 
     The sum cancels where points are close or the penalty is weak, and its rounding enters ‖w‖_q by
-    the q-th root. Norms for certificates are therefore bounded from above: a gap that passes is one
-    of the exact problem, and one that cannot be resolved does not pass. On 4 to 8 points of size
+    the q-th root. Norms for certificates are therefore counted from above, by four units of
+    rounding of the terms' sizes (an estimate of it, tested with mpmath, not a proof): a gap that
+    cannot be resolved does not pass. On 4 to 8 points of size
     one in the plane, with responses of size one, ``DualNewton`` reaches 1e-12 for m = 1 and 1e-10
     for m = 2 and 3 at λ ≥ 0.1; at λ = 0.01 m = 2 still does within 3e-10, m = 3 within 2e-7.
 
