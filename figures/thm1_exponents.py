@@ -43,7 +43,7 @@ def _balls(axis: Axes) -> None:
     """Unit spheres of ℓ^p, one beside the other, and ι or the members of ∂‖·‖_p as arrows."""
     angles = np.linspace(0, 2 * np.pi, 721)
     for k, (p, color) in enumerate(zip(EXPONENTS, plotting.COLORS, strict=False)):
-        shift = np.array([3.5 * (k % 2), -3.4 * (k // 2)])
+        shift = np.array([4.4 * (k % 3) + 2.2 * (k // 3), -4.2 * (k // 3)])
         outline = _sphere(p, angles) + shift
         axis.plot(*outline.T, color=color)
         for v, s in _arrows(p):
@@ -62,7 +62,7 @@ def _balls(axis: Axes) -> None:
         where = shift - [0, 1.15]
         axis.annotate(f"p = {_name(p)}", where, ha="center", va="top", color=color)
     axis.set(aspect="equal", xticks=[], yticks=[], title="unit spheres with ι(v), drawn at v")
-    axis.set(xlim=(-1.2, 5.6), ylim=(-8.9, 2.0))
+    axis.set(xlim=(-1.3, 11.0), ylim=(-6.0, 2.2))
     axis.spines[:].set_visible(False)
 
 
@@ -73,15 +73,21 @@ def _name(p: float) -> str:
 def _minimizers(axis: Axes, case: dict[str, Any], words: tuple[str, ...], color: str) -> None:
     """The segment of minimizers in the plane of two coordinates, and the unique ones on the way."""
     title, all_of_them, limit = words
-    ends = np.array(case["segment"]["ends"])[:, 1:3]
+    # Coordinates 1 and 2 are the features u_2 and u_1.
+    ends = np.array(case["segment"]["ends"])[:, 2:0:-1]
     rows = case["approach"]["rows"]
-    path = np.array([row["v"] for row in rows])[:, 1:3]
+    path = np.array([row["v"] for row in rows])[:, 2:0:-1]
     axis.plot(*ends.T, color=color, lw=4, alpha=0.45, solid_capstyle="butt", label=all_of_them)
     axis.plot(*path.T, color="black", marker="o", ms=3, lw=0.8, label="the one at each p")
-    axis.plot(*case["approach"]["limit v"][1:3], "*", color=plotting.COLORS[3], ms=9, label=limit)
-    axis.annotate(f"p = {rows[0]['p']:g}", path[0], (2, -11), textcoords="offset points")
-    axis.set(xlabel="coefficient of $u_2$", ylabel="coefficient of $u_1$", title=title)
-    axis.set_ylim(ends[:, 1].min() - 0.02, ends[:, 1].max() + 0.17)
+    axis.plot(
+        *case["approach"]["limit v"][2:0:-1], "*", color=plotting.COLORS[3], ms=9, label=limit
+    )
+    axis.annotate(
+        f"p = {rows[0]['p']:g}", path[0], (-5, -4), textcoords="offset points", ha="right"
+    )
+    axis.set(xlabel="coefficient of $u_1$", ylabel="coefficient of $u_2$", title=title)
+    low, high = ends[:, 1].min(), ends[:, 1].max()
+    axis.set_ylim(low - 0.05 * (high - low), high + 0.45 * (high - low))
     axis.legend(loc="upper center")
 
 
@@ -101,7 +107,7 @@ def _freedom(axis: Axes, cases: dict[str, Any], slack: float) -> None:
         xlabel="p − 1, or 1/p",
         ylabel="movable length / segment's length",
         ylim=(None, 2.5),
-        title=f"freedom at a relative excess of {slack:g}",
+        title=f"freedom at a relative excess of $10^{{{round(math.log10(slack))}}}$",
     )
     axis.legend(loc="lower left")
 
@@ -109,8 +115,8 @@ def _freedom(axis: Axes, cases: dict[str, Any], slack: float) -> None:
 def draw(folder: Path) -> Figure:
     """Unit balls; minimizers on the way to both ends; freedom against the exponent."""
     data = load_record("thm1.exponents", folder).evidence.data
-    figure = Figure(figsize=(11.5, 3.7))
-    axes = figure.subplots(1, 4, width_ratios=(1, 1.1, 1.1, 1.3))
+    figure = Figure(figsize=(9.0, 7.0))
+    axes = figure.subplots(2, 2).ravel()
     _balls(axes[0])
     for axis, (name, words), color in zip(axes[1:3], PANELS.items(), plotting.COLORS, strict=False):
         _minimizers(axis, data["cases"][name], words, color)

@@ -18,7 +18,11 @@ LOWEST = 1e-4
 
 
 def _panel(axis: Axes, path: dict[str, Any]) -> None:
-    """The seven largest singular values against α; for p = 1 they vanish one by one."""
+    """The seven largest singular values against α; for p = 1 they vanish one by one.
+
+    They need not be monotone in α. The dips of σ_6 and σ_7 are smooth minima on a finer path, where
+    the singular vectors turn.
+    """
     fractions, sigma = np.array(path["fractions"]), np.array(path["singular values"])
     scale = sigma.max()
     for k, color, marker in zip(range(SHOWN), plotting.COLORS, plotting.MARKERS, strict=True):
@@ -35,6 +39,9 @@ def _panel(axis: Axes, path: dict[str, Any]) -> None:
     if path["p"] == 1:
         axis.axvline(1, color="black", lw=0.8, ls="--")
         axis.annotate("T* = 0 from\n" r"$\alpha_{\max}$ on", (0.85, 2e-4), ha="right")
+        gone = [rf"$\sigma_{k + 1}$" for k in range(max(path["rank"]), SHOWN)]
+        if gone:
+            axis.annotate(f"{', '.join(gone)} = 0 at every α", (fractions.min(), 2e-3))
     axis.set(
         xscale="log",
         yscale="log",
@@ -47,12 +54,16 @@ def _panel(axis: Axes, path: dict[str, Any]) -> None:
 def draw(folder: Path) -> Figure:
     """One panel for each p."""
     paths = load_record("thm1.schatten_expansion", folder).evidence.data["paths"]
-    figure = Figure(figsize=(7.6, 3.0))
+    figure = Figure(figsize=(8.6, 3.6))
     axes = figure.subplots(1, len(paths), sharey=True)
     for axis, path in zip(axes, paths, strict=True):
         _panel(axis, path)
-    axes[0].set_ylabel("singular values of T* / the largest")
-    axes[0].legend(loc="lower left", ncols=2)
+    axes[0].set_ylabel("$\\sigma_k$ / the largest $\\sigma_1$ of the path")
+    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside right center")
+    figure.suptitle(
+        "k-th largest singular values of T*; not monotone in α, because its singular vectors turn",
+        fontsize="medium",
+    )
     return figure
 
 

@@ -184,6 +184,7 @@ def separable_gap(run: Run) -> Evidence:
     return Evidence(
         checks=_checks(rows, pictures),
         data={
+            "alpha": ALPHA,
             "grid": grid,
             "x": points.X[:, 0],
             "y": points.Y[:, 0],
