@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, final
 
 import numpy as np
@@ -141,13 +141,14 @@ class MappedFeatures:
 
     features: PowerFeatures
     map: Callable | None
-    signed: bool
+    signed: bool = field(repr=False)
 
     __repr__ = short_repr
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Points (n, d_in) → features (n, D)."""
-        return self.features(points if self.map is None else self.map(points), self.signed)
+        mapped = points if self.map is None else self.map(points)
+        return self.features(mapped, signed=self.signed)
 
 
 @final

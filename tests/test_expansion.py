@@ -220,7 +220,7 @@ def test_responses_may_be_a_list_of_integers():
 def test_the_wrong_number_of_functions_is_refused():
     problem = make("p=3")
     v = np.zeros(problem.sections.phi.shape[1])
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(TypeError, match="needs a function per side, 1, got 2"):
         problem.objective(v, v)
     with pytest.raises(ValueError, match="zip"):
         problem.primal(np.zeros(8), (1.0, 1.0))

@@ -42,8 +42,9 @@ class BinaryKernelMachineCV(SchattenMachine):
         ``alpha_max_``, the least α whose fit is 0, down to ``ratio`` times it; a penalty without
         slope at 0 (``Schatten(p)``, p > 1) has no such α and needs ``alphas``.
     n_alphas : int, default=20
-    ratio : float, default=1e-3
-        In (0, 1).
+    ratio : float, default=1e-4
+        In (0, 1). Where ``alpha_`` comes out as the last of ``alphas_``, a smaller one may do
+        better.
     leave : {"pair", "row", "column"}, default="pair"
         What a fold leaves out: match it to the use, "row" for new targets, "column" for new
         sources, all of whose pairs it then leaves out.
@@ -86,7 +87,7 @@ class BinaryKernelMachineCV(SchattenMachine):
         penalty: SpectralPenalty | None = None,
         alphas: tuple[float, ...] | None = None,
         n_alphas: int = 20,
-        ratio: float = 1e-3,
+        ratio: float = 1e-4,
         leave: Leave = "pair",
         cv: int = 5,
         random_state: int = 0,
