@@ -84,10 +84,13 @@ def remainders(X: np.ndarray, m: int, orders: list[int]) -> list[float]:
 def rate(cuts: list[dict[str, Any]], resolved: float) -> float:
     """The slope of log(optimum_N − optimum of the largest N) against log T(N).
 
-    Over the N where the difference of the two optima is above ``resolved``.
+    Over the N where the difference of the two optima is above ``resolved``; NaN, which passes no
+    check, for fewer than two of them.
     """
     last = cuts[-1]["excess"]
     points = [(c["remainder"], c["excess"] - last) for c in cuts if c["excess"] - last > resolved]
+    if len(points) < 2:
+        return float("nan")
     remainder, excess = np.log(np.array(points)).T
     return float(np.polyfit(remainder, excess, 1)[0])
 
