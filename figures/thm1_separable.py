@@ -87,6 +87,31 @@ def _headroom(axis: Axes) -> float:
     return high + 0.35 * (high - low)
 
 
+def _keys(exponents: list[float], tolerance: float, names: list[str]) -> list[Line2D]:
+    """A legend's entries: exponents by color and marker, losses by line style."""
+    handles = [
+        Line2D(
+            [], [], color=plotting.COLORS[k], marker=plotting.MARKERS[k], lw=1, label=f"p = {p:g}"
+        )
+        for k, p in enumerate(exponents)
+        if p in SHOWN
+    ]
+    words = f"tolerance $10^{{{round(np.log10(tolerance))}}}$"
+    handles.append(Line2D([], [], color="black", ls="--", lw=0.8, label=words))
+    handles += [
+        Line2D(
+            [],
+            [],
+            color="0.3",
+            ls=LOSSES[name],
+            lw=1,
+            label=name.replace("EpsilonI", "ε-i"),
+        )
+        for name in names
+    ]
+    return handles
+
+
 def _gaps(axis: Axes, data: dict[str, Any], smooth: bool) -> None:
     """Relative gap after each stage against Newton steps, and the tolerance."""
     rows = data["table"]
@@ -115,26 +140,7 @@ def _gaps(axis: Axes, data: dict[str, Any], smooth: bool) -> None:
         ylabel="relative Fenchel gap",
         title=("smooth losses" if smooth else "losses with kinks") + f", λ = {data['alpha']:g}",
     )
-    handles = [
-        Line2D(
-            [], [], color=plotting.COLORS[k], marker=plotting.MARKERS[k], lw=1, label=f"p = {p:g}"
-        )
-        for k, p in enumerate(exponents)
-        if p in SHOWN
-    ]
-    words = f"tolerance $10^{{{round(np.log10(tolerance))}}}$"
-    handles.append(Line2D([], [], color="black", ls="--", lw=0.8, label=words))
-    handles += [
-        Line2D(
-            [],
-            [],
-            color="0.3",
-            ls=LOSSES[name],
-            lw=1,
-            label=name.replace("EpsilonI", "ε-i"),
-        )
-        for name in names
-    ]
+    handles = _keys(exponents, tolerance, names)
     axis.legend(handles=handles, ncols=2, loc="upper right", labelspacing=0.25)
 
 

@@ -159,55 +159,8 @@ def attention_factorized(run: Run) -> Evidence:
     cases = run.pick(quick=few, full=many)
     rows = [_case(run, k, *case) for k, case in enumerate(run.progress(cases, "heads by d"))]
     stuck = {d: local_minimum(run, d) for d in (1, 2)}
-    enough = [head for row in rows for head in row["heads"] if head["d"] >= row["rank"]]
-    short = [head for row in rows for head in _short(row)]
     return Evidence(
-        checks=(
-            Check("worst gap of a convex solution", greatest(rows, key="gap"), "<=", 1e-10),
-            Check("largest rank of T*", greatest(rows, key="rank"), ">=", 2),
-            Check(
-                "d ≥ rank: worst relative excess", greatest(enough, key="excess"), "<=", TOLERANCE
-            ),
-            Check(
-                "d ≥ rank: worst gap by the head itself",
-                greatest(enough, key="own gap"),
-                "<=",
-                TOLERANCE,
-            ),
-            Check(
-                "worst (convex bound above a trained objective)",
-                -least(enough + short, key="excess"),
-                "<=",
-                1e-9,
-            ),
-            Check(
-                "worst (bound by a head above the convex optimum)",
-                greatest(enough + short, key="own bound"),
-                "<=",
-                1e-9,
-            ),
-            Check(
-                "d ≥ rank: worst difference at the pairs",
-                greatest(enough, key="values"),
-                "<=",
-                1e-2,
-            ),
-            Check("trained heads with d < rank", len(short), ">=", 2),
-            *_size_checks(rows),
-            # How high depends on σ_r, which is small where α is near a change of rank.
-            Check(
-                "d < rank: least excess over the gap of the convex solution",
-                least(np.min(head["excess"]) / row["gap"] for row in rows for head in _short(row)),
-                ">=",
-                100,
-            ),
-            Check(
-                "d < rank: least gap by the head itself",
-                least(short, key="own gap"),
-                ">=",
-                10 * TOLERANCE,
-            ),
-        ),
+        checks=_checks(rows),
         counterexamples=(
             Check("two pairs: rank T*", stuck[1]["rank"], "==", 1),
             Check("d = 1: largest excess", greatest(stuck[1]["excess"]), ">=", 0.05),
@@ -239,6 +192,56 @@ def local_minimum(run: Run, d: int) -> dict[str, Any]:
     )
     rank = int(np.linalg.matrix_rank(solution.value.M, tol=1e-9))
     return {"rank": rank, "excess": heads.objectives[-1] / solution.certificate.dual - 1}
+
+
+def _checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
+    """Of the convex solutions and of heads of every dimension."""
+    enough = [head for row in rows for head in row["heads"] if head["d"] >= row["rank"]]
+    short = [head for row in rows for head in _short(row)]
+    return (
+        Check("worst gap of a convex solution", greatest(rows, key="gap"), "<=", 1e-10),
+        Check("largest rank of T*", greatest(rows, key="rank"), ">=", 2),
+        Check("d ≥ rank: worst relative excess", greatest(enough, key="excess"), "<=", TOLERANCE),
+        Check(
+            "d ≥ rank: worst gap by the head itself",
+            greatest(enough, key="own gap"),
+            "<=",
+            TOLERANCE,
+        ),
+        Check(
+            "worst (convex bound above a trained objective)",
+            -least(enough + short, key="excess"),
+            "<=",
+            1e-9,
+        ),
+        Check(
+            "worst (bound by a head above the convex optimum)",
+            greatest(enough + short, key="own bound"),
+            "<=",
+            1e-9,
+        ),
+        Check(
+            "d ≥ rank: worst difference at the pairs",
+            greatest(enough, key="values"),
+            "<=",
+            1e-2,
+        ),
+        Check("trained heads with d < rank", len(short), ">=", 2),
+        *_size_checks(rows),
+        # How high depends on σ_r, which is small where α is near a change of rank.
+        Check(
+            "d < rank: least excess over the gap of the convex solution",
+            least(np.min(head["excess"]) / row["gap"] for row in rows for head in _short(row)),
+            ">=",
+            100,
+        ),
+        Check(
+            "d < rank: least gap by the head itself",
+            least(short, key="own gap"),
+            ">=",
+            10 * TOLERANCE,
+        ),
+    )
 
 
 def _size_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
