@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -101,6 +102,8 @@ def rate(cuts: list[dict[str, Any]], resolved: float) -> float:
     points = [(c["remainder"], c["excess"] - last) for c in cuts if c["excess"] - last > resolved]
     if len(points) < 2:
         return float("nan")
+    if len(points) < 2:
+        return math.nan
     remainder, excess = np.log(np.array(points)).T
     return float(np.polyfit(remainder, excess, 1)[0])
 
