@@ -488,7 +488,25 @@ def test_a_wrong_duality_map_is_not_certified(mutant, monkeypatch):
     problem = make(1.5)
     assert solve(problem, Alternating(1e-6, max_iter=30)).certificate.passed
     monkeypatch.setattr(sections_module, "duality_map", mutant)
-    assert not solve(problem, Alternating(1e-6, max_iter=30)).certificate.passed
+    monkeypatch.setattr(alternating_module, "_INNER", DualNewton(1e-14, max_iter=50))
+    assert not solve(problem, Alternating(1e-6, max_iter=5)).certificate.passed
+
+
+def test_the_best_point_is_returned_not_the_last(monkeypatch):
+    """Rounds that are spoiled after the twelfth leave what was found before."""
+    monkeypatch.setattr(alternating_module, "_polished", lambda problem, v, u, tol: (v, u))
+    problem, right, rounds = make(1.5), alternating_module._round, []
+    expected = solve(problem, Alternating(1e-12, max_iter=12))
+
+    def spoiled(problem, u, balance):
+        v, u, proof = right(problem, u, balance)
+        rounds.append(1.0 if len(rounds) < 12 else 1.0001)
+        return v * rounds[-1], u, proof
+
+    monkeypatch.setattr(alternating_module, "_round", spoiled)
+    found = solve(problem, Alternating(1e-12, max_iter=16))
+    assert found.stats["iterations"] == 16
+    assert found.certificate.residual <= expected.certificate.residual < 1e-5
 
 
 @pytest.mark.parametrize(

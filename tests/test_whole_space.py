@@ -1,6 +1,5 @@
 """The whole-space minimizer of the verification, against closed forms and the dual bound."""
 
-
 import numpy as np
 import pytest
 

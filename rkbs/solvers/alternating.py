@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, final
 
 import numpy as np
@@ -22,6 +22,8 @@ a weak penalty is below the rounding of the objective long before its equations 
 _STALLED = 20
 """After so many rounds without a lower objective only rounding is left."""
 _PROGRESS = 1e-13
+_SAME = 1e-12
+"""Objectives that differ by less are told apart by the residual."""
 _LOG_RANGE = 30.0
 """Of log t, for norms of f and g within a factor e^60 of each other."""
 
@@ -75,38 +77,53 @@ class Alternating(Solver):
         u = np.random.default_rng(self.seed).standard_normal(problem.pair.dim)
         size = np.abs(problem.sections_y.values(u)).max()
         u /= size if size > 0 else 1.0  # values of g of the order of one
-        v, objectives, polish_at, early = np.zeros_like(u), [], _POLISH, _EARLY
+        objectives, polish_at, early, best = [], _POLISH, _EARLY, None
         for _ in range(self.max_iter):
-            for_f = _INNER(problem.given("g", u))
-            v = for_f.value.v
-            if not objectives:  # the start is of another size: a far heavier penalty of g would win
-                v, u = _balanced(problem, v, u)
-            for_g = _INNER(problem.given("f", v))
-            v, u = _balanced(problem, v, for_g.value.v)
+            v, u, proof = _round(problem, u, balance=not objectives)
+            if not v.any() or not u.any():
+                if proof.certificate.passed:  # a failed solve may return zero for want of better
+                    v, u = np.zeros_like(v), np.zeros_like(u)  # the other is best zero, too
+                best = self._certified(problem, v, u)
+                objectives.append(problem.objective(v, u))
+                break
+            found = self._certified(problem, v, u)
+            residual = found.certificate.residual
+            if residual > self.tol and (residual <= polish_at or len(objectives) + 1 >= early):
+                polish_at, early = min(polish_at, residual / 3), 2 * (len(objectives) + 1)
+                found = self._certified(problem, *_polished(problem, v, u, self.tol))
+                v, u = found.value
             objectives.append(problem.objective(v, u))
-            certificate = problem.certify(v, u, self.tol)
-            if certificate.residual > self.tol and (
-                certificate.residual <= polish_at or len(objectives) >= early
-            ):
-                polish_at = min(polish_at, certificate.residual / 3)
-                early = 2 * len(objectives)
-                v, u = _polished(problem, v, u, self.tol)
-                certificate = problem.certify(v, u, self.tol)
-                objectives[-1] = problem.objective(v, u)
+            fell = len(objectives) == 1 or objectives[-1] < objectives[-2] * (1 - _SAME)
+            if fell or found.certificate.residual < best.certificate.residual:
+                best = found
             stalled = len(objectives) > _STALLED and objectives[-1] >= (
                 objectives[-1 - _STALLED] * (1 - _PROGRESS)
             )
-            if not v.any() or not u.any():  # then the other is best zero, too
-                proof = for_g if v.any() else for_f
-                if proof.certificate.passed:  # a failed solve may return zero for want of better
-                    v, u = np.zeros_like(v), np.zeros_like(u)
-                    objectives[-1] = problem.objective(v, u)
-                certificate = problem.certify(v, u, self.tol)
-                break
-            if certificate.passed or stalled:
+            if best.certificate.passed or stalled:
                 break
         stats = {"solver": "Alternating", "iterations": len(objectives), "objectives": objectives}
-        return Solution(ProductPoint(v, u), certificate, stats)
+        return replace(best, stats=stats)
+
+    def _certified(
+        self, problem: ProductProblem, v: np.ndarray, u: np.ndarray
+    ) -> Solution[ProductPoint]:
+        return Solution(ProductPoint(v, u), problem.certify(v, u, self.tol))
+
+
+def _round(
+    problem: ProductProblem, u: np.ndarray, balance: bool
+) -> tuple[np.ndarray, np.ndarray, Solution]:
+    """f given g, then g given f; and the solve behind a function that is zero, if one is.
+
+    ``balance`` is for the start, which is of another size: a far heavier penalty of g would win.
+    """
+    for_f = _INNER(problem.given("g", u))
+    v = for_f.value.v
+    if balance:
+        v, u = _balanced(problem, v, u)
+    for_g = _INNER(problem.given("f", v))
+    v, u = _balanced(problem, v, for_g.value.v)
+    return v, u, for_g if v.any() else for_f
 
 
 def _balanced(
