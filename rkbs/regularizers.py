@@ -81,10 +81,10 @@ class PowerNorm(Regularizer):
 
 
 def _power(base: float, exponent: float) -> float:
-    """base^exponent; where Python's floats refuse an overflow, infinity is the right answer."""
+    """base^exponent; where Python's floats refuse, infinity is the right answer."""
     try:
         return base**exponent
-    except OverflowError:
+    except (OverflowError, ZeroDivisionError):
         return math.inf
 
 

@@ -479,7 +479,8 @@ def test_the_nuclear_norm_machine_has_low_rank_and_its_expansion():
     [
         ({}, "ADMM"),
         ({"penalty": Schatten(1.5)}, "SpectralNewton"),
-        ({"penalty": Schatten(3), "loss": Huber()}, "SpectralNewton"),
+        ({"penalty": Schatten(3), "loss": Logistic()}, "SpectralNewton"),
+        ({"penalty": Schatten(8), "loss": Huber(0.5)}, "ADMM"),
         ({"penalty": Schatten(3), "loss": Hinge(), "solver": ADMM(tol=1e-5)}, "ADMM"),
         ({"loss": Logistic()}, "ADMM"),
     ],
@@ -619,6 +620,10 @@ def test_queries_and_keys_of_new_points():
     assert relative(machine.predict_grid(new_x, new_y), logits) == 0
     with pytest.raises(ValueError, match="X has 2 features"):
         machine.query(new_y)
+    with pytest.raises(
+        TypeError, match=r"X must be points of one domain, got Pairs: pass pairs\.X"
+    ):
+        machine.query(Pairs.grid(new_x, new_y))
     with pytest.raises(ValueError, match="Y has 3 features"):
         machine.key(new_x)
     with pytest.raises(NotFittedError):

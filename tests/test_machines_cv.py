@@ -53,8 +53,8 @@ def test_the_chosen_alpha_predicts_nearly_best(leave, seed):
     assert errors.max() > 2 * errors.min()  # the choice matters
     assert machine.alphas_[0] == machine.alpha_max_ == fits[0].alpha_max_
     assert machine.alphas_[-1] == pytest.approx(1e-4 * machine.alpha_max_)
-    assert machine.alpha_ == machine.alphas_[int(np.argmin(machine.cv_scores_.mean(1)))]
-    chosen = fits[int(np.argmin(machine.cv_scores_.mean(1)))]
+    assert machine.alpha_ == machine.alphas_[int(np.nanargmin(machine.cv_scores_.mean(1)))]
+    chosen = fits[int(np.nanargmin(machine.cv_scores_.mean(1)))]
     assert relative(machine.predict_grid(X, Y), chosen.predict_grid(X, Y)) < 1e-12
     assert machine.rank_ == chosen.rank_
     assert machine.certificate_.passed
@@ -105,6 +105,22 @@ def test_a_fold_never_sees_what_it_leaves_out(leave, monkeypatch):
     assert not learns_nothing_of_new(leave, leave)
 
 
+def test_a_path_ends_where_its_score_has_turned(monkeypatch):
+    X, Y, Z = planted(0)
+    pairs = Pairs.grid(X, Y)
+    ended = BinaryKernelMachineCV(*KERNELS).fit(pairs, Z)
+    monkeypatch.setattr("rkbs.machines.schatten_cv._TURNED", np.inf)
+    whole = BinaryKernelMachineCV(*KERNELS).fit(pairs, Z)
+    assert not np.isnan(whole.cv_scores_).any()
+    for some, all_of_them in zip(ended.cv_scores_.T, whole.cv_scores_.T, strict=True):
+        last = int(np.isfinite(some).sum()) - 1
+        np.testing.assert_array_equal(some[: last + 1], all_of_them[: last + 1])
+        assert last < len(some) - 1
+        assert some[last] > 1.2 * some[:last].min()
+        assert (some[1:last] <= 1.2 * np.minimum.accumulate(some[:last])[1:]).all()
+    assert ended.alpha_ == whole.alpha_
+
+
 def test_seeds_make_the_folds():
     X, Y, Z = planted(0, n=12, m=10)
     pairs = Pairs.grid(X, Y)
@@ -112,7 +128,7 @@ def test_seeds_make_the_folds():
         BinaryKernelMachineCV(*KERNELS, n_alphas=4, random_state=seed).fit(pairs, Z)
         for seed in (7, 7, 8)
     ]
-    assert np.array_equal(fits[0].cv_scores_, fits[1].cv_scores_)
+    assert np.array_equal(fits[0].cv_scores_, fits[1].cv_scores_, equal_nan=True)
     assert np.array_equal(fits[0].predict_grid(X, Y), fits[1].predict_grid(X, Y))
     assert not np.allclose(fits[0].cv_scores_[1:], fits[2].cv_scores_[1:])
 

@@ -70,3 +70,10 @@ def test_power_two_is_the_half_square():
 def test_power_must_exceed_one(r):
     with pytest.raises(ValueError, match="r must be finite and > 1"):
         PowerNorm(r)
+
+
+def test_powers_beyond_floats_are_infinite():
+    """Where Python's own powers raise: overflow, and 0 to a negative power."""
+    assert PowerNorm(3.0).value(1e200) == np.inf
+    assert PowerNorm(1.01).length(1e10) == np.inf
+    assert PowerNorm(100.0).length_slope(0.0) == np.inf

@@ -172,3 +172,17 @@ def test_what_overflows_is_solved_or_ends_in_a_failed_certificate(tau, p, alpha,
         warnings.simplefilter("error")
         solution = solve(problem, SpectralNewton())
     assert solution.certificate.passed == (size == 1)
+
+
+@pytest.mark.parametrize("loss", [Squared(), Logistic(), Huber(0.5)], ids=repr)
+@pytest.mark.parametrize("p", [8.0, 12.0, 20.0])
+def test_large_exponents_are_solved_where_alpha_is_not_weak(loss, p):
+    rng = np.random.default_rng(0)
+    X, Y = rng.uniform(-1, 1, (8, 2)), rng.uniform(-1, 1, (7, 2))
+    z = rng.standard_normal(56)
+    z = np.sign(z) if isinstance(loss, Logistic) else z
+    for alpha in (1.0, 10.0, 100.0):
+        problem = SchattenProblem(
+            RBF(1.0)(X, X), RBF(1.0)(Y, Y), Pairs.grid(X, Y), z, alpha, loss, Schatten(p)
+        )
+        solve(problem, SpectralNewton()).check()

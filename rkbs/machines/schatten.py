@@ -12,6 +12,7 @@ from rkbs._arrays import as_matrix
 from rkbs.kernels import Kernel
 from rkbs.losses import Huber, Loss, Squared
 from rkbs.machines.base import OperatorMachine, check_solver
+from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten, SpectralPenalty
 from rkbs.schatten import OperatorPoint, SchattenProblem
 from rkbs.solvers import ADMM, Solution, Solver, SpectralNewton, solve
@@ -37,7 +38,7 @@ class SchattenMachine(OperatorMachine):
         array of shape (n, rank_)
         """
         check_is_fitted(self)
-        return self._kernel_rows_x(as_matrix(X, "X")) @ self.query_coef_
+        return self._kernel_rows_x(_points(X, "X")) @ self.query_coef_
 
     def key(self, Y: Any) -> np.ndarray:
         """The keys of the fit, k(y) = k_Y(y, Y_fit) K.
@@ -51,7 +52,7 @@ class SchattenMachine(OperatorMachine):
         array of shape (n, rank_)
         """
         check_is_fitted(self)
-        return self._kernel_rows_y(as_matrix(Y, "Y")) @ self.key_coef_
+        return self._kernel_rows_y(_points(Y, "Y")) @ self.key_coef_
 
     @property
     def dual_coef_(self) -> np.ndarray:
@@ -73,9 +74,9 @@ class SchattenMachine(OperatorMachine):
         if check_solver(self.solver, SchattenProblem, "ADMM(), SpectralNewton()") is not None:
             return self.solver
         penalty, loss = problem.penalty, problem.loss
-        # In its dual chart Newton's method can stall on the kinks of Huber's ℓ'.
-        dual = penalty.is_dual_twice_differentiable and not isinstance(loss, Huber)
-        smooth = loss.smooth and (penalty.is_twice_differentiable or dual)
+        # Huber's ℓ' has kinks, and no curvature far off: in either chart Newton's method can stall.
+        twice = penalty.is_twice_differentiable or penalty.is_dual_twice_differentiable
+        smooth = loss.smooth and twice and not isinstance(loss, Huber)
         return SpectralNewton() if smooth else ADMM(tol=1e-6)
 
     def _keep(self, problem: SchattenProblem, solution: Solution[OperatorPoint]) -> None:
@@ -114,10 +115,10 @@ class BinaryKernelMachine(SchattenMachine):
         Only for plain arrays with rows [x | y]: how many leading columns describe x, by default
         half of them, rounded down. With an odd number of columns pass it.
     solver : Solver, optional
-        By default ``SpectralNewton()`` where the loss and Ω are smooth enough: Ω twice
-        differentiable (``Schatten(p)``, p ≥ 2), or Ω* (1 < p < 2) and ℓ' without kinks, which
-        ``Huber`` has. Else ``ADMM(tol=1e-6)``, which can miss its tolerance where α is so weak that
-        labels are separated, and then says so.
+        By default ``SpectralNewton()`` where the loss and Ω are smooth enough: Ω or Ω* twice
+        differentiable (``Schatten(p)``, p > 1) and ℓ' without kinks, which ``Huber`` has. Else
+        ``ADMM(tol=1e-6)``, which can miss its tolerance where α is so weak that labels are
+        separated, and then says so.
 
     Attributes
     ----------
@@ -195,3 +196,10 @@ class BinaryKernelMachine(SchattenMachine):
         problem = self._problem(X, y, self.alpha)
         self._keep(problem, solve(problem, self._solver(problem)))
         return self
+
+
+def _points(points: Any, name: str) -> np.ndarray:
+    """Points of one domain."""
+    if isinstance(points, Pairs):
+        raise TypeError(f"{name} must be points of one domain, got Pairs: pass pairs.{name}")
+    return as_matrix(points, name)

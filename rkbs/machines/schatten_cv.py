@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
@@ -19,6 +20,11 @@ from rkbs.schatten import SchattenProblem
 from rkbs.solvers import ConvergenceError, Leave, Solver, solve
 from rkbs.solvers.base import check_leave
 
+_TURNED = 1.2
+"""A path ends where the score is so many times its least."""
+_FOLD_GAP = 1e-4
+"""The duality gap that is small enough to compare scores."""
+
 
 @final
 class BinaryKernelMachineCV(SchattenMachine):
@@ -29,9 +35,10 @@ class BinaryKernelMachineCV(SchattenMachine):
     held-out pairs of a fold and over the folds. The machine is then fitted to all pairs at the
     chosen α.
 
-    Where the certificate of a fit misses the solver's tolerance, as it may at the weakest α, the
-    path of that fold ends: its scores from there on are NaN, and an α with a NaN is not chosen, nor
-    is one at which the final fit is not certified.
+    The path of a fold ends where its score is a fifth above its least, or where a certificate
+    misses the solver's tolerance, as it may at the weakest α: the scores from there on are NaN, and
+    an α with a NaN is not chosen, nor is one at which the final fit is not certified. In folds a
+    duality gap of 1e-4 is enough.
 
     Parameters
     ----------
@@ -60,7 +67,7 @@ class BinaryKernelMachineCV(SchattenMachine):
     alphas_ : array of shape (n_alphas,)
         The path, decreasing.
     cv_scores_ : array of shape (n_alphas, cv)
-        The mean held-out loss of each α and fold, NaN where there was no certified fit.
+        The mean held-out loss of each α and fold, NaN where the path had ended.
     alpha_max_, query_coef_, key_coef_, dual_coef_, iota_coef_, singular_values_, rank_
         Of the final fit, as in ``BinaryKernelMachine``.
     certificate_, X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
@@ -115,7 +122,8 @@ class BinaryKernelMachineCV(SchattenMachine):
         problem = self._problem(X, y, 1.0)
         solver, self.alphas_ = self._solver(problem), self._path_of_alphas()
         held_out = _folds(problem.pairs, self.leave, folds, rng)
-        scores = [self._scores(problem, out, solver) for out in held_out]
+        rough = replace(solver, tol=max(solver.tol, _FOLD_GAP))
+        scores = [self._scores(problem, out, rough) for out in held_out]
         self.cv_scores_ = np.array(scores).T
         self._fit_the_best(problem, solver)
         return self
@@ -147,6 +155,8 @@ class BinaryKernelMachineCV(SchattenMachine):
                 break
             h = test.values(left @ solution.value.M @ right.T)
             scores[k] = problem.loss.value(h, problem.z[out]).mean()
+            if scores[k] > _TURNED * np.nanmin(scores):  # the weakest α take longest
+                break
         return scores
 
     def _fit_the_best(self, problem: SchattenProblem, solver: Solver) -> None:

@@ -44,7 +44,8 @@ class Alternating(Solver):
     values converge, but the last digits are slow. Near the end, and now and then before, the
     equations of the expansions are solved by MINPACK's hybrid method, and the result is taken if it
     is stationary and no worse.
-    Which stationary point is reached depends on the start: the problem is not convex.
+    Which stationary point is reached depends on the start: the problem is not convex. (0, 0) always
+    is one, and is returned where the rounds find nothing better.
 
     Parameters
     ----------
@@ -100,9 +101,18 @@ class Alternating(Solver):
                 objectives[-1 - _STALLED] * (1 - _PROGRESS)
             )
             if best.certificate.passed or stalled:
+                best = best if best.certificate.passed else self._or_zero(problem, best)
                 break
         stats = {"solver": "Alternating", "iterations": len(objectives), "objectives": objectives}
         return replace(best, stats=stats)
+
+    def _or_zero(
+        self, problem: ProductProblem, best: Solution[ProductPoint]
+    ) -> Solution[ProductPoint]:
+        """(0, 0) where the rounds tend to it, or to nothing better: they shrink without end."""
+        zero = self._certified(problem, *(np.zeros_like(f) for f in best.value))
+        least = problem.objective(*zero.value) * (1 - _SAME)
+        return zero if problem.objective(*best.value) >= least else best
 
     def _certified(
         self, problem: ProductProblem, v: np.ndarray, u: np.ndarray
@@ -139,6 +149,8 @@ def _balanced(
         slope_x = problem.alpha_x * problem.regularizer_x.derivative(f) * f
         return slope_x - problem.alpha_y * problem.regularizer_y.derivative(g) * g
 
+    if slope(-_LOG_RANGE) * slope(_LOG_RANGE) >= 0:
+        return v, u  # the balance is beyond floats
     t = np.exp(brentq(slope, -_LOG_RANGE, _LOG_RANGE, xtol=1e-15))
     return t * v, u / t
 

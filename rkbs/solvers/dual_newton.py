@@ -51,16 +51,17 @@ class DualNewton(Solver):
     method with backtracking, which converges from anywhere. After each stage a smooth loss is
     finished by Newton's method on the optimality equations themselves, with nothing smoothed: a
     side of p > 2 with its coefficients v as unknowns, the others through ξ, so that every equation
-    is differentiable (semismooth for Huber's loss). Mostly it ends after the first stage. R(t) = t
-    enters as min_τ (t²/τ + τ)/2, with τ > 0 sought by an outer Newton iteration, and with a loss
-    that has kinks it is followed to the end. Only the certificate, which knows nothing of barrier,
-    smoothing and τ, ends the iteration.
+    is differentiable (semismooth for Huber's loss): mostly after the first stage. The stages are
+    followed to the end with a loss that has kinks, and with R(t) = t, which enters as
+    min_τ (t²/τ + τ)/2, τ > 0 sought by an outer Newton iteration. The certificate, which knows
+    nothing of barrier, smoothing and τ, ends it all, or a gap that no longer falls.
 
     For smooth losses a step solves a system of the size of the two domains (Woodbury), however
     many pairs there are; a loss with kinks takes an n × n factorization, for up to 5000 pairs.
-    Meant for responses and features of order one and 1.1 ≤ p ≤ 10. Farther from 2 powers lose
-    digits, and so do losses with kinks for p < 1.25 and p > 4, and tensor norms of points that are
-    close; the certificate says so.
+    Meant for responses and features of order one and 1.1 ≤ p ≤ 10; with R(t) = t, with kinks, and
+    with Huber's loss under a penalty so weak that the solution interpolates, for 1.25 ≤ p ≤ 4.
+    Farther from 2 powers lose digits, and so do tensor norms of points that are close; a gap that
+    stays open is told by the certificate.
 
     Parameters
     ----------

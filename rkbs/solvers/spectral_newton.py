@@ -19,6 +19,8 @@ _ROUNDING = 1e-14
 _SHORTEST = 1e-10
 _START_ROUNDS = 8
 _START_GAP = 1e-2
+_FAR_WORSE = 1e8
+"""Times the objective of 0, beyond which a start is shortened."""
 _SUITS = 0.1
 """A start is solved for so many weights at most, to this gap, until the weight changes less."""
 _FORCING, _LEAST_FORCING = 0.1, 1e-8
@@ -34,9 +36,9 @@ class SpectralNewton(SchattenSolver):
     side and A the second derivative of the data term. Else (1 < p < 2) Ω* is, and the unknown is h
     with c = −ℓ'(h), M = ∇Ω*(R_Xᵀ C R_Y/α), which minimizes minus the dual objective: (I + KL) dh =
     R_X M R_Yᵀ − h with L = ℓ''(h) and K = R Ω*'' Rᵀ/α. Both by conjugate gradients, as accurately
-    as the gap asks for. Complete and partial grids; no matrix of the pairs is formed. Where α is so
-    weak that the solution interpolates, p near 1 and a loss with kinks in ℓ' (Huber) can take more
-    steps than ``max_iter``, and then the certificate says so: ``ADMM`` is the alternative.
+    as the gap asks for. Complete and partial grids; no matrix of the pairs is formed. With a loss
+    whose ℓ' has kinks, and no curvature far off (Huber), it can stall where α is weak, for p near 1
+    and for p ≥ 6, and then the certificate says so: ``ADMM`` is the alternative.
 
     Parameters
     ----------
@@ -163,10 +165,13 @@ def _step(chart: Chart, forcing: float) -> tuple[Chart | None, int]:
 
 
 def _shortened(problem: SchattenProblem, M: np.ndarray) -> np.ndarray:
-    """M, ½M, ¼M, …, the first that the next does not better: Ω of large p explodes beyond σ = 1."""
-    objective = problem.objective(M)
-    while M.any() and (shorter := problem.objective(M / 2)) < objective:
-        M, objective = M / 2, shorter
+    """M, ½M, ¼M, …, the first that is not far worse than 0: Ω of large p explodes beyond σ = 1.
+
+    No shorter: where Ω is flat and so is the loss (Huber's, far off), the systems are singular.
+    """
+    most = _FAR_WORSE * problem.objective(np.zeros_like(M))
+    while M.any() and not problem.objective(M) <= most:
+        M = M / 2
     return M
 
 
