@@ -154,7 +154,8 @@ class Run:
 def greatest(*values: Any, key: str = "") -> float:
     """``max``, except that NaN among the values is the answer: no check passes with it.
 
-    With a ``key``, of what the rows of a table have there: numbers, or equally many of them.
+    NaN, too, of no values: there was nothing to check. With a ``key``, of what the rows of a table
+    have there: numbers, or equally many of them.
     """
     return float(np.max(_numbers(values, key)))
 
@@ -166,7 +167,7 @@ def least(*values: Any, key: str = "") -> float:
 
 def _numbers(values: tuple, key: str) -> list:
     rows = values[0] if len(values) == 1 else values
-    return [row[key] if key else row for row in rows]
+    return [row[key] if key else row for row in rows] or [math.nan]
 
 
 @dataclass(frozen=True)

