@@ -92,6 +92,11 @@ def as_matrix(x: Array, name: str) -> np.ndarray:
     return matrix
 
 
+def as_real(x: Array, name: str) -> np.ndarray:
+    """Check finite real numbers of any shape and return them as a numpy array in float64."""
+    return check_finite(as_floating(to_numpy(x, name), name).astype(float), name)
+
+
 def check_count(value: Any, name: str, least: int = 1) -> int:
     """``value`` as an int ≥ ``least``; else ``TypeError`` or ``ValueError``."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):

@@ -36,7 +36,7 @@ def to_numpy(x: Any, name: str) -> np.ndarray:
         raise TypeError(f"{name} must be a dense array of real numbers: pass {name}.toarray()")
     try:
         array = np.asarray(x)
-    except (TypeError, ValueError) as error:  # ragged nested sequences, tensors in lists
+    except (RuntimeError, TypeError, ValueError) as error:  # ragged sequences, tensors in lists
         raise TypeError(f"{name} must be a rectangular array of real numbers: {error}") from error
     if array.dtype == object and (kinds := _kinds(x)) and kinds <= set("fiub"):
         array = _of_nullable(x, array, kinds)

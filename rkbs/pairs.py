@@ -241,7 +241,13 @@ def _as_key(key: Any, size: int) -> np.ndarray:
 
 def _leave_out(z: Any, axes: int) -> str:
     """What to write so that pairs without a response are left out."""
-    first = "" if isinstance(z, np.ndarray) else "z = np.asarray(z, dtype=float), "
-    first = "z = z.numpy(force=True), " if is_tensor(z) else first
+    if isinstance(z, np.ndarray):
+        first = ""
+    elif is_tensor(z):
+        first = "z = z.numpy(force=True), "
+    elif hasattr(z, "iloc"):  # pandas, whose nullable tables are objects to numpy
+        first = "z = z.to_numpy(dtype=float, na_value=np.nan), "
+    else:
+        first = "z = np.asarray(z, dtype=float), "
     pairs = "Pairs.from_mask(X, Y, seen)" if axes == 2 else "pairs[seen]"
     return f": leave pairs without a response out by {first}seen = ~np.isnan(z), {pairs}, z[seen]"

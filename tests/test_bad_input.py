@@ -321,11 +321,15 @@ TABLE = [
         for z, error, says in [
             (Z[:5], ValueError, r"z must have shape \(12,\) or \(4, 3\), got shape \(5,\)"),
             (Z.reshape(3, 4), ValueError, r"z must have shape .*got shape \(3, 4\)"),
-            (np.where(Z == 3, math.nan, Z), ValueError, r"z contains NaN.*by seen = ~np.isnan\(z\)"),
+            (
+                np.where(Z == 3, math.nan, Z),
+                ValueError,
+                r"z contains NaN.*by seen = ~np.isnan\(z\)",
+            ),
             (
                 np.where(Z == 3, math.nan, Z).reshape(4, 3),
                 ValueError,
-                r"z contains NaN.*by seen = ~np.isnan\(z\), Pairs.from_mask\(X, Y, seen\), z\[seen\]$",
+                r"by seen = ~np.isnan\(z\), Pairs.from_mask\(X, Y, seen\), z\[seen\]$",
             ),
             (np.where(Z == 3, math.inf, Z), ValueError, r"z contains NaN.*finite numbers$"),
             (Z.astype(str), TypeError, "z must be an array of real numbers"),

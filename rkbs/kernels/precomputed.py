@@ -91,7 +91,7 @@ class Precomputed(Kernel):
         """Of the points that are rows and columns; None where there are others."""
         if self.is_symmetric is False:
             return False
-        low = np.linalg.eigvalsh(self._square)[0]
+        low = np.linalg.eigvalsh(self._square.astype(float))[0]
         if abs(low) <= len(self._square) * self._rounding:
             return None
         return False if low < 0 else self.is_symmetric
@@ -106,7 +106,7 @@ class Precomputed(Kernel):
 
     def feature_dim(self, d: int) -> FeatureDimension:
         """The number of points, where the matrix is safely of full rank; else unknown."""
-        s = np.linalg.svd(self.matrix, compute_uv=False)
+        s = np.linalg.svd(self.matrix.astype(float), compute_uv=False)
         full = s[-1] > max(self.matrix.shape) * np.finfo(self.matrix.dtype).eps * s[0]
         return len(s) if full else None
 
@@ -136,7 +136,7 @@ def repair(matrix: np.ndarray) -> str:
         return f"the matrix of a domain's similarities is square, got {n} × {m}"
     square = matrix[:m]
     gap, half = np.abs(square - square.T).max(), (square + square.T) / 2
-    values = np.linalg.eigvalsh(half)
+    values = np.linalg.eigvalsh(half.astype(float))
     rounding = m * np.finfo(matrix.dtype).eps * np.abs(values).max()
     lacks, lines = [], ["G = G.astype(float)"] * (matrix.dtype != float)
     if gap > 0:

@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rkbs._arrays import as_matrix, check_number, kind_error
-from rkbs._frames import column_names
+from rkbs._arrays import as_matrix, as_real, check_number, kind_error
+from rkbs._frames import column_names, is_tensor, to_numpy
 from rkbs.kernels import Kernel
 from rkbs.machines._names import check_names, keep_names, named
 from rkbs.machines._within import within_domain
@@ -55,6 +55,8 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     def _from_table(self, table: Any, z: Any) -> tuple[Pairs, np.ndarray]:
         """The pairs of a plain table, with the names of its columns, and its responses."""
         _refuse_domains(table)
+        # scikit-learn's own conversion, but for tensors: it does not know all of their dtypes.
+        table, z = (to_numpy(a, n) if is_tensor(a) else a for a, n in ((table, "X"), (z, "z")))
         table, z = validate_data(self, table, z, dtype=float, y_numeric=True, ensure_min_features=2)
         split, columns = self.n_features_x, table.shape[1]
         if split is None and columns > 2:
@@ -95,6 +97,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
             check_names(self, X.feature_names_x, "X")
             check_names(self, X.feature_names_y, "Y")
             return self._predict_pairs(X)
+        X = to_numpy(X, "X") if is_tensor(X) else X
         table = validate_data(self, X, dtype=float, reset=False)
         # A table to predict may repeat a row; Pairs may not.
         rows, inverse = np.unique(table, axis=0, return_inverse=True)
@@ -193,6 +196,8 @@ def check_alphas(alphas: Any) -> list[float]:
     """A non-empty sequence of positive numbers, as a list; else an error that names ``alphas``."""
     if not np.iterable(alphas) or isinstance(alphas, str):
         raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
+    if is_tensor(alphas) or hasattr(alphas, "__array__"):
+        alphas = as_real(alphas, "alphas").tolist()
     checked = [check_number(alpha, "alphas", above=0.0) for alpha in alphas]
     if not checked:
         raise ValueError("alphas must hold at least one α, got none")
