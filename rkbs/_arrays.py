@@ -99,6 +99,7 @@ def as_real(x: Array, name: str) -> np.ndarray:
 
 def check_count(value: Any, name: str, least: int = 1) -> int:
     """``value`` as an int ≥ ``least``; else ``TypeError`` or ``ValueError``."""
+    value = _number_of(value)
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if value < least:
@@ -110,6 +111,7 @@ def check_number(
     value: Any, name: str, *, least: float | None = None, above: float | None = None
 ) -> float:
     """``value`` as a finite float, ≥ ``least``, > ``above``; else ``TypeError``, ``ValueError``."""
+    value = _number_of(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a real number, got {value!r}")
     wanted = "positive and finite" if above == 0 else "finite"
@@ -119,6 +121,11 @@ def check_number(
     if not math.isfinite(value) or too_small:
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
     return float(value)
+
+
+def _number_of(value: Any) -> Any:
+    """The number that an array or tensor without axes holds; anything else unchanged."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def check_kinds(owner: Any, **kinds: type) -> None:

@@ -17,6 +17,7 @@ from rkbs import (
     BinaryKernelRidgeCV,
     DualNewton,
     FeatureSections,
+    Huber,
     OneSidedProblem,
     OperatorProblem,
     Pairs,
@@ -223,3 +224,42 @@ def test_every_kind_of_array_works(name, entry, kind, folder):
 def test_solvers_do_not_write_into_what_they_are_given():
     given = [read_only(values, None) for values in (X, Y, Z)]
     BinaryKernelMachine(alpha=0.1, solver=ADMM()).fit(Pairs.grid(*given[:2]), given[2])
+
+
+NUMBERS = {
+    "float32": np.float32,
+    "longdouble": np.longdouble,
+    "int64": np.int64,
+    "array": np.asarray,
+    "tensor": torch.tensor,
+    "bfloat16": lambda value: torch.tensor(value, dtype=torch.bfloat16),
+}
+SEQUENCES = {
+    "tuple": tuple,
+    "numpy": np.array,
+    "read-only": lambda values: read_only(np.array(values), None),
+    "pandas": pd.Series,
+    "polars": pl.Series,
+    "tensor": torch.tensor,
+    "tensor with a gradient": lambda values: torch.tensor(values, requires_grad=True),
+    "range": lambda values: range(1, 3),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_a_number_may_come_in_an_array_without_axes(kind):
+    number = NUMBERS[kind]
+    assert BinaryKernelRidge(alpha=number(2.0)).fit(GRID, Z).certificate_.passed
+    assert OperatorProblem(GRAM, np.eye(5), GRID, Z, number(2.0)).alpha == 2.0
+    assert Huber(number(2.0)) == Huber(2.0)
+    if kind in ("int64", "array", "tensor"):
+        assert PowerFeatures(EDP(), 2, number(3)).dim == PowerFeatures(EDP(), 2, 3).dim
+
+
+@pytest.mark.parametrize("kind", SEQUENCES)
+def test_numbers_may_come_in_any_sequence(kind):
+    alphas = SEQUENCES[kind]([1.0, 2.0])
+    assert len(BinaryKernelRidgeCV(alphas=alphas).fit(GRID, Z).leave_out_rmse_) == 2
+    assert BinaryKernelMachineCV(alphas=alphas, cv=2).fit(GRID, Z).alphas_.tolist() == [2.0, 1.0]
+    paths = Spectral().setup(OperatorProblem(GRAM, np.eye(5), GRID, Z, 1.0)).path(alphas)
+    assert [solution.certificate.passed for solution in paths] == [True, True]
