@@ -187,7 +187,7 @@ def iota(power, sign=np.sign, norm=spaces.lp_norm):
 
 GRAM_X, GRAM_Y = EDP()(X, X), EDP()(Y, Y)
 PROBLEM = OperatorProblem(GRAM_X, GRAM_Y, Pairs.grid(X, Y), points((7, 6), 4), 0.3)
-BEST = Spectral()(PROBLEM).value
+BEST = Spectral()(PROBLEM).value.c / PROBLEM.alpha
 
 
 def optimality(c):
@@ -195,7 +195,7 @@ def optimality(c):
 
 
 def solved_for(alpha):
-    return Spectral()(PROBLEM.with_alpha(alpha)).value
+    return Spectral()(PROBLEM.with_alpha(alpha)).value.c / alpha
 
 
 MERCER_SETS = (points((20, 2)), grid(2, 5, 0.8))

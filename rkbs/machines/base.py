@@ -131,10 +131,39 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         left, right = self._towers(as_matrix(X, "X"), as_matrix(Y, "Y"))
         return left @ right.T
 
+    def query(self, X: Any) -> np.ndarray:
+        """The queries of the fit, q(x) = k_X(x, X_fit) Q: its attention logits are h = q(x)·k(y).
+
+        Only the products are determined: a rotation of queries and keys together changes nothing.
+
+        Parameters
+        ----------
+        X : array of shape (n, d_x)
+
+        Returns
+        -------
+        array of shape (n, rank_)
+        """
+        check_is_fitted(self)
+        return self._kernel_rows_x(_points(X, "X")) @ self.query_coef_
+
+    def key(self, Y: Any) -> np.ndarray:
+        """The keys of the fit, k(y) = k_Y(y, Y_fit) K.
+
+        Parameters
+        ----------
+        Y : array of shape (n, d_y)
+
+        Returns
+        -------
+        array of shape (n, rank_)
+        """
+        check_is_fitted(self)
+        return self._kernel_rows_y(_points(Y, "Y")) @ self.key_coef_
+
     def _towers(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """k_X(X, X_fit) A, (n_x, r), and k_Y(Y, Y_fit), (n_y, r): h is their rows' product."""
-        rows_x, rows_y = self._kernel_rows_x(X), self._kernel_rows_y(Y)
-        return rows_x @ self.dual_coef_, rows_y
+        """q(X), (n_x, r), and k(Y), (n_y, r): h is their rows' product."""
+        return self.query(X), self.key(Y)
 
     def _kernel_rows_x(self, X: np.ndarray) -> np.ndarray:
         """k_X(X, X_fit), one row per point."""
@@ -162,6 +191,13 @@ def _same_features(new: np.ndarray, old: np.ndarray, name: str) -> np.ndarray:
             f"{old.shape[1]} in that domain"
         )
     return new.astype(float)
+
+
+def _points(points: Any, name: str) -> np.ndarray:
+    """Points of one domain."""
+    if isinstance(points, Pairs):
+        raise TypeError(f"{name} must be points of one domain, got Pairs: pass pairs.{name}")
+    return as_matrix(points, name)
 
 
 def check_solver(solver: Solver | None, problem: type, known: str) -> Solver | None:
