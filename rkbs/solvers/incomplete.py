@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, lstsq
 from scipy.linalg.lapack import dgejsv
 
 from rkbs._arrays import check_count, check_number, short_repr
@@ -121,19 +121,24 @@ class DenseState:
         """z − ẑ with a pair, row or column left out, ((I − H)_BB)⁻¹ (z − h)_B: exact.
 
         I − H = P diag(α/(κ + α)) Pᵀ has quotients of positive numbers for eigenvalues, of which
-        none comes out of a difference.
+        none comes out of a difference. With its root D, and v = D Pᵀ z, a block solves the least
+        squares problem (P_B D)ᵀ r ≈ v: its normal equations are never formed.
         """
         check_leave(leave)
         alpha = check_number(alpha, "alpha", above=0.0)
-        P, left_over = self.vectors, alpha / (self.values + alpha)
-        left = P @ (left_over * (P.T @ self.problem.z))
+        left_over = alpha / (self.values + alpha)
         if leave == "pair":
-            return left / ((P * P) @ left_over)
+            P = self.vectors
+            return P @ (left_over * (P.T @ self.problem.z)) / ((P * P) @ left_over)
+        # Large rows first: then the QR decomposition below keeps the digits of the small ones.
+        order = np.argsort(-left_over)
+        P, root = self.vectors[:, order], np.sqrt(left_over[order])
+        v = root * (P.T @ self.problem.z)
         label = self.problem.pairs.i if leave == "row" else self.problem.pairs.j
-        residuals = np.empty_like(left)
+        residuals = np.empty_like(v)
         for block in (np.flatnonzero(label == k) for k in np.unique(label)):
-            part = P[block]
-            residuals[block] = np.linalg.solve((part * left_over) @ part.T, left[block])
+            part = (P[block] * root).T
+            residuals[block] = lstsq(part, v, cond=_EPS, lapack_driver="gelsy")[0]
         return residuals
 
 
