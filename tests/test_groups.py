@@ -1,6 +1,7 @@
 """What is left out together: groups of rows against refits, and equal points under several ids."""
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from sklearn.base import clone
 
 from rkbs import Pairs, Precomputed
+from rkbs._groups import Groups
 from rkbs.kernels import RBF, Linear
 from rkbs.machines import (
     BinaryKernelMachine,
@@ -16,6 +18,7 @@ from rkbs.machines import (
     BinaryKernelRidge,
     BinaryKernelRidgeCV,
 )
+from rkbs.machines.schatten_cv import _folds
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(7, 2)), RNG.normal(size=(6, 2))
@@ -54,8 +57,7 @@ def test_exact_leave_out_is_that_of_refits(mask, given, leave):
     groups_x = GROUPS_X if given in ("both", "x") else None
     groups_y = GROUPS_Y if given in ("both", "y") else None
     machine = BinaryKernelRidgeCV(RBF(), Linear(), alphas=alphas, leave=leave)
-    with np.testing.suppress_warnings() as quiet:  # of an α at an end of the path
-        quiet.filter(UserWarning)
+    with warnings.catch_warnings(action="ignore"):  # the best α may be at an end
         machine.fit(pairs, z, groups_x=groups_x, groups_y=groups_y)
     singles = range(7) if groups_x is None else groups_x, range(6) if groups_y is None else groups_y
     for alpha, rmse in zip(alphas, machine.leave_out_rmse_, strict=True):
@@ -110,10 +112,11 @@ def test_equal_points_are_reported_and_the_advice_works(name, domain, leave):
 
 def test_leave_one_column_out_no_longer_leaks():
     machine = BinaryKernelRidgeCV(RBF(), RBF(), leave="column", alphas=(1e-3, 1e-1, 10.0, 1e3))
-    with pytest.warns(UserWarning, match="^Y holds 6 rows"):
+    with pytest.warns(UserWarning) as caught:
         leaking = machine.fit(Pairs.grid(X, TWICE), TWO).leave_out_rmse_.min()
+    assert any(str(warning.message).startswith("Y holds 6 rows") for warning in caught)
     groups = np.tile(np.arange(6), 2)
-    with pytest.warns(UserWarning, match="largest"):  # nothing to learn: the strongest α
+    with warnings.catch_warnings(action="ignore"):  # any α will do: there is nothing to learn
         right = machine.fit(Pairs.grid(X, TWICE), TWO, groups_y=groups).leave_out_rmse_.min()
     assert leaking < 0.1
     assert right > 0.9 * np.sqrt((W**2).mean())

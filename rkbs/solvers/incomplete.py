@@ -109,6 +109,7 @@ class DenseState:
     def solve(self, alpha: float) -> Solution[OperatorPoint]:
         """The certified solution for one α."""
         problem, P = self.problem.with_alpha(alpha), self.vectors
+        alpha = problem.alpha
         divisor = self.values + alpha
         if self.right is None:
             return _refined(problem, lambda q: P @ ((P.T @ q) / divisor), self.tol)

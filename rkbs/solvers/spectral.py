@@ -88,7 +88,7 @@ class SpectralState:
     def solve(self, alpha: float) -> Solution[OperatorPoint]:
         """The certified solution for one α."""
         problem = self.problem.with_alpha(alpha)
-        x, y = problem.eigen
+        alpha, (x, y) = problem.alpha, problem.eigen
         products = problem.factors.products
         seen = self.rotated[np.ix_(x.values > 0, y.values > 0)]
         M = np.sqrt(products) / (products + alpha) * seen
