@@ -15,6 +15,8 @@ ROOT = Path(rkbs.__file__).parent
 ORDER = [
     "_version",
     "_arrays",
+    "_coordinates",
+    "_pairwise",
     "kernels.base",
     "kernels.algebra",
     "kernels.distance",
@@ -77,10 +79,10 @@ ORDER = [
 LATE = {("kernels.base", "kernels.algebra")}
 # Who may import a framework, by the top-level name of the framework.
 FRAMEWORKS = {
-    "torch": lambda name: name.startswith("attention"),
+    "torch": lambda name: name == "_coordinates" or name.startswith("attention"),
     "matplotlib": lambda name: name == "plotting",
     "sklearn": lambda name: name.startswith("machines"),
-    "scipy": lambda name: name in ("_arrays", "targets") or name.startswith("solvers."),
+    "scipy": lambda name: name in ("_pairwise", "targets") or name.startswith("solvers."),
 }
 EVERYWHERE = {"numpy", "rkbs"}
 
