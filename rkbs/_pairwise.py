@@ -73,6 +73,15 @@ def product(x: Array, factor: Array | float) -> Array:
     return namespace(x).where(full, found.detach().sign() * largest(x), found)
 
 
+def matmul(x: Array, y: Array) -> Array:
+    """x @ y of tensors in their own precision, also where autocast would round them to half."""
+    torch, device = namespace(x), x.device.type
+    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
+        return x @ y
+    with torch.autocast(device, enabled=False):
+        return x @ y
+
+
 def dot(x: Array, y: Array, divisor: float = 1.0) -> Array:
     """⟨x_i, y_j⟩ / divisor, shape (..., n, m); on a tensor saturated.
 
@@ -86,7 +95,7 @@ def dot(x: Array, y: Array, divisor: float = 1.0) -> Array:
     size = y.detach().abs().amax(-1, keepdim=True).clip(1, largest(y))  # (..., m, 1)
     power = size / (2 * namespace(y).frexp(size).mantissa)  # of two, in (size/2, size]
     margin = 2.0 ** math.ceil(math.log2(4 * x.shape[-1]))
-    small = (x / margin) @ (y / power).mT
+    small = matmul(x / margin, (y / power).mT)
     return saturated(small * power.mT * (margin / divisor))
 
 
@@ -120,10 +129,10 @@ def distance(x: Array, y: Array, p: int) -> Array:
 def intersection(x: Array, y: Array) -> Array:
     """Σ_l min(x_il, y_jl), shape (..., n, m), without an n × m × d array."""
     check_same_dimension(x, y)
+    x, y = _alike(x, y)
     if is_tensor(x):
         margin = 2.0 ** math.ceil(math.log2(x.shape[-1]))  # partial sums could be inf − inf
         return saturated(margin * _coordinate_sum(x / margin, y / margin, "min"))
-    x, y = _alike(x, y)
     batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     total = np.zeros((*batch, x.shape[-2], y.shape[-2]), x.dtype)
     for l in range(x.shape[-1]):  # noqa: E741
@@ -132,9 +141,9 @@ def intersection(x: Array, y: Array) -> Array:
 
 
 def _coordinate_sum(x: Array, y: Array, kind: str) -> Array:
-    from rkbs._coordinates import CoordinateSum  # late: it imports torch
+    from rkbs._coordinates import coordinate_sum  # late: it imports torch
 
-    return saturated(CoordinateSum.apply(*_alike(x, y), kind))
+    return saturated(coordinate_sum(*_alike(x, y), kind))
 
 
 def _cdist(x: np.ndarray, y: np.ndarray, metric: str) -> np.ndarray:

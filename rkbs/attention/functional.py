@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rkbs._pairwise import at_least_single, saturated
+from rkbs._pairwise import at_least_single, matmul, saturated
 from rkbs.kernels import EDP, Kernel
 
 _EDP = EDP()
@@ -71,7 +71,7 @@ def attention(
         raise TypeError(f"mask must be boolean for {kernel!r}: it has no logit to add a mask to")
     else:
         weights = _normalize(_evaluate(kernel, kernel._gram, q, k), allowed)  # (..., n, m)
-    return (weights @ at_least_single(v)).to(v.dtype)  # (..., n, d_v)
+    return matmul(weights, at_least_single(v)).to(v.dtype)  # (..., n, d_v)
 
 
 def _seen(points: Tensor, seen: Tensor) -> Tensor:

@@ -140,7 +140,8 @@ class Scaled(_Wrapper):
     """(c κ)(x, y) = c κ(x, y), c any finite number.
 
     Under ``torch.compile`` a c that is a tensor is taken to be positive, since a graph cannot
-    branch on it; logits of a negative one are NaN.
+    branch on it; logits of a negative one are NaN. There write ``Scaled(kernel, c)``: a compiler
+    takes ``c * kernel`` for a product of tensors.
     """
 
     factor: float
