@@ -1,4 +1,4 @@
-"""Kernels and attention in one graph: nothing that a compiler cannot trace, and the same numbers."""
+"""Kernels and attention in one graph: nothing a compiler cannot trace, and the same numbers."""
 
 import shutil
 

@@ -71,6 +71,8 @@ def attention(
         raise TypeError(f"mask must be boolean for {kernel!r}: it has no logit to add a mask to")
     else:
         weights = _normalize(_evaluate(kernel, kernel._gram, q, k), allowed)  # (..., n, m)
+    if allowed is not None:  # also for the gradients: those by hidden weights are products with v
+        weights = weights.masked_fill(~allowed, 0)
     return matmul(weights, at_least_single(v)).to(v.dtype)  # (..., n, d_v)
 
 
@@ -92,7 +94,7 @@ def _seen(points: Tensor, seen: Tensor) -> Tensor:
 
 
 def _softmax(logits: Tensor, bias: Tensor | None, allowed: Tensor | None) -> Tensor:
-    """Row softmax of (..., n, m); a fully masked row is 0."""
+    """Row softmax of (..., n, m); finite in a fully masked row."""
     if bias is not None:
         logits = saturated(logits + bias)
     if allowed is None:
@@ -100,7 +102,7 @@ def _softmax(logits: Tensor, bias: Tensor | None, allowed: Tensor | None) -> Ten
     hidden = ~allowed
     logits = logits.masked_fill(hidden, -math.inf)
     logits = logits.masked_fill(hidden.all(-1, keepdim=True), 0)  # or softmax would give NaN
-    return logits.softmax(-1).masked_fill(hidden, 0)  # again: no gradient of v may come back
+    return logits.softmax(-1)
 
 
 def _normalize(weights: Tensor, allowed: Tensor | None) -> Tensor:
