@@ -249,5 +249,5 @@ def test_indices_of_integers(dtype):
     found = kernel(torch.from_numpy(i), torch.from_numpy(j))
     assert found.dtype == torch.float64
     assert np.array_equal(found.numpy(), expected)
-    with pytest.raises(TypeError, match="^x must be"):
+    with pytest.raises(TypeError, match="x must be"):
         kernel(torch.from_numpy(i).bool(), torch.from_numpy(j))

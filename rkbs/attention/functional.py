@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -128,7 +129,10 @@ def _evaluate(kernel: Kernel, formula: Callable, q: Tensor, k: Tensor) -> Tensor
 def _check_inputs(q: Tensor, k: Tensor, v: Tensor, kernel: Kernel, mask: Tensor | None) -> None:
     for name, value in (("q", q), ("k", k), ("v", v)):
         if not isinstance(value, Tensor) or not value.is_floating_point():
-            raise TypeError(f"{name} must be a floating torch tensor, got {_describe(value)}")
+            raise TypeError(
+                f"{name} must be a floating torch tensor, got {_describe(value)}"
+                + _advice(value, name)
+            )
         if value.ndim < 2 or 0 in value.shape:
             raise ValueError(
                 f"{name} must be non-empty with shape (..., points, dimension), got shape "
@@ -137,6 +141,7 @@ def _check_inputs(q: Tensor, k: Tensor, v: Tensor, kernel: Kernel, mask: Tensor 
         if value.dtype != q.dtype:
             raise TypeError(
                 f"q, k and v must have one dtype; q has {q.dtype}, {name} {value.dtype}"
+                + _advice(value, name)
             )
         if value.device != q.device:
             raise ValueError(
@@ -169,7 +174,7 @@ def _check_mask(mask: Tensor, q: Tensor, shape: tuple[int, ...]) -> None:
     if not isinstance(mask, Tensor) or mask.dtype not in (torch.bool, *added):
         raise TypeError(
             f"mask must be a boolean tensor or one of {' or '.join(map(str, added))}, got "
-            f"{_describe(mask)}"
+            f"{_describe(mask)}" + _advice(mask, "mask")
         )
     if mask.device != q.device:
         raise ValueError(f"mask must be on the device of q, {q.device}; it is on {mask.device}")
@@ -185,3 +190,21 @@ def _check_mask(mask: Tensor, q: Tensor, shape: tuple[int, ...]) -> None:
 
 def _describe(value: object) -> str:
     return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
+
+
+def _advice(value: object, name: str) -> str:
+    """What makes a tensor that fits, of whatever layout an array is."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        logical = value.dtype.kind == "b"  # torch reads no long double and no swapped bytes
+        call = f"torch.tensor({name}{'' if logical else '.astype(float)'})"
+        whole = value.dtype.kind != "f"
+    elif isinstance(value, Tensor) and not value.is_complex():
+        logical, whole = value.dtype == torch.bool, not value.is_floating_point()
+        call = name
+    else:
+        return ""
+    if name == "mask" and whole:
+        return f": pass {call}" + ".bool()" * (not logical)
+    if name == "q":
+        return f": pass {call}" + ".float()" * isinstance(value, Tensor)
+    return f": pass {call}.to(q.dtype)"
