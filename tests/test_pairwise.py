@@ -150,7 +150,8 @@ def test_many_blocks_are_one(name):
 
 
 def test_no_array_of_all_differences_in_forward_or_backward():
-    x, y = (torch.randn(600, 64).requires_grad_() for _ in range(2))
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(600, 64, generator=generator).requires_grad_() for _ in range(2))
     saved = []
     with torch.autograd.graph.saved_tensors_hooks(
         lambda t: saved.append(t.numel()) or t, lambda t: t
@@ -251,3 +252,10 @@ def test_indices_of_integers(dtype):
     assert np.array_equal(found.numpy(), expected)
     with pytest.raises(TypeError, match="x must be"):
         kernel(torch.from_numpy(i).bool(), torch.from_numpy(j))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32], ids=str)
+def test_matrices_of_half_precision(dtype):
+    matrix = torch.tensor([[1.0, 2.5], [3.0, 4.0]], dtype=dtype)
+    i = torch.tensor([[0.0], [1.0]])
+    assert torch.equal(Precomputed(matrix)(i, i), matrix.float())

@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 
 from rkbs._arrays import Array, as_matrix, is_tensor, namespace
-from rkbs._pairwise import common_dtype
+from rkbs._pairwise import at_least_single, common_dtype
 from rkbs.kernels.base import FeatureDimension, Kernel
 
 
@@ -32,7 +32,10 @@ class Precomputed(Kernel):
     matrix: np.ndarray
 
     def __post_init__(self) -> None:
-        matrix = as_matrix(self.matrix, "Precomputed(matrix=…)").copy()
+        matrix = self.matrix
+        if is_tensor(matrix) and matrix.is_floating_point():
+            matrix = at_least_single(matrix)  # numpy has no bfloat16
+        matrix = as_matrix(matrix, "Precomputed(matrix=…)").copy()
         matrix.setflags(write=False)  # the structure below is read off once
         object.__setattr__(self, "matrix", matrix)
 
