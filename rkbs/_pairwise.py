@@ -25,6 +25,11 @@ def at_least_single(x: Array) -> Array:
     return cast(x, xp.promote_types(x.dtype, xp.float32))
 
 
+def rounded(x: Array, dtype: Any) -> Array:
+    """Back in half precision, if that is the ``dtype`` of the points."""
+    return cast(x, dtype) if dtype.itemsize < 4 else x
+
+
 def _alike(x: Array, y: Array) -> tuple[Array, Array]:
     """Both in one dtype, float32 or wider."""
     dtype = common_dtype(x, y)

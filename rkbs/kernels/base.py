@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from rkbs._arrays import Array, as_domains, cast, is_tensor, namespace
-from rkbs._pairwise import common_dtype, exponential, unsaturated
+from rkbs._arrays import Array, as_domains, is_tensor, namespace
+from rkbs._pairwise import common_dtype, exponential, rounded, unsaturated
 
 FeatureDimension = int | float | None
 """An int, ``math.inf``, or None where the structure does not decide it."""
@@ -123,19 +123,14 @@ class Kernel(abc.ABC):
         x, y = as_domains(x, y)
         dtype = common_dtype(x, y)
         if is_tensor(x):
-            return self._rounded(unsaturated(formula(x, y)), dtype)
+            return rounded(unsaturated(formula(x, y)), dtype)
         if name := _tensor_parameter(self):
             raise TypeError(f"{name} is a torch tensor, but x and y are numpy arrays: pass tensors")
         with np.errstate(over="ignore", invalid="ignore"):
-            gram = self._rounded(formula(x, y), dtype)
+            gram = rounded(formula(x, y), dtype)
         if not np.isfinite(gram).all():
             raise OverflowError(f"{self!r} overflows {gram.dtype} on these x, y: {advice}")
         return gram
-
-    @staticmethod
-    def _rounded(gram: Array, dtype: Any) -> Array:
-        """Half precision, in which points came, from the float32 of the formulas."""
-        return cast(gram, dtype) if dtype.itemsize < 4 else gram
 
     @property
     def domain_x(self) -> Kernel:
