@@ -10,6 +10,7 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from rkbs._arrays import as_floating, check_count, check_finite, check_kinds, is_tensor, short_repr
+from rkbs._pairwise import at_least_single
 from rkbs.targets import Surface, domain_points
 
 
@@ -128,7 +129,7 @@ def evaluate(surface: Surface, t: np.ndarray, s: np.ndarray, name: str) -> np.nd
         )
     values = surface(t, s)
     if is_tensor(values):
-        values = values.detach().cpu().numpy()
+        values = at_least_single(values.detach().cpu()).numpy()
     values = as_floating(values, f"{name}(t, s)")
     if values.shape != (len(t), len(s)):
         raise ValueError(

@@ -16,6 +16,8 @@ ORDER = [
     "_version",
     "_frames",
     "_arrays",
+    "_coordinates",
+    "_pairwise",
     "kernels.base",
     "kernels.algebra",
     "kernels.distance",
@@ -83,10 +85,10 @@ ORDER = [
 LATE = {("kernels.base", "kernels.algebra")}
 # Who may import a framework, by the top-level name of the framework.
 FRAMEWORKS = {
-    "torch": lambda name: name.startswith("attention"),
+    "torch": lambda name: name == "_coordinates" or name.startswith("attention"),
     "matplotlib": lambda name: name == "plotting",
     "sklearn": lambda name: name.startswith("machines"),
-    "scipy": lambda name: name in ("_arrays", "targets") or name.startswith("solvers."),
+    "scipy": lambda name: name in ("_pairwise", "targets") or name.startswith("solvers."),
 }
 EVERYWHERE = {"numpy", "rkbs"}
 
