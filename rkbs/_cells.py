@@ -107,9 +107,7 @@ class Cells:
         j, (i,) = _halved(self.y, j, along_s, i)
         return i, j
 
-    def _measured(
-        self, i: np.ndarray, j: np.ndarray, goal: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _measured(self, i: np.ndarray, j: np.ndarray, goal: float) -> tuple[np.ndarray, np.ndarray]:
         """What cells miss along t and along s, (2, c), and what need not be undercut, (c,).
 
         Nothing is below half the rounding, or below what is missed along an axis whose panels

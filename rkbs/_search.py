@@ -94,9 +94,7 @@ class Search:
     def look(self) -> float:
         """A first estimate of sup |E|, at an even grid and where units are steep."""
         even = np.linspace(-1, 1, GRID)
-        t, s = (
-            np.union1d(even, tower.steps(STEEP, STEPS)) for tower in (self.query, self.key)
-        )
+        t, s = (np.union1d(even, tower.steps(STEEP, STEPS)) for tower in (self.query, self.key))
         found = np.abs(self.target(t, s) - self.query(t)[0] @ self.key(s)[0].T)
         i, j = np.unravel_index(found.argmax(), found.shape)
         self.improve(t[i], s[j])

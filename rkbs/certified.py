@@ -41,11 +41,12 @@ class SupBracket:
     where : (float, float)
         A point (t, s) with |F − G| ≥ lower.
     cells : int
-        Products of panels that cover the square.
+        Products of panels that cover the square, at most ``max_cells``.
     worst : array of shape (≤ 32, 4)
         The cells (t0, t1, s0, s1) with the largest upper bounds, the largest first.
     rounding, remainder : float
-        What float arithmetic and interpolation contribute to ``upper``.
+        What float arithmetic and interpolation contribute to ``upper``: which of them, if the ratio
+        is above the one asked for, keeps it there.
     """
 
     lower: float
@@ -73,16 +74,17 @@ def certified_sup_error(
 ) -> SupBracket:
     """A bracket of sup |F(t, s) − Σ_l q_l(t) k_l(s)| over [−1, 1]², q and k two-layer tanh nets.
 
-    The bracket always holds, for the parameters as the float64 numbers that they are. It is wider
-    than ``ratio`` only where ``max_cells``, or panels of width 2^−16, do not suffice for the slopes
-    of the hidden units (from about 1e6 on), or where sup |E| is near rounding (output weights that
-    cancel): its ``ratio`` property tells.
+    The bracket always holds, for the parameters as the float64 numbers that they are. Cells are cut
+    where steep units ask for it, whether or not a sample would see them. It is wider than ``ratio``
+    only where sup |E| is near rounding (``rounding`` is then large: output weights that cancel),
+    where ``max_cells`` do not suffice (``cells`` is near it: many steep units in both towers), or
+    where units are steeper than about 2e6, as no panel is narrower than 2^−19.
 
     Parameters
     ----------
     target : Target
-        On the line, with ``analytic_bound``, and tabulated to within ``SURFACE_ROUNDING`` units of
-        roundoff of its bound for ρ = 1.
+        On the line, with ``analytic_bound``, and tabulated to within 64 units of roundoff of its
+        bound for ρ = 1.
     head_weights : mapping
         As ``ConstructiveHead.weights()`` gives them, d_x = d_y = 1.
     ratio : float

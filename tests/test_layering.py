@@ -62,6 +62,8 @@ ORDER = [
     "schmidt",
     "approximation",
     "_panels",
+    "_cells",
+    "_search",
     "certified",
     "attention.functional",
     "attention.two_tower",
