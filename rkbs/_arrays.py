@@ -17,14 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from rkbs._frames import is_tensor, to_numpy
+
 Array = Any
 """A numpy array or a torch tensor."""
-
-
-def is_tensor(x: Array) -> bool:
-    """Whether ``x`` is a torch tensor."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(x, torch.Tensor)
 
 
 def namespace(x: Array) -> ModuleType:
@@ -33,21 +29,27 @@ def namespace(x: Array) -> ModuleType:
 
 
 def as_floating(x: Array, name: str) -> Array:
-    """``x`` as a floating array: integers become float64; other dtypes raise ``TypeError``."""
+    """``x`` as a floating array: integers become float64, a tensor stays one.
+
+    Raises
+    ------
+    TypeError
+        For what is not an array of real numbers.
+    """
     if is_tensor(x):
         if not x.is_floating_point():
-            raise TypeError(f"{name} must be a floating tensor, got {x.dtype}")
+            advice = f": pass {name}.double()" * (not x.is_complex())
+            raise TypeError(f"{name} must be a floating tensor, got {x.dtype}{advice}")
         return x
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name} must not be a masked array, whose mask would be lost")
-    try:
-        x = np.asarray(x)
-    except ValueError as error:  # ragged nested sequences
-        raise TypeError(f"{name} must be a rectangular array of real numbers: {error}") from error
+    x = to_numpy(x, name)
     if x.dtype.kind in "iu":
         return x.astype(np.float64)
     if x.dtype.kind != "f":
-        raise TypeError(f"{name} must be an array of real numbers, got dtype {x.dtype}")
+        advice = (
+            ": encode text and categories as numbers, for example as columns of 0 and 1; "
+            f"np.asarray({name}, dtype=float) converts numbers that are Python objects"
+        ) * (x.dtype.kind in "OUST" and x.ndim > 0)
+        raise TypeError(f"{name} must be an array of real numbers, got dtype {x.dtype}{advice}")
     return x
 
 
@@ -66,8 +68,12 @@ def check_finite(x: Array, name: str, hint: str = "") -> Array:
 
 
 def as_points(x: Array, name: str) -> Array:
-    """Check a set of points, ``(..., n, d)`` with n, d ≥ 1, real and finite, and return it."""
-    x = as_floating(x, name)
+    """Check a set of points, ``(..., n, d)`` with n, d ≥ 1, real and finite, and return it.
+
+    Booleans are features 0 and 1 here, as fingerprints of molecules are.
+    """
+    x = x if is_tensor(x) else to_numpy(x, name)
+    x = as_floating(x.astype(np.float64) if not is_tensor(x) and x.dtype.kind == "b" else x, name)
     if x.ndim < 2:
         raise ValueError(
             f"{name} must have shape (..., n, d), a row per point; got shape {tuple(x.shape)}. "
@@ -80,14 +86,20 @@ def as_points(x: Array, name: str) -> Array:
 
 def as_matrix(x: Array, name: str) -> np.ndarray:
     """Check a finite, non-empty real matrix and return it as a numpy array."""
-    matrix = as_points(x.detach().cpu().numpy() if is_tensor(x) else x, name)
+    matrix = as_points(to_numpy(x, name), name)
     if matrix.ndim != 2:
         raise ValueError(f"{name} must be a matrix, got shape {matrix.shape}")
     return matrix
 
 
+def as_real(x: Array, name: str) -> np.ndarray:
+    """Check finite real numbers of any shape and return them as a numpy array in float64."""
+    return check_finite(as_floating(to_numpy(x, name), name).astype(float), name)
+
+
 def check_count(value: Any, name: str, least: int = 1) -> int:
     """``value`` as an int ≥ ``least``; else ``TypeError`` or ``ValueError``."""
+    value = _number_of(value)
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if value < least:
@@ -99,6 +111,7 @@ def check_number(
     value: Any, name: str, *, least: float | None = None, above: float | None = None
 ) -> float:
     """``value`` as a finite float, ≥ ``least``, > ``above``; else ``TypeError``, ``ValueError``."""
+    value = _number_of(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a real number, got {value!r}")
     wanted = "positive and finite" if above == 0 else "finite"
@@ -108,6 +121,11 @@ def check_number(
     if not math.isfinite(value) or too_small:
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
     return float(value)
+
+
+def _number_of(value: Any) -> Any:
+    """The number that an array or tensor without axes holds; anything else unchanged."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def check_kinds(owner: Any, **kinds: type) -> None:

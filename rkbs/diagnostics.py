@@ -27,7 +27,7 @@ class Inspection:
     minimum, maximum : float
         The smallest and the largest entry.
     singular_values : array
-        In decreasing order.
+        In decreasing order; infinite where they leave the range of the dtype.
     rank : int
     condition : float
         σ_1 over the smallest singular value that is not numerically zero.
@@ -103,27 +103,30 @@ def inspect(kernel: Kernel, X: Any, Y: Any = None) -> Inspection:
     X = as_matrix(X, "X")
     within = Y is None
     gram = kernel(X, X if within else as_matrix(Y, "Y"))
-    sigma = np.linalg.svd(gram, compute_uv=False)
-    rounding = max(gram.shape) * np.finfo(gram.dtype).eps * sigma[0]
+    eps, gram = np.finfo(gram.dtype).eps, gram.astype(np.result_type(gram, np.float32), copy=False)
+    # Of the matrix over its largest entry: no sum or square of it over- or underflows.
+    size = float(np.abs(gram).max())
+    unit = gram / size if size > 0 else gram
+    sigma = np.linalg.svd(unit, compute_uv=False)
+    rounding = max(gram.shape) * eps * sigma[0]
     rank = int((sigma > rounding).sum())
     weights = sigma[sigma > 0] / sigma.sum() if sigma[0] > 0 else np.ones(1)
     asymmetry = inertia = lowest = None
     if within:
-        unit = gram / (np.abs(gram).max() or 1.0)  # so that no square under- or overflows
         asymmetry = float(np.linalg.norm(unit - unit.T) / max(np.linalg.norm(unit), 1.0))
-        eigenvalues = np.linalg.eigvalsh((gram + gram.T) / 2)
+        eigenvalues = np.linalg.eigvalsh((unit + unit.T) / 2)
         negative, positive = (
             int((eigenvalues < -rounding).sum()),
             int((eigenvalues > rounding).sum()),
         )
         inertia = (positive, len(gram) - positive - negative, negative)
-        lowest = float(eigenvalues[0])
+        lowest = float(eigenvalues[0]) * size
     return Inspection(
         kernel=kernel,
         shape=gram.shape,
         minimum=float(gram.min()),
         maximum=float(gram.max()),
-        singular_values=sigma,
+        singular_values=_times(sigma, size),
         rank=rank,
         condition=float(sigma[0] / sigma[rank - 1]) if rank else float("inf"),
         effective_rank=float(np.exp(-(weights * np.log(weights)).sum())) if rank else 0.0,
@@ -131,3 +134,9 @@ def inspect(kernel: Kernel, X: Any, Y: Any = None) -> Inspection:
         inertia=inertia,
         lowest_eigenvalue=lowest,
     )
+
+
+def _times(sigma: np.ndarray, size: float) -> np.ndarray:
+    """σ · size in σ's dtype, infinite beyond its range."""
+    with np.errstate(over="ignore"):
+        return sigma * sigma.dtype.type(size)

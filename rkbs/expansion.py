@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix, check_kinds, check_number, short_repr
+from rkbs._arrays import as_real, check_kinds, check_number, short_repr
 from rkbs.certificates import GapCertificate
 from rkbs.losses import DualLoss, Squared
 from rkbs.problems import check_scale
@@ -199,11 +199,10 @@ class OneSidedProblem(ExpansionProblem):
 
     def __post_init__(self) -> None:
         check_kinds(self, sections=Sections, loss=DualLoss, regularizer=Regularizer)
-        z = as_matrix(np.atleast_2d(self.z), "z")[0].astype(float)
-        if np.shape(self.z) != (self.sections.size,):
+        z = as_real(self.z, "z")
+        if z.shape != (self.sections.size,):
             raise ValueError(
-                f"z must have shape ({self.sections.size},), a response per point, got "
-                f"{np.shape(self.z)}"
+                f"z must have shape ({self.sections.size},), a response per point, got {z.shape}"
             )
         object.__setattr__(self, "z", self.loss.check(check_scale(z), "z"))
         object.__setattr__(self, "alpha", check_number(self.alpha, "alpha", above=0.0))

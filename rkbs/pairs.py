@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import as_floating, as_matrix, check_count, check_finite, is_tensor
+from rkbs._arrays import as_floating, as_matrix, check_count, check_finite
+from rkbs._frames import column_names, is_tensor, to_numpy
 
 
 @final
@@ -23,11 +24,14 @@ class Pairs:
     Parameters
     ----------
     X : array of shape (n_x, d_x)
-        Targets.
+        Targets. Data may come in frames of pandas or polars, and in tensors, here and elsewhere.
     Y : array of shape (n_y, d_y)
         Sources.
     i, j : int arrays of shape (n,)
         Row numbers in X and in Y; each pair at most once.
+    feature_names_x, feature_names_y : tuple of str or None
+        The columns' names, by default those of the data frames X and Y if all are strings. A
+        machine that was fitted with names expects them again, in the same order.
 
     Raises
     ------
@@ -39,9 +43,21 @@ class Pairs:
     Y: np.ndarray
     i: np.ndarray
     j: np.ndarray
+    feature_names_x: tuple[str, ...] | None = field(default=None, kw_only=True)
+    feature_names_y: tuple[str, ...] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        names = {
+            "feature_names_x": self.feature_names_x or column_names(self.X),
+            "feature_names_y": self.feature_names_y or column_names(self.Y),
+        }
         X, Y = as_matrix(self.X, "X"), as_matrix(self.Y, "Y")
+        for (name, columns), domain in zip(names.items(), (X, Y), strict=True):
+            if columns is not None and len(columns) != domain.shape[1]:
+                raise ValueError(
+                    f"{name} must hold a name for each of {domain.shape[1]} columns, got "
+                    f"{len(columns)}"
+                )
         i, j = _as_indices(self.i, "i", len(X), "X"), _as_indices(self.j, "j", len(Y), "Y")
         if i.shape != j.shape:
             raise ValueError(f"i and j must be equally long, got {i.shape[0]} and {j.shape[0]}")
@@ -52,7 +68,7 @@ class Pairs:
                 f"i, j must not repeat a pair: (i={i[k]}, j={j[k]}) occurs {counts.max()} times. "
                 "Average repeated responses first."
             )
-        for name, value in (("X", X), ("Y", Y), ("i", i), ("j", j)):
+        for name, value in {"X": X, "Y": Y, "i": i, "j": j, **names}.items():
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -64,7 +80,7 @@ class Pairs:
     @classmethod
     def from_mask(cls, X: Any, Y: Any, mask: Any) -> Pairs:
         """The pairs where the boolean ``mask`` of shape (n_x, n_y) is True, in row-major order."""
-        mask = np.asarray(mask)
+        mask = to_numpy(mask, "mask")
         shape = (len(as_matrix(X, "X")), len(as_matrix(Y, "Y")))
         if mask.dtype != bool or mask.shape != shape:
             raise ValueError(
@@ -84,15 +100,24 @@ class Pairs:
         n_features_x : int
             d_x, the number of leading columns that describe the target.
         """
-        table = as_matrix(table, "table")
-        if not check_count(n_features_x, "n_features_x") < table.shape[1]:
+        names, table = column_names(table), as_matrix(table, "table")
+        split = check_count(n_features_x, "n_features_x")
+        if not split < table.shape[1]:
             raise ValueError(
                 f"n_features_x must be from 1 to {table.shape[1] - 1} for a table of "
                 f"{table.shape[1]} columns, got {n_features_x}"
             )
-        X, i = np.unique(table[:, :n_features_x], axis=0, return_inverse=True)
-        Y, j = np.unique(table[:, n_features_x:], axis=0, return_inverse=True)
-        return cls(X, Y, i.reshape(-1), j.reshape(-1))
+        X, i = np.unique(table[:, :split], axis=0, return_inverse=True)
+        Y, j = np.unique(table[:, split:], axis=0, return_inverse=True)
+        names_x, names_y = (names[:split], names[split:]) if names else (None, None)
+        return cls(
+            X,
+            Y,
+            i.reshape(-1),
+            j.reshape(-1),
+            feature_names_x=names_x,
+            feature_names_y=names_y,
+        )
 
     def __len__(self) -> int:
         return len(self.i)
@@ -115,16 +140,12 @@ class Pairs:
         """The chosen pairs, domains kept; ``pairs[key]`` and ``pairs[key, ...]`` are the same."""
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
             key = key[0]
-        if isinstance(key, list):
-            key = np.asarray(key, dtype=None if key else np.intp)  # numpy makes [] a float array
-        if not isinstance(key, slice) and not (
-            isinstance(key, np.ndarray) and key.ndim == 1 and key.dtype.kind in "iub"
-        ):
-            raise TypeError(f"pairs are chosen by a slice, an index array or a mask, got {key!r}")
+        if not isinstance(key, slice):
+            key = _as_key(key, len(self))
         i, j = self.i[key], self.j[key]
         if not len(i):
             raise ValueError("pairs[key] must name at least one pair, got none")
-        return Pairs(self.X, self.Y, i, j)
+        return replace(self, i=i, j=j)
 
     @property
     def is_complete(self) -> bool:
@@ -144,7 +165,7 @@ class Pairs:
         used_y, j = np.unique(self.j, return_inverse=True)
         if len(used_x) == len(self.X) and len(used_y) == len(self.Y):
             return self
-        return Pairs(self.X[used_x], self.Y[used_y], i, j)
+        return replace(self, X=self.X[used_x], Y=self.Y[used_y], i=i, j=j)
 
     def matrix(self, z: np.ndarray, fill: float = 0.0) -> np.ndarray:
         """The values z of the pairs as a matrix (n_x, n_y), ``fill`` where there is no pair."""
@@ -169,15 +190,15 @@ class Pairs:
         TypeError, ValueError
             For dtypes or shapes that do not fit, NaN or infinity.
         """
-        z = z.detach().cpu().numpy() if is_tensor(z) else z
-        if isinstance(z, np.ndarray) and z.dtype.kind == "b":
+        given, z = z, to_numpy(z, "z")
+        if z.dtype.kind == "b":
+            labels = "z" if z is given else "np.asarray(z, dtype=int)"
             raise TypeError(
-                "z must be an array of real numbers, got dtype bool: for labels pass 2*z - 1"
+                "z must be an array of real numbers, got dtype bool: for labels pass "
+                f"2*{labels} - 1"
             )
         z = as_floating(z, "z")
-        known = "Pairs.from_mask(X, Y, ~np.isnan(Z))" if z.ndim == 2 else "pairs[~np.isnan(z)]"
-        hint = f": pairs without a response are left out, by {known}" * bool(np.isnan(z).any())
-        check_finite(z, "z", hint)
+        check_finite(z, "z", _leave_out(given, z.ndim) * bool(np.isnan(z).any()))
         grid = (len(self.X), len(self.Y))
         if self.is_complete and z.shape == grid:
             z = self.values(z)
@@ -188,7 +209,7 @@ class Pairs:
 
 
 def _as_indices(values: Any, name: str, size: int, domain: str) -> np.ndarray:
-    values = np.asarray(values)
+    values = to_numpy(values, name)
     if values.size == 0:
         raise ValueError(f"{name} must name at least one pair, got none")
     if values.ndim != 1 or values.dtype.kind not in "iu":
@@ -202,3 +223,31 @@ def _as_indices(values: Any, name: str, size: int, domain: str) -> np.ndarray:
             f"{values.min()} to {values.max()}"
         )
     return values.astype(np.intp)
+
+
+def _as_key(key: Any, size: int) -> np.ndarray:
+    """Row numbers, or a mask of ``size`` pairs."""
+    plain = isinstance(key, (list, range))
+    array = to_numpy(key, "the key of pairs[key]") if plain or hasattr(key, "__array__") else None
+    if plain and not len(key):
+        array = array.astype(np.intp)  # numpy makes [] a float array
+    if array is None or array.ndim != 1 or array.dtype.kind not in "iub":
+        got = f"{array.dtype} of shape {array.shape}" if array is not None else repr(key)
+        raise TypeError(f"pairs are chosen by a slice, an index array or a mask, got {got}")
+    if array.dtype.kind == "b" and len(array) != size:
+        raise ValueError(f"a mask of pairs must have length {size}, got {len(array)}")
+    return array
+
+
+def _leave_out(z: Any, axes: int) -> str:
+    """What to write so that pairs without a response are left out."""
+    if isinstance(z, np.ndarray):
+        first = ""
+    elif is_tensor(z):
+        first = "z = z.numpy(force=True), "
+    elif hasattr(z, "iloc"):  # pandas, whose nullable tables are objects to numpy
+        first = "z = z.to_numpy(dtype=float, na_value=np.nan), "
+    else:
+        first = "z = np.asarray(z, dtype=float), "
+    pairs = "Pairs.from_mask(X, Y, seen)" if axes == 2 else "pairs[seen]"
+    return f": leave pairs without a response out by {first}seen = ~np.isnan(z), {pairs}, z[seen]"

@@ -10,7 +10,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from rkbs._arrays import as_floating, as_points, check_count, check_finite, short_repr
+from rkbs._arrays import as_matrix, as_real, check_count, short_repr
 from rkbs.features import PowerFeatures
 from rkbs.kernels import DotProductKernel
 from rkbs.kernels.algebra import LinearMap, as_map
@@ -78,8 +78,7 @@ class Element:
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        coefficients = as_floating(self.coefficients, "coefficients").astype(float)
-        check_finite(coefficients, "coefficients")
+        coefficients = as_real(self.coefficients, "coefficients")
         if coefficients.shape != (self.pair.dim,):
             raise ValueError(
                 f"coefficients must have shape ({self.pair.dim},), one per feature, got "
@@ -90,7 +89,7 @@ class Element:
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """The function's values: (n, d) → (n,)."""
         features = self.pair.features_x if self.domain == "x" else self.pair.features_y
-        return features(as_points(points, self.domain)) @ self.coefficients
+        return features(as_matrix(points, self.domain)) @ self.coefficients
 
     @property
     def exponent(self) -> float:
@@ -291,7 +290,8 @@ class RKBSPair:
         if domain not in ("x", "y"):
             raise ValueError(f'domain must be "x" or "y", got {domain!r}')
         features = self.features_x if domain == "x" else self.features_y
-        return int(np.linalg.matrix_rank(features(as_points(points, domain)))) == self.dim
+        values = features(as_matrix(points, domain).astype(float))
+        return int(np.linalg.matrix_rank(values)) == self.dim
 
 
 def _map_to(value: object, name: str, d: int) -> Callable | None:
@@ -304,7 +304,7 @@ def _map_to(value: object, name: str, d: int) -> Callable | None:
 
 
 def _one_point(point: np.ndarray, name: str) -> np.ndarray:
-    point = as_floating(point, name)
+    point = as_real(point, name)
     if point.ndim != 1:
         raise ValueError(f"{name} must be one point of shape (d,), got shape {point.shape}")
     return point[None, :]

@@ -20,7 +20,7 @@ KNOWN = [  # matrix, rank, inertia, asymmetry, condition, lowest eigenvalue, usa
 ]
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e150])
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e150, 1e-307, 2e307])
 @pytest.mark.parametrize(
     ("name", "matrix", "rank", "inertia", "asymmetry", "condition", "lowest", "usable"), KNOWN
 )

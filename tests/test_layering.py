@@ -14,6 +14,7 @@ ROOT = Path(rkbs.__file__).parent
 # The design's list, top to bottom. Within a package the files are in order, too.
 ORDER = [
     "_version",
+    "_frames",
     "_arrays",
     "kernels.base",
     "kernels.algebra",
@@ -51,6 +52,8 @@ ORDER = [
     "solvers._spectral_charts",
     "solvers.spectral_newton",
     "solvers",
+    "machines._names",
+    "machines._within",
     "machines.base",
     "machines.ridge",
     "machines.schatten",

@@ -20,6 +20,8 @@ from verify.runner import run_file
 HEAD, ORDER = 2, 6  # 28 features of each point
 SIZE = (30, 25)
 TRUE_RANK, NOISE = 3, 0.3
+QUICK = ((Squared(), True, 0.03), (Logistic(), False, 0.05))
+"""Loss, whether the grid is complete, and α as a fraction of α_max."""
 TOLERANCE = 1e-4
 """Of the trained objectives, as the claim says."""
 
@@ -74,7 +76,7 @@ def rank_bound(problem: SchattenProblem, M: np.ndarray, d: int) -> float:
 
 
 def _case(run: Run, k: int, loss: Loss, complete: bool, fraction: float) -> dict[str, Any]:
-    """The convex optimum at α = fraction · α_max, and heads of d = 1, …, rank + 2 beside it."""
+    """The convex optimum at α = fraction · α_max, and heads of several d beside it."""
     setting = Setting([run.seed, k], loss, complete)
     problem = setting.problem.with_alpha(fraction * setting.threshold)
     solution = solve(problem, ADMM(tol=1e-10)).check()
@@ -91,9 +93,14 @@ def _case(run: Run, k: int, loss: Loss, complete: bool, fraction: float) -> dict
         "gap": solution.certificate.relative_gap,
         "heads": [
             _heads(run, setting, problem.alpha, d, optimum, solution.value.M)
-            for d in range(1, rank + 3)
+            for d in dimensions(rank)
         ],
     }
+
+
+def dimensions(rank: int) -> list[int]:
+    """Of the heads: below, at and above the rank of the convex solution."""
+    return list(range(1, rank + 3))
 
 
 def _heads(
@@ -149,14 +156,13 @@ def _heads(
 )
 def attention_factorized(run: Run) -> Evidence:
     """Train below, at and above the rank of the convex solution."""
-    few = [(Squared(), True, 0.03), (Logistic(), False, 0.05)]
     many = [
         (loss, complete, fraction)
         for loss in (Squared(), Logistic())
         for complete in (True, False)
         for fraction in (0.2, 0.1, 0.03)
     ]
-    cases = run.pick(quick=few, full=many)
+    cases = run.pick(quick=QUICK, full=many)
     rows = [_case(run, k, *case) for k, case in enumerate(run.progress(cases, "heads by d"))]
     stuck = {d: local_minimum(run, d) for d in (1, 2)}
     return Evidence(

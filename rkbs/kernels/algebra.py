@@ -290,7 +290,10 @@ class LinearMap:
                 f"dimension {self.matrix.shape[-1]}, got points of shape {tuple(x.shape)}"
             )
         if is_tensor(self.matrix) and not is_tensor(x):
-            raise TypeError("the map's matrix is a torch tensor, but the points are a numpy array")
+            raise TypeError(
+                "the map's matrix is a torch tensor, but the points are a numpy array: pass "
+                "tensors, or the matrix as W.numpy(force=True)"
+            )
         # In the points' precision and on their device, whichever way the matrix came.
         if is_tensor(x):
             matrix = namespace(x).as_tensor(self.matrix, dtype=x.dtype, device=x.device)
@@ -315,6 +318,6 @@ def as_map(value: Any, name: str) -> Callable | None:
         if value.ndim != 2:
             raise ValueError(f"{name} must be a matrix (d, d_in), got shape {tuple(value.shape)}")
         return LinearMap(value)
-    if isinstance(value, (np.ndarray, list, tuple)):
+    if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
         return LinearMap(as_matrix(value, name))
     raise TypeError(f"{name} must be a callable, a matrix or None, got {type(value).__name__}")

@@ -19,6 +19,11 @@ class Precomputed(Kernel):
 
     Structure is read off the matrix; where rounding leaves it open, the answer is None.
 
+    As the kernel within a domain G is the n × n matrix of its similarities, symmetric and positive
+    semi-definite. New objects are further rows, their similarities to the first n: a machine that
+    was fitted on the points 0 … n − 1 of a taller matrix, ``np.vstack([G, rows])``, predicts the
+    points n, n + 1, ….
+
     Parameters
     ----------
     matrix : array of shape (n_x, n_y)
@@ -67,18 +72,27 @@ class Precomputed(Kernel):
         """n · eps · max|G|: what rounding may have done to a symmetric matrix."""
         return max(self.matrix.shape) * np.finfo(self.matrix.dtype).eps * np.abs(self.matrix).max()
 
+    @property
+    def _square(self) -> np.ndarray:
+        """The block of the points that are rows and columns."""
+        n = min(self.matrix.shape)
+        return self.matrix[:n, :n]
+
     @cached_property
     def is_symmetric(self) -> bool | None:
-        n, m = self.matrix.shape
-        gap = np.abs(self.matrix - self.matrix.T).max() if n == m else np.inf
-        return True if gap == 0 else (None if gap <= self._rounding else False)
+        """Of the points that are rows and columns; None where there are others."""
+        gap = np.abs(self._square - self._square.T).max()
+        if gap > self._rounding:
+            return False
+        return True if gap == 0 and self._square.shape == self.matrix.shape else None
 
     @cached_property
     def is_mercer(self) -> bool | None:
+        """Of the points that are rows and columns; None where there are others."""
         if self.is_symmetric is False:
             return False
-        low = np.linalg.eigvalsh(self.matrix)[0]
-        if abs(low) <= len(self.matrix) * self._rounding:
+        low = np.linalg.eigvalsh(self._square.astype(float))[0]
+        if abs(low) <= len(self._square) * self._rounding:
             return None
         return False if low < 0 else self.is_symmetric
 
@@ -92,6 +106,49 @@ class Precomputed(Kernel):
 
     def feature_dim(self, d: int) -> FeatureDimension:
         """The number of points, where the matrix is safely of full rank; else unknown."""
-        s = np.linalg.svd(self.matrix, compute_uv=False)
+        s = np.linalg.svd(self.matrix.astype(float), compute_uv=False)
         full = s[-1] > max(self.matrix.shape) * np.finfo(self.matrix.dtype).eps * s[0]
         return len(s) if full else None
+
+    @property
+    def domain_x(self) -> Kernel:
+        """The kernel itself, unless its matrix is known not to be one of inner products.
+
+        Raises
+        ------
+        ValueError
+            Then, with what the matrix lacks and what to write.
+        """
+        if self.is_mercer is not False:
+            return self
+        raise ValueError(f"{self!r} is no within-domain kernel: {repair(self.matrix)}")
+
+    @property
+    def domain_y(self) -> Kernel:
+        """As ``domain_x``."""
+        return self.domain_x
+
+
+def repair(matrix: np.ndarray) -> str:
+    """What keeps a matrix of similarities from being a Gram matrix, and the numpy that mends it."""
+    n, m = matrix.shape
+    if n < m:
+        return f"the matrix of a domain's similarities is square, got {n} × {m}"
+    square = matrix[:m]
+    gap, half = np.abs(square - square.T).max(), (square + square.T) / 2
+    values = np.linalg.eigvalsh(half.astype(float))
+    rounding = m * np.finfo(matrix.dtype).eps * np.abs(values).max()
+    lacks, lines = [], ["G = G.astype(float)"] * (matrix.dtype != float)
+    if gap > 0:
+        lacks.append(
+            f"asymmetric, max|G − Gᵀ| = {gap:.3g} (largest entry {np.abs(square).max():.3g})"
+        )
+        lines.append("G = (G + G.T) / 2")
+    if values[0] < -rounding:
+        lacks.append(f"indefinite, its eigenvalues from {values[0]:.3g} to {values[-1]:.3g}")
+        lines.append("G = G - np.linalg.eigvalsh(G)[0] * np.eye(len(G))")
+    part = " (of its symmetric part)" * (len(lacks) == 2)
+    return (
+        f"its matrix G is {' and '.join(lacks)}{part}. Mend it by {'; '.join(lines)} and pass "
+        "Precomputed(G)"
+    )

@@ -8,8 +8,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rkbs._arrays import as_matrix, check_number, kind_error
-from rkbs.kernels import RBF, Kernel
+from rkbs._arrays import as_matrix, as_real, check_number, kind_error
+from rkbs._frames import column_names, is_tensor, to_numpy
+from rkbs.kernels import Kernel
+from rkbs.machines._names import check_names, keep_names, named
+from rkbs.machines._within import within_domain
 from rkbs.pairs import Pairs
 from rkbs.solvers import Solver
 
@@ -19,26 +22,14 @@ _CHUNK = 4096
 class OperatorMachine(RegressorMixin, BaseEstimator):
     """h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y): what all operator machines share."""
 
-    def _within(self, name: str) -> Kernel:
-        kernel = getattr(self, name)
-        if kernel is None:
-            return RBF()
-        if not isinstance(kernel, Kernel):
-            raise kind_error(kernel, name, Kernel, " or None")
-        if kernel.is_mercer is False:
-            raise ValueError(
-                f"{name} must be a Mercer kernel within its domain, but {kernel!r} is not "
-                "symmetric positive semi-definite; for a binary kernel κ use "
-                f"{type(self).__name__}.from_kernel(κ)"
-            )
-        return kernel
-
     @classmethod
     def from_kernel(cls, kernel: Kernel, **params: Any) -> OperatorMachine:
         """The machine of a binary kernel κ: k_X = κ.domain_x and k_Y = κ.domain_y.
 
         κ itself may be asymmetric and indefinite; what the machine needs are its features.
         """
+        if not isinstance(kernel, Kernel):
+            raise kind_error(kernel, "kernel", Kernel)
         return cls(kernel_x=kernel.domain_x, kernel_y=kernel.domain_y, **params)
 
     def _training_pairs(self, pairs: Any, z: Any) -> tuple[Pairs, np.ndarray]:
@@ -48,28 +39,41 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is None: z "
                 "must hold a response for every pair"
             )
-        split = self.n_features_x
         if isinstance(pairs, Pairs):
-            if split not in (None, pairs.X.shape[1]):
+            if self.n_features_x not in (None, pairs.X.shape[1]):
                 raise ValueError(
-                    f"n_features_x={split!r} contradicts the Pairs, whose X has "
+                    f"n_features_x={self.n_features_x!r} contradicts the Pairs, whose X has "
                     f"{pairs.X.shape[1]} columns: it is for plain arrays only"
                 )
-            self.n_features_in_, self.n_features_x_ = pairs.shape[1], pairs.X.shape[1]
+            self.n_features_in_ = pairs.shape[1]
         else:
-            _refuse_domains(pairs)
-            pairs, z = validate_data(
-                self, pairs, z, dtype=float, y_numeric=True, ensure_min_features=2
-            )
-            # An odd table is halved, too: scikit-learn's checks fit tables of any width.
-            self.n_features_x_ = pairs.shape[1] // 2 if split is None else split
-            pairs = Pairs.from_table(pairs, self.n_features_x_)
+            pairs, z = self._from_table(pairs, z)
+        self.n_features_x_ = pairs.X.shape[1]
+        keep_names(self, pairs)
         return pairs.compact(), pairs.responses(z)
+
+    def _from_table(self, table: Any, z: Any) -> tuple[Pairs, np.ndarray]:
+        """The pairs of a plain table, with the names of its columns, and its responses."""
+        _refuse_domains(table)
+        # scikit-learn's own conversion, but for tensors: it does not know all of their dtypes.
+        table, z = (to_numpy(a, n) if is_tensor(a) else a for a, n in ((table, "X"), (z, "z")))
+        table, z = validate_data(self, table, z, dtype=float, y_numeric=True, ensure_min_features=2)
+        split, columns = self.n_features_x, table.shape[1]
+        if split is None and columns > 2:
+            raise ValueError(
+                f"n_features_x must be given for a table of {columns} columns with rows [x | y]: "
+                "how many of them, from the left, describe x"
+            )
+        pairs = Pairs.from_table(table, 1 if split is None else split)
+        return named(pairs, getattr(self, "feature_names_in_", None)), z
 
     def _data(self, pairs: Any, z: Any) -> tuple[np.ndarray, np.ndarray, Pairs, np.ndarray]:
         """Gram matrices, pairs and responses; keeps kernels and domains as they are now."""
         pairs, z = self._training_pairs(pairs, z)
-        self.kernel_x_, self.kernel_y_ = self._within("kernel_x"), self._within("kernel_y")
+        self.kernel_x_, self.kernel_y_ = (
+            within_domain(getattr(self, name), name, type(self))
+            for name in ("kernel_x", "kernel_y")
+        )
         # In float64 whatever came: a Gram matrix in float32 is not numerically PSD.
         self.X_fit_, self.Y_fit_ = pairs.X.astype(float), pairs.Y.astype(float)
         gram_x = self.kernel_x_(self.X_fit_, self.X_fit_)
@@ -90,7 +94,10 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if isinstance(X, Pairs):
+            check_names(self, X.feature_names_x, "X")
+            check_names(self, X.feature_names_y, "Y")
             return self._predict_pairs(X)
+        X = to_numpy(X, "X") if is_tensor(X) else X
         table = validate_data(self, X, dtype=float, reset=False)
         # A table to predict may repeat a row; Pairs may not.
         rows, inverse = np.unique(table, axis=0, return_inverse=True)
@@ -98,9 +105,9 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
 
     def _predict_pairs(self, pairs: Pairs) -> np.ndarray:
         pairs = pairs.compact()
-        if len(pairs) * 4 >= len(pairs.X) * len(pairs.Y):
-            return pairs.values(self.predict_grid(pairs.X, pairs.Y))
         left, right = self._towers(pairs.X, pairs.Y)
+        if len(pairs) * 4 >= len(pairs.X) * len(pairs.Y):
+            return pairs.values(left @ right.T)
         out = np.empty(len(pairs))
         for start in range(0, len(pairs), _CHUNK):  # sparse pairs: only the entries asked for
             part = slice(start, start + _CHUNK)
@@ -128,8 +135,15 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         array of shape (n_x, n_y)
         """
         check_is_fitted(self)
-        left, right = self._towers(as_matrix(X, "X"), as_matrix(Y, "Y"))
+        left, right = self._towers(self._points(X, "X"), self._points(Y, "Y"))
         return left @ right.T
+
+    def _points(self, points: Any, name: str) -> np.ndarray:
+        """Points of the domain X or Y, the names of their features checked."""
+        if isinstance(points, Pairs):
+            raise TypeError(f"{name} must be points of one domain, got Pairs: pass pairs.{name}")
+        check_names(self, column_names(points), name)
+        return as_matrix(points, name)
 
     def _towers(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """k_X(X, X_fit) A, (n_x, r), and k_Y(Y, Y_fit), (n_y, r): h is their rows' product."""
@@ -142,7 +156,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
 
     def _kernel_rows_y(self, Y: np.ndarray) -> np.ndarray:
         """k_Y(Y, Y_fit), one row per point."""
-        return self.kernel_y_(self.Y_fit_, _same_features(Y, self.Y_fit_, "Y")).T
+        return self.kernel_y_(_same_features(Y, self.Y_fit_, "Y"), self.Y_fit_)
 
 
 def _refuse_domains(pairs: Any) -> None:
@@ -182,6 +196,8 @@ def check_alphas(alphas: Any) -> list[float]:
     """A non-empty sequence of positive numbers, as a list; else an error that names ``alphas``."""
     if not np.iterable(alphas) or isinstance(alphas, str):
         raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
+    if is_tensor(alphas) or hasattr(alphas, "__array__"):
+        alphas = as_real(alphas, "alphas").tolist()
     checked = [check_number(alpha, "alphas", above=0.0) for alpha in alphas]
     if not checked:
         raise ValueError("alphas must hold at least one α, got none")

@@ -32,8 +32,8 @@ class BinaryKernelRidge(OperatorMachine):
     alpha : float, default=1.0
         α > 0. The loss is a sum over pairs: the scale of α is that of ``KernelRidge``.
     n_features_x : int, optional
-        Only for plain arrays with rows [x | y]: how many leading columns describe x, by default
-        half of them, rounded down. With an odd number of columns pass it.
+        Only for plain arrays with rows [x | y], and needed where they have more than two columns:
+        how many of them, from the left, describe x.
     solver : Solver, optional
         By default ``Spectral()`` on a complete grid, else ``Cholesky()`` for up to 2000 pairs and
         ``ConjugateGradient()`` beyond.
@@ -51,6 +51,8 @@ class BinaryKernelRidge(OperatorMachine):
     kernel_x_, kernel_y_ : Kernel
         The kernels of the fit.
     n_features_in_, n_features_x_ : int
+    feature_names_in_x_, feature_names_in_y_ : arrays of str
+        Where the domains came with names of their features, which predictions then expect.
 
     Raises
     ------

@@ -8,11 +8,9 @@ from typing import Any, final
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from rkbs._arrays import as_matrix
 from rkbs.kernels import Kernel
 from rkbs.losses import Huber, Loss, Squared
 from rkbs.machines.base import OperatorMachine, check_solver
-from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten, SpectralPenalty
 from rkbs.schatten import OperatorPoint, SchattenProblem
 from rkbs.solvers import ADMM, Solution, Solver, SpectralNewton, solve
@@ -38,7 +36,7 @@ class SchattenMachine(OperatorMachine):
         array of shape (n, rank_)
         """
         check_is_fitted(self)
-        return self._kernel_rows_x(_points(X, "X")) @ self.query_coef_
+        return self._kernel_rows_x(self._points(X, "X")) @ self.query_coef_
 
     def key(self, Y: Any) -> np.ndarray:
         """The keys of the fit, k(y) = k_Y(y, Y_fit) K.
@@ -52,7 +50,7 @@ class SchattenMachine(OperatorMachine):
         array of shape (n, rank_)
         """
         check_is_fitted(self)
-        return self._kernel_rows_y(_points(Y, "Y")) @ self.key_coef_
+        return self._kernel_rows_y(self._points(Y, "Y")) @ self.key_coef_
 
     @property
     def dual_coef_(self) -> np.ndarray:
@@ -60,7 +58,10 @@ class SchattenMachine(OperatorMachine):
         return self.query_coef_ @ self.key_coef_.T
 
     def _towers(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self.query(X), self.key(Y)
+        return (
+            self._kernel_rows_x(X) @ self.query_coef_,
+            self._kernel_rows_y(Y) @ self.key_coef_,
+        )
 
     def _problem(self, X: Any, y: Any, alpha: float) -> SchattenProblem:
         """The problem of these pairs at one α, with the machine's loss and penalty."""
@@ -112,8 +113,8 @@ class BinaryKernelMachine(SchattenMachine):
     alpha : float, default=1.0
         α > 0. The loss is a sum over pairs.
     n_features_x : int, optional
-        Only for plain arrays with rows [x | y]: how many leading columns describe x, by default
-        half of them, rounded down. With an odd number of columns pass it.
+        Only for plain arrays with rows [x | y], and needed where they have more than two columns:
+        how many of them, from the left, describe x.
     solver : Solver, optional
         By default ``SpectralNewton()`` where the loss and Ω are smooth enough: Ω or Ω* twice
         differentiable (``Schatten(p)``, p > 1) and ℓ' without kinks, which ``Huber`` has. Else
@@ -148,6 +149,8 @@ class BinaryKernelMachine(SchattenMachine):
     kernel_x_, kernel_y_ : Kernel
         The kernels of the fit.
     n_features_in_, n_features_x_ : int
+    feature_names_in_x_, feature_names_in_y_ : arrays of str
+        Where the domains came with names of their features, which predictions then expect.
 
     Raises
     ------
@@ -196,10 +199,3 @@ class BinaryKernelMachine(SchattenMachine):
         problem = self._problem(X, y, self.alpha)
         self._keep(problem, solve(problem, self._solver(problem)))
         return self
-
-
-def _points(points: Any, name: str) -> np.ndarray:
-    """Points of one domain."""
-    if isinstance(points, Pairs):
-        raise TypeError(f"{name} must be points of one domain, got Pairs: pass pairs.{name}")
-    return as_matrix(points, name)

@@ -1,0 +1,92 @@
+"""Arrays of torch, pandas and polars as numpy arrays; none of the three is imported here."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether ``x`` is a torch tensor: if there is one, torch is already in ``sys.modules``."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def to_numpy(x: Any, name: str) -> np.ndarray:
+    """``x`` as a numpy array in the machine's byte order; what is missing is NaN.
+
+    A tensor is detached and brought to the CPU, bfloat16 as float32; longdouble is rounded to
+    float64, in which everything is computed.
+
+    Raises
+    ------
+    TypeError
+        For masked and sparse arrays, and for sequences that are not rectangular.
+    """
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must not be a masked array, whose mask would be lost: pass "
+            f"{name}.filled(np.nan), or leave the masked entries out"
+        )
+    if is_tensor(x):
+        return _of_tensor(x, name)
+    if hasattr(x, "toarray"):
+        raise TypeError(f"{name} must be a dense array of real numbers: pass {name}.toarray()")
+    try:
+        array = np.asarray(x)
+    except (RuntimeError, TypeError, ValueError) as error:  # ragged sequences, tensors in lists
+        raise TypeError(f"{name} must be a rectangular array of real numbers: {error}") from error
+    if array.dtype == object and (kinds := _kinds(x)) and kinds <= set("fiub"):
+        array = _of_nullable(x, array, kinds)
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):  # beyond float64 is infinity, which is then refused
+            return array.astype(np.float64)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _of_tensor(x: Any, name: str) -> np.ndarray:
+    if str(x.layout) != "torch.strided":
+        raise TypeError(f"{name} must be a dense array of real numbers: pass {name}.to_dense()")
+    x = x.detach().cpu().resolve_conj().resolve_neg()
+    half = x.is_floating_point() and x.dtype.itemsize < 4
+    return (x.float() if half else x).numpy()  # numpy has no bfloat16
+
+
+def _kinds(x: Any) -> set[str]:
+    """The kinds (numpy's letters) of a pandas object's columns; none for anything else."""
+    dtypes = getattr(x, "dtypes", None) if hasattr(x, "to_numpy") else None
+    if dtypes is None:
+        return set()
+    columns = dtypes if np.iterable(dtypes) else [dtypes]
+    return {getattr(dtype, "kind", "O") for dtype in columns}
+
+
+def _of_nullable(x: Any, array: np.ndarray, kinds: set[str]) -> np.ndarray:
+    """pandas' nullable numbers, which numpy sees as objects: NaN where they are missing."""
+    if kinds == {"b"} and all(isinstance(value, (bool, np.bool_)) for value in array.flat):
+        return array.astype(bool)
+    return x.to_numpy(dtype=float, na_value=np.nan)
+
+
+def column_names(x: Any) -> tuple[str, ...] | None:
+    """The names of a data frame's columns if all are strings, as in scikit-learn; else None.
+
+    Raises
+    ------
+    TypeError
+        Where only some are strings.
+    """
+    columns = getattr(x, "columns", None)
+    if columns is None or callable(columns) or is_tensor(x):
+        return None
+    names = list(columns)
+    strings = [isinstance(column, str) for column in names]
+    if any(strings) and not all(strings):
+        raise TypeError(
+            "column names must all be strings, or none of them, got "
+            f"{sorted({type(column).__name__ for column in names})}: rename the columns, for "
+            "example by X.columns = X.columns.astype(str)"
+        )
+    return tuple(names) if all(strings) and names else None

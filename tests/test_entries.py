@@ -1,0 +1,265 @@
+"""Whatever holds the same numbers gives the same result, at every public entry of rkbs."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+
+import rkbs
+from rkbs import (
+    ADMM,
+    EDP,
+    RBF,
+    BinaryKernelMachine,
+    BinaryKernelMachineCV,
+    BinaryKernelRidge,
+    BinaryKernelRidgeCV,
+    DualNewton,
+    FeatureSections,
+    Huber,
+    OneSidedProblem,
+    OperatorProblem,
+    Pairs,
+    PowerFeatures,
+    Precomputed,
+    ProductProblem,
+    RKBSPair,
+    SchattenProblem,
+    SeparableProblem,
+    Solution,
+    Spectral,
+    TensorSections,
+    inspect,
+    solve,
+)
+from rkbs.kernels import KERNELS
+
+# Eighths of whole numbers: each kind below holds them exactly.
+RNG = np.random.default_rng(0)
+X, Y, Z = (RNG.integers(-8, 9, size=shape) / 8 for shape in ((6, 2), (5, 2), (6, 5)))
+GRID = Pairs.grid(X, Y)
+TABLE, RESPONSES = np.hstack([X[GRID.i], Y[GRID.j]]), Z.ravel()
+GRAM = np.round(8 * (RBF()(X, X))) / 8 + 2 * np.eye(6)
+PAIR = RKBSPair.from_kernel(EDP(), 2, 3, p=1.5)
+
+
+def mapped(values, folder):
+    path = folder / f"{len(list(folder.iterdir()))}.npy"
+    np.save(path, values)
+    return np.load(path, mmap_mode="r")
+
+
+def read_only(values, _):
+    values = values.copy()
+    values.setflags(write=False)
+    return values
+
+
+def framed(values, kind):
+    """A data frame, or a series of one axis."""
+    if kind is pl:
+        return (pl.DataFrame if values.ndim == 2 else pl.Series)(values)
+    return (pd.DataFrame if values.ndim == 2 else pd.Series)(values)
+
+
+KINDS = {
+    "float16": lambda v, _: v.astype(np.float16),
+    "float32": lambda v, _: v.astype(np.float32),
+    "longdouble": lambda v, _: v.astype(np.longdouble),
+    "byte order": lambda v, _: v.astype(v.dtype.newbyteorder()),
+    "negative strides": lambda v, _: v[::-1].copy()[::-1],
+    "read-only": read_only,
+    "Fortran": lambda v, _: np.asfortranarray(v),
+    "memory map": mapped,
+    "list": lambda v, _: v.tolist(),
+    "pandas": lambda v, _: framed(v, pd),
+    "pandas nullable": lambda v, _: framed(v, pd).convert_dtypes(),
+    "polars": lambda v, _: framed(v, pl),
+    "tensor": lambda v, _: torch.tensor(v),
+    "tensor with a gradient": lambda v, _: torch.tensor(v, requires_grad=True),
+    "tensor float16": lambda v, _: torch.tensor(v).half(),
+    "tensor bfloat16": lambda v, _: torch.tensor(v).bfloat16(),
+}
+# What rounding may do, relative to the largest entry, where the result keeps the kind's precision.
+ROUNDING = {"float16": 4e-3, "tensor float16": 4e-3, "tensor bfloat16": 3e-2, "float32": 1e-5}
+
+
+def fit(machine):
+    return lambda x: machine.fit(Pairs.grid(x(X), x(Y)), x(Z)).predict_grid(x(X), x(Y))
+
+
+def fit_table(machine):
+    machine.set_params(n_features_x=2)
+    return lambda x: machine.fit(x(TABLE), x(RESPONSES)).predict(x(TABLE))
+
+
+def grams(problem, **more):
+    right = OperatorProblem(GRAM, RBF()(Y, Y), GRID, Z, 0.5)
+
+    def value(x):
+        found = problem(x(GRAM), RBF()(Y, Y), GRID, x(Z), 0.5, **more)
+        assert np.array_equal(found.gram_x, right.gram_x)
+        return found.z
+
+    return value
+
+
+# name: its entries, each a function of "as this kind".
+ENTRIES = {
+    **{
+        type(kernel).__name__: [
+            lambda x, kernel=kernel: kernel(x(X), x(Y)),
+            lambda x, kernel=kernel: kernel.pullback(x(X[:2]), None)(x(X), x(Y)),
+        ]
+        for kernel in KERNELS.values()
+    },
+    "BinaryKernelMachine": [
+        fit(BinaryKernelMachine(alpha=0.1)),
+        lambda x: BinaryKernelMachine(alpha=0.1).fit(Pairs.grid(x(X), Y), Z).query(x(X)),
+        lambda x: BinaryKernelMachine(alpha=0.1).fit(Pairs.grid(X, x(Y)), Z).key(x(Y)),
+        fit_table(BinaryKernelMachine(alpha=0.1)),
+    ],
+    "BinaryKernelMachineCV": [fit(BinaryKernelMachineCV(alphas=(0.1,), cv=2))],
+    "BinaryKernelRidge": [
+        fit(BinaryKernelRidge()),
+        lambda x: BinaryKernelRidge().fit(GRID, Z).score(GRID, x(Z)),
+        fit_table(BinaryKernelRidge()),
+    ],
+    "BinaryKernelRidgeCV": [
+        fit(BinaryKernelRidgeCV(alphas=(1.0,))),
+        lambda x: BinaryKernelRidgeCV(alphas=x(np.array([0.5]))).fit(GRID, Z).alpha_,
+    ],
+    "FeatureSections": [lambda x: FeatureSections(x(X), 1.5).phi],
+    "OneSidedProblem": [
+        lambda x: OneSidedProblem(FeatureSections(X, 1.5), x(Z[:, 0]), 0.5).z,
+        lambda x: (
+            solve(
+                OneSidedProblem(FeatureSections(x(X), 2.0), x(Z[:, 0]), 0.5), DualNewton()
+            ).value.v
+        ),
+    ],
+    "OperatorProblem": [grams(OperatorProblem)],
+    "Pairs": [
+        lambda x: Pairs.grid(x(X), x(Y)).responses(x(Z)),
+        lambda x: Pairs(x(X), x(Y), [0, 1], [2, 3]).X,
+        lambda x: Pairs.from_mask(x(X), x(Y), Z > 0).Y,
+        lambda x: Pairs.from_table(x(TABLE), 2).X,
+        lambda x: GRID.responses(x(RESPONSES)),
+    ],
+    "PowerFeatures": [
+        lambda x: PowerFeatures(EDP(), 2, 3)(x(X)),
+        lambda x: PowerFeatures(EDP(), 2, 3).remainder_bound(x(X)),
+    ],
+    "Precomputed": [
+        lambda x: Precomputed(x(GRAM))(Precomputed.points(6), Precomputed.points(6)),
+        lambda x: Precomputed(GRAM)(x(Precomputed.points(6)), x(Precomputed.points(6))),
+        lambda x: [Precomputed(x(GRAM)).is_mercer, Precomputed(x(GRAM)).feature_dim(1)],
+    ],
+    "ProductProblem": [lambda x: ProductProblem(PAIR, Pairs.grid(x(X), x(Y)), x(Z), 1.0, 1.0).z],
+    "RKBSPair": [
+        lambda x: PAIR.f(x(np.ones(PAIR.dim) / 2))(X),
+        lambda x: PAIR.g(np.ones(PAIR.dim))(x(Y)),
+        lambda x: PAIR.section_x(x(X[0])).coefficients,
+        lambda x: PAIR.separates("x", x(X)),
+    ],
+    "SchattenProblem": [grams(SchattenProblem)],
+    "SeparableProblem": [
+        lambda x: SeparableProblem(PAIR, Pairs.grid(x(X), x(Y)), x(Z), 1.0, 1.0).phi_x
+    ],
+    "TensorSections": [
+        lambda x: TensorSections(x(X), 2).X,
+        lambda x: TensorSections(X, 1).function(Z[:, 0], 1.0)(x(Y)),
+    ],
+    "inspect": [
+        lambda x: inspect(EDP(), x(X)).singular_values,
+        lambda x: inspect(EDP(), x(X), x(Y)).maximum,
+    ],
+    "solve": [lambda x: solve(OperatorProblem(GRAM, np.eye(5), GRID, x(Z), 1.0), Spectral())],
+}
+WITHOUT_ARRAYS = {
+    "problems are what it takes": "ADMM Alternating Cholesky ConjugateGradient DualNewton Spectral "
+    "SpectralNewton",
+    "elementwise on numpy arrays, which the problems have checked": "EpsilonInsensitive Hinge "
+    "Huber Logistic Squared Schatten HalfSquare Norm PowerNorm",
+    "made by rkbs": "Certificate ConvergenceError Inspection Solution",
+    "abstract": "Kernel",
+    "no object": "__version__",
+}
+
+
+def test_the_table_is_complete():
+    named = set(ENTRIES) | set(" ".join(WITHOUT_ARRAYS.values()).split())
+    assert named == set(rkbs.__all__)
+    assert not set(ENTRIES) & set(" ".join(WITHOUT_ARRAYS.values()).split())
+
+
+CASES = [(name, k) for name, entries in ENTRIES.items() for k in range(len(entries))]
+
+
+def numbers(result):
+    if isinstance(result, Solution):
+        result = result.value
+    if isinstance(result, torch.Tensor):
+        result = result.detach().double().numpy()
+    return np.asarray(result, dtype=float)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("maps")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("name", "entry"), CASES)
+def test_every_kind_of_array_works(name, entry, kind, folder):
+    function = ENTRIES[name][entry]
+    right = numbers(function(np.asarray))
+    found = numbers(function(lambda values: KINDS[kind](values, folder)))
+    assert found.shape == right.shape
+    allowed = ROUNDING.get(kind, 1e-13) * np.abs(right).max()
+    assert np.abs(found - right).max() <= allowed
+
+
+def test_solvers_do_not_write_into_what_they_are_given():
+    given = [read_only(values, None) for values in (X, Y, Z)]
+    BinaryKernelMachine(alpha=0.1, solver=ADMM()).fit(Pairs.grid(*given[:2]), given[2])
+
+
+NUMBERS = {
+    "float32": np.float32,
+    "longdouble": np.longdouble,
+    "int64": np.int64,
+    "array": np.asarray,
+    "tensor": torch.tensor,
+    "bfloat16": lambda value: torch.tensor(value, dtype=torch.bfloat16),
+}
+SEQUENCES = {
+    "tuple": tuple,
+    "numpy": np.array,
+    "read-only": lambda values: read_only(np.array(values), None),
+    "pandas": pd.Series,
+    "polars": pl.Series,
+    "tensor": torch.tensor,
+    "tensor with a gradient": lambda values: torch.tensor(values, requires_grad=True),
+    "range": lambda values: range(1, 3),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_a_number_may_come_in_an_array_without_axes(kind):
+    number = NUMBERS[kind]
+    assert BinaryKernelRidge(alpha=number(2.0)).fit(GRID, Z).certificate_.passed
+    assert OperatorProblem(GRAM, np.eye(5), GRID, Z, number(2.0)).alpha == 2.0
+    assert Huber(number(2.0)) == Huber(2.0)
+    if kind in ("int64", "array", "tensor"):
+        assert PowerFeatures(EDP(), 2, number(3)).dim == PowerFeatures(EDP(), 2, 3).dim
+
+
+@pytest.mark.parametrize("kind", SEQUENCES)
+def test_numbers_may_come_in_any_sequence(kind):
+    alphas = SEQUENCES[kind]([1.0, 2.0])
+    assert len(BinaryKernelRidgeCV(alphas=alphas).fit(GRID, Z).leave_out_rmse_) == 2
+    assert BinaryKernelMachineCV(alphas=alphas, cv=2).fit(GRID, Z).alphas_.tolist() == [2.0, 1.0]
+    paths = Spectral().setup(OperatorProblem(GRAM, np.eye(5), GRID, Z, 1.0)).path(alphas)
+    assert [solution.certificate.passed for solution in paths] == [True, True]

@@ -1,0 +1,159 @@
+"""Arrays of other libraries: numbers kept, what is missing seen, advice that works."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse
+import torch
+
+from rkbs import Pairs
+from rkbs._frames import column_names, to_numpy
+
+X = np.array([[0.5, -2.0], [1.0, 3.25], [-4.0, 0.0]])
+MISSING = [[1.0, np.nan], [2.0, 3.0]]
+SAME = {
+    "pandas": pd.DataFrame(X, columns=list("ab")),
+    "pandas nullable": pd.DataFrame(X).convert_dtypes(),
+    "pandas mixed": pd.DataFrame({"a": X[:, 0], "b": X[:, 1].astype(np.float32)}),
+    "polars": pl.DataFrame(X),
+    "tensor": torch.tensor(X),
+    "tensor with a gradient": torch.tensor(X, requires_grad=True),
+    "bfloat16": torch.tensor(X).bfloat16(),
+    "float16": torch.tensor(X).half(),
+    "negative bit": torch.complex(torch.zeros(3, 2), torch.tensor(-X).float()).conj().imag,
+    "longdouble": X.astype(np.longdouble),
+    "byte order": X.astype(">f4"),
+    "negative strides": X[::-1][::-1],
+    "Fortran": np.asfortranarray(X),
+    "list": X.tolist(),
+}
+LACKING = {
+    "pandas": pd.DataFrame(MISSING),
+    "pandas nullable": pd.DataFrame(MISSING).convert_dtypes(),
+    "pandas nullable and bool": pd.DataFrame({"a": [1, 2], "b": [None, True]}).convert_dtypes(),
+    "polars": pl.DataFrame({"a": [1, 2], "b": [None, 3]}),
+}
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_numbers_are_kept(kind):
+    array = to_numpy(SAME[kind], "x")
+    assert type(array) is np.ndarray
+    assert array.dtype.isnative
+    assert array.dtype.itemsize <= 8
+    assert np.array_equal(array, X)
+
+
+@pytest.mark.parametrize("kind", LACKING)
+def test_what_is_missing_is_nan(kind):
+    array = to_numpy(LACKING[kind], "x")
+    assert array.dtype == np.float64
+    assert np.isnan(array).sum() == 1
+    with pytest.raises(ValueError, match=r"^X contains NaN or infinity \(first at index \(0, 1\)"):
+        Pairs.grid(LACKING[kind], X)
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (np.ma.masked_array(X, X > 1), r"must not be a masked.*x\.filled\(np\.nan\)"),
+        (scipy.sparse.csr_array(X), r"must be a dense array of real numbers: pass x\.toarray\(\)$"),
+        (torch.tensor(X).to_sparse(), r"must be a dense array.*: pass x\.to_dense\(\)$"),
+        ([[1.0], [2.0, 3.0]], "must be a rectangular array of real numbers"),
+        ([[torch.ones(1, requires_grad=True)]], "must be a rectangular array of real numbers"),
+    ],
+)
+def test_refused_with_what_to_pass(x, says):
+    with pytest.raises(TypeError, match=f"^x {says}"):
+        to_numpy(x, "x")
+
+
+@pytest.mark.parametrize("x", [pd.DataFrame({"a": ["u", "v"]}), pl.DataFrame({"a": ["u", "v"]})])
+def test_text_is_no_number(x):
+    with pytest.raises(TypeError, match=r"^X must be an array of real numbers.*: encode text"):
+        Pairs.grid(x, X)
+
+
+def test_names_of_columns():
+    assert column_names(pd.DataFrame(X, columns=list("ab"))) == ("a", "b")
+    assert column_names(pl.DataFrame({"u": [1.0]})) == ("u",)
+    for nameless in (pd.DataFrame(X), X, torch.tensor(X), pd.Series([1.0]), [1.0]):
+        assert column_names(nameless) is None
+    with pytest.raises(TypeError, match=r"column names must all be strings.*X\.columns"):
+        column_names(pd.DataFrame(X, columns=["a", 1]))
+
+
+KEYS = {
+    "mask": [True, False, True, True, False, False],
+    "index": [0, 2, 3],
+}
+AS_KEY = {
+    "numpy": np.asarray,
+    "pandas": pd.Series,
+    "pandas, another index": lambda key: pd.Series(key, index=range(9, 9 - len(key), -1)),
+    "pandas nullable": lambda key: pd.Series(key).convert_dtypes(),
+    "polars": pl.Series,
+    "tensor": torch.tensor,
+    "list": list,
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("kind", AS_KEY)
+def test_pairs_are_chosen_by_any_mask_or_index(kind, key):
+    pairs = Pairs.grid(X, X[:2])
+    assert pairs[AS_KEY[kind](KEYS[key])].i.tolist() == pairs.i[[0, 2, 3]].tolist()
+    assert pairs[range(2)].j.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("kind", AS_KEY)
+def test_a_mask_of_another_length_is_refused(kind):
+    with pytest.raises(ValueError, match=r"^a mask of pairs must have length 6, got 2$"):
+        Pairs.grid(X, X[:2])[AS_KEY[kind]([True, False])]
+
+
+Z = np.array([[1.0, np.nan], [2.0, 3.0], [4.0, 5.0]])
+RESPONSES = {
+    "numpy": np.array,
+    "pandas": lambda z: (pd.DataFrame if z.ndim == 2 else pd.Series)(z),
+    "pandas nullable": lambda z: (pd.DataFrame if z.ndim == 2 else pd.Series)(z).convert_dtypes(),
+    "polars": lambda z: (pl.DataFrame if z.ndim == 2 else pl.Series)(z),
+    "tensor": lambda z: torch.tensor(z, requires_grad=True),
+    "list": lambda z: z.tolist(),
+}
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("kind", RESPONSES)
+def test_advice_for_holes_works(kind, axes):
+    """The three expressions that the message gives, run as a user would run them."""
+    Y, z = X[:2], RESPONSES[kind](Z if axes == 2 else Z.ravel())
+    with pytest.raises(ValueError, match="z contains NaN") as error:
+        Pairs.grid(X, Y).responses(z)
+    advice = re.search(r"by (?:z = (.*\)), )?seen = (.*), (P.*|p.*), (z.*)$", str(error.value))
+    known = {"np": np, "Pairs": Pairs, "X": X, "Y": Y, "pairs": Pairs.grid(X, Y), "z": z}
+    known["z"] = eval(advice[1], known) if advice[1] else z
+    known["seen"] = eval(advice[2], known)
+    pairs, responses = eval(advice[3], known), eval(advice[4], known)
+    assert pairs.responses(responses).tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert pairs.i.tolist() == [0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("kind", RESPONSES)
+def test_advice_for_labels_works(kind):
+    labels = RESPONSES[kind](np.arange(6.0))
+    above = [z > 2 for z in labels] if isinstance(labels, list) else labels > 2
+    pairs = Pairs.grid(X, X[:2])
+    with pytest.raises(TypeError, match=r"dtype bool: for labels pass 2\*") as error:
+        pairs.responses(above)
+    advice = str(error.value).split("pass ")[1]
+    assert pairs.responses(eval(advice, {"np": np, "z": above})).tolist() == [-1.0] * 3 + [1.0] * 3
+
+
+def test_masks_of_a_grid_may_be_frames():
+    seen = ~np.isnan(Z)
+    for mask in (pd.DataFrame(seen), pd.DataFrame(seen).convert_dtypes(), pl.DataFrame(seen)):
+        assert len(Pairs.from_mask(X, X[:2], mask)) == 5
