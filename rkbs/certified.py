@@ -18,7 +18,7 @@ from typing import final
 
 import numpy as np
 
-from rkbs._arrays import as_floating, check_count, check_finite, check_number, is_tensor, short_repr
+from rkbs._arrays import as_real, check_count, check_number, short_repr
 from rkbs._panels import Tower
 from rkbs._search import Search
 from rkbs.quadrature import evaluate
@@ -160,8 +160,7 @@ def _towers(head_weights: Mapping[str, np.ndarray]) -> tuple[Tower, Tower]:
         raise ValueError(
             f"head_weights must have the names {sorted(_NAMES)}, got {sorted(head_weights)}"
         )
-    given = {n: w.detach().cpu().numpy() if is_tensor(w) else w for n, w in head_weights.items()}
-    arrays = {n: check_finite(as_floating(given[n], n), n) for n in _NAMES}
+    arrays = {name: as_real(head_weights[name], name) for name in _NAMES}
     sizes = {"1": 1, "d": arrays["query.output.bias"].size}
     for name, axes in _NAMES.items():
         sizes["m"] = arrays[name.split(".")[0] + ".hidden.bias"].size
@@ -171,7 +170,7 @@ def _towers(head_weights: Mapping[str, np.ndarray]) -> tuple[Tower, Tower]:
                 f"{name} must have shape ({', '.join(axes)}) = {shape} for a head on the line, "
                 f"got {arrays[name].shape}"
             )
-    parts = [np.asarray(array, dtype=float) for array in arrays.values()]
+    parts = list(arrays.values())
     return tuple(Tower(a[:, 0], b, W, c) for a, b, W, c in (parts[:4], parts[4:]))
 
 
