@@ -244,7 +244,8 @@ def test_record_and_compare(checkout):
         "data.absent",
     }
     assert "as recorded" in verify(checkout, "prop1", "data", "--compare")
-    edit(results / "prop1.repaired.json", verdict="fails")
+    evidence = json.loads((results / "prop1.repaired.json").read_text())["evidence"]
+    edit(results / "prop1.repaired.json", verdict="fails", evidence=evidence | {"condition": ""})
     shown = verify(checkout, "prop1", "--compare", status=1)
     assert "Not as recorded: prop1.repaired holds if here; differs: recorded as fails" in shown
     assert "differs" in verify(checkout, "prop1")
@@ -290,6 +291,9 @@ def test_a_failing_figure_is_an_error(checkout):
         (["--results", "figures/shared.py"], "--results: cannot make a folder at"),
         (["--results", "figures/shared.py/sub"], "--results: cannot make a folder at"),
         (["--results", "verify/results"], "--record writes verify/results"),
+        (["--results", ""], "argument --results: must not be empty"),
+        (["--scheduler", " "], "argument --scheduler: must not be empty"),
+        (["prop1", ""], "argument claim: must not be empty"),
     ],
 )
 def test_usage_errors(checkout, arguments, message):

@@ -1,11 +1,17 @@
 """``python -m verify``: see ``--help``."""
 
-from verify.runner import main
+from verify.runner import INTERRUPTED, main
+from verify.terminal import end_with
 
-if __name__ == "__main__":
+
+def run() -> int:
+    """The command line, interrupted or not."""
     try:
-        status = main()
+        return main()
     except KeyboardInterrupt:  # before the first claim has begun
         print("Interrupted: nothing was computed yet.")
-        status = 130
-    raise SystemExit(status)
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    end_with(run)
