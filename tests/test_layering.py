@@ -182,16 +182,6 @@ def test_importing_rkbs_imports_no_framework():
     assert run(everything) == ["False", "True"]
 
 
-def test_importing_rkbs_is_fast():
-    code = "import time; t = time.perf_counter(); import rkbs; print(time.perf_counter() - t)"
-    seconds = []
-    for _ in range(6):  # the machine may be busy: the best of a few
-        seconds.append(float(run(code)[0]))
-        if seconds[-1] < 0.5:
-            return
-    pytest.fail(f"import rkbs took {min(seconds):.2f} s")
-
-
 def test_every_public_name_is_there():
     assert sorted(rkbs.__all__) == sorted(set(rkbs.__all__))
     for name in rkbs.__all__:

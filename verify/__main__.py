@@ -1,17 +1,11 @@
 """``python -m verify``: see ``--help``."""
 
-from verify.runner import INTERRUPTED, main
-from verify.terminal import end_with
-
-
-def run() -> int:
-    """The command line, interrupted or not."""
-    try:
-        return main()
-    except KeyboardInterrupt:  # before the first claim has begun
-        print("Interrupted: nothing was computed yet.")
-        return INTERRUPTED
-
+from verify.runner import main
 
 if __name__ == "__main__":
-    end_with(run)
+    try:
+        status = main()
+    except KeyboardInterrupt:  # before the first claim has begun
+        print("Interrupted: nothing was computed yet.")
+        status = 130
+    raise SystemExit(status)

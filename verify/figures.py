@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from verify.ledger import REFERENCE, ROOT, Claim, Verdict, accepted, load_claims
-from verify.options import a_path
-from verify.terminal import end_with
+from verify.options import a_folder
+from verify.terminal import quiet
 
 SCRIPTS = ROOT / "figures"
 
@@ -65,12 +65,13 @@ def _draw(script: Path, records_folder: Path, out_folder: Path) -> None:
     plotting.save(figure, out_folder / script.stem)
 
 
+@quiet
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the figures whose records are there; status 1 if any fails, or a record is refused."""
     parser = argparse.ArgumentParser("python -m verify.figures", description=main.__doc__)
     parser.add_argument("stems", nargs="*", metavar="stem", help="default: every claim's figure")
-    parser.add_argument("--records", type=a_path, default=REFERENCE, metavar="DIR")
-    parser.add_argument("--out", type=a_path, default=SCRIPTS, metavar="DIR")
+    parser.add_argument("--records", type=a_folder, default=REFERENCE, metavar="DIR")
+    parser.add_argument("--out", type=a_folder, default=SCRIPTS, metavar="DIR")
     options = parser.parse_args(argv)
     claims = load_claims()
     missing = missing_records(claims, options.records)
@@ -96,4 +97,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    end_with(main)
+    raise SystemExit(main())

@@ -73,6 +73,14 @@ def a_path(text: str) -> Path:
     return Path(a_name(text))
 
 
+def a_folder(text: str) -> Path:
+    """A command line's folder, there or still to be made."""
+    path = a_path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a file, where a folder is needed")
+    return path
+
+
 def a_name(text: str) -> str:
     """A command line's name of something, not empty."""
     if not text.strip():

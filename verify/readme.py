@@ -20,7 +20,7 @@ from verify.ledger import (
     write_atomically,
 )
 from verify.report import SYMBOLS
-from verify.terminal import end_with
+from verify.terminal import quiet
 from verify.trained_heads import best, like_the_first
 from verify.yardsticks import NEGLIGIBLE, WIDE, excess
 
@@ -134,6 +134,7 @@ def documents() -> dict[str, str]:
     }
 
 
+@quiet
 def main() -> int:
     """Write both documents; status 1, and neither is touched, if a record is refused."""
     try:
@@ -148,4 +149,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    end_with(main)
+    raise SystemExit(main())

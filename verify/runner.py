@@ -23,7 +23,7 @@ from verify.figures import draw_figures, missing_records
 from verify.ledger import REFERENCE, ROOT, Claim, Record, Run, Verdict
 from verify.options import make_parser
 from verify.report import write_report
-from verify.terminal import end_with
+from verify.terminal import quiet
 from verify.workers import Outcome, compute
 
 OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -35,9 +35,10 @@ class UsageError(ValueError):
 
 def run_file(file: str) -> None:
     """Run the claims of one file, as ``python verify/<file>.py`` does, and exit."""
-    end_with(lambda: main(file=file))
+    raise SystemExit(main(file=file))
 
 
+@quiet
 def main(argv: Sequence[str] | None = None, *, file: str = "") -> int:
     """Run the command line, for all claims or for those of one file; return the exit status."""
     parser = make_parser(file)
