@@ -16,12 +16,14 @@ import numpy as np
 
 DEGREE = 24
 """K, even."""
-SHIFT = 2.0**-36
+SHIFT = 2.0**-33
 """Local nodes are multiples of it, so that c + h z is a float without rounding."""
-MAX_LEVEL = 17
-"""Halvings of [−1, 1] for which that holds: 17 + 36 ≤ 53 bits."""
+MAX_LEVEL = 20
+"""Halvings of [−1, 1] for which that holds: 20 + 33 ≤ 53 bits."""
 LEBESGUE = 1 + 2 / math.pi * math.log(DEGREE + 1)
 """A bound of the interpolation operator's norm (Trefethen, theorem 15.2)."""
+SHIFTED = 1 - LEBESGUE**2 * DEGREE**2 * SHIFT
+"""|I E| at the exact points, from which the nodes differ, over |I E| as computed, at least."""
 UNIT = 2.0**-53
 """Unit roundoff of float64."""
 SAFE = 1 + 1e-9
@@ -96,6 +98,17 @@ class Tower:
         sums = terms @ np.abs(self.weights).T + (len(self.slopes) + 8) * np.abs(self.constants)
         return values.astype(float), SAFE * float(np.finfo(long).eps) * sums
 
+    def steps(self, least: float, most: int) -> np.ndarray:
+        """Centers of the units steeper than ``least``, and points halfway between neighbors.
+
+        Bumps stand there that no even grid sees. Of more than ``most``, evenly chosen ones.
+        """
+        steep = np.abs(self.slopes) > least
+        centers = np.sort(-self.biases[steep] / self.slopes[steep])
+        points = np.append(centers, (centers[1:] + centers[:-1]) / 2)
+        inside = np.unique(points[np.abs(points) <= 1])
+        return inside[:: -(-len(inside) // most) or 1]
+
     def missed(self, centers: np.ndarray, half: float) -> np.ndarray:
         """What interpolation misses of q_l on panels of one half-width, (p, d).
 
@@ -119,32 +132,10 @@ class Tower:
 @final
 @dataclass(frozen=True, eq=False)
 class Panels:
-    """p panels of [−1, 1] from left to right, each c − h … c + h."""
+    """p panels of [−1, 1], each c − h … c + h."""
 
     centers: np.ndarray
     halves: np.ndarray
-
-    @classmethod
-    def split(cls, accept: Callable[[np.ndarray, float], np.ndarray], limit: int) -> Panels:
-        """Halve what ``accept`` (centers, half) → mask refuses, to at most ``limit`` panels.
-
-        Where the limit or the last level is met, panels stay that were not accepted.
-        """
-        done, count = [], 0
-        waiting, half = np.zeros(1), 1.0
-        for level in range(MAX_LEVEL + 1):
-            fine = accept(waiting, half)
-            if level == MAX_LEVEL or count + fine.sum() + 2 * (~fine).sum() > limit:
-                fine[:] = True
-            done.append((waiting[fine], np.full(fine.sum(), half)))
-            count += fine.sum()
-            half /= 2
-            waiting = (waiting[~fine][:, None] + [-half, half]).ravel()
-            if not len(waiting):
-                break
-        centers, halves = (np.concatenate(parts) for parts in zip(*done, strict=True))
-        order = np.argsort(centers)
-        return cls(centers[order], halves[order])
 
     def __len__(self) -> int:
         return len(self.centers)
@@ -152,10 +143,20 @@ class Panels:
     def __getitem__(self, some: slice | np.ndarray) -> Panels:
         return Panels(self.centers[some], self.halves[some])
 
+    def cut(self) -> Panels:
+        """The halves of each, the left one first, (2p,)."""
+        half = np.repeat(self.halves / 2, 2)
+        return Panels(np.repeat(self.centers, 2) + half * np.tile([-1, 1], len(self)), half)
+
     @property
     def nodes(self) -> np.ndarray:
         """The interpolation points, (p, K + 1), without rounding."""
         return self.centers[:, None] + self.halves[:, None] * NODES
+
+    def joined(self, other: Panels) -> Panels:
+        """These, then those."""
+        pairs = (self.centers, other.centers), (self.halves, other.halves)
+        return Panels(*map(np.concatenate, pairs))
 
     @property
     def edges(self) -> np.ndarray:
@@ -188,29 +189,40 @@ class Axis:
     surface: np.ndarray
 
     @classmethod
-    def on(cls, panels: Panels, tower: Tower, bound: Callable[[float], float]) -> Axis:
-        """All of it for a tower and F's bound on ellipses."""
+    def on(cls, panels: Panels, tower: Tower, surface: Callable[[float], float]) -> Axis:
+        """All of it for a tower, and what is missed of F at a half-width."""
         shape = (len(panels), DEGREE + 1, -1)
         values, noise = (part.reshape(shape) for part in tower(panels.nodes.ravel()))
         sizes, noise = np.abs(values).max(1), noise.max(1)
-        missed, surface = np.empty_like(sizes), np.empty(len(panels))
+        missed = np.empty_like(sizes)
         for half in np.unique(panels.halves):
             some = panels.halves == half
             missed[some] = tower.missed(panels.centers[some], half)
-            surface[some] = surface_missed(bound, half)
         # |I q| ≤ Λ max |q| at the exact points, near the nodes (``SHIFT``): by Markov's inequality
         # |q| differs by at most 2 missed + K² SHIFT |I q|/2 between the two.
         full = 1.01 * LEBESGUE * (sizes + noise + 3 * missed)
-        return cls(panels, values, sizes, noise, missed, full, surface)
+        beside = np.array([surface(half) for half in panels.halves.tolist()])
+        return cls(panels, values, sizes, noise, missed, full, beside)
 
-    def __getitem__(self, some: slice) -> Axis:
+    def joined(self, other: Axis) -> Axis:
+        """These panels, then those."""
+
+        def both(name: str) -> Panels | np.ndarray:
+            mine, its = getattr(self, name), getattr(other, name)
+            return mine.joined(its) if name == "panels" else np.concatenate([mine, its])
+
+        return Axis(*(both(field.name) for field in fields(self)))
+
+    def __getitem__(self, some: slice | np.ndarray) -> Axis:
         return Axis(*(getattr(self, field.name)[some] for field in fields(self)))
 
 
 def dropped(tables: np.ndarray) -> np.ndarray:
     """Σ |c_ab| over max(a, b) > m, for m = 0, …, K: (p, K + 1, K + 1) → (p, K + 1)."""
-    order = np.maximum.outer(_ORDERS, _ORDERS)
-    return np.stack([(np.abs(tables) * (order > m)).sum((1, 2)) for m in _ORDERS], axis=1)
+    sizes = np.abs(tables)
+    shells = [sizes[:, m, : m + 1].sum(1) + sizes[:, :m, m].sum(1) for m in _ORDERS]
+    sums = np.cumsum(shells[:0:-1], axis=0)[::-1]  # from the small end, so that nothing cancels
+    return np.append(sums, np.zeros((1, len(tables))), axis=0).T
 
 
 def oversampled(degree: int, gain: float) -> tuple[np.ndarray, float]:

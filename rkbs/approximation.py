@@ -13,10 +13,9 @@ from typing import final
 import numpy as np
 
 from rkbs._arrays import (
-    as_floating,
     as_matrix,
+    as_real,
     check_count,
-    check_finite,
     check_kinds,
     check_number,
     short_repr,
@@ -27,6 +26,8 @@ from rkbs.quadrature import (
     check_generator,
     check_quadrature,
     l2_error,
+    magnitude,
+    norm,
     sup_error,
 )
 from rkbs.schmidt import SampledFloor, SchmidtSpectrum, sampled_floor, schmidt
@@ -68,8 +69,8 @@ class HiddenLayer:
     biases: np.ndarray = field(repr=False)
 
     def __post_init__(self) -> None:
-        slopes = as_matrix(self.slopes, "slopes")
-        biases = check_finite(as_floating(self.biases, "biases"), "biases")
+        slopes = as_matrix(self.slopes, "slopes").astype(float)
+        biases = as_real(self.biases, "biases")
         if biases.shape != slopes.shape[:1]:
             raise ValueError(
                 f"biases must have shape ({len(slopes)},), one per row of slopes, got "
@@ -128,7 +129,7 @@ class Head:
     def __post_init__(self) -> None:
         check_kinds(self, hidden_x=HiddenLayer, hidden_y=HiddenLayer)
         for name, hidden in (("output_x", self.hidden_x), ("output_y", self.hidden_y)):
-            object.__setattr__(self, name, as_matrix(getattr(self, name), name))
+            object.__setattr__(self, name, as_matrix(getattr(self, name), name).astype(float))
             shape = len(hidden) + 1, self.output_x.shape[1]
             if getattr(self, name).shape != shape:
                 raise ValueError(
@@ -202,7 +203,7 @@ class ConstructiveHead:
     @property
     def rank_error(self) -> float:
         """(Σ_{l>d} σ_l(P_X F P_Y)²)^{1/2}."""
-        return float(np.linalg.norm(self.values[self.d :]))
+        return norm(self.values[self.d :])
 
     def at(self, d: int) -> ConstructiveHead:
         """The head of dimension d on the same hidden layers."""
@@ -292,7 +293,9 @@ def head_on_layers(
     QX, CX = hidden_x.orthonormal(quadrature.x, cutoff)
     QY, CY = hidden_y.orthonormal(quadrature.y, cutoff)
     F = quadrature.tabulate(target, "target")
+    size = magnitude(F)  # no sum over it overflows
+    F = F / size
     projected = QX.T @ F @ QY
     U, values, Vt = np.linalg.svd(projected, full_matrices=False)
-    width_error = float(np.linalg.norm(F - QX @ projected @ QY.T))
-    return ConstructiveHead(d, hidden_x, hidden_y, CX @ U, CY @ Vt.T, values, width_error)
+    width_error = size * norm(F - QX @ projected @ QY.T)
+    return ConstructiveHead(d, hidden_x, hidden_y, CX @ U, CY @ Vt.T, size * values, width_error)

@@ -93,12 +93,17 @@ def load_gdsc(folder: Path | str | None = None) -> DrugResponse:
 
 
 def _kernels(folder: Path, size: int) -> dict[str, np.ndarray]:
-    kernels = {}
+    kernels, paths = {}, {}
     for path in sorted(folder.glob("K*_*.txt*")):
         kernel = _table(path)
         if kernel.shape != (size, size):
             raise ValueError(f"{path.name} must have shape {(size, size)}, got {kernel.shape}")
-        kernels[path.name.split(".")[0].split("_", 1)[1]] = kernel
+        name = path.name.split(".")[0].split("_", 1)[1]
+        if name in kernels:
+            raise ValueError(
+                f"{paths[name].name} and {path.name} in {folder} are both kernel {name!r}: keep one"
+            )
+        kernels[name], paths[name] = kernel, path
     if not kernels:
         raise DataNotFoundError(f"no kernels K*_*.txt in {folder}. Get the data from {GDSC_SOURCE}")
     return kernels

@@ -9,8 +9,8 @@ from typing import final
 import numpy as np
 
 from rkbs._arrays import check_count, check_number, short_repr
-from rkbs.quadrature import Quadrature, evaluate
-from rkbs.targets import Surface, Target
+from rkbs.quadrature import Quadrature, evaluate, magnitude, measured, norm
+from rkbs.targets import Surface, Target, domain_points
 
 
 @final
@@ -33,7 +33,7 @@ class SchmidtSpectrum:
         What doubling the nodes of each axis changed in σ_{l+1} and in the tail after l = 0, 1, ….
         For a rule that converges at first order or faster this bounds what is still missing.
     rounding : float
-        n ε ‖F‖: no σ and no floor is claimed under it.
+        n ε ‖F‖, ε of the precision that F has: no σ and no floor is claimed under it.
     """
 
     target: Surface
@@ -57,7 +57,7 @@ class SchmidtSpectrum:
 
         Dropping the values at the level of rounding only lowers it.
         """
-        return float(np.linalg.norm(self.values[check_count(d, "d", 0) :]))
+        return norm(self.values[check_count(d, "d", 0) :])
 
     def floor_error(self, d: int) -> float:
         """Quadrature and rounding error of ``floor(d)``."""
@@ -74,8 +74,11 @@ class SchmidtSpectrum:
         x, y = self.quadrature.x, self.quadrature.y
 
         def surface(t: np.ndarray, s: np.ndarray) -> np.ndarray:
-            u = self.target(t, y.nodes) @ (y.root**2 * self.right[:, :d])  # (n, d), times σ
-            v = self.target(x.nodes, s).T @ (x.root**2 * self.left[:, :d])  # (m, d), times σ
+            t, s = domain_points(t, "t", x.dim), domain_points(s, "s", y.dim)
+            across = evaluate(self.target, t, y.nodes, "target")
+            down = evaluate(self.target, x.nodes, s, "target")
+            u = across @ (y.root**2 * self.right[:, :d])  # (n, d), times σ
+            v = down.T @ (x.root**2 * self.left[:, :d])  # (m, d), times σ
             return (u / self.values[:d]) @ v.T  # (n, m)
 
         return surface
@@ -97,19 +100,21 @@ def schmidt(target: Surface, nodes: int = 128, dim: int | None = None) -> Schmid
     check_count(nodes, "nodes", 2)
     dim = _dimension(target, dim)
     coarse = Quadrature.gauss_legendre(nodes, dim).tabulate(target, "target")
-    coarse = np.linalg.svd(coarse, compute_uv=False)
     fine = Quadrature.gauss_legendre(2 * nodes, dim)
-    left, values, right = np.linalg.svd(fine.tabulate(target, "target"))
-    rounding = len(values) * np.finfo(values.dtype).eps * float(np.linalg.norm(values))
+    table, eps = measured(target, fine.x.nodes, fine.y.nodes, "target")
+    size = magnitude(table)  # no square of what is over it over- or underflows
+    coarse = np.linalg.svd(coarse / size, compute_uv=False)
+    left, values, right = np.linalg.svd(fine.weighted(table / size))
+    rounding = len(values) * eps * float(np.linalg.norm(values))
     return SchmidtSpectrum(
         target=target,
         quadrature=fine,
-        values=np.where(values > rounding, values, 0.0),
+        values=size * np.where(values > rounding, values, 0.0),
         left=left / fine.x.root,
         right=right.T / fine.y.root,
-        value_errors=np.abs(values[: len(coarse)] - coarse),
-        tail_errors=np.abs(_tails(values)[: len(coarse)] - _tails(coarse)),
-        rounding=rounding,
+        value_errors=size * np.abs(values[: len(coarse)] - coarse),
+        tail_errors=size * np.abs(_tails(values)[: len(coarse)] - _tails(coarse)),
+        rounding=size * rounding,
     )
 
 
@@ -139,12 +144,15 @@ class SampledFloor:
     dims : tuple of int
         The dimensions d.
     below, above : arrays of shape (replicates, len(dims))
-        Squares of the sampled tails, and of the held-out errors.
+        Squares of the sampled tails, and of the held-out errors, in units of ``size``².
+    size : float
+        About max |F|: the squares themselves may be beyond all floats.
     """
 
     dims: tuple[int, ...]
     below: np.ndarray
     above: np.ndarray
+    size: float = 1.0
 
     __repr__ = short_repr
 
@@ -159,7 +167,7 @@ class SampledFloor:
             values.mean(0) + sign * multiple * values.std(0, ddof=1) / np.sqrt(len(values))
             for values, sign in ((self.below, -1), (self.above, 1))
         )
-        return np.sqrt(np.maximum(low, 0)), np.sqrt(high)
+        return self.size * np.sqrt(np.maximum(low, 0)), self.size * np.sqrt(high)
 
 
 def sampled_floor(
@@ -188,32 +196,35 @@ def sampled_floor(
         Of the domains, by default the target's own, or 1.
     """
     check_count(replicates, "replicates", 2), check_count(samples, "samples", 2)
-    if not isinstance(dims, Sequence) or not len(dims):
-        raise ValueError(f"dims must be a sequence of one or more dimensions, got {dims!r}")
-    dims = tuple(check_count(d, "dims", 0) for d in dims)
+    dims = tuple(check_count(d, "dims", 0) for d in dims) if np.iterable(dims) else ()
+    if not dims:
+        raise ValueError("dims must be a sequence of one or more dimensions, such as (1, 2, 4)")
     if max(dims) >= samples:
         raise ValueError(f"dims must be less than samples = {samples}, got {max(dims)}")
     found = [
         _sample(target, dims, samples, _dimension(target, dim), rng) for _ in range(replicates)
     ]
-    below, above = (np.array(side) for side in zip(*found, strict=True))
-    return SampledFloor(dims, below, above)
+    below, above, sizes = (np.array(side) for side in zip(*found, strict=True))
+    size = float(sizes.max())
+    units = (sizes[:, None] / size) ** 2
+    return SampledFloor(dims, units * below, units * above, size)
 
 
 def _sample(
     target: Surface, dims: Sequence[int], samples: int, dim: int, rng: np.random.Generator
-) -> tuple[np.ndarray, list[float]]:
-    """Squares of a sample's tails, and of its Nyström heads' errors on another sample."""
+) -> tuple[np.ndarray, list[float], float]:
+    """Squares of a sample's tails and of its Nyström heads' errors on another, and their unit."""
     here, there = (Quadrature.monte_carlo(samples, dim, rng) for _ in range(2))
-    left, values, right = np.linalg.svd(here.tabulate(target, "target"))
-    rounding = samples * np.finfo(values.dtype).eps * float(np.linalg.norm(values))
+    points = [(x, y) for x in (here.x, there.x) for y in (here.y, there.y)]
+    found = [measured(target, x.nodes, y.nodes, "target") for x, y in points]
+    size = max(magnitude(values) for values, _ in found)
+    near, down, across, far = (values / size for values, _ in found)
+    left, values, right = np.linalg.svd(here.weighted(near))
+    rounding = samples * found[0][1] * norm(values)
     values = np.where(values > rounding, values, 0.0)
     inverse = np.divide(1, values, out=np.zeros_like(values), where=values > 0)
     # Nyström: u_l(t) = Σ_j √ν_j F(t, y_j) v_lj / σ_l at new points, and likewise v_l.
-    across = evaluate(target, there.x.nodes, here.y.nodes, "target")
-    down = evaluate(target, here.x.nodes, there.y.nodes, "target")
     u = across @ (here.y.root * right.T) * inverse  # (n, n)
     v = down.T @ (here.x.root * left)  # (n, n), σ v
-    F = evaluate(target, there.x.nodes, there.y.nodes, "target")
-    errors = [float(np.mean((F - u[:, :d] @ v[:, :d].T) ** 2)) for d in dims]
-    return _tails(values)[list(dims)] ** 2, errors
+    errors = [float(np.mean((far - u[:, :d] @ v[:, :d].T) ** 2)) for d in dims]
+    return _tails(values)[list(dims)] ** 2, errors, size

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy.optimize import brentq
 
-from rkbs._arrays import as_floating, check_count, check_finite
+from rkbs._arrays import as_real, check_count
 from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten
 from rkbs.schatten import SchattenProblem
@@ -68,14 +68,14 @@ class Target:
 
 
 def domain_points(x: np.ndarray, name: str, dim: int) -> np.ndarray:
-    """Check points of a domain, (n, d) with n ≥ 1, real and finite; for d = 1 also (n,)."""
-    x = as_floating(x, name)
+    """Points of a domain in float64, (n, d) with n ≥ 1, real and finite; for d = 1 also (n,)."""
+    x = as_real(x, name)
     if x.ndim == 1 and dim == 1:
         x = x[:, None]
     if x.ndim != 2 or x.shape[1] != dim or x.size == 0:
         line = " or (n,)" if dim == 1 else ""
         raise ValueError(f"{name} must have shape (n, {dim}){line} with n ≥ 1, got {x.shape}")
-    return check_finite(x, name)
+    return x
 
 
 def _on_line(formula: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Surface:

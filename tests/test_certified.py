@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.polynomial import chebyshev
 
 from rkbs import _panels as panels
-from rkbs import certified
+from rkbs import _search, certified
 from rkbs.approximation import LINE, TARGETS, Quadrature, constructive_head, sup_error
 from rkbs.certified import SupBracket, certified_sup_error
 from rkbs.targets import Target
@@ -350,7 +350,7 @@ def test_targets_are_tabulated_as_well_as_certified_errors_trust(name):
                 off = abs(balls.value(name, arb(t), arb(s)) - arb(float(floats[i, j])))
                 worst = max(worst, float(off.upper()))
     unit = panels.UNIT * TARGETS[name].analytic_bound(1.0)
-    assert worst <= certified.SURFACE_ROUNDING / 4 * unit
+    assert worst <= _search.SURFACE_ROUNDING / 4 * unit
 
 
 @pytest.mark.parametrize("name", BOUNDED)

@@ -92,6 +92,15 @@ def test_files_that_do_not_fit_are_named(folder, file, content, message):
         load_gdsc(folder)
 
 
+@pytest.mark.parametrize("other", ["Kx_std.txt", "Kd_std.txt", "Kd_std.new.txt"])
+def test_two_files_of_one_kernel_are_named(folder, other):
+    np.savetxt(folder / "Drug_kernels" / other, gram(3, 7))
+    with pytest.raises(ValueError, match=r"are both kernel 'std': keep one") as error:
+        load_gdsc(folder)
+    assert other in str(error.value)
+    assert "Kd_std.txt.gz" in str(error.value)
+
+
 def test_the_real_data():
     try:
         data = load_gdsc()

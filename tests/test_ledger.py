@@ -130,13 +130,6 @@ def test_save_is_atomic(tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["prop1.fake.json"]
 
 
-def test_a_record_that_is_absent_or_of_another_format_is_none(tmp_path):
-    assert load_record("prop1.fake", tmp_path) is None
-    for text in ("", "{}", '{"evidence": {"checks": [], "counterexamples": []}, "verdict": "odd"}'):
-        (tmp_path / "prop1.fake.json").write_text(text)
-        assert load_record("prop1.fake", tmp_path) is None
-
-
 def test_a_claim_is_registered_once(monkeypatch):
     monkeypatch.setattr(ledger, "CLAIMS", {})
     words = {"statement": "s", "source": "s", "method": "m"}
@@ -157,6 +150,12 @@ def test_a_claim_is_registered_once(monkeypatch):
     assert ledger.CLAIMS["prop1.scoped"].scope == "n ≤ 40"
     with pytest.raises(ValueError, match="begins with"):
         ledger.claim("lemma9.fake", **words)
+    for name in ("prop1", "prop1.", "prop1.a/b", "prop1.a b", "prop1..a"):  # no file's name
+        with pytest.raises(ValueError, match="words with dots between them"):
+            ledger.claim(name, **words)
+    for names in ({"figure": "shared.a"}, {"also_in": ("shared", "a/b")}):  # shared.pdf for all
+        with pytest.raises(ValueError, match="must be named by one word"):
+            ledger.claim("prop1.fake", **words, **names)
 
 
 def test_every_universal_claim_says_what_was_checked():

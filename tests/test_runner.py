@@ -15,6 +15,8 @@ import pytest
 from verify import display, ledger, runner, workers
 
 ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 300
+"""Seconds after which a command hangs; however busy the machine is, none takes so long."""
 
 PROP1 = """
 import os, time
@@ -115,7 +117,7 @@ def call(checkout, *arguments, command=("-m", "verify"), status=0):
         env=environment(checkout),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -203,12 +205,12 @@ def test_interrupt_keeps_what_is_finished(checkout, fresh):
         stdout=subprocess.PIPE,
         text=True,
     )
-    log, deadline = checkout / "ran.txt", time.monotonic() + 30
+    log, deadline = checkout / "ran.txt", time.monotonic() + PATIENCE
     while not (log.exists() and "thm2.slow" in log.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    shown, _ = process.communicate(timeout=10)
+    shown, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == runner.INTERRUPTED
     again = "the same command without --fresh" if fresh else "the same command"
     assert f"1 of 2 claims finished; run {again} to go on" in shown
@@ -232,7 +234,7 @@ def test_workers_end_with_their_parent(checkout):
     with worker:
         assert json.loads(worker.stdout.readline()) == [0, 600, "waiting"]
         worker.stdin.close()
-        assert worker.wait(timeout=10) == 1
+        assert worker.wait(timeout=PATIENCE) == 1
 
 
 def test_record_and_compare(checkout):
@@ -244,7 +246,8 @@ def test_record_and_compare(checkout):
         "data.absent",
     }
     assert "as recorded" in verify(checkout, "prop1", "data", "--compare")
-    edit(results / "prop1.repaired.json", verdict="fails")
+    evidence = json.loads((results / "prop1.repaired.json").read_text())["evidence"]
+    edit(results / "prop1.repaired.json", verdict="fails", evidence=evidence | {"condition": ""})
     shown = verify(checkout, "prop1", "--compare", status=1)
     assert "Not as recorded: prop1.repaired holds if here; differs: recorded as fails" in shown
     assert "differs" in verify(checkout, "prop1")
@@ -266,6 +269,11 @@ def test_figures_are_drawn_once_and_embedded(checkout):
     assert (checkout / "figures" / "shared.pdf").exists()
     unknown = call(checkout, "nonsense", command=("-m", "verify.figures"), status=2)
     assert "known: shared, undrawn" in unknown
+    for option in ("--records", "--out"):
+        shown = call(
+            checkout, option, "figures/shared.py", command=("-m", "verify.figures"), status=2
+        )
+        assert f"argument {option}: figures/shared.py is a file" in shown
 
 
 def test_a_failing_figure_is_an_error(checkout):
@@ -290,6 +298,9 @@ def test_a_failing_figure_is_an_error(checkout):
         (["--results", "figures/shared.py"], "--results: cannot make a folder at"),
         (["--results", "figures/shared.py/sub"], "--results: cannot make a folder at"),
         (["--results", "verify/results"], "--record writes verify/results"),
+        (["--results", ""], "argument --results: must not be empty"),
+        (["--scheduler", " "], "argument --scheduler: must not be empty"),
+        (["prop1", ""], "argument claim: must not be empty"),
     ],
 )
 def test_usage_errors(checkout, arguments, message):
@@ -367,6 +378,7 @@ def test_select_takes_ids_prefixes_and_globs():
     known = dict.fromkeys(["thm1.a", "thm1.ab", "thm2.a"])
     assert list(runner.select(known, [])) == ["thm1.a", "thm1.ab", "thm2.a"]
     assert list(runner.select(known, ["thm1.a"])) == ["thm1.a"]
+    assert list(runner.select(known, ["thm1.a", "thm1.a"])) == ["thm1.a"]
     assert list(runner.select(known, ["thm2", "thm1"])) == ["thm1.a", "thm1.ab", "thm2.a"]
     assert list(runner.select(known, ["*.a"])) == ["thm1.a", "thm2.a"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sweep_work import no_dict, other_work, threads, word, work
-from test_runner import checkout, environment, quick, ran, verify  # noqa: F401 - a fixture
+from test_runner import PATIENCE, checkout, environment, quick, ran, verify  # noqa: F401 - a fixture
 
 from verify import executors, sweep
 from verify.ledger import Run
@@ -320,7 +320,7 @@ def swept(checkout):  # noqa: F811 - pytest's way
 
 
 def until(condition):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -361,7 +361,7 @@ def test_an_interrupted_sweep_goes_on(swept):
     options = ("sec5.swept", "--device", "cpu", "--jobs", "2", "--fresh")
     process, pids = start(swept, "-c", code, *options)
     process.send_signal(signal.SIGINT)
-    assert "0 of 1 claims finished" in process.communicate(timeout=10)[0]
+    assert "0 of 1 claims finished" in process.communicate(timeout=PATIENCE)[0]
     until(lambda: not any(map(alive, pids)))
     assert sorted(ran(swept)) == list("0123")  # what there was before is not read
     (swept / "go").touch()
@@ -376,7 +376,7 @@ def test_the_processes_of_a_killed_claim_end(swept):
     command = ("-m", "verify.workers", "sec5.swept", "quick", "cpu", "0", folder, "2", "")
     process, pids = start(swept, *command)
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
     until(lambda: not any(map(alive, pids)))
 
 

@@ -155,14 +155,16 @@ def test_sampled_floors_by_definition():
         here, there = (Quadrature.monte_carlo(40, 2, rng) for _ in range(2))
         F = target(here.x.nodes, here.y.nodes)
         U, sizes, Vt = np.linalg.svd(F)
-        assert found.below[k] == pytest.approx(
+        assert found.below[k] * found.size**2 == pytest.approx(
             [np.mean(F**2), np.sum(sizes[2:] ** 2) / 1600], rel=1e-12
         )
         new = target(there.x.nodes, there.y.nodes)
         u = target(there.x.nodes, here.y.nodes) @ Vt[:2].T / sizes[:2]
         v = target(here.x.nodes, there.y.nodes).T @ U[:, :2] / sizes[:2]
         expected = np.mean((new - (u * sizes[:2]) @ v.T) ** 2)
-        assert found.above[k] == pytest.approx([np.mean(new**2), expected], rel=1e-10)
+        assert found.above[k] * found.size**2 == pytest.approx(
+            [np.mean(new**2), expected], rel=1e-10
+        )
 
 
 def test_intervals_are_means_and_standard_errors():

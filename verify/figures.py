@@ -13,19 +13,24 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from verify.ledger import REFERENCE, ROOT, Claim, Verdict, load_claims, load_record
+from verify.ledger import REFERENCE, ROOT, Claim, Verdict, accepted, load_claims
+from verify.options import a_folder
+from verify.terminal import quiet
 
 SCRIPTS = ROOT / "figures"
 
 
 def missing_records(claims: Mapping[str, Claim], folder: Path) -> dict[str, list[str]]:
-    """For each figure's stem, the claims it shows that have no computed record in the folder."""
+    """For each figure's stem, the claims it shows that have no computed record in the folder.
+
+    A record that is refused is none.
+    """
+    records, _ = accepted((claim.id for claim in claims.values()), folder)
     missing: dict[str, list[str]] = {}
     for claim in claims.values():
         for stem in claim.figures:
             lacking = missing.setdefault(stem, [])
-            record = load_record(claim.id, folder)
-            if record is None or record.verdict is Verdict.SKIPPED:
+            if claim.id not in records or records[claim.id].verdict is Verdict.SKIPPED:
                 lacking.append(claim.id)
     return missing
 
@@ -60,19 +65,24 @@ def _draw(script: Path, records_folder: Path, out_folder: Path) -> None:
     plotting.save(figure, out_folder / script.stem)
 
 
+@quiet
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draw the figures whose records are there; status 1 if any fails."""
+    """Draw the figures whose records are there; status 1 if any fails, or a record is refused."""
     parser = argparse.ArgumentParser("python -m verify.figures", description=main.__doc__)
     parser.add_argument("stems", nargs="*", metavar="stem", help="default: every claim's figure")
-    parser.add_argument("--records", type=Path, default=REFERENCE, metavar="DIR")
-    parser.add_argument("--out", type=Path, default=SCRIPTS, metavar="DIR")
+    parser.add_argument("--records", type=a_folder, default=REFERENCE, metavar="DIR")
+    parser.add_argument("--out", type=a_folder, default=SCRIPTS, metavar="DIR")
     options = parser.parse_args(argv)
-    missing = missing_records(load_claims(), options.records)
+    claims = load_claims()
+    missing = missing_records(claims, options.records)
     unknown = [stem for stem in options.stems if stem not in missing]
     if unknown:
         parser.error(f"unknown figure: {', '.join(unknown)}; known: {', '.join(missing)}")
+    stems = list(dict.fromkeys(options.stems)) or list(missing)
+    needed = [name for name, claim in claims.items() if not {*claim.figures}.isdisjoint(stems)]
+    _, refused = accepted(needed, options.records)
     errors: dict[str, str] = {}
-    for stem in options.stems or missing:
+    for stem in stems:
         if missing[stem]:
             print(f"{stem}: not drawn, no record of {', '.join(missing[stem])}")
             continue
@@ -81,7 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         errors |= failed
     for stem, error in errors.items():
         print(f"\nfigures/{stem}.py:\n{error}", file=sys.stderr)
-    return 1 if errors else 0
+    for reason in refused.values():
+        print(reason, file=sys.stderr)
+    return 1 if errors or refused else 0
 
 
 if __name__ == "__main__":

@@ -6,109 +6,75 @@ never written by hand. A record is a finished claim on disk, as JSON.
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import importlib
-import json
 import math
 import os
 import pkgutil
 import platform
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from verify.evidence import Check, Evidence, Verdict
+from verify.records import (
+    PROFILES,
+    Record,
+    RecordError,
+    accepted,
+    load_record,
+    plain,
+    write_atomically,
+)
+
+__all__ = [  # with what claims and figures need of the modules below
+    "CLAIMS",
+    "PROFILES",
+    "REFERENCE",
+    "ROOT",
+    "TOPICS",
+    "Check",
+    "Claim",
+    "Evidence",
+    "Record",
+    "RecordError",
+    "Run",
+    "Verdict",
+    "accepted",
+    "claim",
+    "describe_device",
+    "fingerprint",
+    "greatest",
+    "least",
+    "load_claims",
+    "load_record",
+    "plain",
+    "settle",
+    "topic_of",
+    "versions",
+    "write_atomically",
+]
+
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "verify" / "results"
-PROFILES = ("quick", "full")
 TOPICS = ("prop1", "thm1", "thm2", "sec5", "data")
-_DISPLAY = ("__main__", "runner", "workers", "display", "report", "figures", "readme")
-_RELATIONS: dict[str, Callable[[float, float], bool]] = {
-    "<=": lambda value, bound: value <= bound,
-    ">=": lambda value, bound: value >= bound,
-    "<": lambda value, bound: value < bound,
-    ">": lambda value, bound: value > bound,
-    "==": lambda value, bound: value == bound,
-}
-
-
-class Verdict(enum.StrEnum):
-    """What the evidence says of a claim."""
-
-    HOLDS = "holds"
-    HOLDS_IF = "holds if"
-    FAILS = "fails"
-    UNCONFIRMED = "unconfirmed"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One measured number against its bound: ``value relation bound``. NaN never passes."""
-
-    name: str
-    value: float
-    relation: str
-    bound: float
-
-    def __post_init__(self) -> None:
-        if self.relation not in _RELATIONS:
-            raise ValueError(f"relation must be one of {list(_RELATIONS)}, got {self.relation!r}")
-        object.__setattr__(self, "value", float(self.value))
-        object.__setattr__(self, "bound", float(self.bound))
-
-    @property
-    def passed(self) -> bool:
-        """Whether the number keeps its bound."""
-        if math.isnan(self.value) or math.isnan(self.bound):
-            return False
-        return _RELATIONS[self.relation](self.value, self.bound)
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.value:.4g} {self.relation} {self.bound:.4g}"
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a claim's computation found.
-
-    Parameters
-    ----------
-    checks : tuple of Check
-        What must pass for the claim (under ``condition``, if there is one) to be confirmed.
-    counterexamples : tuple of Check
-        What must pass for the claim as stated to be refuted; the witnesses go into ``data``.
-    condition : str
-        The missing condition under which a refuted claim holds.
-    data : dict
-        Tables, curves and witnesses, JSON-serializable; the figures read them.
-    skipped : str
-        Why nothing was computed (a missing data set).
-    """
-
-    checks: tuple[Check, ...] = ()
-    counterexamples: tuple[Check, ...] = ()
-    condition: str = ""
-    data: dict[str, Any] = field(default_factory=dict)
-    skipped: str = ""
-
-    @property
-    def verdict(self) -> Verdict:
-        """Derived: a claim is confirmed, refuted, repaired by a condition, or none of these."""
-        if self.skipped:
-            return Verdict.SKIPPED
-        confirmed = all(check.passed for check in self.checks)
-        refuted = all(check.passed for check in self.counterexamples)
-        if not (self.checks or self.counterexamples) or not (confirmed and refuted):
-            return Verdict.UNCONFIRMED
-        if not self.counterexamples:
-            return Verdict.HOLDS
-        return Verdict.HOLDS_IF if self.condition and self.checks else Verdict.FAILS
+_DISPLAY = (
+    "__main__",
+    "runner",
+    "workers",
+    "display",
+    "report",
+    "figures",
+    "readme",
+    "options",
+    "terminal",
+)
 
 
 @dataclass(frozen=True)
@@ -209,6 +175,11 @@ def claim(
     """Register the decorated function as the computation of a claim."""
     if topic_of(id) not in TOPICS:
         raise ValueError(f"a claim's id begins with one of {TOPICS}, got {id!r}")
+    if not re.fullmatch(r"\w+(\.\w+)+", id):  # the name of its record, and of its sweeps' folder
+        raise ValueError(f"a claim's id is words with dots between them, got {id!r}")
+    for stem in filter(None, (figure, *also_in)):
+        if not re.fullmatch(r"\w+", stem):  # what follows a dot would be taken for a suffix
+            raise ValueError(f"the figure of {id!r} must be named by one word, got {stem!r}")
 
     def register(compute: Callable[[Run], Evidence]) -> Callable[[Run], Evidence]:
         # A file that runs as a script is imported too: the same lines may register again.
@@ -245,60 +216,6 @@ def load_claims(topic: str = "") -> dict[str, Claim]:
         return topics.index(topic_of(claim.id)), code.co_filename, code.co_firstlineno
 
     return {claim.id: claim for claim in sorted(found, key=place)}
-
-
-@dataclass(frozen=True)
-class Record:
-    """A finished claim with the circumstances of its computation."""
-
-    claim: str
-    verdict: Verdict
-    evidence: Evidence
-    profile: str
-    device: str
-    seed: int
-    seconds: float
-    date: str
-    versions: dict[str, str]
-    fingerprint: str
-
-    def to_json(self) -> str:
-        """The record as JSON text; NaN and infinity become strings."""
-        return json.dumps(plain(asdict(self)), indent=1, allow_nan=False, ensure_ascii=False)
-
-    @staticmethod
-    def from_json(text: str) -> Record:
-        """The record from its JSON text."""
-        raw = json.loads(text)
-        found = raw["evidence"]
-        for name in ("checks", "counterexamples"):
-            found[name] = tuple(Check(**entry) for entry in found[name])
-        return Record(**{**raw, "verdict": Verdict(raw["verdict"]), "evidence": Evidence(**found)})
-
-    def save(self, folder: Path) -> Path:
-        """Write atomically to ``folder/<claim>.json``."""
-        path = folder / f"{self.claim}.json"
-        write_atomically(path, self.to_json() + "\n")
-        return path
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file, and its folder: a reader sees all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-
-
-def load_record(claim_id: str, folder: Path) -> Record | None:
-    """The record of a claim in a folder, or None where there is none that can be read."""
-    path = folder / f"{claim_id}.json"
-    try:
-        return Record.from_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):
-        return None  # written in an older format
 
 
 def settle(claim: Claim, run: Run) -> Record:
@@ -355,16 +272,3 @@ def describe_device(device: str) -> str:
 
         return f"cuda: {torch.cuda.get_device_name(device)}"
     return f"cpu: {platform.machine()}, {os.cpu_count()} cores"
-
-
-def plain(value: Any) -> Any:
-    """``value`` in JSON's types; numbers that are not finite become strings."""
-    if isinstance(value, dict):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    if hasattr(value, "tolist"):  # arrays and scalars of numpy, tensors of torch
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

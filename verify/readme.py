@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 from rkbs.targets import LINE
-from verify.ledger import REFERENCE, ROOT, Claim, Record, load_claims, load_record
+from verify.ledger import (
+    REFERENCE,
+    ROOT,
+    Claim,
+    Record,
+    RecordError,
+    load_claims,
+    load_record,
+    write_atomically,
+)
 from verify.report import SYMBOLS
+from verify.terminal import quiet
 from verify.trained_heads import best, like_the_first
 from verify.yardsticks import NEGLIGIBLE, WIDE, excess
 
@@ -17,7 +28,7 @@ _DIMS = (4, 8, 12, 16)
 
 
 def references() -> dict[str, tuple[Claim, Record]]:
-    """Every claim that has a reference record, with it."""
+    """Every claim that has a reference record, with it; ``RecordError`` for one that is refused."""
     found = {}
     for name, claim in load_claims().items():
         record = load_record(name, REFERENCE)
@@ -123,12 +134,19 @@ def documents() -> dict[str, str]:
     }
 
 
-def main() -> None:
-    """Write both documents."""
-    for path, text in documents().items():
-        (ROOT / path).write_text(text, encoding="utf-8")
+@quiet
+def main() -> int:
+    """Write both documents; status 1, and neither is touched, if a record is refused."""
+    try:
+        found = documents()
+    except RecordError as error:
+        print(f"nothing was filled: {error}", file=sys.stderr)
+        return 1
+    for path, text in found.items():
+        write_atomically(ROOT / path, text)
         print(f"{path}: filled from verify/results")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

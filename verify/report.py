@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from verify.ledger import Check, Claim, Evidence, Record, Verdict
+from verify.ledger import Check, Claim, Evidence, Record, Verdict, write_atomically
 
 ERROR = "error"
 """In a verdict's place where the computation itself went wrong."""
@@ -93,8 +93,7 @@ def write_report(
         + "\n".join(filter(None, parts))
         + "\n</body></html>\n"
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    write_atomically(path, page)
     return path
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -18,20 +20,13 @@ from verify.display import Display, summary
 from verify.display import make_console as standard_output
 from verify.executors import connect
 from verify.figures import draw_figures, missing_records
-from verify.ledger import PROFILES, REFERENCE, ROOT, Claim, Record, Run, Verdict
+from verify.ledger import REFERENCE, ROOT, Claim, Record, Run, Verdict
+from verify.options import make_parser
 from verify.report import write_report
+from verify.terminal import quiet
 from verify.workers import Outcome, compute
 
 OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
-_STATUSES = """\
-exit status:
-  0    every claim was computed and none is unconfirmed (with --compare: and each verdict is the
-       recorded one); a claim that is skipped because its data set is missing does no harm
-  1    a claim is unconfirmed (with --compare: has another verdict than recorded, or no record to
-       compare with), or a claim or a figure ended in an error
-  2    the command line asks for what there is not
-  130  interrupted; finished claims are kept, and the same command goes on from there
-"""
 
 
 class UsageError(ValueError):
@@ -43,9 +38,10 @@ def run_file(file: str) -> None:
     raise SystemExit(main(file=file))
 
 
+@quiet
 def main(argv: Sequence[str] | None = None, *, file: str = "") -> int:
     """Run the command line, for all claims or for those of one file; return the exit status."""
-    parser = _parser(file)
+    parser = make_parser(file)
     options = parser.parse_args(argv)
     try:
         own = ledger.load_claims(ledger.topic_of(Path(file).stem)) if file else {}
@@ -61,13 +57,14 @@ def main(argv: Sequence[str] | None = None, *, file: str = "") -> int:
         if options.record and options.profile != "full":
             raise UsageError("--record keeps results of --profile full only")
         _make(folder)
+        _check_places(chosen, [folder, *[REFERENCE] * options.record])
         run = Run(
             profile=options.profile,
             device=choose_device(options.device),
             seed=options.seed,
             folder=folder,
             jobs=options.jobs,
-            scheduler=choose_scheduler(options.scheduler),
+            scheduler=choose_scheduler(options.scheduler or ""),
         )
     except UsageError as error:
         parser.error(str(error))
@@ -88,48 +85,17 @@ def _make(folder: Path) -> None:
     except OSError as error:
         reason = error.strerror
         raise UsageError(f"--results: cannot make a folder at {folder} ({reason})") from None
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UsageError(f"--results: cannot write to {folder} ({error.strerror})") from None
 
 
-def _parser(file: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        f"python verify/{Path(file).name}" if file else "python -m verify",
-        description="Verify the claims of the paper; each is computed in a process of its own.",
-        epilog=_STATUSES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    if not file:
-        add("claims", nargs="*", metavar="claim", help="ids, prefixes or globs (default: all)")
-    add("--profile", choices=PROFILES, default="quick", help="the sizes (default: quick)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: cuda if any")
-    add("--jobs", type=_positive, default=1, metavar="N", help="processes (default: 1)")
-    where = "of a running dask.distributed scheduler: sweeps of many configurations go there"
-    add("--scheduler", default="", metavar="ADDRESS", help=where)
-    add("--seed", type=_seed, default=0, metavar="S", help="of all random numbers (default: 0)")
-    add("--results", type=Path, metavar="DIR", help="default: build/verify/<profile>")
-    add("--fresh", action="store_true", help="compute again what an earlier run has left")
-    end = parser.add_mutually_exclusive_group()
-    end.add_argument("--record", action="store_true", help="write the records to verify/results")
-    end.add_argument("--compare", action="store_true", help="fail on verdicts not as recorded")
-    add("--list", action="store_true", help="list the claims and stop")
-    return parser
-
-
-def _positive(text: str) -> int:
-    return _whole(text, at_least=1)
-
-
-def _seed(text: str) -> int:
-    return _whole(text, at_least=0)
-
-
-def _whole(text: str, at_least: int) -> int:
-    number = int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else None
-    if number is None or number < at_least:
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number from {at_least} upwards, got {text!r}"
-        )
-    return number
+def _check_places(claim_ids: Iterable[str], folders: Iterable[Path]) -> None:
+    """No folder may stand where a record is to be written."""
+    for path in (folder / f"{claim_id}.json" for folder in folders for claim_id in claim_ids):
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder, where a record belongs: move it away")
 
 
 def select(known: Mapping[str, Claim], patterns: Sequence[str]) -> dict[str, Claim]:
@@ -189,6 +155,9 @@ def _settle(
 ) -> None:
     """Keep the records that are up to date and compute the others."""
     folder = run.folder
+    records, refused = ({}, {}) if options.fresh else ledger.accepted(claims, folder)
+    for reason in refused.values():
+        console.print(f"{reason}; computed again", soft_wrap=True)
     circumstances = (
         ledger.fingerprint(),
         ledger.versions(),
@@ -198,7 +167,7 @@ def _settle(
     )
     with Display(console, len(claims)) as display:
         for claim_id in claims:
-            record = None if options.fresh else ledger.load_record(claim_id, folder)
+            record = records.get(claim_id)
             if record and record.verdict is Verdict.SKIPPED:
                 record = None  # what was missing then may be here now
             if record and circumstances == (
@@ -214,10 +183,15 @@ def _settle(
                 # A record is never older than the last attempt at its claim.
                 (folder / f"{claim_id}.json").unlink(missing_ok=True)
             if options.fresh:  # once: what this run's sweeps keep, the next one may read
-                with contextlib.suppress(FileNotFoundError):
-                    shutil.rmtree(folder / "sweeps" / claim_id)
+                _clear(folder / "sweeps" / claim_id)
         waiting = [claim_id for claim_id in claims if claim_id not in outcome.records]
         compute(waiting, run, outcome, display)
+
+
+def _clear(folder: Path) -> None:
+    """Remove a folder at once: what another run writes there meanwhile is in a new one."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder.rename(folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")))
 
 
 def _conclude(
@@ -244,11 +218,15 @@ def _conclude(
             console.print(f"{record.claim} is unconfirmed:{''.join(missed) or ' no checks'}")
         if options.record:
             record.save(REFERENCE)
-    shown = {**known_records(known, folder, options.profile), **outcome.records}
+    tell = partial(console.print, soft_wrap=True)
+    earlier = known_records(known, folder, options.profile, tell)
+    shown = {**earlier, **outcome.records}
     reported = {name: claim for name, claim in known.items() if name in shown or name in claims}
     report = write_report(reported, shown, errors, folder / "report.html", folder / "figures")
     console.print(f"Report: {report}", soft_wrap=True)
     if options.compare:
+        for reason in ledger.accepted(outcome.records, REFERENCE)[1].values():
+            console.print(reason, soft_wrap=True)
         for claim_id in differences:
             found = outcome.records[claim_id].verdict
             console.print(f"Not as recorded: {claim_id} {found} here; {notes[claim_id]}")
@@ -257,14 +235,21 @@ def _conclude(
     return FAILURE if errors or Verdict.UNCONFIRMED in verdicts else OK
 
 
-def known_records(known: Mapping[str, Claim], folder: Path, profile: str) -> dict[str, Record]:
-    """The records in a folder, of this run and of earlier ones, that these sources have made."""
+def known_records(
+    known: Mapping[str, Claim], folder: Path, profile: str, tell: Callable[[str], None]
+) -> dict[str, Record]:
+    """The records in a folder, of this run and of earlier ones, that these sources have made.
+
+    ``tell`` is told of each that is refused.
+    """
     sources = ledger.fingerprint()
-    found = {name: ledger.load_record(name, folder) for name in known}
+    found, refused = ledger.accepted(known, folder)
+    for reason in refused.values():
+        tell(f"{reason}; not in the report")
     return {
         name: record
         for name, record in found.items()
-        if record and (record.profile, record.fingerprint) == (profile, sources)
+        if (record.profile, record.fingerprint) == (profile, sources)
     }
 
 
@@ -276,9 +261,13 @@ def compare(
     A claim skipped for a missing data set, now or then, does not differ.
     """
     notes, differences = {}, []
+    references, refused = ledger.accepted(records, reference)
     for claim_id, record in records.items():
-        recorded = ledger.load_record(claim_id, reference)
-        if record.verdict is Verdict.SKIPPED:
+        recorded = references.get(claim_id)
+        if claim_id in refused:
+            notes[claim_id] = "record refused"
+            differences.append(claim_id)
+        elif record.verdict is Verdict.SKIPPED:
             notes[claim_id] = "not compared: skipped"
         elif recorded is None:
             notes[claim_id] = "no record"

@@ -180,10 +180,8 @@ def _kept(task: _Task, folder: Path | None) -> dict[str, Any] | None:
         result = entry["result"]
         mine = (task.name, _place(task.work), task.configuration)
         whole = (entry["sweep"], entry["work"], entry["configuration"]) == mine
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError):
-        return None  # damaged
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # not there, or damaged
     return result if whole and isinstance(result, dict) else None
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from verify.ledger import ROOT, Record, Run, load_claims, load_record, settle, topic_of
+from verify.ledger import ROOT, Record, Run, accepted, load_claims, settle, topic_of
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",  # torch reads this one too
@@ -89,7 +89,8 @@ def compute(claim_ids: Sequence[str], run: Run, outcome: Outcome, watch: Watch) 
 def _collect(worker: _Worker, folder: Path, outcome: Outcome, watch: Watch) -> None:
     """Take what an ended worker has left."""
     printed, claim_id = worker.close(), worker.claim_id
-    record = load_record(claim_id, folder)
+    records, refused = accepted([claim_id], folder)
+    record = records.get(claim_id)
     if record:
         outcome.records[claim_id] = record
         watch.finished(record, printed)
@@ -97,7 +98,8 @@ def _collect(worker: _Worker, folder: Path, outcome: Outcome, watch: Watch) -> N
         code = worker.process.returncode
         # Status 1 is Python's own after an exception, whose traceback says all.
         death = "" if code == 1 and printed else f"\nworker died with exit code {code}"
-        outcome.errors[claim_id] = f"{printed}{death}".strip()
+        reason = f"\n{refused[claim_id]}" if refused else ""
+        outcome.errors[claim_id] = f"{printed}{reason}{death}".strip()
         watch.failed(claim_id, outcome.errors[claim_id])
 
 
