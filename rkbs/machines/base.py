@@ -105,14 +105,17 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if isinstance(X, Pairs):
-            check_names(self, X.feature_names_x, "X")
-            check_names(self, X.feature_names_y, "Y")
+            self._check_pairs(X)
             return self._predict_pairs(X)
         X = to_numpy(X, "X") if is_tensor(X) else X
         table = validate_data(self, X, dtype=float, reset=False)
         # A table to predict may repeat a row; Pairs may not.
         rows, inverse = np.unique(table, axis=0, return_inverse=True)
         return self._predict_pairs(Pairs.from_table(rows, self.n_features_x_))[inverse.reshape(-1)]
+
+    def _check_pairs(self, pairs: Pairs) -> None:
+        check_names(self, pairs.feature_names_x, "X")
+        check_names(self, pairs.feature_names_y, "Y")
 
     def _predict_pairs(self, pairs: Pairs) -> np.ndarray:
         pairs = pairs.compact()
