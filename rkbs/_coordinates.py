@@ -10,14 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
-def _square(x: Tensor, y: Tensor) -> Tensor:
-    half = x / 2 - y / 2  # cannot overflow: a pair without a gradient must not give 0 · inf
-    return half * half
-
-
 _TERMS = {  # c and s, c s = f
-    "square": (4, _square),
+    # Halves cannot overflow in the difference: a pair without a gradient must not give 0 · inf.
+    "square": (4, lambda x, y: (x / 2 - y / 2).pow_(2)),
     "abs": (1, lambda x, y: (x - y).abs_()),
     "min": (1, torch.minimum),
 }

@@ -265,6 +265,14 @@ def test_gradients(name, masked):
     assert torch.autograd.gradcheck(lambda *x: attention(*x, KERNELS[name], mask), tensors)
 
 
+@pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE))
+def test_gradients_of_gradients(name):
+    mask = torch.tensor([[True, True, False], [True, False, True]])
+    tensors = inputs(n=2, m=3, d=2, seed=7, requires_grad=True)
+    check = torch.autograd.gradgradcheck
+    assert check(lambda *x: attention(*x, KERNELS[name], mask), tensors)
+
+
 @pytest.mark.parametrize(
     ("kernel", "field"),
     [(RBF(), "tau"), (L2Distance(), "tau"), (Laplace(), "tau"), (Quadratic(), "gamma")],

@@ -70,6 +70,14 @@ def test_values_at_any_spread(name, backend, dtype, offset):
         assert (found[[0, 1, 2], [0, 1, 2]] == 0).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_smaller_of_two_coordinates_is_itself(dtype):
+    x, y = np.array([[1e9, -0.125, 0.5]], dtype), np.array([[1e-3, 1e9, 0.5]], dtype)
+    for convert in (np.asarray, torch.from_numpy):
+        found = ExponentiatedIntersection().log(convert(x), convert(y))
+        assert found == y[0, 0] + x[0, 1] + x[0, 2]
+
+
 def test_equal_points_have_the_value_1_for_every_group():
     x = torch.from_numpy(spread(1e3, "float32")[0])
     assert (RBF()(x, x).diagonal() == 1).all()

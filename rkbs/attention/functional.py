@@ -63,7 +63,7 @@ def attention(
     if mask is not None:
         mask = mask.expand(torch.broadcast_shapes(mask.shape, (1, 1)))
         allowed = mask if mask.dtype == torch.bool else mask != -math.inf  # (..., n, m)
-        bias = None if mask is allowed else at_least_single(mask.masked_fill(~allowed, 0))
+        bias = None if mask is allowed else mask.masked_fill(~allowed, 0)
         q, k = _seen(q, allowed.any(-1)), _seen(k, allowed.any(-2))
         v = torch.where(allowed.any(-2)[..., None], v, 0)
     if kernel.is_positive is True:
