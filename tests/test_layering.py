@@ -52,6 +52,7 @@ ORDER = [
     "solvers.spectral_newton",
     "solvers",
     "machines.base",
+    "machines._selection",
     "machines.ridge",
     "machines.schatten",
     "machines.schatten_cv",
