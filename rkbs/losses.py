@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -12,6 +13,9 @@ from rkbs._arrays import check_number
 
 Jet = tuple[np.ndarray, np.ndarray, np.ndarray]
 """A function's value, slope and curvature, elementwise."""
+
+_MOVE = 1e-15
+"""Rounding of a sum, relative to its terms."""
 
 
 class Loss(abc.ABC):
@@ -70,7 +74,8 @@ class Squared(DualLoss):
     smooth: ClassVar[bool] = True
 
     def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return (h - z) ** 2 / 2
+        r = h - z
+        return r * (r / 2)
 
     def gradient(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
         return h - z
@@ -79,10 +84,10 @@ class Squared(DualLoss):
         return np.ones_like(h)
 
     def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
-        return (h + step * z) / (1 + step)
+        return _mean(h, z, step)
 
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return u * u / 2 + u * z
+        return u * (u / 2 + z)
 
     def interior(self, z: np.ndarray) -> np.ndarray:
         return np.zeros_like(z)
@@ -110,24 +115,31 @@ class Logistic(DualLoss):
     def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
         """z t = w with w = m + step · σ(−w), m = zh, by Newton's method.
 
-        w − step · σ(−w) is concave for w < 0 and convex for w > 0; from a start on the root's side,
-        beyond it or at 0, the steps are monotone.
+        w − step · σ(−w) is convex for w < 0 and concave for w > 0; from a start on the root's side,
+        beyond it or at 0, the steps are monotone. Beyond 0 the root is above that of
+        w = m + (step/2) e^{−w}, w = m + W(e^L) ≥ m + L − log L, W Lambert's function, for L ≥ 1.
         """
         margin = z * h
-        w = np.where(margin + step / 2 > 0, np.maximum(margin, 0.0), np.minimum(margin + step, 0.0))
+        log_step = math.log(step / 2)
+        L = np.maximum(log_step - margin, 1.0)
+        above = np.maximum(np.where(L > 1, log_step - np.log(L), margin), np.maximum(margin, 0.0))
+        w = np.where(margin + step / 2 > 0, above, np.minimum(margin + step, 0.0))
         for _ in range(100):
             s = np.exp(-np.logaddexp(0.0, w))
-            move = (w - margin - step * s) / (1 + step * s * (1 - s))
+            slope = 1 + step * s * (1 - s)
+            move = (w - margin - step * s) / slope
             w = w - move
-            if (np.abs(move) <= 1e-15 * (1 + np.abs(margin) + step * s)).all():
+            rounding = _MOVE * np.abs(margin) + _MOVE * np.abs(w)
+            rounding += _MOVE * step * s * (1 + np.maximum(w, 0.0))
+            if (np.abs(move) * slope <= rounding).all():
                 break
         return z * w
 
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         """a log a + (1 − a) log(1 − a) with a = −uz ∈ [0, 1]."""
         a = -u * z
-        inside = (a >= 0) & (a <= 1)
-        return np.where(inside, _xlogx(a) + _xlogx(1 - a), np.inf)
+        inside = np.clip(a, 0.0, 1.0)
+        return np.where(inside == a, _xlogx(inside) + _xlogx(1 - inside), np.inf)
 
     def check(self, z: np.ndarray, name: str = "z") -> np.ndarray:
         return _check_labels(z, name, self)
@@ -162,7 +174,8 @@ class Huber(DualLoss):
 
     def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
         r = np.abs(h - z)
-        return np.where(r <= self.delta, r * r / 2, self.delta * (r - self.delta / 2))
+        near = np.minimum(r, self.delta)
+        return near * (r - near / 2)
 
     def gradient(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
         return np.clip(h - z, -self.delta, self.delta)
@@ -171,11 +184,14 @@ class Huber(DualLoss):
         return (np.abs(h - z) <= self.delta).astype(float)
 
     def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
-        return h - step * np.clip((h - z) / (1 + step), -self.delta, self.delta)
+        r = h - z
+        far = np.sign(r) * np.minimum(float(step) * self.delta, np.abs(r))
+        return np.where(np.abs(r) / (1 + step) <= self.delta, _mean(h, z, step), h - far)
 
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         """½ u² + uz for |u| ≤ δ."""
-        return np.where(np.abs(u) <= self.delta, u * u / 2 + u * z, np.inf)
+        inside = np.clip(u, -self.delta, self.delta)
+        return np.where(inside == u, inside * (inside / 2 + z), np.inf)
 
     def interior(self, z: np.ndarray) -> np.ndarray:
         return np.zeros_like(z)
@@ -202,7 +218,8 @@ class Hinge(DualLoss):
         return np.zeros_like(h)
 
     def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
-        return h + z * np.clip(1 - z * h, 0.0, step)
+        margin = z * h
+        return z * np.maximum(margin, np.minimum(margin + step, 1.0))
 
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         """uz for −1 ≤ uz ≤ 0."""
@@ -249,22 +266,33 @@ class EpsilonInsensitive(DualLoss):
 
     def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
         r = h - z
-        return h - np.sign(r) * np.clip(np.abs(r) - self.epsilon, 0.0, step)
+        excess, sign = np.abs(r) - self.epsilon, np.sign(r)
+        pulled = np.where(excess < step, z + sign * self.epsilon, h - sign * step)
+        return np.where(excess > 0, pulled, h)
 
     def conjugate(self, u: np.ndarray, z: np.ndarray) -> np.ndarray:
         """uz + ε|u| for |u| ≤ 1."""
-        return np.where(np.abs(u) <= 1, u * z + self.epsilon * np.abs(u), np.inf)
+        inside = np.clip(u, -1.0, 1.0)
+        return np.where(inside == u, inside * z + self.epsilon * np.abs(inside), np.inf)
 
     def interior(self, z: np.ndarray) -> np.ndarray:
         return np.zeros_like(z)
 
     def barrier(self, u: np.ndarray, z: np.ndarray, mu: float) -> Jet:
-        """ε|u| enters as min_s εs − μ log(s² − u²), solved: q − μ log(μ + q), q² = μ² + ε²u²."""
-        q = np.hypot(mu, self.epsilon * u)
-        square = self.epsilon**2
-        soft = (q - mu * np.log(mu + q), square * u / (mu + q), square * mu / (q * (mu + q)))
+        """ε|u| enters as min_s εs − μ log(s² − u²), solved: q − μ log(μ + q), q² = μ² + ε²u².
+
+        The logarithm's argument is divided by μ + ε, so that the value scales with the responses.
+        """
+        q, unit = np.hypot(mu, self.epsilon * u), mu + self.epsilon
+        slope = self.epsilon / (mu + q) * self.epsilon
+        soft = (q - mu * np.log((mu + q) / unit), slope * u, slope * (mu / q))
         linear = (u * z, z, np.zeros_like(u))
         return _add(_add(linear, soft), _interval_barrier(u, -1.0, 1.0, mu))
+
+
+def _mean(h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
+    """(h + step · z)/(1 + step), without the product, which may overflow."""
+    return h / (1 + step) + z * (step / (1 + step))
 
 
 def _xlogx(a: np.ndarray) -> np.ndarray:
@@ -293,8 +321,12 @@ def _outside(u: np.ndarray) -> Jet:
 def _interval_barrier(
     u: np.ndarray, low: np.ndarray | float, high: np.ndarray | float, mu: float
 ) -> Jet:
-    """−μ (log(u − low) + log(high − u)); infinite unless low < u < high."""
-    a, b = u - low, high - u
+    """−μ (log(u − low) + log(high − u)) up to a constant; infinite unless low < u < high.
+
+    The constant makes the value one of a share of the interval, whatever the unit of u.
+    """
+    a, b, width = u - low, high - u, high - low
     if not ((a > 0) & (b > 0)).all():
         return _outside(u)
-    return -mu * (np.log(a) + np.log(b)), mu / b - mu / a, mu / a**2 + mu / b**2
+    value = -mu * (np.log(a / width) + np.log(b / width))
+    return value, mu / b - mu / a, mu / a / a + mu / b / b

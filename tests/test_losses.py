@@ -1,5 +1,6 @@
 """Losses: value, gradient and conjugate agree with each other and with brute force."""
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -217,3 +218,105 @@ def test_labels_are_checked(loss):
 def test_bad_parameters_are_named(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+# ---- extreme arguments, against 700 digits
+
+EXTREMES = (0.0, 1e-300, 1e-160, 1e-8, 1.0, 30.0, 800.0, 1e8, 1e160, 1e300)
+STEPS = (1e-300, 1e-8, 1.0, 1e16, 1e300)
+EXACT = {
+    Squared(): lambda h, z: (h - z) ** 2 / 2,
+    Logistic(): lambda h, z: mpmath.log1p(mpmath.exp(-z * h)) if z * h > -2000 else -z * h,
+    Hinge(): lambda h, z: max(0, 1 - z * h),
+    **{
+        Huber(d): lambda h, z, d=d: (
+            (h - z) ** 2 / 2
+            if abs(h - z) <= d
+            else mpmath.mpf(d) * (abs(h - z) - mpmath.mpf(d) / 2)
+        )
+        for d in (0.5, 1e-150, 1e150)
+    },
+    **{
+        EpsilonInsensitive(e): lambda h, z, e=e: max(0, abs(h - z) - mpmath.mpf(e))
+        for e in (0.3, 0.0, 1e-150, 1e150)
+    },
+}
+extreme_loss = pytest.mark.parametrize("loss", EXACT, ids=repr)
+
+
+def extremes(loss):
+    """h and z, every sign and size of both."""
+    z = [1.0, -1.0] if isinstance(loss, (Logistic, Hinge)) else [0.0, 1e-140, -1.0, 1e140]
+    h = [sign * size for size in EXTREMES for sign in (1.0, -1.0)]
+    return np.tile(h, len(z)), np.repeat(z, len(h))
+
+
+def test_extremes_have_every_loss():
+    assert {type(loss) for loss in EXACT} == {type(loss) for loss in FORMULAS}
+
+
+@extreme_loss
+def test_values_at_extreme_arguments(loss):
+    h, z = extremes(loss)
+    with mpmath.workdps(700):
+        exact = [EXACT[loss](mpmath.mpf(a), mpmath.mpf(b)) for a, b in zip(h, z, strict=True)]
+        finite = np.array([value < mpmath.mpf(1.7e308) for value in exact])
+        wanted = np.array([float(value) for value in exact])[finite]
+    found = loss.value(h[finite], z[finite])
+    # The difference h − z is rounded, and with it what is left of it beyond a kink.
+    np.testing.assert_allclose(found, wanted, rtol=1e-14, atol=1e-320)
+    gradient = loss.gradient(h, z)
+    assert np.isfinite(gradient).all()
+    assert np.isfinite(loss.curvature(h, z)).all()
+
+
+@extreme_loss
+def test_conjugates_at_extreme_arguments(loss):
+    """Finite in the domain, also at both of its ends; infinite beyond, without a warning."""
+    u, z = extremes(loss)
+    low, high = {Squared: (-1e140, 1e140), Huber: (-1, 1)}.get(type(loss), (None, None))
+    if isinstance(loss, Huber):
+        low, high = -loss.delta, loss.delta
+    if low is None:
+        low, high = (-1, 1) if isinstance(loss, EpsilonInsensitive) else loss_domain(loss, z)
+    inside = (u >= low) & (u <= high)
+    u, z = np.append(u, np.clip(u, low, high)), np.append(z, z)
+    inside = np.append(inside, np.full(len(inside), True))
+    if isinstance(loss, Squared):
+        u, z, inside = u[inside], z[inside], inside[inside]
+    found = loss.conjugate(u, z)
+    assert np.isfinite(found[inside]).all()
+    assert (found[~inside] == np.inf).all()
+
+
+@extreme_loss
+@pytest.mark.parametrize("step", STEPS)
+def test_the_prox_at_extreme_arguments(loss, step):
+    """Near it the derivative of step · ℓ(t) + ½ (t − h)² changes its sign."""
+    h, z = extremes(loss)
+    found = loss.prox(h, z, step)
+    assert np.isfinite(found).all()
+    with mpmath.workdps(700):
+        for a, b, t in zip(h, z, found, strict=True):
+            # Rounding of t, or of h where a pull of its size takes it to 0.
+            error = mpmath.mpf(1e-14) * max(
+                abs(t), min(abs(a), mpmath.mpf(step) * max(1, abs(b))), 1e-307
+            )
+            below, above = (slope(loss, mpmath.mpf(t) + s * error, b, a, step) for s in (-1, 1))
+            assert below <= 0 <= above, (a, b, t)
+
+
+def slope(loss, t, z, h, step):
+    """step · ℓ'(t; z) + t − h, in as many digits as are set."""
+    r, z = t - mpmath.mpf(z), mpmath.mpf(z)
+    if isinstance(loss, Squared):
+        pull = r
+    elif isinstance(loss, Huber):
+        pull = min(max(r, -mpmath.mpf(loss.delta)), mpmath.mpf(loss.delta))
+    elif isinstance(loss, Hinge):
+        pull = -z if z * t < 1 else 0
+    elif isinstance(loss, EpsilonInsensitive):
+        pull = mpmath.sign(r) if abs(r) > mpmath.mpf(loss.epsilon) else 0
+    else:
+        pull = -z / (1 + mpmath.exp(z * t)) if z * t < 2000 else mpmath.mpf(0)
+    return mpmath.mpf(step) * pull + t - mpmath.mpf(h)

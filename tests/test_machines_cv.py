@@ -1,12 +1,16 @@
 """``BinaryKernelMachineCV``: what it chooses, what its folds see, and what it refuses."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from test_schatten import LOSSES, loss_by_hand
 
-from rkbs import BinaryKernelMachine, BinaryKernelMachineCV, ConvergenceError, Pairs
+from rkbs import BinaryKernelMachine, BinaryKernelMachineCV, ConvergenceError, Pairs, losses
+from rkbs.certificates import GapCertificate
 from rkbs.kernels import RBF, Linear
 from rkbs.laws import relative
 from rkbs.losses import Hinge, Logistic
@@ -16,6 +20,8 @@ from rkbs.solvers import ADMM, SpectralNewton
 
 KERNELS = RBF(0.5), RBF(0.5)
 LEAVES = ("pair", "row", "column")
+at_an_end = pytest.mark.filterwarnings("ignore:the chosen alpha:UserWarning")
+at_zero = pytest.mark.filterwarnings("ignore:no certified fit:UserWarning")
 
 
 def truth(X, Y):
@@ -60,6 +66,7 @@ def test_the_chosen_alpha_predicts_nearly_best(leave, seed):
     assert machine.certificate_.passed
 
 
+@at_an_end
 @pytest.mark.parametrize("leave", LEAVES)
 def test_scores_are_those_of_single_fits(leave):
     X, Y, Z = planted(3, n=12, m=10)
@@ -94,6 +101,8 @@ def learns_nothing_of_new(leave, used):
     return bool(np.allclose(scores, 0.5, rtol=1e-12))
 
 
+@at_an_end
+@at_zero
 @pytest.mark.parametrize("leave", ["row", "column"])
 def test_a_fold_never_sees_what_it_leaves_out(leave, monkeypatch):
     assert learns_nothing_of_new(leave, leave)
@@ -105,22 +114,102 @@ def test_a_fold_never_sees_what_it_leaves_out(leave, monkeypatch):
     assert not learns_nothing_of_new(leave, leave)
 
 
-def test_a_path_ends_where_its_score_has_turned(monkeypatch):
-    X, Y, Z = planted(0)
-    pairs = Pairs.grid(X, Y)
-    ended = BinaryKernelMachineCV(*KERNELS).fit(pairs, Z)
-    monkeypatch.setattr("rkbs.machines.schatten_cv._TURNED", np.inf)
-    whole = BinaryKernelMachineCV(*KERNELS).fit(pairs, Z)
-    assert not np.isnan(whole.cv_scores_).any()
-    for some, all_of_them in zip(ended.cv_scores_.T, whole.cv_scores_.T, strict=True):
-        last = int(np.isfinite(some).sum()) - 1
-        np.testing.assert_array_equal(some[: last + 1], all_of_them[: last + 1])
-        assert last < len(some) - 1
-        assert some[last] > 1.2 * some[:last].min()
-        assert (some[1:last] <= 1.2 * np.minimum.accumulate(some[:last])[1:]).all()
-    assert ended.alpha_ == whole.alpha_
+def score_of_separate_fits(X, Y, pairs, z, leave, folds, **params):
+    """The criterion from its definition: folds, training sets and losses written out here."""
+    units = {"pair": np.arange(len(pairs)), "row": pairs.i, "column": pairs.j}[leave]
+    means = []
+    for out in np.array_split(np.random.default_rng(0).permutation(np.unique(units)), folds):
+        held = np.isin(units, out)
+        seen = Pairs(X, Y, pairs.i[~held], pairs.j[~held])
+        fitted = BinaryKernelMachine(*KERNELS, **params).fit(seen, z[~held])
+        h = fitted.predict_grid(X, Y)[pairs.i[held], pairs.j[held]]
+        means.append(loss_by_hand(params["loss"], h, z[held]) / held.sum())
+    return np.mean(means)
 
 
+@at_an_end
+@at_zero
+@pytest.mark.parametrize("leave", LEAVES)
+@pytest.mark.parametrize("p", [1, 1.5, 2, 3])
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_the_chosen_alpha_has_the_least_score_of_separate_fits(loss, p, leave):
+    X, Y, Z = planted(4, n=7, m=6)
+    pairs = Pairs.from_mask(X, Y, np.random.default_rng(1).random(Z.shape) < 0.9)
+    z = pairs.values(Z)
+    z = np.sign(z) if isinstance(loss, (Logistic, Hinge)) else z
+    params, alphas = {"loss": loss, "penalty": Schatten(p)}, (8.0, 1.0, 0.1, 0.01)
+    machine = BinaryKernelMachineCV(*KERNELS, alphas=alphas, leave=leave, cv=2, **params)
+    machine.fit(pairs, z)
+    scores = [
+        score_of_separate_fits(X, Y, pairs, z, leave, 2, alpha=alpha, **params) for alpha in alphas
+    ]
+    # Fits with kinked losses that interpolate are the same at every weak α: of equals the larger.
+    assert machine.alpha_ == alphas[int(np.argmax(scores <= min(scores) * (1 + 1e-6)))]
+    assert not np.isnan(machine.cv_scores_).any()
+    np.testing.assert_allclose(machine.cv_scores_.mean(1), scores, rtol=0.02)
+
+
+def test_every_loss_is_among_them():
+    final = {c for c in vars(losses).values() if isinstance(c, type) and "__final__" in vars(c)}
+    assert final == {type(loss) for loss in LOSSES}
+
+
+def rises_then_falls():
+    """One feature explains all, and three large ones, which strong α fit first, explain nothing."""
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=20)
+    X, Y = np.c_[30 * rng.normal(size=(20, 3)), 0.3 * signal], np.eye(6)
+    Z = np.outer(signal, rng.normal(size=6)) + 0.05 * rng.normal(size=(20, 6))
+    return Pairs.grid(X, Y), Z
+
+
+def test_a_score_that_rises_may_fall_again():
+    pairs, Z = rises_then_falls()
+    with pytest.warns(UserWarning, match="pass a smaller ratio than 0.0001"):
+        machine = BinaryKernelMachineCV(Linear(), Linear(), leave="row").fit(pairs, Z)
+    assert machine.cv_scores_.shape == (20, 5)
+    score = machine.cv_scores_.mean(1)
+    best = int(np.argmin(score))
+    assert machine.alpha_ == machine.alphas_[best] <= 1e-3 * machine.alpha_max_
+    rise = int(np.argmax(score))
+    assert score[rise] > 1.3 * score[0] > 100 * score[best]
+    assert rise < best
+    by_advice = BinaryKernelMachineCV(Linear(), Linear(), leave="row", ratio=1e-8).fit(pairs, Z)
+    assert by_advice.alphas_[-1] < by_advice.alpha_ < machine.alpha_
+    assert by_advice.cv_scores_.mean(1).min() < score[best]
+
+
+def test_a_choice_at_an_end_of_the_path_is_said():
+    rng = np.random.default_rng(0)
+    pairs, noise = Pairs.grid(*points(0, n=12, m=10)), rng.standard_normal((12, 10))
+    with pytest.warns(UserWarning, match="predicts held-out responses better than h = 0"):
+        nothing = BinaryKernelMachineCV(*KERNELS, n_alphas=4, leave="row").fit(pairs, noise)
+    assert nothing.alpha_ == nothing.alpha_max_
+    assert nothing.rank_ == 0
+    X, Y, Z = planted(0, n=12, m=10)
+    for alphas, says in (((20.0, 10.0), "the smallest of the 2"), ((1.0, 1e-3), "the largest")):
+        with pytest.warns(UserWarning, match=says):
+            BinaryKernelMachineCV(*KERNELS, alphas=alphas).fit(Pairs.grid(X, Y), Z)
+    for single in ({"alphas": [0.1]}, {"n_alphas": 1}, {"alphas": [0.1, 0.1]}):
+        machine = BinaryKernelMachineCV(*KERNELS, **single).fit(Pairs.grid(X, Y), Z)
+        assert machine.certificate_.passed
+
+
+@at_an_end
+def test_ties_go_to_the_larger_alpha():
+    """From the thresholds of all folds on the fit is 0, and its score the same."""
+    pairs, noise = Pairs.grid(*points(0, n=12, m=10)), np.ones((12, 10))
+    noise[::2] = -1
+    largest = BinaryKernelMachine(*KERNELS, alpha=1e9).fit(pairs, noise).alpha_max_
+    alphas = largest * np.array([2.0, 8.0, 4.0])
+    machine = BinaryKernelMachineCV(*KERNELS, alphas=alphas)
+    with pytest.warns(UserWarning, match="better than h = 0"):
+        machine.fit(pairs, noise)
+    assert np.ptp(machine.cv_scores_.mean(1)) == 0
+    assert machine.alpha_ == max(alphas)
+
+
+@at_an_end
 def test_seeds_make_the_folds():
     X, Y, Z = planted(0, n=12, m=10)
     pairs = Pairs.grid(X, Y)
@@ -133,32 +222,67 @@ def test_seeds_make_the_folds():
     assert not np.allclose(fits[0].cv_scores_[1:], fits[2].cv_scores_[1:])
 
 
+@at_an_end
 def test_an_alpha_without_certificate_loses_only_itself(monkeypatch):
     X, Y, Z = planted(0, n=12, m=10)
-    pairs = Pairs.grid(X, Y)
-    machine = BinaryKernelMachineCV(*KERNELS, ratio=1e-7, n_alphas=8, solver=ADMM(1e-9, 120))
-    machine.fit(pairs, Z)
-    failed = np.isnan(machine.cv_scores_)
-    assert failed.any()
-    assert not failed[0].any()
-    assert (failed == np.maximum.accumulate(failed, 0)).all()  # a path stays stopped
-    assert machine.alpha_ in machine.alphas_[~failed.any(1)]
+    pairs, path = Pairs.grid(X, Y), ADMM.path
+    machine = BinaryKernelMachineCV(*KERNELS, n_alphas=8)
+    whole = clone(machine).fit(pairs, Z)
+    best = whole.alpha_
+
+    def failing(self, problem, alphas):
+        """The α that was best without this fails its certificate in the first fold."""
+        for alpha, solution in zip(alphas, path(self, problem, alphas), strict=True):
+            tried.append(alpha)
+            far = alpha == best
+            yield replace(solution, certificate=GapCertificate(1.0, 0.0, 1e-4)) if far else solution
+
+    tried = []
+    monkeypatch.setattr(ADMM, "path", failing)
+    with pytest.warns(ConvergenceWarning, match=f"in some fold.*alpha = {best:.3g}"):
+        machine.fit(pairs, Z)
+    others = whole.alphas_ != best
+    assert np.isnan(machine.cv_scores_[~others]).all()
+    np.testing.assert_allclose(machine.cv_scores_[others], whole.cv_scores_[others], rtol=1e-3)
+    means = np.where(others, whole.cv_scores_.mean(1), np.inf)
+    assert machine.alpha_ == whole.alphas_[int(np.argmin(means))]
+    assert tried.count(best) == 1  # the other folds save the time
     assert machine.certificate_.passed
-    with pytest.raises(ConvergenceError, match="no α on the path was certified in every fold"):
-        BinaryKernelMachineCV(alphas=[1e-3], solver=ADMM(1e-9, 2)).fit(pairs, Z)
-    # The final fit misses at the α of least score: the next one is taken.
-    solve, best = schatten_cv.solve, machine.alpha_
+
+
+def test_where_no_alpha_is_certified_the_advice_works():
+    X, Y, Z = planted(0, n=12, m=10)
+    pairs, weak = Pairs.grid(X, Y), ADMM(1e-9, 2)
+    with pytest.raises(ConvergenceError, match=r"no α .*pass larger alphas, or a solver"):
+        BinaryKernelMachineCV(alphas=[1e-3], solver=weak).fit(pairs, Z)
+    large = BinaryKernelMachineCV(alphas=[1e3], solver=weak).fit(pairs, Z)
+    patient = BinaryKernelMachineCV(alphas=[1e-3], solver=ADMM(1e-4, 20_000)).fit(pairs, Z)
+    assert large.certificate_.passed
+    assert patient.certificate_.passed
+
+
+@at_an_end
+def test_where_the_final_fit_misses_the_next_best_is_taken(monkeypatch):
+    X, Y, Z = planted(0, n=12, m=10)
+    pairs, solve = Pairs.grid(X, Y), schatten_cv.solve
+    machine = BinaryKernelMachineCV(*KERNELS, n_alphas=8).fit(pairs, Z)
+    best = machine.alpha_
     weak = ADMM(1e-9, 1)
     monkeypatch.setattr(
         schatten_cv,
         "solve",
         lambda problem, solver: solve(problem, weak if problem.alpha == best else solver),
     )
-    again = clone(machine).fit(pairs, Z)
+    with pytest.warns(ConvergenceWarning, match=f"next best was taken.*alpha = {best:.3g}"):
+        again = clone(machine).fit(pairs, Z)
     means = np.where(again.alphas_ == best, np.inf, again.cv_scores_.mean(1))
-    assert again.alpha_ == again.alphas_[int(np.nanargmin(means))] != best
+    assert again.alpha_ == again.alphas_[int(np.argmin(means))] != best
+    monkeypatch.setattr(schatten_cv, "solve", lambda problem, _: solve(problem, ADMM(1e-9, 1)))
+    with pytest.raises(ConvergenceError, match="certified in every fold and in the fit to all"):
+        BinaryKernelMachineCV(*KERNELS, alphas=[0.1]).fit(pairs, Z)
 
 
+@at_an_end
 def test_it_is_an_estimator():
     X, Y, Z = planted(0, n=12, m=10)
     machine = BinaryKernelMachineCV.from_kernel(RBF(), penalty=Schatten(3), alphas=[1.0, 5.0], cv=2)

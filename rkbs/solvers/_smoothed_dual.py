@@ -28,13 +28,18 @@ class Block:
     length: float = 1.0
 
     @classmethod
-    def of(cls, side: Side, size: np.ndarray) -> Block:
-        """The block with ε from the typical ``size`` of the points' dual coefficients."""
+    def of(cls, side: Side, size: np.ndarray, value: float) -> Block:
+        """The block with ε from the typical ``size`` of the points' dual coefficients.
+
+        A length to start from is that of a function whose pairing with w is the ``value``, a loss.
+        """
         epsilon = side.sections.smoothing(size)
-        if isinstance(side.regularizer, Norm):  # smoothing must leave room in R*'s domain, s ≤ λ
-            norm = side.sections.dual_norm(np.zeros(side.sections.size), epsilon)
-            epsilon = epsilon * min(1.0, side.alpha / max(2 * norm, side.alpha))
-        return cls(side, epsilon)
+        if not isinstance(side.regularizer, Norm):
+            return cls(side, epsilon)
+        norm = side.sections.dual_norm(np.zeros(side.sections.size), epsilon)
+        length = value / max(norm, side.alpha)
+        # Smoothing must leave room in R*'s domain, s ≤ λ.
+        return cls(side, epsilon * min(1.0, side.alpha / max(2 * norm, side.alpha)), length)
 
     @property
     def seeks_length(self) -> bool:
@@ -84,11 +89,21 @@ class SmoothedDual:
         """μ is the mean loss of h = 0, ε the size of w at c = −``scale`` · ℓ'(0)."""
         zero = np.zeros_like(problem.z)
         slopes = scale * np.abs(problem.loss.gradient(zero, problem.z))
+        losses = problem.loss.value(zero, problem.z)
         blocks = (
-            Block.of(side, replace(side, factor=np.abs(side.factor)).gather(slopes))
+            Block.of(
+                side,
+                replace(side, factor=np.abs(side.factor)).gather(slopes),
+                scale * float(losses.sum()),
+            )
             for side in problem.sides
         )
-        return cls(problem, float(problem.loss.value(zero, problem.z).mean()), tuple(blocks))
+        return cls(problem, float(losses.mean()), tuple(blocks))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The length of each block."""
+        return np.array([block.length for block in self.blocks])
 
     @property
     def seeking(self) -> np.ndarray:

@@ -11,11 +11,11 @@ from rkbs.losses import DualLoss, Squared
 from rkbs.schatten import SchattenProblem
 from rkbs.solvers.base import svd
 
-_RELAX = 1.6
+_RELAX = 1.8
 """Over-relaxation; ADMM converges for every value in (0, 2) (Eckstein & Bertsekas 1992)."""
 _INWARD = 1e-12
 """How far a dual point on the edge of ℓ*'s domain is pulled inside: more than its rounding."""
-_UNBALANCED = 2.0
+_UNBALANCED = 1.1
 _MOST = 5.0
 """A weight changes only if its residuals differ by the first factor, and by the second at most."""
 
@@ -60,7 +60,7 @@ class SplitLoss(DataTerm):
     """
 
     def __init__(self, problem: SchattenProblem) -> None:
-        self.problem, self.rho = problem, 1.0
+        self.problem, self.rho = problem, _stiffness(problem)
         shape = len(problem.pairs.X), len(problem.pairs.Y)
         self.H, self.U = np.zeros(shape), np.zeros_like(problem.z)
         self.primal = self.dual = 0.0
@@ -116,7 +116,7 @@ class Splitting:
         squared = isinstance(problem.loss, Squared) and problem.pairs.is_complete
         data = GridLeastSquares(problem) if squared else SplitLoss(problem)
         pull = problem.pull(problem.loss.gradient(np.zeros_like(problem.z), problem.z))
-        sigma = np.linalg.norm(pull, 2) / problem.factors.products.max()
+        sigma = np.linalg.norm(pull, 2) / (_stiffness(problem) * problem.factors.products.max())
         slope = float(problem.penalty.gradient(np.array([sigma / 2]))[0])
         return cls(problem, data, 2 * problem.alpha * slope / sigma)
 
@@ -142,6 +142,16 @@ class Splitting:
         self.rho *= factor
         self.W = self.W / factor
         self.data.balance()
+
+
+def _stiffness(problem: SchattenProblem) -> float:
+    """Σ |ℓ'(0; z_n)| / Σ |z_n|, a second derivative of ℓ by its units: 1 for the squared loss.
+
+    The weight of the splitting and the size of M must not depend on the unit of the responses.
+    """
+    slope = np.abs(problem.loss.gradient(np.zeros_like(problem.z), problem.z)).sum()
+    size = np.abs(problem.z).sum()
+    return float(slope / size) if slope > 0 and size > 0 else 1.0
 
 
 def _relative(residual: np.ndarray, scale: np.ndarray) -> float:

@@ -36,8 +36,8 @@ class ADMM(SchattenSolver):
 
     A method of the first order: where α is weak, so that the solution nearly fits, it is slow, most
     of all for losses other than the squared one and ill-conditioned Gram matrices. On 60 × 50
-    points with a Gaussian kernel 1e-6 takes 1400 steps for the hinge loss at 1e-3 of
-    ``zero_threshold``, 11,000 at 1e-4, and is not reached in 20,000 at 1e-5: the certificate then
+    points with a Gaussian kernel 1e-6 takes 1300 steps for the hinge loss at 1e-3 of
+    ``zero_threshold``, 7000 at 1e-4, and is not reached in 20,000 at 1e-5: the certificate then
     fails.
 
     Parameters

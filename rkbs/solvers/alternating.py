@@ -24,6 +24,8 @@ _STALLED = 20
 _PROGRESS = 1e-13
 _SAME = 1e-12
 """Objectives that differ by less are told apart by the residual."""
+_TELLS = 0.01
+"""The share of the loss of h = 0 that the penalty of the first f is at least."""
 _LOG_RANGE = 30.0
 """Of log t, for norms of f and g within a factor e^60 of each other."""
 
@@ -44,8 +46,9 @@ class Alternating(Solver):
     values converge, but the last digits are slow. Near the end, and now and then before, the
     equations of the expansions are solved by MINPACK's hybrid method, and the result is taken if it
     is stationary and no worse.
-    Which stationary point is reached depends on the start: the problem is not convex. (0, 0) always
-    is one, and is returned where the rounds find nothing better.
+    Which stationary point is reached depends on the start, a random g of a size that is the same in
+    all units: the problem is not convex. (0, 0) always is one, and is returned where the rounds
+    find nothing better.
 
     Parameters
     ----------
@@ -75,9 +78,7 @@ class Alternating(Solver):
     def _solve(self, problem: ProductProblem) -> Solution[ProductPoint]:
         if not problem.loss.smooth:
             raise ValueError(f"loss must be smooth for Alternating, got {problem.loss!r}")
-        u = np.random.default_rng(self.seed).standard_normal(problem.pair.dim)
-        size = np.abs(problem.sections_y.values(u)).max()
-        u /= size if size > 0 else 1.0  # values of g of the order of one
+        u = _start(problem, np.random.default_rng(self.seed).standard_normal(problem.pair.dim))
         objectives, polish_at, early, best = [], _POLISH, _EARLY, None
         for _ in range(self.max_iter):
             v, u, proof = _round(problem, u, balance=not objectives)
@@ -118,6 +119,24 @@ class Alternating(Solver):
         self, problem: ProductProblem, v: np.ndarray, u: np.ndarray
     ) -> Solution[ProductPoint]:
         return Solution(ProductPoint(v, u), problem.certify(v, u, self.tol))
+
+
+def _start(problem: ProductProblem, u: np.ndarray) -> np.ndarray:
+    """A multiple of u, the same in all units, and with it the stationary point found.
+
+    Beside g an f with products f g of the size of z has the penalty of g, or a heavier one that
+    tells beside the loss of h = 0: else the first f fits noise, and weak penalties never undo it.
+    """
+    u = u / (np.abs(problem.sections_y.values(u)).max() or 1.0)
+    zero = np.zeros_like(problem.z)
+    side = problem.given("g", u).side
+    v = side.sections.function(side.gather(-problem.loss.gradient(zero, problem.z)), 1.0)
+    reached = np.abs(problem.values(v, u)).max()
+    v, u = _balanced(problem, v * (np.abs(problem.z).max() / (reached or 1.0)), u)
+    enough = _TELLS * float(problem.loss.value(zero, problem.z).sum())
+    while v.any() and problem.both[0].penalty(v) < enough:
+        v, u = 2 * v, u / 2
+    return u
 
 
 def _round(
@@ -166,9 +185,7 @@ def _polished(
     objective = problem.objective(v, u)
     smooth = problem.pair.p <= 2, problem.pair.p_conjugate <= 2
     for by_expansion in (smooth, (False, False)):
-        equations = _Stationarity.near(problem, v, u, by_expansion)
-        found = root(equations, equations.unknowns(v, u), options={"xtol": 1e-14})
-        new_v, new_u = equations.functions(found.x)
+        new_v, new_u = _Stationarity.near(problem, v, u, by_expansion).solved(v, u)
         if _collapsed(new_v, v) or _collapsed(new_u, u):
             continue  # the equations lead to (0, 0); the rounds will find it if it is best
         no_worse = problem.objective(new_v, new_u) <= objective + 1e-12 * abs(objective)
@@ -242,6 +259,39 @@ class _Stationarity:
             length = part[-1] if _free_length(side) or not expanded else side.length(xi)
             functions.append(side.sections.function(xi, length) if expanded else part)
         return functions
+
+    def solved(self, v: np.ndarray, u: np.ndarray) -> list[np.ndarray]:
+        """v and u where the equations led from there.
+
+        In units in which all unknowns and equations are of the order of one: MINPACK's differences
+        at 0 are absolute, and it adds up the squares of all equations.
+        """
+        start = self.unknowns(v, u)
+        units, sizes = self._units(start, v, u)
+        options = {"xtol": 1e-14}
+        found = root(lambda x: self(x * units) / sizes, start / units, options=options)
+        return self.functions(found.x * units)
+
+    def _units(
+        self, unknowns: np.ndarray, v: np.ndarray, u: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The sizes of the unknowns, and of the terms of the equations."""
+        units, sizes = [], []
+        for expanded, side, part, left in zip(
+            self.by_expansion,
+            self.sides,
+            self._split(unknowns),
+            self.problem.left_sides(v, u),
+            strict=True,
+        ):
+            own = part[: side.sections.size] if expanded else part
+            size = np.full(len(own), np.abs(own).max())
+            free = len(part) - len(own)  # a length, with the equation ‖w‖ = λ R'
+            units += [size, part[len(own) :]]
+            sizes += [size if expanded else np.full(len(own), np.abs(left).max())]
+            sizes += [np.full(free, side.alpha)]
+        units, sizes = np.concatenate(units), np.concatenate(sizes)
+        return np.where(units > 0, units, 1.0), np.where(sizes > 0, sizes, 1.0)
 
     def __call__(self, unknowns: np.ndarray) -> np.ndarray:
         v, u = self.functions(unknowns)

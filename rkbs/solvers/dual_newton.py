@@ -58,8 +58,9 @@ class DualNewton(Solver):
 
     For smooth losses a step solves a system of the size of the two domains (Woodbury), however
     many pairs there are; a loss with kinks takes an n × n factorization, for up to 5000 pairs.
-    Meant for responses and features of order one and 1.1 ≤ p ≤ 10; with R(t) = t, with kinks, and
-    with Huber's loss under a penalty so weak that the solution interpolates, for 1.25 ≤ p ≤ 4.
+    Steps are the same in all units of responses and features. Meant for 1.1 ≤ p ≤ 10 and penalties
+    that are not lost beside the loss; with R(t) = t, with kinks, and with Huber's loss under a
+    penalty so weak that the solution interpolates, for 1.25 ≤ p ≤ 4.
     Farther from 2 powers lose digits, and so do tensor norms of points that are close; a gap that
     stays open is told by the certificate.
 
@@ -129,7 +130,7 @@ class DualNewton(Solver):
         best, steps, stalled, scale = _zero(problem, tol), 0, 0, _scale(problem)
         dual = SmoothedDual.of(problem, scale)
         history = [(0, best.certificate.relative_gap)]
-        cold = _Stage(1.0, -scale * problem.loss.interior(problem.z), np.ones(len(problem.sides)))
+        cold = _Stage(1.0, -scale * problem.loss.interior(problem.z), dual.lengths)
         if start is not None and not np.isfinite(dual.value(start.c, start.theta)):
             start = None  # outside the domain of this problem's ℓ*: another loss, or other labels
         theta, c, lengths = warm = start or cold

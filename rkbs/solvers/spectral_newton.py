@@ -17,6 +17,8 @@ from rkbs.solvers.base import SchattenSolver, Solution, as_path
 _ARMIJO = 1e-4
 _ROUNDING = 1e-14
 """Relative rounding of the objective: what a line search cannot see."""
+_CLOSED = 1e-15
+"""A gap that no step can make smaller."""
 _SHORTEST = 1e-10
 _START_ROUNDS = 8
 _START_GAP = 1e-2
@@ -24,6 +26,8 @@ _FAR_WORSE = 1e8
 """Times the objective of 0, beyond which a start is shortened."""
 _SUITS = 0.1
 """A start is solved for so many weights at most, to this gap, until the weight changes less."""
+_LOG_RANGE, _HALVINGS = 60.0, 16
+"""Of the ridge weight, in units of the largest eigenvalue: e^±60, to 0.2%."""
 _FORCING, _LEAST_FORCING = 0.1, 1e-8
 """Relative residual of the first linear systems, and of the last; between them that of √gap/10."""
 
@@ -110,10 +114,10 @@ class SpectralNewton(SchattenSolver):
 
         The dual chart needs it: where M ∝ s^{q−1}, q > 2, an overshoot of s is magnified.
         """
-        M = _ridge(problem, problem.alpha)
-        weight = _suiting(problem, M)
+        weight = _own_weight(problem)
+        M = _ridge(problem, weight)
         if chart is PrimalChart:
-            return _shortened(problem, _ridge(problem, weight))
+            return _shortened(problem, M)
         rough = replace(self, tol=_START_GAP)
         for _ in range(_START_ROUNDS):
             near = replace(problem, alpha=weight, penalty=Schatten(2.0))
@@ -127,7 +131,7 @@ class SpectralNewton(SchattenSolver):
         steps, inner, passed = 0, 0, False
         certificate = problem.certify(chart.M, chart.c, self.tol)
         # The gap is the square of the error: a last step once it passes squares what M lacks.
-        while steps < self.max_iter and not passed and abs(certificate.relative_gap) > _ROUNDING:
+        while steps < self.max_iter and not passed and abs(certificate.relative_gap) > _CLOSED:
             passed = certificate.passed
             error = np.sqrt(max(certificate.relative_gap, 0.0))
             forcing = float(np.clip(error / 10, _LEAST_FORCING, _FORCING))
@@ -180,6 +184,21 @@ def _ridge(problem: SchattenProblem, weight: float) -> np.ndarray:
     """Ridge regression of −ℓ'(0), zero where there is no pair, on the whole grid."""
     pull = problem.pull(problem.loss.gradient(np.zeros_like(problem.z), problem.z))
     return -pull / (problem.factors.products + weight)
+
+
+def _own_weight(problem: SchattenProblem) -> float:
+    """The weight of ridge regression that suits its own M, by bisection in units of the problem.
+
+    The suiting weight over the weight falls for every p > 1, whether σ^{p−2} rises or falls.
+    """
+    top = float(problem.factors.products.max())
+    low, high = -_LOG_RANGE, _LOG_RANGE
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        weight = top * np.exp(middle)
+        falls_short = weight < _suiting(problem, _ridge(problem, weight))
+        low, high = (middle, high) if falls_short else (low, middle)
+    return _suiting(problem, _ridge(problem, top * np.exp(low)))
 
 
 def _suiting(problem: SchattenProblem, M: np.ndarray) -> float:
