@@ -214,10 +214,12 @@ def test_writers_in_threads_and_processes_leave_one_whole_file(tmp_path):
             pool.submit(lambda k=k: [write_atomically(path, k * 40000) for _ in range(count)])
             for k in "abcd"
         ]
-        for writer in writers:
-            writer.result()
-        assert [other.wait() for other in others] == [0, 0]
-        ended.set()
+        try:
+            for writer in writers:
+                writer.result()
+            assert [other.wait() for other in others] == [0, 0]
+        finally:
+            ended.set()
         reader.result()
     assert seen <= {(0, 0), (40000, 1)}
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
