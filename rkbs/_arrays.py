@@ -5,11 +5,9 @@ torch is never imported here: if a caller holds a tensor, torch is already in ``
 
 from __future__ import annotations
 
-import functools
 import math
 import numbers
 import sys
-from collections.abc import Callable
 from dataclasses import fields
 from inspect import isabstract, signature
 from types import FunctionType, ModuleType
@@ -187,7 +185,7 @@ def _short(value: Any) -> str:
 
 
 def as_domains(x: Array, y: Array) -> tuple[Array, Array]:
-    """Check targets x and sources y, and bring both to one dtype.
+    """Check targets x and sources y; each keeps its dtype.
 
     Raises
     ------
@@ -202,26 +200,12 @@ def as_domains(x: Array, y: Array) -> tuple[Array, Array]:
             f"x and y must both be numpy arrays or both torch tensors, got {type(x).__name__} "
             f"and {type(y).__name__}"
         )
-    dtype = namespace(x).result_type(x, y)
-    return cast(x, dtype), cast(y, dtype)
+    return x, y
 
 
 def cast(x: Array, dtype: Any) -> Array:
     """``x`` in ``dtype``, without a copy where it has it already."""
     return x.to(dtype) if is_tensor(x) else x.astype(dtype, copy=False)
-
-
-def at_least_single(formula: Callable) -> Callable:
-    """A kernel's formula, evaluated in float32 and cast back where the points are shorter."""
-
-    @functools.wraps(formula)
-    def evaluate(self: Any, x: Array, y: Array) -> Array:
-        if x.dtype.itemsize >= 4:
-            return formula(self, x, y)
-        single = namespace(x).float32
-        return cast(formula(self, cast(x, single), cast(y, single)), x.dtype)
-
-    return evaluate
 
 
 def check_same_dimension(x: Array, y: Array) -> int:
@@ -233,55 +217,3 @@ def check_same_dimension(x: Array, y: Array) -> int:
             "to one space with kernel.pullback(map_x, map_y)."
         )
     return x.shape[-1]
-
-
-def dot(x: Array, y: Array) -> Array:
-    """⟨x_i, y_j⟩, shape (..., n, m)."""
-    check_same_dimension(x, y)
-    return x @ y.mT
-
-
-def squared_distance(x: Array, y: Array) -> Array:
-    """‖x_i − y_j‖², shape (..., n, m).
-
-    On a tensor from one matrix product, as fast as attention's logits, with rounding below zero
-    cut: to about ε (‖x_i − c‖² + ‖y_j − c‖²), c the mean of the sources, wherever the origin is.
-    In numpy from the differences: the product's cancellation would leave a Gram matrix of
-    far-apart points visibly indefinite.
-    """
-    check_same_dimension(x, y)
-    if not is_tensor(x):
-        return _cdist(x, y, "sqeuclidean")
-    # A constant shift changes no distance, so no gradient passes through it; where one source is
-    # not finite, the coordinate is not shifted and all other distances stay what they are.
-    center = y.detach().mean(-2, keepdim=True).nan_to_num(0.0, 0.0, 0.0)  # (..., 1, d)
-    x, y = x - center, y - center
-    square_x = (x * x).sum(-1)[..., :, None]
-    square_y = (y * y).sum(-1)[..., None, :]
-    return (square_x + square_y - 2 * dot(x, y)).clip(min=0)
-
-
-def distance(x: Array, y: Array, p: int) -> Array:
-    """‖x_i − y_j‖_p for p = 1 or 2, shape (..., n, m), without an n × m × d array.
-
-    Differences are formed coordinate by coordinate, so equal points are at distance exactly 0.
-    """
-    if is_tensor(x):
-        check_same_dimension(x, y)
-        mode = "donot_use_mm_for_euclid_dist"
-        return namespace(x).cdist(x, y, p=float(p), compute_mode=mode)
-    return _cdist(x, y, {1: "cityblock", 2: "euclidean"}[p])
-
-
-def _cdist(x: np.ndarray, y: np.ndarray, metric: str) -> np.ndarray:
-    """SciPy's ``cdist`` over broadcast batch axes."""
-    from scipy.spatial.distance import cdist  # late: it would more than double rkbs's import time
-
-    check_same_dimension(x, y)
-    batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
-    out = np.empty((*batch, x.shape[-2], y.shape[-2]), dtype=x.dtype)
-    xs = np.broadcast_to(x, batch + x.shape[-2:])
-    ys = np.broadcast_to(y, batch + y.shape[-2:])
-    for index in np.ndindex(batch):
-        out[index] = cdist(xs[index], ys[index], metric)
-    return out

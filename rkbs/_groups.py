@@ -109,7 +109,7 @@ def warn_equal(
                 f"id. To leave out all ids of a point together, pass groups_{what} to fit: a label "
                 f"for each row of {name}, such as np.unique({name}, axis=0, "
                 f"return_inverse=True)[1].reshape(-1) (of a Precomputed matrix, its own rows)",
-                stacklevel=3,
+                stacklevel=4,
             )
 
 

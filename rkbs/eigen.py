@@ -1,8 +1,9 @@
-"""The eigendecomposition of a within-domain Gram matrix, and the signs of its eigenvalues."""
+"""Eigendecompositions of the within-domain Gram matrices, and the factors that they give."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -13,7 +14,11 @@ from rkbs._arrays import short_repr
 @final
 @dataclass(frozen=True, eq=False)
 class Eigen:
-    """K = U diag(s) Uᵀ with s ≥ 0, of a positive semi-definite Gram matrix."""
+    """K = U diag(s) Uᵀ with s ≥ 0, of a positive semi-definite Gram matrix.
+
+    Eigenvalues below n · eps · λ_max are zero: the decomposition cannot tell them from zero, nor
+    their eigenvectors from those of zero.
+    """
 
     values: np.ndarray
     vectors: np.ndarray
@@ -22,7 +27,7 @@ class Eigen:
 
     @classmethod
     def of(cls, gram: np.ndarray, name: str) -> Eigen:
-        """Decompose; eigenvalues below −n · eps · λ_max raise, smaller negative ones are rounding.
+        """Decompose; eigenvalues below −n · eps · λ_max raise.
 
         Raises
         ------
@@ -31,24 +36,65 @@ class Eigen:
             closed form a saddle point instead of a minimum.
         """
         values, vectors = np.linalg.eigh(gram.astype(float, copy=False))
-        _check_signs(values, gram, name)
-        return cls(np.maximum(values, 0.0), vectors)
+        rounding = len(gram) * np.finfo(float).eps * np.abs(values).max()
+        _check_signs(values, rounding, gram, name)
+        return cls(np.where(values > rounding, values, 0.0), vectors)
 
     def range(self) -> Eigen:
-        """The part with eigenvalues above n · eps · λ_max: the rest is zero to rounding."""
-        rounding = len(self.vectors) * np.finfo(float).eps * self.values.max(initial=0.0)
-        keep = self.values > rounding
-        return Eigen(self.values[keep], self.vectors[:, keep])
+        """The part with positive eigenvalues."""
+        keep = self.values > 0
+        return self if keep.all() else Eigen(self.values[keep], self.vectors[:, keep])
 
 
-def check_semidefinite(gram: np.ndarray, name: str) -> None:
-    """The ``ValueError`` of ``Eigen.of``, from eigenvalues alone: a fraction of its time."""
-    _check_signs(np.linalg.eigvalsh(gram.astype(float, copy=False)), gram, name)
+@final
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """R_X = U diag(s)^{1/2} and R_Y = V diag(t)^{1/2}, with K_X = R_X R_Xᵀ and K_Y = R_Y R_Yᵀ.
+
+    ``x`` and ``y`` are the eigendecompositions on the ranges of the Gram matrices.
+    """
+
+    x: Eigen
+    y: Eigen
+
+    __repr__ = short_repr
+
+    @cached_property
+    def left(self) -> np.ndarray:
+        """R_X, (n_x, r_x)."""
+        return self.x.vectors * np.sqrt(self.x.values)
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """R_Y, (n_y, r_y)."""
+        return self.y.vectors * np.sqrt(self.y.values)
+
+    @cached_property
+    def dual_left(self) -> np.ndarray:
+        """U diag(s)^{−1/2}, (n_x, r_x): takes rows k_X(x, X) to rows of R_X, also at new x."""
+        return self.x.vectors / np.sqrt(self.x.values)
+
+    @cached_property
+    def dual_right(self) -> np.ndarray:
+        """V diag(t)^{−1/2}, (n_y, r_y)."""
+        return self.y.vectors / np.sqrt(self.y.values)
+
+    @cached_property
+    def products(self) -> np.ndarray:
+        """s_a t_b, the eigenvalues of M ↦ R_Xᵀ (R_X M R_Yᵀ) R_Y, (r_x, r_y)."""
+        return np.multiply.outer(self.x.values, self.y.values)
+
+    def push(self, M: np.ndarray) -> np.ndarray:
+        """R_X M R_Yᵀ, the values on the grid: (r_x, r_y) → (n_x, n_y)."""
+        return self.left @ M @ self.right.T
+
+    def pull(self, C: np.ndarray) -> np.ndarray:
+        """R_Xᵀ C R_Y, its adjoint: (n_x, n_y) → (r_x, r_y)."""
+        return self.left.T @ C @ self.right
 
 
-def _check_signs(values: np.ndarray, gram: np.ndarray, name: str) -> None:
+def _check_signs(values: np.ndarray, rounding: float, gram: np.ndarray, name: str) -> None:
     """Refuse increasing eigenvalues of which the first is more negative than rounding makes it."""
-    rounding = len(gram) * np.finfo(float).eps * np.abs(values).max()
     if values[0] < -rounding:
         raise ValueError(
             f"{name} must be positive semi-definite, but has the eigenvalue {values[0]:.3g} "

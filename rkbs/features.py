@@ -20,6 +20,7 @@ from rkbs._arrays import (
     check_finite,
     namespace,
 )
+from rkbs._pairwise import at_least_single, rounded
 from rkbs.kernels import DotProductKernel
 
 MAX_FEATURES = 2_000_000
@@ -119,7 +120,8 @@ class PowerFeatures:
             raise ValueError(
                 f"q must have dimension d={self.d}, got {q.shape[-1]} (shape {tuple(q.shape)})"
             )
-        xp = namespace(q)
+        xp, dtype = namespace(q), q.dtype
+        q = at_least_single(q)
         # Monomials scaled degree by degree, q^n / (d^{n/4} √n!): no factorial ever overflows.
         powers = [xp.ones_like(q)]
         for n in range(1, self.order + 1):
@@ -129,7 +131,7 @@ class PowerFeatures:
         features = xp.asarray(scale, dtype=q.dtype, device=q.device) + 0 * q[..., :1]  # (..., n, D)
         for axis in range(self.d):
             features = features * xp.moveaxis(table[..., axis][self.indices[:, axis]], 0, -1)
-        return features
+        return rounded(features, dtype)
 
     @cached_property
     def _degree_scale(self) -> np.ndarray:

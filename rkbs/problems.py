@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass, field, replace
-from typing import Self, final
+import copy
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple, Self, final
 
 import numpy as np
 
 from rkbs._arrays import as_matrix, check_kinds, check_number, short_repr
 from rkbs.certificates import KKTCertificate, relative_gap
+from rkbs.eigen import Eigen, Factors
 from rkbs.losses import Loss, Squared
 from rkbs.pairs import Pairs
 
@@ -56,9 +59,59 @@ class GramProblem(abc.ABC):
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
-    @abc.abstractmethod
+    @cached_property
+    def eigen(self) -> tuple[Eigen, Eigen]:
+        """Both eigendecompositions: computed once, and shared by ``with_alpha``."""
+        return Eigen.of(self.gram_x, "gram_x"), Eigen.of(self.gram_y, "gram_y")
+
+    @cached_property
+    def factors(self) -> Factors:
+        """R_X and R_Y, of the ranges of the Gram matrices: they too are computed once."""
+        x, y = self.eigen
+        return Factors(x.range(), y.range())
+
+    @cached_property
+    def pull_at_zero(self) -> np.ndarray:
+        """R_Xᵀ C R_Y for c = −ℓ'(0; z): how the loss pulls at M = 0."""
+        return self.pull(-self.loss.gradient(np.zeros_like(self.z), self.z))
+
     def with_alpha(self, alpha: float) -> Self:
-        """The same problem at another α."""
+        """The same problem at another α, with the same factors: nothing is decomposed again."""
+        shared = {name: getattr(self, name) for name in ("eigen", "factors", "pull_at_zero")}
+        other = copy.copy(self)
+        changes = {"alpha": check_number(alpha, "alpha", above=0.0), **shared}
+        for name, value in changes.items():
+            object.__setattr__(other, name, value)
+        return other
+
+    def values(self, M: np.ndarray) -> np.ndarray:
+        """h = R_X M R_Yᵀ at the pairs: (r_x, r_y) → (n,)."""
+        return self.pairs.values(self.factors.push(M))
+
+    def pull(self, c: np.ndarray) -> np.ndarray:
+        """R_Xᵀ C R_Y, the adjoint of ``values``: (n,) → (r_x, r_y)."""
+        return self.factors.pull(self.pairs.matrix(c))
+
+    def expansion(self, M: np.ndarray) -> np.ndarray:
+        """A = U S^{−1/2} M T^{−1/2} Vᵀ, with T = Σ_ij A_ij Φ_X(x_i) ⊗ Φ_Y(y_j): (n_x, n_y).
+
+        A is over the whole grid of observed points, also where only some pairs were observed.
+        """
+        return self.factors.dual_left @ M @ self.factors.dual_right.T
+
+
+class OperatorPoint(NamedTuple):
+    """Coordinates M of the operator T, (r_x, r_y), and the dual unknowns c, (n,), c_n = −ℓ'(h_n).
+
+    ι(T*) = ∇Ω(T*) = Σ_n c_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}) / α at the optimum: an expansion over the
+    observed pairs only. That of T* itself (``GramProblem.expansion``) is over the whole grid of
+    observed points, unless p = 2, where ι is the identity.
+    """
+
+    M: np.ndarray
+    c: np.ndarray
+
+    __repr__ = short_repr
 
 
 @final
@@ -66,14 +119,18 @@ class GramProblem(abc.ABC):
 class OperatorProblem(GramProblem):
     """min_T Σ_n ℓ(⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩; z_n) + (α/2) ‖T‖²_{S_2}, the operator reading.
 
-    By the representer theorem T* = Σ_n c_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}), so with K the Gram matrix
-    of the pairs, K_{nm} = k_X(x_{i_n}, x_{i_m}) k_Y(y_{j_n}, y_{j_m}), it is
-    min_c Σ ℓ((Kc)_n; z_n) + (α/2) cᵀKc. K is never formed: Kc = (K_X A K_Y)[i, j] with A the
-    matrix that holds c at the pairs.
+    By the representer theorem T* = Σ_n (c_n/α) Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}), c_n = −ℓ'(h_n; z_n).
+    In orthonormal bases of the spans of the observed Φ_X(x_i) and Φ_Y(y_j) it has coordinates M:
+    with K_X = R_X R_Xᵀ, K_Y = R_Y R_Yᵀ and h = (R_X M R_Yᵀ) at the pairs the problem is
+    min_M Σ ℓ(h_n; z_n) + (α/2) ‖M‖², and αM = R_Xᵀ C R_Y, with the matrix C that holds c at the
+    pairs, is where its gradient is zero.
 
-    The certificate is of the Gram matrices as given. Their rounding moves eigenvalues, also those
-    that are zero, by up to n · eps · λ_max: for α near that of K (α ≲ 1e-14 λ_max) the optimum is
-    one of the rounding, and the gap of the exact matrices can be larger.
+    Solutions are sought and certified in M. Of c alone, h is K c/α with the Gram matrix K of the
+    pairs, which magnifies the rounding of c by λ_max(K)/α: nothing would be left of it for
+    features of large scale.
+
+    The certificate is of the problem with the Gram matrices rounded to their numerical rank:
+    eigenvalues below n · eps · λ_max count as zero, a change within the matrices' own rounding.
 
     Parameters and errors: as of ``GramProblem``.
 
@@ -82,38 +139,65 @@ class OperatorProblem(GramProblem):
 
     __repr__ = short_repr
 
-    def with_alpha(self, alpha: float) -> OperatorProblem:
-        """The same problem at another α; itself where α is the same, without checking it again."""
-        return self if alpha == self.alpha else replace(self, alpha=alpha)
-
-    def values(self, c: np.ndarray) -> np.ndarray:
-        """h = Kc, the machine's values at the pairs: (n,) → (n,)."""
-        return self.pairs.values(self.gram_x @ self.pairs.matrix(c) @ self.gram_y)
-
-    def objective(self, c: np.ndarray) -> float:
-        """Σ ℓ(h_n; z_n) + (α/2) cᵀh, h = Kc."""
-        return self._objectives(c, self.values(c))[0]
+    def objective(self, M: np.ndarray) -> float:
+        """Σ ℓ(h_n; z_n) + (α/2) ‖M‖²."""
+        return self._objective(M, self.values(M))
 
     def dual_objective(self, c: np.ndarray) -> float:
-        """−Σ ℓ*(−α c_n; z_n) − (α/2) cᵀh, a lower bound of the optimum for every c."""
-        return self._objectives(c, self.values(c))[1]
+        """−Σ ℓ*(−c_n; z_n) − ‖R_Xᵀ C R_Y‖²/(2α), a lower bound of the optimum for every c."""
+        penalty = np.linalg.norm(self.pull(c) / np.sqrt(self.alpha)) ** 2 / 2
+        return float(-self.loss.conjugate(-c, self.z).sum() - penalty)
 
-    def _objectives(self, c: np.ndarray, h: np.ndarray) -> tuple[float, float]:
-        quadratic = self.alpha / 2 * (c @ h)
-        primal = self.loss.value(h, self.z).sum() + quadratic
-        dual = -self.loss.conjugate(-self.alpha * c, self.z).sum() - quadratic
-        return float(primal), float(dual)
+    def _objective(self, M: np.ndarray, h: np.ndarray) -> float:
+        penalty = np.linalg.norm(np.sqrt(self.alpha) * M) ** 2 / 2
+        return float(self.loss.value(h, self.z).sum() + penalty)
 
-    def certify(self, c: np.ndarray, tolerance: float) -> KKTCertificate:
-        """KKT residual and duality gap of the coefficients c, from one product with K."""
-        h = self.values(c)
-        residual = self.loss.gradient(h, self.z) + self.alpha * c
-        scale = np.linalg.norm(self.loss.gradient(np.zeros_like(h), self.z))
+    def gradient(self, M: np.ndarray, h: np.ndarray) -> np.ndarray:
+        """G = αM + R_Xᵀ ℓ'(h) R_Y, the gradient of the objective at M, whose values are h."""
+        return self.alpha * M + self.pull(self.loss.gradient(h, self.z))
+
+    def energy(self, G: np.ndarray) -> float:
+        """‖G‖_* = (Σ_ab G_ab² / (s_a t_b + α))^{1/2}, s and t the eigenvalues of K_X and K_Y.
+
+        Each coordinate of a gradient counts by what moving along it would gain, whatever the scale
+        of its features.
+        """
+        return float(np.linalg.norm(G / np.sqrt(self.factors.products + self.alpha)))
+
+    @property
+    def energy_scale(self) -> float:
+        """``energy`` of the gradient at M = 0; at least √eps of what it can be, ‖ℓ'(0)‖ given.
+
+        Of responses that lie outside of the range of K nothing but rounding is seen by any M.
+        """
+        slope = np.linalg.norm(self.loss.gradient(np.zeros_like(self.z), self.z))
+        largest = self.factors.products.max(initial=0.0)
+        seen = np.sqrt(np.finfo(float).eps * largest / (largest + self.alpha))
+        return max(self.energy(self.pull_at_zero), float(seen * slope), np.finfo(float).tiny)
+
+    def certify(self, M: np.ndarray, tolerance: float) -> KKTCertificate:
+        """KKT residual and duality gap of M, from four products with the factors."""
+        h = self.values(M)
+        G = self.gradient(M, h)
+        primal = self._objective(M, h)
+        # The gap to c = −ℓ'(h) is ‖G‖²/(2α), a sum of squares: nothing cancels. On a complete grid
+        # the squared loss has the same curvature s_a t_b + α at every M, and the excess is known.
+        exact = self.pairs.is_complete and isinstance(self.loss, Squared)
+        size = self.energy(G) if exact else float(np.linalg.norm(G / np.sqrt(self.alpha)))
+        gap = size**2 / 2
         return KKTCertificate(
-            kkt_residual=float(np.linalg.norm(residual) / max(scale, np.finfo(float).tiny)),
-            relative_gap=relative_gap(*self._objectives(c, h)),
+            kkt_residual=self.energy(G) / self.energy_scale,
+            relative_gap=relative_gap(primal, primal - gap, gap),
             tolerance=tolerance,
         )
+
+    def towers(self, M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Q and K of h(x, y) = (k_X(x, X) Q)·(k_Y(y, Y) K), with min(r_x, r_y) columns: A = Q Kᵀ.
+
+        M goes to the side where it costs no columns; no singular values are computed.
+        """
+        left, right = self.factors.dual_left, self.factors.dual_right
+        return (left, right @ M.T) if len(M) <= len(M.T) else (left @ M, right)
 
 
 def check_scale(z: np.ndarray) -> np.ndarray:

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple, final
 
 import numpy as np
 
-from rkbs._arrays import check_kinds, check_number, short_repr
+from rkbs._arrays import check_kinds, short_repr
 from rkbs.certificates import GapCertificate
-from rkbs.eigen import Eigen
 from rkbs.penalties import Schatten, SpectralPenalty
 from rkbs.problems import GramProblem
 
 _ROUNDING = 4 * np.finfo(float).eps
-
-
-class OperatorPoint(NamedTuple):
-    """Coordinates M of the operator T, (r_x, r_y), and the dual unknowns c, (n,), that certify it.
-
-    ι(T*) = ∇Ω(T*) = Σ_n c_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}) / α at the optimum: an expansion over the
-    observed pairs only. That of T* itself (``SchattenProblem.expansion``) is over the whole grid
-    of observed points, unless p = 2, where ι is the identity.
-    """
-
-    M: np.ndarray
-    c: np.ndarray
-
-    __repr__ = short_repr
 
 
 class Towers(NamedTuple):
@@ -51,53 +34,6 @@ class Towers(NamedTuple):
     sigma: np.ndarray
 
     __repr__ = short_repr
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Factors:
-    """R_X = U diag(s)^{1/2} and R_Y = V diag(t)^{1/2}, with K_X = R_X R_Xᵀ and K_Y = R_Y R_Yᵀ.
-
-    ``x`` and ``y`` are the eigendecompositions on the ranges of the Gram matrices.
-    """
-
-    x: Eigen
-    y: Eigen
-
-    __repr__ = short_repr
-
-    @cached_property
-    def left(self) -> np.ndarray:
-        """R_X, (n_x, r_x)."""
-        return self.x.vectors * np.sqrt(self.x.values)
-
-    @cached_property
-    def right(self) -> np.ndarray:
-        """R_Y, (n_y, r_y)."""
-        return self.y.vectors * np.sqrt(self.y.values)
-
-    @cached_property
-    def dual_left(self) -> np.ndarray:
-        """U diag(s)^{−1/2}, (n_x, r_x): takes rows k_X(x, X) to rows of R_X, also at new x."""
-        return self.x.vectors / np.sqrt(self.x.values)
-
-    @cached_property
-    def dual_right(self) -> np.ndarray:
-        """V diag(t)^{−1/2}, (n_y, r_y)."""
-        return self.y.vectors / np.sqrt(self.y.values)
-
-    @cached_property
-    def products(self) -> np.ndarray:
-        """s_a t_b, the eigenvalues of M ↦ R_Xᵀ (R_X M R_Yᵀ) R_Y, (r_x, r_y)."""
-        return np.multiply.outer(self.x.values, self.y.values)
-
-    def push(self, M: np.ndarray) -> np.ndarray:
-        """R_X M R_Yᵀ, the values on the grid: (r_x, r_y) → (n_x, n_y)."""
-        return self.left @ M @ self.right.T
-
-    def pull(self, C: np.ndarray) -> np.ndarray:
-        """R_Xᵀ C R_Y, its adjoint: (n_x, n_y) → (r_x, r_y)."""
-        return self.left.T @ C @ self.right
 
 
 @final
@@ -133,29 +69,6 @@ class SchattenProblem(GramProblem):
         super().__post_init__()
         check_kinds(self, penalty=SpectralPenalty)
 
-    @cached_property
-    def factors(self) -> Factors:
-        """Both eigendecompositions: computed once, and shared by ``with_alpha``."""
-        return Factors(
-            Eigen.of(self.gram_x, "gram_x").range(), Eigen.of(self.gram_y, "gram_y").range()
-        )
-
-    def with_alpha(self, alpha: float) -> SchattenProblem:
-        """The same problem at another α, with the same factors: nothing is decomposed again."""
-        other = copy.copy(self)
-        changes = {"alpha": check_number(alpha, "alpha", above=0.0), "factors": self.factors}
-        for name, value in changes.items():
-            object.__setattr__(other, name, value)
-        return other
-
-    def values(self, M: np.ndarray) -> np.ndarray:
-        """h = R_X M R_Yᵀ at the pairs: (r_x, r_y) → (n,)."""
-        return self.pairs.values(self.factors.push(M))
-
-    def pull(self, c: np.ndarray) -> np.ndarray:
-        """R_Xᵀ C R_Y, the adjoint of ``values``: (n,) → (r_x, r_y)."""
-        return self.factors.pull(self.pairs.matrix(c))
-
     def objective(self, M: np.ndarray) -> float:
         """Σ ℓ(h_n; z_n) + α Ω(M)."""
         penalty = self.penalty.value(singular_values(M))
@@ -184,13 +97,6 @@ class SchattenProblem(GramProblem):
         """The duality gap of M and c, from two singular value decompositions."""
         return GapCertificate(self.objective(M), self.dual_objective(c), tolerance)
 
-    def expansion(self, M: np.ndarray) -> np.ndarray:
-        """A = U S^{−1/2} M T^{−1/2} Vᵀ, with T = Σ_ij A_ij Φ_X(x_i) ⊗ Φ_Y(y_j): (n_x, n_y).
-
-        A is over the whole grid of observed points, also where only some pairs were observed.
-        """
-        return self.factors.dual_left @ M @ self.factors.dual_right.T
-
     def towers(self, M: np.ndarray) -> Towers:
         """The factors of ``expansion(M)``, which keep the digits that it loses.
 
@@ -209,8 +115,8 @@ class SchattenProblem(GramProblem):
 
         Infinite for penalties with φ'(0) = 0, as for p > 1, unless ℓ'(0) is seen by no M.
         """
-        pull = self.pull(self.loss.gradient(np.zeros_like(self.z), self.z))
-        norm, slope = singular_values(pull).max(initial=0.0), self.penalty.slope_at_zero
+        norm = singular_values(self.pull_at_zero).max(initial=0.0)
+        slope = self.penalty.slope_at_zero
         if norm == 0:
             return 0.0
         return float(norm / slope) if slope > 0 else math.inf

@@ -162,3 +162,10 @@ def test_misprinted_features_give_a_geometric_series(d, order):
     series = sum((q @ k.T) ** n for n in range(order + 1)) / math.sqrt(d)
     assert laws.relative(found, series) <= 1e-13
     assert laws.relative(found, np.exp(q @ k.T / math.sqrt(d))) > 0.01
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_features_of_half_precision_are_rounded_once(dtype):
+    q = torch.randn(5, 2, generator=torch.Generator().manual_seed(0)).to(dtype)
+    features = PowerFeatures(EDP(), 2, 6)
+    assert torch.equal(features(q), features(q.float()).to(dtype))

@@ -16,6 +16,8 @@ ORDER = [
     "_version",
     "_frames",
     "_arrays",
+    "_coordinates",
+    "_pairwise",
     "kernels.base",
     "kernels.algebra",
     "kernels.distance",
@@ -25,6 +27,7 @@ ORDER = [
     "features",
     "spaces",
     "pairs",
+    "_groups",
     "datasets",
     "certificates",
     "losses",
@@ -39,6 +42,7 @@ ORDER = [
     "separable",
     "product",
     "solvers.base",
+    "solvers._leave_out",
     "solvers._splitting",
     "solvers.admm",
     "solvers._pair_hessian",
@@ -55,6 +59,7 @@ ORDER = [
     "machines._names",
     "machines._within",
     "machines.base",
+    "machines._selection",
     "machines.ridge",
     "machines.schatten",
     "machines.schatten_cv",
@@ -82,10 +87,10 @@ ORDER = [
 LATE = {("kernels.base", "kernels.algebra")}
 # Who may import a framework, by the top-level name of the framework.
 FRAMEWORKS = {
-    "torch": lambda name: name.startswith("attention"),
+    "torch": lambda name: name == "_coordinates" or name.startswith("attention"),
     "matplotlib": lambda name: name == "plotting",
     "sklearn": lambda name: name.startswith("machines"),
-    "scipy": lambda name: name in ("_arrays", "targets") or name.startswith("solvers."),
+    "scipy": lambda name: name in ("_pairwise", "targets") or name.startswith("solvers."),
 }
 EVERYWHERE = {"numpy", "rkbs"}
 

@@ -59,6 +59,7 @@ SKLEARN = [
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings("ignore:the chosen alpha")  # the checks fit to noise
 @pytest.mark.parametrize(
     ("name", "check"), SKLEARN, ids=[f"{name}-{check.func.__name__}" for name, check in SKLEARN]
 )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rkbs.problems import OperatorPoint
 from verify import thm1_operator
 from verify.ledger import Run, Verdict
 
@@ -30,7 +31,7 @@ def test_wrong_coefficients_are_not_confirmed(compute, mutate, monkeypatch):
 
     def wrong(problem, solver):
         solution = solve(problem, solver)
-        return replace(solution, value=mutate(solution.value))
+        return replace(solution, value=OperatorPoint(*map(mutate, solution.value)))
 
     monkeypatch.setattr(thm1_operator, "solve", wrong)
     try:

@@ -98,7 +98,7 @@ def _case(run: Run, name: str, complete: bool, solver: Solver) -> dict[str, floa
     z = rng.standard_normal(len(pairs))
     k_x, k_y = s.binary.domain_x, s.binary.domain_y
     problem = OperatorProblem(k_x(s.X, s.X), k_y(s.Y, s.Y), pairs, z, ALPHA)
-    c = solve(problem, solver).value
+    c = solve(problem, solver).value.c / ALPHA
     A = pairs.matrix(c)
     T = whole_space_operator(s.phi_x(s.X), s.phi_y(s.Y), pairs, z, ALPHA)
     expansion = k_x(s.new_x, s.X) @ A @ k_y(s.Y, s.new_y)
@@ -172,7 +172,7 @@ def operator_unique(run: Run) -> Evidence:
     phi_x, phi_y, phi_new = features(X), features(Y), features(new)
     Z = rng.standard_normal((8, 7))
     problem = OperatorProblem(phi_x @ phi_x.T, phi_y @ phi_y.T, Pairs.grid(X, Y), Z, ALPHA)
-    A = solve(problem, Spectral()).value.reshape(8, 7)
+    A = solve(problem, Spectral()).value.c.reshape(8, 7) / ALPHA
     null = np.linalg.svd(phi_x.T)[2][features.dim :]  # Φ_Xᵀ null' = 0
     moved = A + np.abs(A).max() * null.T @ rng.standard_normal((len(null), 7))
     T, T_moved = (phi_x.T @ B @ phi_y for B in (A, moved))

@@ -190,7 +190,7 @@ def _ridge(run: Run) -> float:
     setting = Setting(np.random.default_rng([run.seed, 99]), Squared(), True)
     problem = setting.problem(2.0, ALPHA)
     ridge = OperatorProblem(problem.gram_x, problem.gram_y, problem.pairs, problem.z, ALPHA)
-    closed = ridge.values(solve(ridge, Spectral()).value)
+    closed = ridge.values(solve(ridge, Spectral()).value.M)
     return relative(problem.values(solve(problem, SpectralNewton()).value.M), closed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from rkbs._arrays import check_count
 from rkbs.approximation import ConstructiveHead, Head, HiddenLayer
-from rkbs.attention.two_tower import TwoTowerHead, check_place
+from rkbs.attention.two_tower import as_list, check_place, check_tensor
 
 
 class Towers(nn.Module):
@@ -44,21 +45,17 @@ class Towers(nn.Module):
 
     def hidden(self, x: Tensor) -> Tensor:
         """The masked hidden units at x (n, d_x) or (M, n, d_x), shape (M, n, m)."""
-        self._check(x)
         bias = self.hidden_bias[:, None]  # (M, 1, m)
         return torch.tanh(x @ self.hidden_weight.mT + bias) * self.units[:, None]
 
-    def _check(self, x: Tensor) -> None:
+    def check(self, x: Tensor, name: str) -> Tensor:
+        """Points of the towers, in their precision; else an error that names them."""
         M, _, inputs = self.hidden_weight.shape
         fits = isinstance(x, Tensor) and (
             x.shape[1:] == (inputs,) or (x.ndim == 3 and x.shape[::2] == (M, inputs))
         )
-        if not fits or x.dtype != self.hidden_weight.dtype:
-            found = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-            raise ValueError(
-                f"points must be a {self.hidden_weight.dtype} tensor of shape (n, {inputs}) or "
-                f"({M}, n, {inputs}), for {M} models, got {found}"
-            )
+        shape = f"(n, {inputs}) or ({M}, n, {inputs}), for {M} models"
+        return check_tensor(x, name, self.hidden_weight, shape, fits)
 
     def extra_repr(self) -> str:
         """Shapes, for ``repr``."""
@@ -108,22 +105,28 @@ class TwoTowerEnsemble(nn.Module):
         Drawn on the CPU in float64, so that every device and dtype starts from the same numbers;
         the global generator is left as it was.
         """
-        for name, values in (("dims", dims), ("widths", widths), ("seeds", seeds)):
-            if not isinstance(values, Sequence):
-                raise TypeError(f"{name} must be a sequence, one entry per model, got {values!r}")
+        dims, widths, seeds = (
+            [check_count(value, name, least) for value in as_list(values, name)]
+            for name, values, least in (
+                ("dims", dims, 1),
+                ("widths", widths, 1),
+                ("seeds", seeds, 0),
+            )
+        )
         if not len(dims) == len(widths) == len(seeds) > 0:
             raise ValueError(
                 f"dims, widths and seeds must have one entry per model, and there must be one, got "
                 f"{len(dims)}, {len(widths)} and {len(seeds)} entries"
             )
-        with torch.random.fork_rng(devices=[]):
-            heads = [
-                _random_head(d, width, seed, d_x, d_y)
-                for d, width, seed in zip(dims, widths, seeds, strict=True)
-            ]
+        inputs = check_count(d_x, "d_x"), check_count(d_y, "d_y")
+        heads = [
+            _random_head(d, width, seed, inputs)
+            for d, width, seed in zip(dims, widths, seeds, strict=True)
+        ]
         return cls.from_heads(heads, dtype=dtype, device=device)
 
     @classmethod
+    @torch.inference_mode(False)  # parameters made there could never be trained
     def from_heads(
         cls,
         heads: Sequence[Head | ConstructiveHead],
@@ -132,7 +135,7 @@ class TwoTowerEnsemble(nn.Module):
         device: torch.device | str = "cpu",
     ) -> TwoTowerEnsemble:
         """The models that are given, such as constructive heads."""
-        if not isinstance(heads, Sequence) or not len(heads):
+        if not isinstance(heads, (Sequence, np.ndarray)) or not len(heads):
             raise ValueError(f"heads must be a sequence of at least one Head, got {heads!r}")
         heads = [head.head if isinstance(head, ConstructiveHead) else head for head in heads]
         for head in heads:
@@ -154,7 +157,8 @@ class TwoTowerEnsemble(nn.Module):
 
     def forward(self, t: Tensor, s: Tensor) -> Tensor:
         """The logits (M, n, m) of targets t, (n, d_x) or (M, n, d_x), and sources s likewise."""
-        return self.query(t) @ self.key(s).mT  # (M, n, m)
+        q, k = self.query(self.query.check(t, "t")), self.key(self.key.check(s, "s"))  # (M, n, d)
+        return q @ k.mT  # (M, n, m)
 
     def head(self, index: int) -> Head:
         """A model as a ``Head`` in float64 numpy, its padding removed."""
@@ -180,10 +184,27 @@ class TwoTowerEnsemble(nn.Module):
         return [self.head(index) for index in range(len(self))]
 
 
-def _random_head(d: int, width: int, seed: int, d_x: int, d_y: int) -> Head:
-    # Not torch.manual_seed, which would also seed every CUDA device.
-    torch.default_generator.manual_seed(check_count(seed, "seeds", 0))
-    return TwoTowerHead(d, width, d_x=d_x, d_y=d_y, dtype=torch.float64).to_head()
+def _random_head(d: int, width: int, seed: int, inputs: tuple[int, int]) -> Head:
+    """The numbers that ``TwoTowerHead`` draws after ``torch.manual_seed(seed)``, in its order."""
+    generator = torch.Generator("cpu").manual_seed(seed)  # not the global one: threads share it
+    sides = []
+    for size in inputs:
+        hidden = _random_layer(size, width, generator)
+        weight, bias = _random_layer(width, d, generator)
+        sides.append((HiddenLayer(*hidden), np.vstack([weight.T, bias])))
+    (hidden_x, output_x), (hidden_y, output_y) = sides
+    return Head(hidden_x, hidden_y, output_x, output_y)
+
+
+def _random_layer(inputs: int, outputs: int, generator: torch.Generator) -> list[np.ndarray]:
+    """Weight and bias of ``torch.nn.Linear`` as it initializes itself, in float64."""
+    weight, bias = (
+        torch.empty(*shape, dtype=torch.float64, device="cpu")
+        for shape in ((outputs, inputs), (outputs,))
+    )
+    nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+    nn.init.uniform_(bias, -1 / math.sqrt(inputs), 1 / math.sqrt(inputs), generator=generator)
+    return [weight.numpy(), bias.numpy()]
 
 
 def _stack(sides: Sequence[tuple[HiddenLayer, np.ndarray]], **place: Any) -> Towers:

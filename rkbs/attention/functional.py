@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from rkbs._pairwise import at_least_single, matmul, saturated
 from rkbs.kernels import EDP, Kernel
 
 _EDP = EDP()
@@ -18,8 +21,9 @@ def attention(
     """out_i = Σ_j κ(q_i, k_j) v_j / Σ_j κ(q_i, k_j).
 
     A positive kernel goes through the softmax of its logit log κ, which does not overflow. Other
-    kernels must be known to be non-negative and are divided by their row sums; their values must
-    fit the dtype. With ``EDP()`` this is ``torch.nn.functional.scaled_dot_product_attention``.
+    kernels must be known to be non-negative and are divided by their row sums. With ``EDP()`` this
+    is ``torch.nn.functional.scaled_dot_product_attention``. Half precision is computed in float32
+    from the logits to the weighted sums, and rounded once.
 
     Parameters
     ----------
@@ -33,15 +37,18 @@ def attention(
         Parameters may be 0-d tensors that require a gradient.
     mask : tensor or None
         Broadcasts to (..., n, m). Boolean: True where a query may attend to a key. Of the dtype
-        of ``q``: added to the logits, for positive kernels only.
+        of ``q`` (or float32, where that is half precision): added to the logits, for positive
+        kernels only; −∞ hides. Keys that are hidden from all queries of their batch and head may
+        hold anything in ``k`` and ``v``, also NaN, and get gradients of 0; keys that are hidden
+        from some, any finite numbers.
 
     Returns
     -------
     tensor of shape (..., n, d_v)
         A row is 0 where its weights are all 0: where a mask hides every key (as torch does), or
         where a non-negative kernel vanishes on all keys (``L2Distance`` of one key equal to the
-        query). NaN and infinity in the inputs are passed on, not detected: reading them would
-        force a device to synchronize.
+        query). NaN and infinity that are not hidden are not detected: reading them would force a
+        device to synchronize. NaN is passed on.
 
     Raises
     ------
@@ -52,36 +59,67 @@ def attention(
         For shapes that do not fit or devices that differ.
     """
     _check_inputs(q, k, v, kernel, mask)
+    bias = allowed = None
+    if mask is not None:
+        mask = mask.expand(torch.broadcast_shapes(mask.shape, (1, 1)))
+        allowed = mask if mask.dtype == torch.bool else mask != -math.inf  # (..., n, m)
+        bias = None if mask is allowed else at_least_single(mask.masked_fill(~allowed, 0))
+        q, k = _seen(q, allowed.any(-1)), _seen(k, allowed.any(-2))
+        v = torch.where(allowed.any(-2)[..., None], v, 0)
     if kernel.is_positive is True:
-        weights = _softmax(_evaluate(kernel.log, q, k), mask)  # (..., n, m)
-    elif mask is not None and mask.dtype != torch.bool:
+        weights = _softmax(_evaluate(kernel, kernel._log_gram, q, k), bias, allowed)  # (..., n, m)
+    elif bias is not None:
         raise TypeError(f"mask must be boolean for {kernel!r}: it has no logit to add a mask to")
     else:
-        weights = _normalize(_evaluate(kernel, q, k), mask)  # (..., n, m)
-    return weights @ v  # (..., n, d_v)
+        weights = _normalize(_evaluate(kernel, kernel._gram, q, k), allowed)  # (..., n, m)
+    if allowed is not None:  # also for the gradients: those by hidden weights are products with v
+        weights = weights.masked_fill(~allowed, 0)
+    return matmul(weights, at_least_single(v)).to(v.dtype)  # (..., n, d_v)
 
 
-def _softmax(logits: Tensor, mask: Tensor | None) -> Tensor:
-    """Row softmax of (..., n, m); a fully masked row is 0."""
-    if mask is None:
+def _seen(points: Tensor, seen: Tensor) -> Tensor:
+    """Points (..., n, d), those that nothing sees (..., n) replaced by the first that is seen.
+
+    That one is in the domain of every map that a kernel may apply; 1 stands for it if there is
+    none. What the others hold then reaches neither values nor gradients.
+    """
+    ndim = max(points.ndim, seen.ndim + 1)
+    points = points.view(*[1] * (ndim - points.ndim), *points.shape)
+    seen = seen.view(*[1] * (ndim - 1 - seen.ndim), *seen.shape)[..., None]  # (..., n, 1)
+    first = seen.int().argmax(-2, keepdim=True)  # (..., 1, 1)
+    batch = torch.broadcast_shapes(points.shape[:-2], first.shape[:-2])
+    index = first.expand(*batch, 1, points.shape[-1])
+    filler = points.detach().expand(*batch, *points.shape[-2:]).gather(-2, index)
+    filler = torch.where(seen.any(-2, keepdim=True), filler, 1)  # (..., 1, d)
+    return torch.where(seen, points, filler)
+
+
+def _softmax(logits: Tensor, bias: Tensor | None, allowed: Tensor | None) -> Tensor:
+    """Row softmax of (..., n, m); finite in a fully masked row."""
+    if bias is not None:
+        logits = saturated(logits + bias)
+    if allowed is None:
         return logits.softmax(-1)
-    logits = logits.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else logits + mask
-    empty = (logits == -math.inf).all(-1, keepdim=True)  # (..., n, 1)
-    return logits.masked_fill(empty, 0).softmax(-1).masked_fill(empty, 0)
+    hidden = ~allowed
+    logits = logits.masked_fill(hidden, -math.inf)
+    logits = logits.masked_fill(hidden.all(-1, keepdim=True), 0)  # or softmax would give NaN
+    return logits.softmax(-1)
 
 
-def _normalize(weights: Tensor, mask: Tensor | None) -> Tensor:
+def _normalize(weights: Tensor, allowed: Tensor | None) -> Tensor:
     """Rows of (..., n, m) divided by their sums; a row of zeros stays 0."""
-    if mask is not None:
-        weights = weights.masked_fill(~mask, 0)
+    if allowed is not None:
+        weights = weights.masked_fill(~allowed, 0)
+    top = weights.detach().amax(-1, keepdim=True)  # (..., n, 1)
+    weights = weights / top.masked_fill(top == 0, 1)  # sums of these do not overflow
     total = weights.sum(-1, keepdim=True)  # (..., n, 1)
     return weights / total.masked_fill(total == 0, 1)
 
 
-def _evaluate(formula: Kernel, q: Tensor, k: Tensor) -> Tensor:
-    """The kernel's (..., n, m), its argument errors told in attention's names."""
+def _evaluate(kernel: Kernel, formula: Callable, q: Tensor, k: Tensor) -> Tensor:
+    """A kernel's formula unrounded, (..., n, m), its argument errors told in attention's names."""
     try:
-        return formula(q, k)
+        return saturated(at_least_single(formula(q, k)))
     except ValueError as error:
         raise ValueError(
             f"q and k do not fit the kernel, whose x and y they are: {error}"
@@ -91,7 +129,10 @@ def _evaluate(formula: Kernel, q: Tensor, k: Tensor) -> Tensor:
 def _check_inputs(q: Tensor, k: Tensor, v: Tensor, kernel: Kernel, mask: Tensor | None) -> None:
     for name, value in (("q", q), ("k", k), ("v", v)):
         if not isinstance(value, Tensor) or not value.is_floating_point():
-            raise TypeError(f"{name} must be a floating torch tensor, got {_describe(value)}")
+            raise TypeError(
+                f"{name} must be a floating torch tensor, got {_describe(value)}"
+                + _advice(value, name)
+            )
         if value.ndim < 2 or 0 in value.shape:
             raise ValueError(
                 f"{name} must be non-empty with shape (..., points, dimension), got shape "
@@ -100,6 +141,7 @@ def _check_inputs(q: Tensor, k: Tensor, v: Tensor, kernel: Kernel, mask: Tensor 
         if value.dtype != q.dtype:
             raise TypeError(
                 f"q, k and v must have one dtype; q has {q.dtype}, {name} {value.dtype}"
+                + _advice(value, name)
             )
         if value.device != q.device:
             raise ValueError(
@@ -128,8 +170,12 @@ def _check_inputs(q: Tensor, k: Tensor, v: Tensor, kernel: Kernel, mask: Tensor 
 
 
 def _check_mask(mask: Tensor, q: Tensor, shape: tuple[int, ...]) -> None:
-    if not isinstance(mask, Tensor) or mask.dtype not in (torch.bool, q.dtype):
-        raise TypeError(f"mask must be a boolean tensor or one of {q.dtype}, got {_describe(mask)}")
+    added = dict.fromkeys((q.dtype, torch.promote_types(q.dtype, torch.float32)))
+    if not isinstance(mask, Tensor) or mask.dtype not in (torch.bool, *added):
+        raise TypeError(
+            f"mask must be a boolean tensor or one of {' or '.join(map(str, added))}, got "
+            f"{_describe(mask)}" + _advice(mask, "mask")
+        )
     if mask.device != q.device:
         raise ValueError(f"mask must be on the device of q, {q.device}; it is on {mask.device}")
     try:
@@ -144,3 +190,21 @@ def _check_mask(mask: Tensor, q: Tensor, shape: tuple[int, ...]) -> None:
 
 def _describe(value: object) -> str:
     return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
+
+
+def _advice(value: object, name: str) -> str:
+    """What makes a tensor that fits, of whatever layout an array is."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        logical = value.dtype.kind == "b"  # torch reads no long double and no swapped bytes
+        call = f"torch.tensor({name}{'' if logical else '.astype(float)'})"
+        whole = value.dtype.kind != "f"
+    elif isinstance(value, Tensor) and not value.is_complex():
+        logical, whole = value.dtype == torch.bool, not value.is_floating_point()
+        call = name
+    else:
+        return ""
+    if name == "mask" and whole:
+        return f": pass {call}" + ".bool()" * (not logical)
+    if name == "q":
+        return f": pass {call}" + ".float()" * isinstance(value, Tensor)
+    return f": pass {call}.to(q.dtype)"

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from rkbs._arrays import as_matrix, check_count, check_number, short_repr
 from rkbs.attention.training import Adam
-from rkbs.attention.two_tower import check_place
+from rkbs.attention.two_tower import as_list, check_place, native
 from rkbs.losses import Huber, Logistic, Loss, Squared
 from rkbs.pairs import Pairs
 from rkbs.problems import check_scale
@@ -55,6 +55,7 @@ class LinearHeads:
         return self.query.swapaxes(1, 2) @ self.key
 
 
+@torch.inference_mode(False)
 def train_linear_heads(
     features_x: np.ndarray,
     features_y: np.ndarray,
@@ -120,7 +121,8 @@ def train_linear_heads(
             (features_y, "features_y", pairs.Y),
         )
     )
-    responses = torch.as_tensor(loss.check(check_scale(pairs.responses(z))), **place)
+    z = pairs.responses(native(z))
+    responses = torch.as_tensor(loss.check(check_scale(z)), **place)
     i, j = (torch.as_tensor(index, device=device) for index in (pairs.i, pairs.j))
     query = _initial(seeds, (d, phi_x.shape[1]), 0, place)
     key = _initial(seeds, (d, phi_y.shape[1]), 1, place)
@@ -137,7 +139,7 @@ def train_linear_heads(
 
 
 def _features(values: np.ndarray, name: str, size: int) -> np.ndarray:
-    values = as_matrix(values, name)
+    values = as_matrix(native(values), name)
     if len(values) != size:
         raise ValueError(f"{name} must have {size} rows, one per point, got {len(values)}")
     return values
@@ -145,7 +147,8 @@ def _features(values: np.ndarray, name: str, size: int) -> np.ndarray:
 
 def _initial(seeds: Sequence[int], shape: tuple[int, int], side: int, place: dict) -> Tensor:
     """Normal weights of standard deviation 1/√D, (s, d, D), the same on every device."""
-    if not len(seeds):
+    seeds = as_list(seeds, "seeds")
+    if not seeds:
         raise ValueError("seeds must name at least one seed, got none")
     draws = [
         np.random.default_rng([check_count(seed, "seeds", 0), side]).standard_normal(shape)

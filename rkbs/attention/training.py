@@ -17,7 +17,7 @@ from torch import Tensor
 from rkbs._arrays import check_count, check_number, short_repr
 from rkbs.approximation import Head, Quadrature, Surface
 from rkbs.attention.ensemble import TwoTowerEnsemble
-from rkbs.attention.two_tower import check_place
+from rkbs.attention.two_tower import as_list, native
 from rkbs.quadrature import check_quadrature
 
 Progress = Callable[[int, int], None]
@@ -48,6 +48,7 @@ class Surfaces:
     __repr__ = short_repr
 
     @classmethod
+    @torch.inference_mode(False)
     def tabulate(
         cls,
         targets: Surface | Sequence[Surface],
@@ -57,8 +58,8 @@ class Surfaces:
         """One target for all models, or a sequence with one for each, where the ensemble is."""
         like = ensemble.query.hidden_weight
         one = callable(targets)
-        if not one and (isinstance(targets, str) or not isinstance(targets, Sequence)):
-            raise TypeError(f"targets must be a surface or a sequence of them, got {targets!r}")
+        if not one:
+            targets = as_list(targets, "targets", "a surface or a sequence of them")
         if not one and len(targets) != len(ensemble):
             raise ValueError(
                 f"targets must be one surface or one for each of the {len(ensemble)} models, got "
@@ -71,7 +72,9 @@ class Surfaces:
         values = [tables[id(target)] for target in ([targets] if one else targets)]
         x, y = quadrature.x, quadrature.y
         arrays = (x.nodes, y.nodes, x.root, y.root, np.stack(values))
-        found = cls(*(torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arrays))
+        found = cls(
+            *(torch.as_tensor(native(a), dtype=like.dtype, device=like.device) for a in arrays)
+        )
         squares = found.values.square().sum((1, 2))
         if not torch.isfinite(squares).all():
             raise ValueError(f"a target is too large for {like.dtype}: ‖F‖² overflows; rescale it")
@@ -131,6 +134,8 @@ class Adam(Method):
         )
         return steps, np.sqrt(squared)
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def minimize(
         self,
         parameters: Iterable[Tensor],
@@ -150,8 +155,10 @@ class Adam(Method):
         FloatingPointError
             If an objective is no longer finite: the learning rate is too high.
         """
+        parameters = list(parameters)
+        check_trainable(parameters)
         optimizer = torch.optim.AdamW(
-            list(parameters), lr=self.lr, weight_decay=self.weight_decay, fused=True
+            parameters, lr=self.lr, weight_decay=self.weight_decay, fused=True
         )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         record = _Recorder(self, progress)
@@ -165,6 +172,15 @@ class Adam(Method):
         with torch.no_grad():
             record(self.steps, objectives())
         return np.array(record.steps), np.array(record.values)
+
+
+def check_trainable(parameters: Iterable[Tensor]) -> None:
+    """``ValueError`` for parameters that torch will not change."""
+    if any(parameter.is_inference() for parameter in parameters):
+        raise ValueError(
+            "parameters were made under torch.inference_mode(), where torch lets them be changed "
+            "only there: make them outside"
+        )
 
 
 class _Recorder:
@@ -214,6 +230,7 @@ class Training:
     seconds: float
 
 
+@torch.inference_mode(False)
 def train_heads(
     targets: Surface | Sequence[Surface],
     ensemble: TwoTowerEnsemble,
@@ -229,7 +246,8 @@ def train_heads(
     targets : Target, callable, or sequence of them
         (n, d_x), (n', d_y) → (n, n'): one for all models, or one for each.
     ensemble : TwoTowerEnsemble
-        The start; trained in place, where and in which precision it is.
+        The start; trained in place, where and in which precision it is; also under
+        ``torch.no_grad()`` and ``torch.inference_mode()``.
     quadrature : Quadrature
         The measures μ and ν of the error.
     method : Method
@@ -250,7 +268,11 @@ def train_heads(
         raise TypeError(f"ensemble must be a TwoTowerEnsemble, got {type(ensemble).__name__}")
     check_quadrature(quadrature)
     like = ensemble.query.hidden_weight
-    check_place(like.dtype, like.device)
+    if like.dtype not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"ensemble must be in torch.float32 or torch.float64, got {like.dtype}: pass "
+            "ensemble.float() or ensemble.double()"
+        )
     inputs = tuple(towers.hidden_weight.shape[2] for towers in (ensemble.query, ensemble.key))
     if inputs != (quadrature.x.dim, quadrature.y.dim):
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,47 @@ def check_place(dtype: torch.dtype, device: torch.device | str) -> dict[str, Any
         here = ", ".join(["cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))])
         raise kind(f"device must be one that torch finds here ({here}), got {device!r}") from error
     return {"dtype": dtype, "device": device}
+
+
+def as_list(values: Any, name: str, wanted: str = "a sequence, one entry per model") -> list:
+    """A sequence, or an array or tensor with one axis, as a list of Python's own objects."""
+    if isinstance(values, (np.ndarray, Tensor)) and values.ndim == 1:
+        return values.tolist()
+    if isinstance(values, Sequence) and not isinstance(values, (str, bytes)):
+        return list(values)
+    shown = f"shape {tuple(values.shape)}" if hasattr(values, "shape") else repr(values)
+    raise TypeError(f"{name} must be {wanted}, got {shown}")
+
+
+def native(values: Any) -> Any:
+    """A tensor or array of numbers as an array that torch reads; what is neither, unchanged.
+
+    Torch has no extended precision, no swapped bytes, and warns of memory that is read-only.
+    """
+    if isinstance(values, Tensor):
+        return values.detach().cpu().double().numpy()
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
+        return np.array(values, dtype=float, order="C")
+    return values
+
+
+def check_tensor(x: Any, name: str, like: Tensor, shape: str, fits: bool) -> Tensor:
+    """A tensor of points where and in which precision the weights ``like`` are; else an error."""
+    dtype, device = like.dtype, like.device
+    if not isinstance(x, Tensor):
+        array = isinstance(x, np.ndarray)
+        call = (
+            f"torch.tensor({name}{'.astype(float)' * array}, dtype={dtype}, device={str(device)!r})"
+        )
+        raise TypeError(f"{name} must be a tensor, got {type(x).__name__}: pass {call}")
+    if (x.dtype, x.device) != (dtype, device):
+        raise ValueError(
+            f"{name} must be of {dtype} on {device}, as the head is, got {x.dtype} on {x.device}: "
+            f"pass {name}.to({dtype}).to({str(device)!r})"
+        )
+    if not fits:
+        raise ValueError(f"{name} must have shape {shape}, got shape {tuple(x.shape)}")
+    return x
 
 
 def _tower(inputs: int, width: int, outputs: int, **placement: Any) -> nn.Sequential:
@@ -98,6 +139,7 @@ class TwoTowerHead(nn.Module):
         }
         if set(arrays) != names:
             raise ValueError(f"arrays must have the names {sorted(names)}, got {sorted(arrays)}")
+        arrays = {name: native(array) for name, array in arrays.items()}
         for name, array in arrays.items():
             if name.endswith("weight"):
                 as_matrix(array, f"arrays[{name!r}]")
@@ -125,14 +167,12 @@ class TwoTowerHead(nn.Module):
 
     def forward(self, t: Tensor, s: Tensor) -> Tensor:
         """The logits of targets t (..., n, d_x) and sources s (..., m, d_y), shape (..., n, m)."""
-        q = self.query(_points(t, "t", self.d_x))  # (..., n, d)
-        k = self.key(_points(s, "s", self.d_y))  # (..., m, d)
+        q = self.query(self._points(t, "t", self.query))  # (..., n, d)
+        k = self.key(self._points(s, "s", self.key))  # (..., m, d)
         return q @ k.mT  # (..., n, m)
 
-
-def _points(x: Tensor, name: str, dimension: int) -> Tensor:
-    if x.ndim < 2 or x.shape[-1] != dimension:
-        raise ValueError(
-            f"{name} must have shape (..., points, {dimension}), got shape {tuple(x.shape)}"
-        )
-    return x
+    @staticmethod
+    def _points(x: Tensor, name: str, tower: nn.Sequential) -> Tensor:
+        weight = tower.hidden.weight
+        fits = isinstance(x, Tensor) and x.ndim >= 2 and x.shape[-1] == weight.shape[1]
+        return check_tensor(x, name, weight, f"(..., points, {weight.shape[1]})", fits)

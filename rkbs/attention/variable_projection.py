@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rkbs._arrays import check_count, check_number
 from rkbs.attention.ensemble import Towers, TwoTowerEnsemble
-from rkbs.attention.training import Method, Progress, Surfaces
+from rkbs.attention.training import Method, Progress, Surfaces, check_trainable
 
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-2, 1e-12, 1e12
 _EASE, _TIGHTEN = 1 / 3, 4.0
@@ -79,10 +79,12 @@ class VariableProjection(Method):
         if self.ridge is not None:
             check_number(self.ridge, "ridge", above=0.0)
 
+    @torch.inference_mode(False)
     @torch.no_grad()
     def fit(
         self, ensemble: TwoTowerEnsemble, surfaces: Surfaces, progress: Progress | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
+        check_trainable(ensemble.parameters())
         if not all(torch.isfinite(parameter).all() for parameter in _hidden_parameters(ensemble)):
             raise FloatingPointError("the ensemble's hidden weights are not finite at the start")
         state = self._state(ensemble, surfaces)

@@ -11,6 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from rkbs._arrays import Array, as_matrix, as_points, is_tensor, namespace
+from rkbs._pairwise import dot, product, saturated
 from rkbs.kernels.base import FeatureDimension, Kernel, check_parameter
 
 
@@ -50,7 +51,7 @@ class Sum(_Combination):
     """(a + b)(x, y) = a(x, y) + b(x, y)."""
 
     def _gram(self, x: Array, y: Array) -> Array:
-        return self.a._gram(x, y) + self.b._gram(x, y)
+        return saturated(self.a._gram(x, y) + self.b._gram(x, y))
 
     def _log_gram(self, x: Array, y: Array) -> Array:
         return namespace(x).logaddexp(self.a._log_gram(x, y), self.b._log_gram(x, y))
@@ -78,10 +79,10 @@ class Product(_Combination):
     """(a · b)(x, y) = a(x, y) b(x, y); Mercer when both are (Schur)."""
 
     def _gram(self, x: Array, y: Array) -> Array:
-        return self.a._gram(x, y) * self.b._gram(x, y)
+        return product(self.a._gram(x, y), self.b._gram(x, y))
 
     def _log_gram(self, x: Array, y: Array) -> Array:
-        return self.a._log_gram(x, y) + self.b._log_gram(x, y)
+        return saturated(self.a._log_gram(x, y) + self.b._log_gram(x, y))
 
     def feature_dim(self, d: int) -> FeatureDimension:
         """Infinite if one factor is, both are Mercer and the other has a positive diagonal.
@@ -136,7 +137,12 @@ class _Wrapper(Kernel, abc.ABC):
 @final
 @dataclasses.dataclass(frozen=True)
 class Scaled(_Wrapper):
-    """(c κ)(x, y) = c κ(x, y), c any finite number."""
+    """(c κ)(x, y) = c κ(x, y), c any finite number.
+
+    Under ``torch.compile`` a c that is a tensor is taken to be positive, since a graph cannot
+    branch on it; logits of a negative one are NaN. There write ``Scaled(kernel, c)``: a compiler
+    takes ``c * kernel`` for a product of tensors.
+    """
 
     factor: float
 
@@ -144,41 +150,47 @@ class Scaled(_Wrapper):
         check_parameter(self, "factor", positive=False)
 
     def _gram(self, x: Array, y: Array) -> Array:
-        return self.factor * self.kernel._gram(x, y)
+        return product(self.kernel._gram(x, y), self.factor)
 
     def _log_gram(self, x: Array, y: Array) -> Array:
         log = self.factor.log() if is_tensor(self.factor) else math.log(self.factor)
-        return log + self.kernel._log_gram(x, y)
+        return saturated(log + self.kernel._log_gram(x, y))
+
+    @property
+    def _sign(self) -> int:
+        if is_tensor(self.factor) and namespace(self.factor).compiler.is_compiling():
+            return 1
+        return int(self.factor > 0) - int(self.factor < 0)
 
     @property
     def is_mercer(self) -> bool | None:
-        if self.factor == 0:
+        if self._sign == 0:
             return True
-        if self.factor > 0:
+        if self._sign > 0:
             return self.kernel.is_mercer
         return False if self.kernel.is_mercer and self.kernel.is_positive else None
 
     @property
     def is_symmetric(self) -> bool | None:
-        return True if self.factor == 0 else self.kernel.is_symmetric
+        return True if self._sign == 0 else self.kernel.is_symmetric
 
     @property
     def is_positive(self) -> bool | None:
-        if self.factor > 0:
+        if self._sign > 0:
             return self.kernel.is_positive
-        return False if self.factor == 0 or self.kernel.is_nonnegative else None
+        return False if self._sign == 0 or self.kernel.is_nonnegative else None
 
     @property
     def is_nonnegative(self) -> bool | None:
-        if self.factor == 0:
+        if self._sign == 0:
             return True
-        if self.factor > 0:
+        if self._sign > 0:
             return self.kernel.is_nonnegative
         return False if self.kernel.is_positive else None
 
     def feature_dim(self, d: int) -> FeatureDimension:
         """That of the kernel, or 0 for the factor 0."""
-        return 0 if self.factor == 0 else self.kernel.feature_dim(d)
+        return 0 if self._sign == 0 else self.kernel.feature_dim(d)
 
     @property
     def domain_x(self) -> Kernel:
@@ -276,7 +288,7 @@ class Pullback(_Wrapper):
 @final
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LinearMap:
-    """x ↦ W x on the last axis, W of shape (d, d_x)."""
+    """x ↦ W x on the last axis, W of shape (d, d_x); of half precision in float32."""
 
     matrix: Array
 
@@ -295,11 +307,11 @@ class LinearMap:
                 "tensors, or the matrix as W.numpy(force=True)"
             )
         # In the points' precision and on their device, whichever way the matrix came.
+        xp = namespace(x)
+        dtype = xp.promote_types(x.dtype, xp.float32)
         if is_tensor(x):
-            matrix = namespace(x).as_tensor(self.matrix, dtype=x.dtype, device=x.device)
-        else:
-            matrix = self.matrix.astype(x.dtype, copy=False)
-        return x @ matrix.mT
+            return dot(x, xp.as_tensor(self.matrix, dtype=dtype, device=x.device))
+        return dot(x, self.matrix.astype(dtype, copy=False))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LinearMap) or is_tensor(self.matrix) or is_tensor(other.matrix):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from rkbs._arrays import Array, as_domains, is_tensor, namespace
+from rkbs._pairwise import common_dtype, exponential, rounded, unsaturated
 
 FeatureDimension = int | float | None
 """An int, ``math.inf``, or None where the structure does not decide it."""
@@ -37,7 +38,11 @@ class Kernel(abc.ABC):
 
     @abc.abstractmethod
     def _gram(self, x: Array, y: Array) -> Array:
-        """The formula: (..., n, d_x), (..., m, d_y) → (..., n, m)."""
+        """The formula: (..., n, d_x), (..., m, d_y) → (..., n, m).
+
+        Points may come in two dtypes and in half precision; values are float32 or wider. Finite
+        tensors give finite values: see ``saturated``.
+        """
 
     @property
     @abc.abstractmethod
@@ -88,7 +93,12 @@ class Kernel(abc.ABC):
         TypeError, ValueError
             For wrong dtypes or shapes, mismatched dimensions, NaN or infinity (numpy).
         OverflowError
-            When a value leaves the range of the dtype (numpy; a tensor then holds inf).
+            When a value leaves the range of the dtype (numpy; a tensor then holds inf, through
+            which no gradient passes).
+
+        Notes
+        -----
+        Half precision is computed in float32 and rounded once.
         """
         advice = "use kernel.log(x, y), or " if self.is_positive else ""
         return self._checked(self._gram, x, y, advice + "scale the points")
@@ -111,11 +121,14 @@ class Kernel(abc.ABC):
 
     def _checked(self, formula: Callable, x: Array, y: Array, advice: str) -> Array:
         x, y = as_domains(x, y)
-        if not is_tensor(x) and (name := _tensor_parameter(self)):
+        dtype = common_dtype(x, y)
+        if is_tensor(x):
+            return rounded(unsaturated(formula(x, y)), dtype)
+        if name := _tensor_parameter(self):
             raise TypeError(f"{name} is a torch tensor, but x and y are numpy arrays: pass tensors")
         with np.errstate(over="ignore", invalid="ignore"):
-            gram = formula(x, y)
-        if not is_tensor(gram) and not np.isfinite(gram).all():
+            gram = rounded(formula(x, y), dtype)
+        if not np.isfinite(gram).all():
             raise OverflowError(f"{self!r} overflows {gram.dtype} on these x, y: {advice}")
         return gram
 
@@ -181,7 +194,7 @@ class PositiveKernel(Kernel):
         """The formula of log κ."""
 
     def _gram(self, x: Array, y: Array) -> Array:
-        return namespace(x).exp(self._log_gram(x, y))
+        return exponential(self._log_gram(x, y))
 
 
 def _tensor_parameter(kernel: Kernel) -> str | None:

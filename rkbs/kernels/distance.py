@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-from rkbs._arrays import Array, at_least_single, distance, squared_distance
+from rkbs._arrays import Array
+from rkbs._pairwise import distance, intersection, product, squared_distance
 from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel, check_parameter
 
 
@@ -41,9 +42,8 @@ class RBF(_DistanceKernel, PositiveKernel):
 
     is_mercer = True
 
-    @at_least_single
     def _log_gram(self, x: Array, y: Array) -> Array:
-        return squared_distance(x, y) * (-self.tau / math.sqrt(x.shape[-1]))
+        return product(squared_distance(x, y), -self.tau / math.sqrt(x.shape[-1]))
 
 
 @final
@@ -65,9 +65,8 @@ class L2Distance(_DistanceKernel):
     is_positive = False
     is_nonnegative = True
 
-    @at_least_single
     def _gram(self, x: Array, y: Array) -> Array:
-        return distance(x, y, 2) * (self.tau / math.sqrt(x.shape[-1]))
+        return product(distance(x, y, 2), self.tau / math.sqrt(x.shape[-1]))
 
 
 @final
@@ -85,9 +84,8 @@ class Laplace(_DistanceKernel, PositiveKernel):
 
     is_mercer = True
 
-    @at_least_single
     def _log_gram(self, x: Array, y: Array) -> Array:
-        return distance(x, y, 1) * (-self.tau)
+        return product(distance(x, y, 1), -self.tau)
 
 
 @final
@@ -95,17 +93,16 @@ class Laplace(_DistanceKernel, PositiveKernel):
 class ExponentiatedIntersection(PositiveKernel):
     """κ(q, k) = exp(Σ_l min(q_l, k_l)).
 
-    Source: theory §5. Computed as Σ min(q, k) = ½Σq + ½Σk − ½‖q − k‖₁, which needs no n × m × d
-    array and shows the kernel to be a Laplace kernel between two diagonal scalings: Mercer on
-    all of R^d, not only where the coordinates are positive.
+    Source: theory §5. Σ min(q, k) = ½Σq + ½Σk − ½‖q − k‖₁ shows the kernel to be a Laplace kernel
+    between two diagonal scalings: Mercer on all of R^d, not only where the coordinates are
+    positive. It is not computed so, since the right side cancels.
     """
 
     is_mercer = True
     is_symmetric = True
 
-    @at_least_single
     def _log_gram(self, x: Array, y: Array) -> Array:
-        return (x.sum(-1)[..., :, None] + y.sum(-1)[..., None, :] - distance(x, y, 1)) / 2
+        return intersection(x, y)
 
     def feature_dim(self, d: int) -> FeatureDimension:
         """Infinite."""

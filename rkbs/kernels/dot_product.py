@@ -6,13 +6,13 @@ import abc
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
 from typing import final
 
 import numpy as np
 from numpy.polynomial import laguerre
 
-from rkbs._arrays import Array, at_least_single, check_count, dot, is_tensor, namespace
+from rkbs._arrays import Array, check_count, namespace
+from rkbs._pairwise import dot, held, largest, saturated
 from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel, check_parameter
 
 MAX_ORDER = 256
@@ -21,10 +21,7 @@ MAX_ORDER = 256
 
 def scaled_dot(x: Array, y: Array) -> Array:
     """a_ij = x_i·y_j / √d, shape (..., n, m)."""
-    root = math.sqrt(x.shape[-1])
-    if is_tensor(x):
-        return dot(x / root, y)  # in this order, as in attention: float16 would overflow in x·y
-    return dot(x, y) / root  # in this order, so that x = y gives a symmetric matrix to the last bit
+    return dot(x, y, math.sqrt(x.shape[-1]))
 
 
 class DotProductKernel(Kernel):
@@ -93,6 +90,7 @@ class TaylorEDP(DotProductKernel):
         object.__setattr__(self, "order", check_count(self.order, "TaylorEDP(order=…)", 0))
         if self.order > MAX_ORDER:
             raise ValueError(f"TaylorEDP(order=…) must be at most {MAX_ORDER}, got {self.order}")
+        object.__setattr__(self, "_nodes", self._rule())  # now: a compiler cannot trace it
 
     @property
     def degree(self) -> int:
@@ -107,8 +105,7 @@ class TaylorEDP(DotProductKernel):
     def is_nonnegative(self) -> bool:
         return self.is_positive
 
-    @cached_property
-    def _nodes(self) -> tuple[tuple[float, float], ...]:
+    def _rule(self) -> tuple[tuple[float, float], ...]:
         """(t_i, g_i) with p(a) = Σ_i (g_i (t_i + a))^N: nodes, and weights (w_i/N!)^{1/N}."""
         nodes, weights = laguerre.laggauss(self.order // 2 + 1)
         roots = np.exp((np.log(weights) - math.lgamma(self.order + 1)) / max(self.order, 1))
@@ -119,11 +116,11 @@ class TaylorEDP(DotProductKernel):
         a = scaled_dot(x, y)
         return namespace(a).stack([g * (t + a) for t, g in self._nodes])
 
-    @at_least_single
     def _gram(self, x: Array, y: Array) -> Array:
-        return (self._bases(x, y) ** self.order).sum(0)
+        bases = self._bases(x, y)
+        bases = held(bases, (largest(bases) / len(bases)) ** (1 / max(self.order, 1)))
+        return saturated((bases**self.order).sum(0))
 
-    @at_least_single
     def _log_gram(self, x: Array, y: Array) -> Array:
         bases = self._bases(x, y)
         xp = namespace(bases)
@@ -167,7 +164,8 @@ class Quadratic(DotProductKernel):
         check_parameter(self, "gamma", positive=False)
 
     def _gram(self, x: Array, y: Array) -> Array:
-        return (scaled_dot(x, y) + self.gamma) ** 2
+        base = scaled_dot(x, y) + self.gamma
+        return saturated(held(base, largest(base) ** 0.5) ** 2)
 
     @property
     def is_mercer(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -9,6 +10,7 @@ from typing import final
 import numpy as np
 
 from rkbs._arrays import Array, as_matrix, is_tensor, namespace
+from rkbs._pairwise import common_dtype
 from rkbs.kernels.base import FeatureDimension, Kernel
 
 
@@ -17,7 +19,9 @@ from rkbs.kernels.base import FeatureDimension, Kernel
 class Precomputed(Kernel):
     """κ(i, j) = G_ij for a given matrix G; points are indices, arrays of shape (..., n, 1).
 
-    Structure is read off the matrix; where rounding leaves it open, the answer is None.
+    Indices are integers or, as other points, floating; then their dtype must hold every index of
+    the matrix exactly (float16 up to 2048, bfloat16 256, float32 2^24). Structure is read off the
+    matrix; where rounding leaves it open, the answer is None.
 
     As the kernel within a domain G is the n × n matrix of its similarities, symmetric and positive
     semi-definite. New objects are further rows, their similarities to the first n: a machine that
@@ -45,9 +49,18 @@ class Precomputed(Kernel):
         """The n indices as points of shape (n, 1)."""
         return np.arange(n, dtype=float)[:, None]
 
-    def _indices(self, x: Array, axis: int) -> Array:
+    def _checked(self, formula: Callable, x: Array, y: Array, advice: str) -> Array:
+        return super()._checked(formula, _floating(x), _floating(y), advice)
+
+    def _indices(self, x: Array, axis: int) -> np.ndarray:
         name, size = "xy"[axis], self.matrix.shape[axis]
-        index = x.detach().cpu().numpy() if is_tensor(x) else x
+        most = 2 / float(namespace(x).finfo(x.dtype).eps)  # every integer up to it is exact
+        if size - 1 > most:
+            raise ValueError(
+                f"{name} is of {x.dtype}, which holds indices up to {most:.0f} exactly, but the "
+                f"precomputed matrix has {size} of them: pass {name} as integers or in float64"
+            )
+        index = x.detach().cpu().double().numpy() if is_tensor(x) else x
         if x.shape[-1] != 1 or (index != np.round(index)).any():
             raise ValueError(
                 f"{name} must hold row numbers of a precomputed matrix, shape (..., n, 1), got "
@@ -64,7 +77,8 @@ class Precomputed(Kernel):
         i, j = self._indices(x, 0), self._indices(y, 1)
         gram = self.matrix[i[..., :, None], j[..., None, :]]
         if is_tensor(x):
-            return namespace(x).as_tensor(gram, dtype=x.dtype, device=x.device)
+            dtype = namespace(x).promote_types(common_dtype(x, y), namespace(x).float32)
+            return namespace(x).as_tensor(gram, dtype=dtype, device=x.device)
         return gram
 
     @cached_property
@@ -152,3 +166,10 @@ def repair(matrix: np.ndarray) -> str:
         f"its matrix G is {' and '.join(lacks)}{part}. Mend it by {'; '.join(lines)} and pass "
         "Precomputed(G)"
     )
+
+
+def _floating(index: Array) -> Array:
+    """Integer tensors in float64, as integer arrays are; others unchanged."""
+    if not is_tensor(index) or index.is_floating_point() or index.is_complex():
+        return index
+    return index if index.dtype == namespace(index).bool else index.double()

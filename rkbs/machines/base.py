@@ -10,11 +10,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rkbs._arrays import as_matrix, as_real, check_number, kind_error
 from rkbs._frames import column_names, is_tensor, to_numpy
+from rkbs._groups import Groups, warn_equal
 from rkbs.kernels import Kernel
 from rkbs.machines._names import check_names, keep_names, named
 from rkbs.machines._within import within_domain
 from rkbs.pairs import Pairs
-from rkbs.solvers import Solver
+from rkbs.problems import GramProblem
+from rkbs.solvers import Leave, Solver
+from rkbs.solvers.base import check_leave
 
 _CHUNK = 4096
 
@@ -80,6 +83,14 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         gram_y = self.kernel_y_(self.Y_fit_, self.Y_fit_)
         return gram_x, gram_y, pairs, z
 
+    def _groups(
+        self, data: Any, problem: GramProblem, leave: Leave, groups_x: Any, groups_y: Any
+    ) -> Groups:
+        """What cross-validation leaves out together; a warning where equal points leak."""
+        groups = Groups.in_use(data, problem.pairs, groups_x, groups_y)
+        warn_equal(problem.pairs, (problem.gram_x, problem.gram_y), groups, check_leave(leave))
+        return groups
+
     def predict(self, X: Any) -> np.ndarray:
         """h(x, y) for each pair.
 
@@ -94,14 +105,17 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if isinstance(X, Pairs):
-            check_names(self, X.feature_names_x, "X")
-            check_names(self, X.feature_names_y, "Y")
+            self._check_pairs(X)
             return self._predict_pairs(X)
         X = to_numpy(X, "X") if is_tensor(X) else X
         table = validate_data(self, X, dtype=float, reset=False)
         # A table to predict may repeat a row; Pairs may not.
         rows, inverse = np.unique(table, axis=0, return_inverse=True)
         return self._predict_pairs(Pairs.from_table(rows, self.n_features_x_))[inverse.reshape(-1)]
+
+    def _check_pairs(self, pairs: Pairs) -> None:
+        check_names(self, pairs.feature_names_x, "X")
+        check_names(self, pairs.feature_names_y, "Y")
 
     def _predict_pairs(self, pairs: Pairs) -> np.ndarray:
         pairs = pairs.compact()
@@ -145,10 +159,42 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         check_names(self, column_names(points), name)
         return as_matrix(points, name)
 
+    def query(self, X: Any) -> np.ndarray:
+        """The queries of the fit, q(x) = k_X(x, X_fit) Q: its attention logits are h = q(x)·k(y).
+
+        Only the products are determined: a rotation of queries and keys together changes nothing.
+
+        Parameters
+        ----------
+        X : array of shape (n, d_x)
+
+        Returns
+        -------
+        array of shape (n, rank_)
+        """
+        check_is_fitted(self)
+        return self._kernel_rows_x(self._points(X, "X")) @ self.query_coef_
+
+    def key(self, Y: Any) -> np.ndarray:
+        """The keys of the fit, k(y) = k_Y(y, Y_fit) K.
+
+        Parameters
+        ----------
+        Y : array of shape (n, d_y)
+
+        Returns
+        -------
+        array of shape (n, rank_)
+        """
+        check_is_fitted(self)
+        return self._kernel_rows_y(self._points(Y, "Y")) @ self.key_coef_
+
     def _towers(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """k_X(X, X_fit) A, (n_x, r), and k_Y(Y, Y_fit), (n_y, r): h is their rows' product."""
-        rows_x, rows_y = self._kernel_rows_x(X), self._kernel_rows_y(Y)
-        return rows_x @ self.dual_coef_, rows_y
+        """q(X), (n_x, r), and k(Y), (n_y, r): h is their rows' product."""
+        return (
+            self._kernel_rows_x(X) @ self.query_coef_,
+            self._kernel_rows_y(Y) @ self.key_coef_,
+        )
 
     def _kernel_rows_x(self, X: np.ndarray) -> np.ndarray:
         """k_X(X, X_fit), one row per point."""

@@ -6,18 +6,40 @@ from typing import Any, final
 
 import numpy as np
 
+from rkbs._groups import Groups
 from rkbs.kernels import Kernel
+from rkbs.machines._selection import warn_end_of_path, warn_uncertified
 from rkbs.machines.base import OperatorMachine, check_alphas, check_solver
 from rkbs.pairs import Pairs
-from rkbs.problems import OperatorProblem
-from rkbs.solvers import Cholesky, ConjugateGradient, Leave, Solver, Spectral, solve
+from rkbs.problems import OperatorPoint, OperatorProblem
+from rkbs.solvers import (
+    Cholesky,
+    ConjugateGradient,
+    DenseState,
+    Leave,
+    Solution,
+    Solver,
+    Spectral,
+    SpectralState,
+    solve,
+)
 
 _FEW_PAIRS = 2000
 """Up to this many pairs a dense factorization is faster than iterating."""
 
 
+class RidgeMachine(OperatorMachine):
+    """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩ with the penalty (α/2) ‖T‖²: what fits share."""
+
+    def _keep(self, problem: OperatorProblem, solution: Solution[OperatorPoint]) -> None:
+        """The attributes of a fit."""
+        self.query_coef_, self.key_coef_ = problem.towers(solution.value.M)
+        self.dual_coef_ = problem.pairs.matrix(solution.value.c) / problem.alpha
+        self.certificate_ = solution.certificate
+
+
 @final
-class BinaryKernelRidge(OperatorMachine):
+class BinaryKernelRidge(RidgeMachine):
     """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩, T minimizing ½ Σ_n (z_n − h(x_n, y_n))² + (α/2) ‖T‖²_{S_2}.
 
     By the representer theorem h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y): a finite expansion over
@@ -89,9 +111,7 @@ class BinaryKernelRidge(OperatorMachine):
             The responses z.
         """
         problem = OperatorProblem(*self._data(X, y), self.alpha)
-        solution = solve(problem, self._solver(problem.pairs)).check()
-        self.dual_coef_ = problem.pairs.matrix(solution.value)
-        self.certificate_ = solution.certificate
+        self._keep(problem, solve(problem, self._solver(problem.pairs)).check())
         return self
 
     def _solver(self, pairs: Pairs) -> Solver:
@@ -104,11 +124,17 @@ class BinaryKernelRidge(OperatorMachine):
 
 
 @final
-class BinaryKernelRidgeCV(OperatorMachine):
+class BinaryKernelRidgeCV(RidgeMachine):
     """``BinaryKernelRidge`` with α chosen by exact leave-one-out.
 
     On a complete grid the whole path costs two eigendecompositions and a few matrix products per
-    α; other sets of pairs take a dense factorization of the n × n Gram matrix per α.
+    α; other sets of pairs take one of the n × n Gram matrix of the pairs, or of their features.
+
+    Equal points under several ids stay among the training points when one id is left out: pass
+    ``groups_x``, ``groups_y`` to ``fit``, which warns where there are such points.
+
+    An α whose fit is not certified is left out of the choice, and a ``ConvergenceWarning`` names
+    it; a ``UserWarning`` says where the chosen α is the smallest or the largest of ``alphas``.
 
     Parameters
     ----------
@@ -126,7 +152,7 @@ class BinaryKernelRidgeCV(OperatorMachine):
     alpha_ : float
         The chosen α.
     leave_out_rmse_ : array
-        Root mean squared leave-out error of each α.
+        Root mean squared leave-out error of each α; NaN where the fit at it was not certified.
     dual_coef_, certificate_, X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
         As in ``BinaryKernelRidge``.
     """
@@ -145,15 +171,37 @@ class BinaryKernelRidgeCV(OperatorMachine):
         self.leave = leave
         self.n_features_x = n_features_x
 
-    def fit(self, X: Any, y: Any = None) -> BinaryKernelRidgeCV:
-        """Choose α, then fit; parameters as in ``BinaryKernelRidge``."""
+    def fit(
+        self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None
+    ) -> BinaryKernelRidgeCV:
+        """Choose α, then fit.
+
+        Parameters
+        ----------
+        X, y
+            As in ``BinaryKernelRidge``.
+        groups_x, groups_y : arrays of shape (n_x,), (n_y,), optional
+            A label for each row of the Pairs' X and Y, such as the sequence of a protein that has
+            several ids. Rows of one label are left out together; with a pair, all pairs of its two
+            groups.
+        """
         alphas = check_alphas(self.alphas)
-        problem = OperatorProblem(*self._data(X, y), alphas[0])
+        problem = OperatorProblem(*self._data(X, y), min(alphas))
+        groups = self._groups(X, problem, self.leave, groups_x, groups_y)
         state = (Spectral() if problem.pairs.is_complete else Cholesky()).setup(problem)
-        residuals = (state.leave_out_residuals(alpha, self.leave) for alpha in alphas)
-        self.leave_out_rmse_ = np.array([np.sqrt(np.mean(r * r)) for r in residuals])
-        self.alpha_ = alphas[int(np.argmin(self.leave_out_rmse_))]
-        solution = state.solve(self.alpha_).check()
-        self.dual_coef_ = problem.pairs.matrix(solution.value)
-        self.certificate_ = solution.certificate
+        self.leave_out_rmse_ = np.array([self._rmse(state, alpha, groups) for alpha in alphas])
+        failed = np.isnan(self.leave_out_rmse_)
+        if failed.all():
+            state.solve(max(alphas)).check("none of alphas was certified, and this is the largest")
+        warn_uncertified([alphas[k] for k in np.flatnonzero(failed)], "in the fit to all pairs")
+        self.alpha_ = alphas[int(np.nanargmin(self.leave_out_rmse_))]
+        warn_end_of_path(self.alpha_, alphas)
+        self._keep(problem.with_alpha(self.alpha_), state.solve(self.alpha_))
         return self
+
+    def _rmse(self, state: SpectralState | DenseState, alpha: float, groups: Groups) -> float:
+        """The root mean squared leave-out error; NaN where the fit to all is not certified."""
+        if not state.solve(alpha).certificate.passed:
+            return np.nan
+        residuals = state.leave_out_residuals(alpha, self.leave, groups)
+        return float(np.sqrt(np.mean(residuals * residuals)))

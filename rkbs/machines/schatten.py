@@ -6,13 +6,13 @@ import math
 from typing import Any, final
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from rkbs.kernels import Kernel
 from rkbs.losses import Huber, Loss, Squared
 from rkbs.machines.base import OperatorMachine, check_solver
 from rkbs.penalties import Schatten, SpectralPenalty
-from rkbs.schatten import OperatorPoint, SchattenProblem
+from rkbs.problems import OperatorPoint
+from rkbs.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Solution, Solver, SpectralNewton, solve
 
 
@@ -22,46 +22,10 @@ class SchattenMachine(OperatorMachine):
     Predictions are made of the two factors of the fit, never of A = Q Kᵀ, which loses digits.
     """
 
-    def query(self, X: Any) -> np.ndarray:
-        """The queries of the fit, q(x) = k_X(x, X_fit) Q: its attention logits are h = q(x)·k(y).
-
-        Only the products are determined: a rotation of queries and keys together changes nothing.
-
-        Parameters
-        ----------
-        X : array of shape (n, d_x)
-
-        Returns
-        -------
-        array of shape (n, rank_)
-        """
-        check_is_fitted(self)
-        return self._kernel_rows_x(self._points(X, "X")) @ self.query_coef_
-
-    def key(self, Y: Any) -> np.ndarray:
-        """The keys of the fit, k(y) = k_Y(y, Y_fit) K.
-
-        Parameters
-        ----------
-        Y : array of shape (n, d_y)
-
-        Returns
-        -------
-        array of shape (n, rank_)
-        """
-        check_is_fitted(self)
-        return self._kernel_rows_y(self._points(Y, "Y")) @ self.key_coef_
-
     @property
     def dual_coef_(self) -> np.ndarray:
         """A = Q Kᵀ, the coefficients of the expansion over all observed points, (n_x, n_y)."""
         return self.query_coef_ @ self.key_coef_.T
-
-    def _towers(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return (
-            self._kernel_rows_x(X) @ self.query_coef_,
-            self._kernel_rows_y(Y) @ self.key_coef_,
-        )
 
     def _problem(self, X: Any, y: Any, alpha: float) -> SchattenProblem:
         """The problem of these pairs at one α, with the machine's loss and penalty."""

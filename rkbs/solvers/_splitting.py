@@ -6,8 +6,9 @@ import abc
 
 import numpy as np
 
+from rkbs.eigen import Factors
 from rkbs.losses import DualLoss, Squared
-from rkbs.schatten import Factors, SchattenProblem
+from rkbs.schatten import SchattenProblem
 from rkbs.solvers.base import svd
 
 _RELAX = 1.6

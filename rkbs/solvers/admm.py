@@ -9,7 +9,8 @@ from typing import final
 import numpy as np
 
 from rkbs.certificates import relative_gap
-from rkbs.schatten import OperatorPoint, SchattenProblem
+from rkbs.problems import OperatorPoint
+from rkbs.schatten import SchattenProblem
 from rkbs.solvers._splitting import Splitting
 from rkbs.solvers.base import SchattenSolver, Solution, as_path
 

@@ -12,7 +12,9 @@ import scipy.linalg
 
 from rkbs._arrays import check_count, check_number, kind_error, short_repr
 from rkbs.certificates import Certificate
-from rkbs.schatten import OperatorPoint, SchattenProblem
+from rkbs.losses import Squared
+from rkbs.problems import GramProblem, OperatorPoint
+from rkbs.schatten import SchattenProblem
 
 Leave = Literal["pair", "row", "column"]
 """What leave-one-out leaves out: a pair, a whole target (row) or a whole source (column)."""
@@ -23,6 +25,12 @@ def check_leave(leave: Leave) -> Leave:
     if leave not in get_args(Leave):
         raise ValueError(f"leave must be one of {get_args(Leave)}, got {leave!r}")
     return leave
+
+
+def check_squared(problem: GramProblem, solver: Solver) -> None:
+    """``ValueError`` for a loss whose optimality conditions are not linear."""
+    if not isinstance(problem.loss, Squared):
+        raise ValueError(f"{solver!r} needs the squared loss, got {problem.loss!r}")
 
 
 class ConvergenceError(RuntimeError):

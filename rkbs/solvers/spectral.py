@@ -9,20 +9,20 @@ from typing import ClassVar, final
 import numpy as np
 
 from rkbs._arrays import check_number, short_repr
-from rkbs.eigen import Eigen
-from rkbs.losses import Squared
-from rkbs.problems import OperatorProblem
-from rkbs.solvers.base import Leave, Solution, Solver, check_leave
+from rkbs._groups import Groups
+from rkbs.problems import OperatorPoint, OperatorProblem
+from rkbs.solvers._leave_out import residuals
+from rkbs.solvers.base import Leave, Solution, Solver, check_leave, check_squared
 
 
 @final
 @dataclass(frozen=True)
 class Spectral(Solver):
-    """A = U [(UᵀZV)_ab / (s_a t_b + α)] Vᵀ with K_X = U diag(s) Uᵀ, K_Y = V diag(t) Vᵀ.
+    """M_ab = √(s_a t_b) (UᵀZV)_ab / (s_a t_b + α), K_X = U diag(s) Uᵀ and K_Y = V diag(t) Vᵀ.
 
     Squared loss on a complete grid. SciPy twin: ``scipy.linalg.eigh``. Setup costs two
-    eigendecompositions; after it a new α costs two matrix products, and so does exact
-    leave-one-out. Source: theory §3C.
+    eigendecompositions; after it a new α costs six matrix products, four of which are those of its
+    certificate, and exact leave-one-out costs four. Source: theory §3C.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Spectral(Solver):
     def __post_init__(self) -> None:
         check_number(self.tol, "tol", above=0.0)
 
-    def _solve(self, problem: OperatorProblem) -> Solution:
+    def _solve(self, problem: OperatorProblem) -> Solution[OperatorPoint]:
         return self.setup(problem).solve(problem.alpha)
 
     def setup(self, problem: OperatorProblem) -> SpectralState:
@@ -52,49 +52,66 @@ class Spectral(Solver):
                 f"Spectral needs a complete grid, got {problem.pairs}: use ConjugateGradient() or "
                 "Cholesky()"
             )
-        if not isinstance(problem.loss, Squared):
-            raise ValueError(f"Spectral needs the squared loss, got {problem.loss!r}")
-        eigen_x, eigen_y = Eigen.of(problem.gram_x, "gram_x"), Eigen.of(problem.gram_y, "gram_y")
-        Z = problem.pairs.matrix(problem.z)
-        return SpectralState(
-            problem, eigen_x, eigen_y, eigen_x.vectors.T @ Z @ eigen_y.vectors, self.tol
-        )
+        check_squared(problem, self)
+        x, y = problem.eigen
+        rotated = x.vectors.T @ problem.pairs.matrix(problem.z) @ y.vectors
+        return SpectralState(problem, rotated, self.tol)
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class SpectralState:
-    """A decomposed problem: every α, and exact leave-one-out, from one setup."""
+    """A decomposed problem: every α, and exact leave-one-out, from one setup.
+
+    Attributes
+    ----------
+    rotated : array of shape (n_x, n_y)
+        UᵀZV, in all eigenvectors, also those of eigenvalues 0, which no M sees.
+    """
 
     problem: OperatorProblem
-    eigen_x: Eigen
-    eigen_y: Eigen
     rotated: np.ndarray
     tol: float
 
     __repr__ = short_repr
 
-    def _inverse(self, alpha: float) -> np.ndarray:
-        """1 / (s_a t_b + α), the eigenvalues of (K + αI)⁻¹."""
-        return 1 / (np.multiply.outer(self.eigen_x.values, self.eigen_y.values) + alpha)
+    def _left_over(self, alpha: float) -> np.ndarray:
+        """α / (s_a t_b + α), the eigenvalues of I − H: what a fit leaves of each coordinate of Z.
 
-    def solve(self, alpha: float) -> Solution:
+        Every eigenvalue of I − H is a quotient of positive numbers, and exactly 1 where s_a t_b is
+        0: none comes out of a difference.
+        """
+        alpha = check_number(alpha, "alpha", above=0.0)
+        x, y = self.problem.eigen
+        return alpha / (np.multiply.outer(x.values, y.values) + alpha)
+
+    def solve(self, alpha: float) -> Solution[OperatorPoint]:
         """The certified solution for one α."""
-        A = self.eigen_x.vectors @ (self.rotated * self._inverse(alpha)) @ self.eigen_y.vectors.T
         problem = self.problem.with_alpha(alpha)
-        c = problem.pairs.values(A)
-        return Solution(c, problem.certify(c, self.tol), {"solver": "Spectral", "alpha": alpha})
+        alpha, (x, y) = problem.alpha, problem.eigen
+        products = problem.factors.products
+        seen = self.rotated[np.ix_(x.values > 0, y.values > 0)]
+        M = np.sqrt(products) / (products + alpha) * seen
+        c = x.vectors @ (self._left_over(alpha) * self.rotated) @ y.vectors.T
+        return Solution(
+            OperatorPoint(M, problem.pairs.values(c)),
+            problem.certify(M, self.tol),
+            {"solver": "Spectral", "alpha": alpha},
+        )
 
-    def path(self, alphas: Iterable[float]) -> Iterator[Solution]:
+    def path(self, alphas: Iterable[float]) -> Iterator[Solution[OperatorPoint]]:
         """The solutions along a path of α, one after the other."""
         return (self.solve(alpha) for alpha in alphas)
 
-    def leave_out_residuals(self, alpha: float, leave: Leave = "pair") -> np.ndarray:
+    def leave_out_residuals(
+        self, alpha: float, leave: Leave = "pair", groups: Groups | None = None
+    ) -> np.ndarray:
         """z − ẑ for every pair, ẑ predicted by the machine that was fit without it: exact.
 
-        For a left-out set B of pairs the residual is (G⁻¹)_BB⁻¹ c_B with G = K + αI. A single pair
-        needs the diagonal of G⁻¹; a whole row has (G⁻¹)_BB = V diag_b(Σ_a U_ia²/(s_a t_b + α)) Vᵀ,
-        diagonal in K_Y's eigenbasis, and likewise a column.
+        For a left-out set B of pairs the residual is ((I − H)_BB)⁻¹ (z − h)_B, with h = Hz the fit
+        to all pairs. A single pair needs the diagonal of I − H; a whole row has
+        (I − H)_BB = V diag_b(Σ_a U_ia² α/(s_a t_b + α)) Vᵀ, diagonal in K_Y's eigenbasis, and
+        likewise a column.
 
         Parameters
         ----------
@@ -102,19 +119,15 @@ class SpectralState:
         leave : {"pair", "row", "column"}
             Leave out one pair; or all pairs of one target (prediction for new targets); or all
             pairs of one source.
+        groups : Groups, optional
+            Rows and columns that are left out together, with a pair all pairs of its two groups.
 
         Returns
         -------
         array of shape (n,), in the order of the problem's pairs
         """
         check_leave(leave)
-        inverse = self._inverse(check_number(alpha, "alpha", above=0.0))
-        U, V = self.eigen_x.vectors, self.eigen_y.vectors
-        C = self.rotated * inverse
-        if leave == "pair":
-            residuals = (U @ C @ V.T) / ((U * U) @ inverse @ (V * V).T)
-        elif leave == "row":
-            residuals = ((U @ C) / ((U * U) @ inverse)) @ V.T
-        else:
-            residuals = U @ ((C @ V.T) / (inverse @ (V * V).T))
-        return self.problem.pairs.values(residuals)
+        vectors = tuple(part.vectors for part in self.problem.eigen)
+        groups = groups or Groups.single(self.problem.pairs)
+        found = residuals(vectors, self._left_over(alpha), self.rotated, leave, groups)
+        return self.problem.pairs.values(found)

@@ -9,7 +9,8 @@ from typing import final
 import numpy as np
 
 from rkbs.penalties import Schatten
-from rkbs.schatten import OperatorPoint, SchattenProblem, singular_values
+from rkbs.problems import OperatorPoint
+from rkbs.schatten import SchattenProblem, singular_values
 from rkbs.solvers._spectral_charts import Chart, DualChart, PrimalChart
 from rkbs.solvers.base import SchattenSolver, Solution, as_path
 

@@ -1,0 +1,49 @@
+"""What a machine that chooses α has to say of its choice."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+from sklearn.exceptions import ConvergenceWarning
+
+
+def warn_uncertified(alphas: Sequence[float], where: str) -> None:
+    """``ConvergenceWarning`` that names the α without a certificate; nothing where there is none.
+
+    Parameters
+    ----------
+    alphas : sequence of float
+        The α that were left out of the choice.
+    where : str
+        Which fits they failed in: "in the fit to all pairs", "in some fold".
+    """
+    if len(alphas):
+        names = ", ".join(f"{alpha:.3g}" for alpha in alphas)
+        warnings.warn(
+            f"not certified {where}, and left out of the choice: alpha = {names}. Leave them out "
+            "of alphas, or raise the solver's tol or max_iter where the machine takes a solver",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+def warn_end_of_path(alpha: float, alphas: Sequence[float]) -> None:
+    """``UserWarning`` where α is the smallest or the largest of several: there may be better ones.
+
+    Parameters
+    ----------
+    alpha : float
+        The chosen α.
+    alphas : sequence of float
+        All that there were to choose from.
+    """
+    least, greatest = min(alphas), max(alphas)
+    if least < greatest and alpha in (least, greatest):
+        end, other = ("smallest", "smaller") if alpha == least else ("largest", "larger")
+        warnings.warn(
+            f"the chosen alpha = {alpha:.3g} is the {end} of the {len(alphas)} on the path: extend "
+            f"alphas to {other} ones, of which one may predict better",
+            UserWarning,
+            stacklevel=3,
+        )
