@@ -236,11 +236,11 @@ def test_all_that_takes_a_surface_is_scaled():
     assert set(SCALED) - {"certified_sup_error"} <= found | {"Target"}
 
 
-@pytest.mark.parametrize("exponent", [-990, -664, 664, 1000])
+@pytest.mark.parametrize("exponent", [-990, 1000])
 @pytest.mark.parametrize("function", SCALED)
 @pytest.mark.parametrize("name", ["edp", "kink"])
 def test_a_scaled_surface_gives_the_scaled_answer(name, function, exponent):
-    c = 2.0**exponent  # by which no product is rounded; 2^±664 are about 1e±200
+    c = 2.0**exponent  # by which no product is rounded
     right = np.array(SCALED[function](scaled(name, 1.0)))
     found = np.array(SCALED[function](scaled(name, c))) / c
     assert np.abs(found - right).max() <= 1e-12 * np.abs(right).max()

@@ -331,6 +331,18 @@ def test_a_cell_without_a_bound_in_balls_is_not_covered():
     assert not largest <= 1.0
 
 
+def test_a_bound_that_needs_too_many_parts_is_given_up(monkeypatch):
+    class Narrow:
+        def bound(self, t, s):
+            return (t[1] - t[0]) * (s[1] - s[0])
+
+    cell = [(0.0, 1.0, 0.0, 1.0)]
+    assert balls._cover(Narrow(), cell, 4.0**-3) == (4.0**-3, 64)
+    monkeypatch.setattr(balls, "PARTS", 20)
+    largest, parts = balls._cover(Narrow(), cell, 4.0**-3)
+    assert (largest > 4.0**-3, parts) == (True, 21)
+
+
 def test_balls_see_a_wrong_bracket():
     weights = constructive("ridge", 4, width=8).weights()
     bracket = certified_sup_error(TARGETS["ridge"], weights, ratio=1.01)

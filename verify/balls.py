@@ -27,6 +27,8 @@ ORDER = 6
 """p, of the remainder."""
 DEPTH = 14
 """Quarterings of a cell before the bound is given up."""
+PARTS = 1 << 14
+"""Parts of all cells before it is: wide cells with steep units would need millions."""
 
 
 Side = tuple[float, float]
@@ -255,8 +257,9 @@ def recheck(
     Returns
     -------
     dict
-        ``lower_holds``, ``upper_holds``; ``at_where`` ≤ |E(where)|; ``largest``, the largest bound
-        of a cell; ``cells`` and ``parts``, how many were given and into how many they were cut.
+        ``lower_holds``, ``upper_holds`` (False, too, where the bound was given up); ``at_where`` ≤
+        |E(where)|; ``largest``, the largest bound of a cell; ``cells`` and ``parts``, how many were
+        given and into how many they were cut.
     """
     cap = ctx.cap
     ctx.cap = ORDER + 1
@@ -285,7 +288,7 @@ def _cover(E: Difference, cells: list[Cell], goal: float) -> tuple[float, int]:
     while stack:
         (t0, t1, s0, s1), depth = stack.pop()
         found = E.bound((t0, t1), (s0, s1))
-        if found <= goal or depth == DEPTH:
+        if found <= goal or depth == DEPTH or parts >= PARTS:
             largest, parts = greatest(largest, found), parts + 1
             if not found <= goal:
                 break
