@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from test_schatten import LOSSES, loss_by_hand
 
 from rkbs import BinaryKernelMachine, BinaryKernelMachineCV, ConvergenceError, Pairs, losses
+from rkbs._groups import Groups
 from rkbs.certificates import GapCertificate
 from rkbs.kernels import RBF, Linear
 from rkbs.laws import relative
@@ -76,7 +77,8 @@ def test_scores_are_those_of_single_fits(leave):
     machine = BinaryKernelMachineCV(*KERNELS, alphas=(0.1, 1.0), leave=leave, cv=3, **params)
     machine.fit(pairs, z)
     assert list(machine.alphas_) == [1.0, 0.1]
-    masks = list(schatten_cv._folds(pairs, leave, 3, np.random.default_rng(0)))
+    groups = Groups.single(pairs)
+    masks = list(schatten_cv._folds(pairs, leave, 3, np.random.default_rng(0), groups))
     assert np.array_equal(sum(masks), np.ones(len(pairs)))
     for k, alpha in enumerate(machine.alphas_):
         for fold, out in enumerate(masks):
@@ -299,7 +301,11 @@ BAD = [
     ({"leave": "rows"}, ValueError, "leave must be one of"),
     ({"cv": 1}, ValueError, "cv must be at least 2"),
     ({"cv": 2.0}, TypeError, "cv must be an integer"),
-    ({"leave": "column", "cv": 11}, ValueError, "cv=11 folds need as many columns, got 10"),
+    (
+        {"leave": "column", "cv": 11},
+        ValueError,
+        "cv=11 folds need as many columns, or groups of them, got 10",
+    ),
     ({"random_state": -1}, ValueError, "random_state must be at least 0"),
     ({"random_state": "a"}, TypeError, "random_state must be an integer"),
     ({"alphas": ()}, ValueError, "alphas must hold"),
