@@ -9,6 +9,7 @@ from typing import ClassVar, final
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, lstsq
 from scipy.linalg.lapack import dgejsv
+from scipy.sparse.linalg import LinearOperator, cg
 
 from rkbs._arrays import check_count, check_number, short_repr
 from rkbs.problems import OperatorPoint, OperatorProblem
@@ -22,10 +23,7 @@ _MAX_ENTRIES = 25_000_000
 _QUICK = 50_000_000
 """So many operations make speed no matter."""
 _REFINEMENTS = 10
-_POLISH = 1000
-_MARGIN = 1e-3
-"""So many steps at most: of iterative refinement, and then of conjugate gradients, which run where
-rounding left a residual above so small a part of the tolerance."""
+_HIDDEN = 1e-10
 
 
 @final
@@ -33,11 +31,10 @@ rounding left a residual above so small a part of the tolerance."""
 class Cholesky(Solver):
     """(K + αI) c = αz by dense algebra on the n × n Gram matrix K of the pairs: for few pairs.
 
-    One α takes a Cholesky factor and iterative refinement, O(n³/3). ``setup`` diagonalizes K, for
-    any number of α and exact leave-out. Where there are far fewer features than pairs, or α is lost
-    in the rounding of K, both take a singular value decomposition of the features instead, which
-    does not square their condition; a residual that rounding leaves then goes to conjugate
-    gradients. 8n² bytes. SciPy twin: ``scipy.linalg.cho_solve``.
+    One α takes a Cholesky factor, O(n³/3). ``setup`` diagonalizes K, for any number of α and exact
+    leave-out. Where there are far fewer features than pairs, or α is lost in the rounding of K,
+    both take a singular value decomposition of the features instead, which does not square their
+    condition. All are refined iteratively. 8n² bytes. SciPy twin: ``scipy.linalg.cho_solve``.
 
     Parameters
     ----------
@@ -61,7 +58,7 @@ class Cholesky(Solver):
             factor = cho_factor(system, overwrite_a=True)
         except LinAlgError:  # more features than fit into memory, and α below the rounding of K
             return self.setup(problem).solve(problem.alpha)
-        return _refined(problem, lambda q: cho_solve(factor, q), self.tol)
+        return _refined(problem, _by(problem, lambda q: cho_solve(factor, q)), self.tol)
 
     def setup(self, problem: OperatorProblem) -> DenseState:
         """Diagonalize once for all α; the problem's own α should be the least of them."""
@@ -107,15 +104,18 @@ class DenseState:
 
     def solve(self, alpha: float) -> Solution[OperatorPoint]:
         """The certified solution for one α."""
-        problem, P = self.problem.with_alpha(alpha), self.vectors
+        problem, P, right = self.problem.with_alpha(alpha), self.vectors, self.right
         divisor = self.values + alpha
-        if self.right is None:
-            return _refined(problem, lambda q: P @ ((P.T @ q) / divisor), self.tol)
-        rotated = P.T @ problem.z
-        seen = slice(len(self.right))
-        M = (np.sqrt(self.values) / divisor * rotated)[seen] @ self.right
-        M, c = M.reshape(problem.factors.products.shape), P @ (alpha / divisor * rotated)
-        return _solution(problem, M, c, self.tol)
+        if right is None:
+            return _refined(problem, _by(problem, lambda q: P @ ((P.T @ q) / divisor)), self.tol)
+        shape, seen = problem.factors.products.shape, slice(len(right))
+        to_M = (np.sqrt(self.values) / divisor)[seen]
+
+        def correct(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            rotated = P.T @ q
+            return ((to_M * rotated[seen]) @ right).reshape(shape), P @ (alpha / divisor * rotated)
+
+        return _refined(problem, correct, self.tol)
 
     def leave_out_residuals(self, alpha: float, leave: Leave = "pair") -> np.ndarray:
         """z − ẑ with a pair, row or column left out, ((I − H)_BB)⁻¹ (z − h)_B: exact.
@@ -179,28 +179,32 @@ def _gram(problem: OperatorProblem) -> np.ndarray:
     return gram
 
 
-def _refined(
-    problem: OperatorProblem, inverse: Callable[[np.ndarray], np.ndarray], tol: float
-) -> Solution[OperatorPoint]:
-    """M = R_Xᵀ C R_Y of the expansion's coefficients C = (K + αI)⁻¹ z, iteratively refined."""
-    c, left = np.zeros_like(problem.z), problem.z
+_Correction = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""q ↦ M and c with αM = R_Xᵀ C R_Y, and h(M) + c near q."""
+
+
+def _by(problem: OperatorProblem, inverse: Callable[[np.ndarray], np.ndarray]) -> _Correction:
+    """M = R_Xᵀ A R_Y and c = αa, of a = (K + αI)⁻¹ q."""
+
+    def correct(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        a = inverse(q)
+        return problem.pull(a), problem.alpha * a
+
+    return correct
+
+
+def _refined(problem: OperatorProblem, correct: _Correction, tol: float) -> Solution[OperatorPoint]:
+    """The sum of corrections, each to what the sum before leaves of z, until they gain nothing."""
+    M, c = np.zeros_like(problem.pull_at_zero), np.zeros_like(problem.z)
+    left = problem.z
     for _ in range(_REFINEMENTS):
-        c = c + inverse(left)
-        last, left = left, problem.z - problem.values(problem.pull(c)) - problem.alpha * c
+        more_M, more_c = correct(left)
+        M, c, last = M + more_M, c + more_c, left
+        left = problem.z - problem.values(M) - c
         if not np.linalg.norm(left) < np.linalg.norm(last) / 2:
             break
-    return _solution(problem, problem.pull(c), problem.alpha * c, tol)
-
-
-def _solution(
-    problem: OperatorProblem, M: np.ndarray, c: np.ndarray, tol: float
-) -> Solution[OperatorPoint]:
     stats = {"solver": "Cholesky", "alpha": problem.alpha}
-    certificate = problem.certify(M, tol)
-    if tol * _MARGIN < certificate.kkt_residual < np.inf:
-        M, stats["iterations"] = _descend(problem, M, tol * _MARGIN, _POLISH)
-        c, certificate = problem.z - problem.values(M), problem.certify(M, tol)
-    return Solution(OperatorPoint(M, c), certificate, stats)
+    return Solution(OperatorPoint(M, c), problem.certify(M, c, tol), stats)
 
 
 @final
@@ -211,13 +215,15 @@ class ConjugateGradient(Solver):
     In the eigenbases of K_X and K_Y the preconditioner is a diagonal, 1/(ρ_ab s_a t_b + α), with ρ
     the shares of pairs observed as the eigenvectors weigh rows and columns: exact on a complete
     grid. A step costs four products of the domains' sizes, and no Gram matrix of pairs is formed.
-    SciPy twin: ``scipy.sparse.linalg.cg``.
+    With fewer pairs than coordinates and α near rounding it is (K + αI) a = z that is solved,
+    without preconditioner. SciPy twin: ``scipy.sparse.linalg.cg``.
 
     Parameters
     ----------
     tol : float
-        Where to stop: the certificate's KKT residual of M, and ‖Kc/α + c − z‖/‖z‖ of the dual
-        unknowns c = z − h; of the latter rounding leaves some eps · λ_max/α, which is then enough.
+        Where to stop: the certificate's KKT residual of M and c = z − h, and ‖Kc/α + c − z‖/‖z‖, so
+        that predictions at other pairs are as good; rounding leaves some eps · λ_max/α of the
+        latter, which is then enough.
     max_iter : int
     """
 
@@ -231,61 +237,89 @@ class ConjugateGradient(Solver):
 
     def _solve(self, problem: OperatorProblem) -> Solution[OperatorPoint]:
         check_squared(problem, self)
-        M, iterations = _descend(
-            problem, np.zeros_like(problem.pull_at_zero), self.tol, self.max_iter
-        )
+        products, iterations = problem.factors.products, 0
+        # With fewer pairs than coordinates α alone decides what M does off the pairs. A fit may be
+        # so close that rounding hides z − h, and α with it: then a = c/α is sought itself.
+        underdetermined = len(problem.z) < products.size
+        if not underdetermined or problem.alpha > _HIDDEN * products.max():
+            M, iterations = _descend(problem, self.tol, self.max_iter)
+            c = problem.z - problem.values(M)
+            solution = self._solution(problem, M, c, iterations)
+            if solution.certificate.passed or not underdetermined or iterations >= self.max_iter:
+                return solution
+        a, more = _by_pairs(problem, self.tol, self.max_iter - iterations)
+        return self._solution(problem, problem.pull(a), problem.alpha * a, iterations + more)
+
+    def _solution(
+        self, problem: OperatorProblem, M: np.ndarray, c: np.ndarray, iterations: int
+    ) -> Solution[OperatorPoint]:
         stats = {"solver": "ConjugateGradient", "iterations": iterations}
-        c = problem.z - problem.values(M)
-        return Solution(OperatorPoint(M, c), problem.certify(M, self.tol), stats)
+        return Solution(OperatorPoint(M, c), problem.certify(M, c, self.tol), stats)
 
 
-def _descend(
-    problem: OperatorProblem, M: np.ndarray, tol: float, most: int
-) -> tuple[np.ndarray, int]:
-    """Runs of conjugate gradients from M to the tolerance, and how many steps they took.
+def _by_pairs(problem: OperatorProblem, tol: float, most: int) -> tuple[np.ndarray, int]:
+    """(K + αI)⁻¹ z by conjugate gradients without preconditioner, and how many steps they took."""
+    steps = 0
+
+    def count(_: np.ndarray) -> None:
+        nonlocal steps
+        steps += 1
+
+    def system(a: np.ndarray) -> np.ndarray:
+        return problem.values(problem.pull(a)) + problem.alpha * a
+
+    K = LinearOperator((len(problem.z),) * 2, matvec=system, dtype=float)
+    return cg(K, problem.z, rtol=tol / 10, maxiter=most, callback=count)[0], steps
+
+
+def _descend(problem: OperatorProblem, tol: float, most: int) -> tuple[np.ndarray, int]:
+    """M by runs of conjugate gradients, and how many steps they took.
 
     The recursive residual drifts from the true one: each run starts from the latter, until it
     keeps the tolerance or another run would not halve it.
     """
-    left, steps = np.inf, 0
+    M, left, steps = np.zeros_like(problem.pull_at_zero), np.inf, 0
     while True:
-        G = problem.gradient(M, problem.values(M))
-        last, left = left, problem.energy(G) / problem.energy_scale
+        c = problem.z - problem.values(M)
+        G = problem.pull(c) - problem.alpha * M
+        last, left = left, problem.energy(G) / problem.pull_scale(M, c)
         if left <= tol or not left < last / 2 or steps >= most:
             return M, steps
-        M, more = _run(problem, M, G, tol, most - steps)
+        M, more = _run(problem, M, c, G, tol, most - steps)
         steps += more
 
 
 def _run(
-    problem: OperatorProblem, M: np.ndarray, G: np.ndarray, tol: float, most: int
+    problem: OperatorProblem, M: np.ndarray, c: np.ndarray, G: np.ndarray, tol: float, most: int
 ) -> tuple[np.ndarray, int]:
-    """Descend from M with the gradient G until the recursive residual is small."""
+    """Descend from M, where c = z − h and the gradient is −G, until the recursive G is small."""
     inverse = 1 / (_shares(problem) * problem.factors.products + problem.alpha)
-    scale, residual = problem.energy_scale, -G
-    step = direction = inverse * residual
-    size = np.vdot(residual, direction)
+    step = direction = inverse * G
+    size = np.vdot(G, direction)
     for iteration in range(most):
-        if _is_small(problem, residual, scale, tol):
+        if _is_small(problem, M, c, G, tol):
             return M, iteration
-        image = problem.pull(problem.values(step)) + problem.alpha * step
+        values = problem.values(step)
+        image = problem.pull(values) + problem.alpha * step
         length = size / np.vdot(step, image)
-        M, residual = M + length * step, residual - length * image
-        direction = inverse * residual
-        last, size = size, np.vdot(residual, direction)
+        M, c, G = M + length * step, c - length * values, G - length * image
+        direction = inverse * G
+        last, size = size, np.vdot(G, direction)
         step = direction + size / last * step
     return M, most
 
 
-def _is_small(problem: OperatorProblem, residual: np.ndarray, scale: float, tol: float) -> bool:
-    """Whether M keeps half the tolerance, and c as well, or as near as its rounding lets it."""
-    if problem.energy(residual) > tol / 2 * scale:
+def _is_small(
+    problem: OperatorProblem, M: np.ndarray, c: np.ndarray, G: np.ndarray, tol: float
+) -> bool:
+    """Whether M keeps half the tolerance, and predicts as well off the pairs as rounding lets."""
+    if problem.energy(G) > tol / 2 * problem.pull_scale(M, c):
         return False
     products = problem.factors.products
-    # ‖h(residual)‖, from above: no more than on the complete grid.
-    dual = np.linalg.norm(np.sqrt(products) * residual)
+    # The values of G on the whole grid: α times those of what M has, and should not, off the pairs.
+    other = np.linalg.norm(np.sqrt(products) * G)
     enough = max(tol * problem.alpha, 4 * _EPS * products.max(initial=0.0))
-    return bool(dual <= enough * np.linalg.norm(problem.z))
+    return bool(other <= enough * np.linalg.norm(problem.z))
 
 
 def _shares(problem: OperatorProblem) -> np.ndarray:
