@@ -142,7 +142,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        array of shape (n, rank_)
+        array of shape (n, r)
         """
         check_is_fitted(self)
         return self._kernel_rows_x(_points(X, "X")) @ self.query_coef_
@@ -156,7 +156,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        array of shape (n, rank_)
+        array of shape (n, r)
         """
         check_is_fitted(self)
         return self._kernel_rows_y(_points(Y, "Y")) @ self.key_coef_
