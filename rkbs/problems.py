@@ -70,18 +70,11 @@ class GramProblem(abc.ABC):
         x, y = self.eigen
         return Factors(x.range(), y.range())
 
-    @cached_property
-    def pull_at_zero(self) -> np.ndarray:
-        """R_Xᵀ C R_Y for c = −ℓ'(0; z): how the loss pulls at M = 0."""
-        return self.pull(-self.loss.gradient(np.zeros_like(self.z), self.z))
-
     def with_alpha(self, alpha: float) -> Self:
         """The same problem at another α, with the same factors: nothing is decomposed again."""
-        shared = {name: getattr(self, name) for name in ("eigen", "factors", "pull_at_zero")}
+        _ = self.factors  # computed before it is copied
         other = copy.copy(self)
-        changes = {"alpha": check_number(alpha, "alpha", above=0.0), **shared}
-        for name, value in changes.items():
-            object.__setattr__(other, name, value)
+        object.__setattr__(other, "alpha", check_number(alpha, "alpha", above=0.0))
         return other
 
     def values(self, M: np.ndarray) -> np.ndarray:
@@ -130,7 +123,10 @@ class OperatorProblem(GramProblem):
     features of large scale.
 
     The certificate is of the problem with the Gram matrices rounded to their numerical rank:
-    eigenvalues below n · eps · λ_max count as zero, a change within the matrices' own rounding.
+    eigenvalues below n · eps · λ_max count as zero, a change within the matrices' own rounding. With
+    α below n · eps · λ_max(K_X) λ_max(K_Y) the exact matrices could show features that these hide;
+    and of a feature with eigenvalue s the rows k_X(x, X), hence predictions, keep a relative
+    accuracy of eps · λ_max/s.
 
     Parameters and errors: as of ``GramProblem``.
 

@@ -275,3 +275,14 @@ def test_a_tolerance_below_rounding_is_a_named_failure(name):
 def test_solver_parameters_are_checked(make_solver, error, message):
     with pytest.raises(error, match=message):
         make_solver()
+
+
+def test_rows_and_columns_without_pairs_change_nothing():
+    problem = make(7, 6, keep=25)
+    X, Y = np.zeros((10, 1)), np.zeros((9, 1))
+    grams = [np.eye(10), np.eye(9)]
+    grams[0][:7, :7], grams[1][:6, :6] = problem.gram_x, problem.gram_y
+    more = OperatorProblem(*grams, Pairs(X, Y, problem.pairs.i, problem.pairs.j), problem.z, 0.3)
+    for solver in (Cholesky(), ConjugateGradient()):
+        c = solve(more, solver).check().value.c
+        assert relative(c, solve(problem, solver).value.c) < 1e-8
