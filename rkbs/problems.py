@@ -123,9 +123,9 @@ class OperatorProblem(GramProblem):
     features of large scale.
 
     The certificate is of the problem with the Gram matrices rounded to their numerical rank:
-    eigenvalues below n · eps · λ_max count as zero, a change within the matrices' own rounding. With
-    α below n · eps · λ_max(K_X) λ_max(K_Y) the exact matrices could show features that these hide;
-    and of a feature with eigenvalue s the rows k_X(x, X), hence predictions, keep a relative
+    eigenvalues below n · eps · λ_max count as zero, a change within the matrices' own rounding.
+    With α below n · eps · λ_max(K_X) λ_max(K_Y) the exact matrices could show features that these
+    hide; and of a feature with eigenvalue s the rows k_X(x, X), hence predictions, keep a relative
     accuracy of eps · λ_max/s.
 
     Parameters and errors: as of ``GramProblem``.

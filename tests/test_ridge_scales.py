@@ -58,9 +58,10 @@ def primal(phi, z, alpha, new):
     return Ridge(alpha, fit_intercept=False, solver="svd").fit(phi, z).predict(new)
 
 
-def weights(phi, z, alpha):
-    """Those of ``primal``, a tenth of its time."""
+def weights(phi, z, alpha, rank=None):
+    """Those of ``primal``, a tenth of its time; of so many singular values."""
     U, sigma, Vt = np.linalg.svd(phi, full_matrices=False)
+    U, sigma, Vt = U[:, :rank], sigma[:rank], Vt[:rank]
     return Vt.T @ (sigma / (sigma**2 + alpha) * (U.T @ z))
 
 
@@ -229,6 +230,14 @@ def moved(M, problem):
     return other
 
 
+def off_the_pairs(M, problem):
+    """M with a thousandth of itself added in a direction that changes no value at the pairs."""
+    factors, pairs = problem.factors, problem.pairs
+    features = products(factors.left[pairs.i], factors.right[pairs.j])
+    unseen = np.linalg.svd(features)[2][len(features) :]
+    return M + 1e-3 * np.linalg.norm(M) * unseen[-1].reshape(M.shape) if len(unseen) else -M
+
+
 def truncated(M, problem):
     """Without the coordinate that counts least of those that count for 1e-3 of the most."""
     size = np.abs(M) * np.sqrt(problem.factors.products + problem.alpha)
@@ -253,6 +262,7 @@ def test_the_certificate_is_sharp_at_any_scale(name, path, scales):
             "α": solve(problem.with_alpha(1.01 * alpha), solver).value,
             "one coordinate": (moved(M, at), c),
             "truncated": (truncated(M, at), c),
+            "off the pairs": (off_the_pairs(M, at), c),
             "zero": (0 * M, c),
             "sign": (-M, c),
             "NaN": (M * np.nan, c),
@@ -265,6 +275,25 @@ def test_the_certificate_is_sharp_at_any_scale(name, path, scales):
             if wrong_M or np.linalg.norm(dual - c) > 1e-6 * np.linalg.norm(at.z):
                 for other in (dual, at.z - at.values(mutant)) if wrong_M else (dual,):
                     assert not at.certify(mutant, other, solver.tol).passed, what
+
+
+@pytest.mark.parametrize("solver", [Cholesky(), ConjugateGradient()])
+@pytest.mark.parametrize("alpha", [1e-12, 1.0])
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e6])
+def test_what_no_pair_sees_is_zero(solver, alpha, scale):
+    """Points on two axes of either domain, and pairs of the first axes and of the second."""
+    rng = np.random.default_rng(0)
+    turn_x, turn_y = (np.linalg.qr(rng.standard_normal((2, 2)))[0] for _ in range(2))
+    axes = np.repeat(np.eye(2), 5, axis=0) * rng.uniform(1, 2, (10, 1))
+    X, Y = scale * axes @ turn_x, scale * axes[::-1] @ turn_y
+    same = np.kron(np.eye(2)[::-1], np.ones((5, 5))) > 0
+    pairs = Pairs.from_mask(X, Y, same)
+    z = rng.standard_normal(len(pairs))
+    machine = BinaryKernelRidge(Linear(), Linear(), alpha, solver=solver).fit(pairs, z)
+    h = machine.predict_grid(X, Y)
+    phi = product_features(X[pairs.i], Y[pairs.j])
+    assert np.abs(h[same] - phi @ weights(phi, z, alpha, 2)).max() < 1e-9
+    assert np.abs(h[~same]).max() < 1e-6 * np.abs(h).max()
 
 
 def test_responses_that_no_operator_sees_are_solved_by_zero():
