@@ -39,24 +39,24 @@ class Certificate(abc.ABC):
 @final
 @dataclass(frozen=True)
 class KKTCertificate(Certificate):
-    """The gradient of a ridge objective in coordinates M of the operator, with the gap beside it.
+    """The optimality conditions of coordinates M and dual unknowns c, with the gap beside them.
 
     Attributes
     ----------
     kkt_residual : float
-        ‖G‖_* / ‖G_0‖_*, G = αM − R_Xᵀ C R_Y with c_n = −ℓ'(h_n; z_n), G_0 the same at M = 0 and
-        ‖G‖_*² = Σ_ab G_ab² / (s_a t_b + α): zero exactly at the optimum, 1 at M = 0. On a complete
-        grid, with the squared loss, it is the relative error of M in the energy norm,
-        ((P(M) − P*) / (P(0) − P*))^{1/2}: predictions at the pairs are as near as that, whatever
-        the scale of the features and of α. Elsewhere ‖·‖_* measures either size from below, and
-        the quotient is of the order of this error unless pairs all but miss some feature. Rounding
-        leaves some 1e-15. Where ‖G_0‖_* is itself rounding (responses that no M can see) √eps of
-        its largest possible size takes its place.
+        The larger of ‖c + ℓ'(h; z)‖ / ‖ℓ'(0; z)‖ and ‖αM − R_Xᵀ C R_Y‖_* over the larger of ‖αM‖_*
+        and (λ/(λ + α))^{1/2} ‖c‖, with ‖G‖_*² = Σ_ab G_ab² / (s_a t_b + α) and λ the largest of
+        s_a t_b: zero exactly at the optimum. (With at least as many pairs as coordinates ‖ℓ'(0; z)‖
+        stands for ‖c‖.) Both are relative to what rounding leaves of them, so that it is some 1e-15
+        at best whatever the scales of features and of α, and both see each coordinate at its own
+        scale: on a complete grid, with the squared loss, ‖αM − R_Xᵀ C R_Y‖_* at c = z − h is the
+        error of M in the energy norm, (2 (P(M) − P*))^{1/2}, which bounds that of predictions at
+        the pairs. Elsewhere it is of that order, unless the pairs all but miss some feature.
     relative_gap : float
-        The duality gap ‖G‖²/(2α), or where it is known (complete grid, squared loss) the excess
-        P(M) − P* = ‖G‖_*²/2 itself, over max(|primal|, |dual|, tiny): bounds the objective's
-        excess from above. Off a complete grid it grows with λ_max/α, rounding included: at
-        α ≲ 1e-24 λ_max it says nothing of a solution as good as floats allow.
+        The duality gap (‖c + h − z‖² + ‖αM − R_Xᵀ C R_Y‖²/α)/2 of the squared loss, or the smaller
+        (‖c + h − z‖ + ‖αM − R_Xᵀ C R_Y‖_*)²/2 on a complete grid, over max(|primal|, |dual|, tiny):
+        bounds the objective's excess from above. Rounding adds 1e-32 λ/α off a complete grid: with
+        α near 1e-24 λ it says little of a solution as good as floats allow.
     tolerance : float
         What the solver was asked to keep the KKT residual below.
     """

@@ -70,18 +70,11 @@ class GramProblem(abc.ABC):
         x, y = self.eigen
         return Factors(x.range(), y.range())
 
-    @cached_property
-    def pull_at_zero(self) -> np.ndarray:
-        """R_Xᵀ C R_Y for c = −ℓ'(0; z): how the loss pulls at M = 0."""
-        return self.pull(-self.loss.gradient(np.zeros_like(self.z), self.z))
-
     def with_alpha(self, alpha: float) -> Self:
         """The same problem at another α, with the same factors: nothing is decomposed again."""
-        shared = {name: getattr(self, name) for name in ("eigen", "factors", "pull_at_zero")}
+        _ = self.factors  # computed before it is copied
         other = copy.copy(self)
-        changes = {"alpha": check_number(alpha, "alpha", above=0.0), **shared}
-        for name, value in changes.items():
-            object.__setattr__(other, name, value)
+        object.__setattr__(other, "alpha", check_number(alpha, "alpha", above=0.0))
         return other
 
     def values(self, M: np.ndarray) -> np.ndarray:
@@ -131,6 +124,9 @@ class OperatorProblem(GramProblem):
 
     The certificate is of the problem with the Gram matrices rounded to their numerical rank:
     eigenvalues below n · eps · λ_max count as zero, a change within the matrices' own rounding.
+    With α below n · eps · λ_max(K_X) λ_max(K_Y) the exact matrices could show features that these
+    hide; and of a feature with eigenvalue s the rows k_X(x, X), hence predictions, keep a relative
+    accuracy of eps · λ_max/s.
 
     Parameters and errors: as of ``GramProblem``.
 
@@ -152,42 +148,51 @@ class OperatorProblem(GramProblem):
         penalty = np.linalg.norm(np.sqrt(self.alpha) * M) ** 2 / 2
         return float(self.loss.value(h, self.z).sum() + penalty)
 
-    def gradient(self, M: np.ndarray, h: np.ndarray) -> np.ndarray:
-        """G = αM + R_Xᵀ ℓ'(h) R_Y, the gradient of the objective at M, whose values are h."""
-        return self.alpha * M + self.pull(self.loss.gradient(h, self.z))
-
     def energy(self, G: np.ndarray) -> float:
         """‖G‖_* = (Σ_ab G_ab² / (s_a t_b + α))^{1/2}, s and t the eigenvalues of K_X and K_Y.
 
         Each coordinate of a gradient counts by what moving along it would gain, whatever the scale
-        of its features.
+        of its features: ‖R_Xᵀ C R_Y‖_* is at most ‖c‖.
         """
         return float(np.linalg.norm(G / np.sqrt(self.factors.products + self.alpha)))
 
-    @property
-    def energy_scale(self) -> float:
-        """``energy`` of the gradient at M = 0; at least √eps of what it can be, ‖ℓ'(0)‖ given.
+    def pull_scale(self, M: np.ndarray, c: np.ndarray) -> float:
+        """What αM − R_Xᵀ C R_Y is to be small against: αM, or the largest pull of such a c.
 
-        Of responses that lie outside of the range of K nothing but rounding is seen by any M.
+        With at least as many pairs as coordinates, of −ℓ'(0; z) in place of c: then the pairs see
+        every coordinate, and h alone tells M.
         """
-        slope = np.linalg.norm(self.loss.gradient(np.zeros_like(self.z), self.z))
         largest = self.factors.products.max(initial=0.0)
-        seen = np.sqrt(np.finfo(float).eps * largest / (largest + self.alpha))
-        return max(self.energy(self.pull_at_zero), float(seen * slope), np.finfo(float).tiny)
+        seen = np.sqrt(largest / (largest + self.alpha))
+        size = self.slope if len(c) >= M.size else np.linalg.norm(c)
+        return max(self.energy(self.alpha * M), float(seen * size), np.finfo(float).tiny)
 
-    def certify(self, M: np.ndarray, tolerance: float) -> KKTCertificate:
-        """KKT residual and duality gap of M, from four products with the factors."""
+    @property
+    def slope(self) -> float:
+        """‖ℓ'(0; z)‖."""
+        return float(np.linalg.norm(self.loss.gradient(np.zeros_like(self.z), self.z)))
+
+    def certify(self, M: np.ndarray, c: np.ndarray, tolerance: float) -> KKTCertificate:
+        """KKT residual and duality gap of M and c, from four products with the factors."""
         h = self.values(M)
-        G = self.gradient(M, h)
         primal = self._objective(M, h)
-        # The gap to c = −ℓ'(h) is ‖G‖²/(2α), a sum of squares: nothing cancels. On a complete grid
-        # the squared loss has the same curvature s_a t_b + α at every M, and the excess is known.
-        exact = self.pairs.is_complete and isinstance(self.loss, Squared)
-        size = self.energy(G) if exact else float(np.linalg.norm(G / np.sqrt(self.alpha)))
-        gap = size**2 / 2
+        G, r = self.alpha * M - self.pull(c), c + self.loss.gradient(h, self.z)
+        pulled, fitted = self.energy(G), float(np.linalg.norm(r))
+        # For the squared loss the gap is a sum of squares, in which nothing cancels. On a complete
+        # grid its curvature is s_a t_b + α, so that the excess is ‖G + R_Xᵀ (r) R_Y‖_*²/2.
+        if not isinstance(self.loss, Squared):
+            young = self.loss.value(h, self.z) + self.loss.conjugate(-c, self.z) + c * h
+            gap = young.sum() + np.linalg.norm(G / np.sqrt(self.alpha)) ** 2 / 2
+        elif self.pairs.is_complete:
+            gap = (pulled + fitted) ** 2 / 2
+        else:
+            gap = (fitted**2 + np.linalg.norm(G / np.sqrt(self.alpha)) ** 2) / 2
+        tiny = np.finfo(float).tiny
         return KKTCertificate(
-            kkt_residual=self.energy(G) / self.energy_scale,
-            relative_gap=relative_gap(primal, primal - gap, gap),
+            kkt_residual=float(
+                np.maximum(fitted / max(self.slope, tiny), pulled / self.pull_scale(M, c))
+            ),
+            relative_gap=relative_gap(primal, primal - float(gap), float(gap)),
             tolerance=tolerance,
         )
 

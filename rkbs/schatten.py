@@ -115,8 +115,8 @@ class SchattenProblem(GramProblem):
 
         Infinite for penalties with φ'(0) = 0, as for p > 1, unless ℓ'(0) is seen by no M.
         """
-        norm = singular_values(self.pull_at_zero).max(initial=0.0)
-        slope = self.penalty.slope_at_zero
+        pull = self.pull(self.loss.gradient(np.zeros_like(self.z), self.z))
+        norm, slope = singular_values(pull).max(initial=0.0), self.penalty.slope_at_zero
         if norm == 0:
             return 0.0
         return float(norm / slope) if slope > 0 else math.inf

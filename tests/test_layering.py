@@ -50,6 +50,7 @@ ORDER = [
     "solvers._optimality",
     "solvers.dual_newton",
     "solvers.alternating",
+    "solvers.dense",
     "solvers.incomplete",
     "solvers.spectral",
     "solvers._spectral_calculus",

@@ -110,12 +110,10 @@ def test_attention_flops_against_torchs_counter(dim):
 def test_kernel_flops_by_hand():
     X = np.arange(3.0)[:, None]
     grid = Pairs.grid(X, X)
-    # n³ = 27; for each of two widths 2 · 9 + 4 + 5 · 8 + 8 = 70.
-    assert contestants.ridge_flops(grid, taus=2, alphas=5) == 2 * 70 * 27
-    # Six pairs, 6³ = 216: 2 · (18 · 27 + (3 · 7/3 + 1/3) · 216).
-    assert contestants.ridge_flops(grid[:6], taus=2, alphas=3) == pytest.approx(
-        2 * (486 + 22 / 3 * 216)
-    )
+    # n³ = 27; for each of two widths 2 · 9 + 4 + 5 · 20 + 12 = 134.
+    assert contestants.ridge_flops(grid, taus=2, alphas=5) == 2 * 134 * 27
+    # Six pairs, 6³ = 216, 6² = 36: 18 · 27 + 9 · 216 + 4 · (12 · 36 + 32 · 27) + 3 · 6 · 36.
+    assert contestants.ridge_flops(grid[:6], taus=2, alphas=3) == 2 * (486 + 1944 + 5184 + 648)
     each = 24 + 0.1 * (4 * 4 + 2 * 8 / 3)
     assert contestants.nuclear_flops(grid, 10) == pytest.approx(10 * each * 27)
     assert contestants.nuclear_flops(grid[:6], 10) == pytest.approx(10 * (each + 8) * 27)

@@ -135,7 +135,8 @@ class Machines:
         c = machine.dual_coef_[train.i, train.j]
         problem = OperatorProblem(self.gram_x, self.gram_y, train, z, alpha)
         self.chosen.append(alpha)
-        self.residuals.append(problem.certify(problem.pull(c), TOLERANCE).kkt_residual)
+        certificate = problem.certify(problem.pull(c), alpha * c, TOLERANCE)
+        self.residuals.append(certificate.kkt_residual)
         # On pairs few enough to form their Gram matrix; the fit leaves out rows without pairs.
         few = train[np.sort(self.rng.permutation(len(train))[:500])]
         part = OperatorProblem(

@@ -170,7 +170,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        array of shape (n, rank_)
+        array of shape (n, r)
         """
         check_is_fitted(self)
         return self._kernel_rows_x(self._points(X, "X")) @ self.query_coef_
@@ -184,7 +184,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        array of shape (n, rank_)
+        array of shape (n, r)
         """
         check_is_fitted(self)
         return self._kernel_rows_y(self._points(Y, "Y")) @ self.key_coef_

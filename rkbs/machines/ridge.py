@@ -62,9 +62,15 @@ class BinaryKernelRidge(RidgeMachine):
 
     Attributes
     ----------
+    query_coef_, key_coef_ : arrays of shape (n_x, r), (n_y, r)
+        The fit in two factors, r the lesser numerical rank of the two Gram matrices: h(x, y) =
+        q(x)·k(y) with q(x) = k_X(x, X_fit) ``query_coef_`` and k(y) = k_Y(y, Y_fit) ``key_coef_``.
+        ``query`` and ``key`` evaluate them, and predictions are made of them.
     dual_coef_ : array of shape (n_x, n_y)
-        A, over the points in use (``X_fit_`` × ``Y_fit_``: rows of X and Y without any pair are
-        dropped); zero where there was no pair.
+        A = (z − h)/α at the pairs, zero where there was none: the coefficients of the expansion,
+        over the points in use (``X_fit_`` × ``Y_fit_``: rows of X and Y without any pair are
+        dropped). k_X A k_Y loses the digits of λ_max/α, the largest eigenvalue of the pairs' Gram
+        matrix over α, which predictions keep.
     certificate_ : Certificate
         KKT residual and duality gap of the fit.
     X_fit_, Y_fit_ : arrays
@@ -133,8 +139,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
     Equal points under several ids stay among the training points when one id is left out: pass
     ``groups_x``, ``groups_y`` to ``fit``, which warns where there are such points.
 
-    An α whose fit is not certified is left out of the choice, and a ``ConvergenceWarning`` names
-    it; a ``UserWarning`` says where the chosen α is the smallest or the largest of ``alphas``.
+    An α whose fit to all pairs is not certified is left out of the choice.
 
     Parameters
     ----------
@@ -153,8 +158,22 @@ class BinaryKernelRidgeCV(RidgeMachine):
         The chosen α.
     leave_out_rmse_ : array
         Root mean squared leave-out error of each α; NaN where the fit at it was not certified.
-    dual_coef_, certificate_, X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
+    query_coef_, key_coef_, dual_coef_, certificate_
+        Of the fit at ``alpha_``, as in ``BinaryKernelRidge``.
+    X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
         As in ``BinaryKernelRidge``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit.
+    ConvergenceError
+        When no α was certified.
+
+    Warns
+    -----
+    ConvergenceWarning, UserWarning
+        For α without certificate, and where the best α is at an end of ``alphas``.
     """
 
     def __init__(

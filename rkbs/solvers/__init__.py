@@ -4,8 +4,9 @@ from rkbs.eigen import Eigen
 from rkbs.solvers.admm import ADMM
 from rkbs.solvers.alternating import Alternating, ProductPoint
 from rkbs.solvers.base import ConvergenceError, Leave, Solution, Solver, solve
+from rkbs.solvers.dense import Cholesky, DenseState
 from rkbs.solvers.dual_newton import DualNewton
-from rkbs.solvers.incomplete import Cholesky, ConjugateGradient, DenseState
+from rkbs.solvers.incomplete import ConjugateGradient
 from rkbs.solvers.spectral import Spectral, SpectralState
 from rkbs.solvers.spectral_newton import SpectralNewton
 

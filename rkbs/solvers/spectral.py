@@ -92,12 +92,10 @@ class SpectralState:
         products = problem.factors.products
         seen = self.rotated[np.ix_(x.values > 0, y.values > 0)]
         M = np.sqrt(products) / (products + alpha) * seen
-        c = x.vectors @ (self._left_over(alpha) * self.rotated) @ y.vectors.T
-        return Solution(
-            OperatorPoint(M, problem.pairs.values(c)),
-            problem.certify(M, self.tol),
-            {"solver": "Spectral", "alpha": alpha},
-        )
+        C = x.vectors @ (self._left_over(alpha) * self.rotated) @ y.vectors.T
+        point = OperatorPoint(M, problem.pairs.values(C))
+        stats = {"solver": "Spectral", "alpha": alpha}
+        return Solution(point, problem.certify(*point, self.tol), stats)
 
     def path(self, alphas: Iterable[float]) -> Iterator[Solution[OperatorPoint]]:
         """The solutions along a path of α, one after the other."""
