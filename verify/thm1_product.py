@@ -20,6 +20,8 @@ from verify.thm1_separable import EXPONENTS, off_span
 
 HEAD, ORDER = 2, 5  # 21 features, more than the points of a domain: the spans are proper subspaces
 ALPHA = 0.05
+DRAWS = range(8)
+"""Of blocks: in a few of them some start ends in a local minimum."""
 TOLERANCE = 1e-9
 MOVES = tuple(10 ** (-k / 2) for k in range(4, 15))
 """From 1e-2 to 1e-7, two a decade: a slope b gains most, b²/2a at curvature a, by the step b/a."""
@@ -234,9 +236,9 @@ def _rows(run: Run) -> list[dict[str, Any]]:
 def _local_minima(run: Run) -> dict[str, Any]:
     """z = 1 on two blocks of pairs without common points: f, g > 0, or both change sign.
 
-    Of eight draws, the one whose stationary values are farthest apart: few starts miss the best.
+    Of several draws, the one whose stationary values are farthest apart: few starts miss the best.
     """
-    return max((_blocks(run, draw) for draw in range(8)), key=lambda found: found["spread"])
+    return max((_blocks(run, draw) for draw in DRAWS), key=lambda found: found["spread"])
 
 
 def _blocks(run: Run, draw: int) -> dict[str, Any]:
