@@ -301,9 +301,10 @@ def test_what_no_pair_sees_is_zero(solver, alpha, scale):
 @pytest.mark.parametrize("alpha", [1e-12, 1e-4, 1.0])
 def test_a_point_under_two_ids_is_one_point_at_new_points(alpha, scales, digits):
     """Its responses contradict each other, so that what is left of them is large at any α."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(5)
     X, Y = rng.standard_normal((4, 4)) * [1, 1e-2, 1, 3], rng.standard_normal((3, 3))
-    X[1], X, Y = X[0], scales[0] * X, scales[1] * Y
+    X[1] = X[0]
+    X, Y = scales[0] * X, scales[1] * Y
     pairs = Pairs.grid(X, Y)[[0, 1, 2, 4, 5, 7, 9, 11]]
     z = rng.standard_normal(8)
     new = Pairs.grid(
@@ -311,8 +312,8 @@ def test_a_point_under_two_ids_is_one_point_at_new_points(alpha, scales, digits)
     )
     phi, rows = (products(each.X[each.i], each.Y[each.j]) / 12**0.25 for each in (pairs, new))
     machine = BinaryKernelRidge(Linear(), Linear(), alpha).fit(pairs, z)
-    assert relative(machine.predict(pairs), exact(phi, z, alpha)) < 1e-7
-    assert relative(machine.predict(new), exact(phi, z, alpha, rows)) < 1e-7
+    assert relative(machine.predict(pairs), exact(phi, z, alpha)) < 1e-11
+    assert relative(machine.predict(new), exact(phi, z, alpha, rows)) < 1e-11
 
 
 @pytest.mark.parametrize("name", [name for name, k in KERNELS.items() if k.is_mercer])
