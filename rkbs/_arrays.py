@@ -217,3 +217,10 @@ def check_same_dimension(x: Array, y: Array) -> int:
             "to one space with kernel.pullback(map_x, map_y)."
         )
     return x.shape[-1]
+
+
+def first_equal(rows: np.ndarray) -> np.ndarray:
+    """The number of the first row that equals each row, (n,), of a finite matrix."""
+    seen: dict[bytes, int] = {}
+    whole = rows + 0.0  # −0.0 is 0.0
+    return np.array([seen.setdefault(row.tobytes(), k) for k, row in enumerate(whole)], dtype=int)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rkbs._arrays import first_equal
 from rkbs._frames import to_numpy
 from rkbs.pairs import Pairs
 
@@ -99,7 +100,7 @@ def warn_equal(
         labels = groups[k]
         if leave not in concerned:
             continue
-        same = np.minimum(_first(getattr(pairs, name)), _first(grams[k]))
+        same = np.minimum(first_equal(getattr(pairs, name)), first_equal(grams[k]))
         leaks = np.flatnonzero(labels != labels[same])
         if len(leaks):
             row, what = leaks[0], name.lower()
@@ -111,9 +112,3 @@ def warn_equal(
                 f"return_inverse=True)[1].reshape(-1) (of a Precomputed matrix, its own rows)",
                 stacklevel=4,
             )
-
-
-def _first(rows: np.ndarray) -> np.ndarray:
-    """The number of the first row that equals each row."""
-    _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    return first[inverse.reshape(-1)]

@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from rkbs._arrays import short_repr
+from rkbs._arrays import first_equal, short_repr
 
 
 @final
@@ -17,7 +17,8 @@ class Eigen:
     """K = U diag(s) Uᵀ with s ≥ 0, of a positive semi-definite Gram matrix.
 
     Eigenvalues below n · eps · λ_max are zero: the decomposition cannot tell them from zero, nor
-    their eigenvectors from those of zero.
+    their eigenvectors from those of zero. Of equal rows of K the eigenvectors of the others are
+    equal: else points under several ids would differ by rounding, and fits amplify the difference.
     """
 
     values: np.ndarray
@@ -38,7 +39,10 @@ class Eigen:
         values, vectors = np.linalg.eigh(gram.astype(float, copy=False))
         rounding = len(gram) * np.finfo(float).eps * np.abs(values).max()
         _check_signs(values, rounding, gram, name)
-        return cls(np.where(values > rounding, values, 0.0), vectors)
+        keep, same = values > rounding, first_equal(gram)
+        if (np.bincount(same) > 1).any():
+            vectors[:, keep] = _alike(vectors[:, keep], same)
+        return cls(np.where(keep, values, 0.0), vectors)
 
     def range(self) -> Eigen:
         """The part with positive eigenvalues."""
@@ -91,6 +95,13 @@ class Factors:
     def pull(self, C: np.ndarray) -> np.ndarray:
         """R_Xᵀ C R_Y, its adjoint: (n_x, n_y) → (r_x, r_y)."""
         return self.left.T @ C @ self.right
+
+
+def _alike(vectors: np.ndarray, same: np.ndarray) -> np.ndarray:
+    """Each row the mean of the rows that are to equal it."""
+    sums = np.zeros_like(vectors)
+    np.add.at(sums, same, vectors)
+    return sums[same] / np.bincount(same)[same, None]
 
 
 def _check_signs(values: np.ndarray, rounding: float, gram: np.ndarray, name: str) -> None:

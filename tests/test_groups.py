@@ -12,6 +12,7 @@ from sklearn.base import clone
 from rkbs import Pairs, Precomputed
 from rkbs._groups import Groups
 from rkbs.kernels import RBF, Linear
+from rkbs.laws import relative
 from rkbs.machines import (
     BinaryKernelMachine,
     BinaryKernelMachineCV,
@@ -19,6 +20,8 @@ from rkbs.machines import (
     BinaryKernelRidgeCV,
 )
 from rkbs.machines.schatten_cv import _folds
+from rkbs.problems import OperatorProblem
+from rkbs.solvers import Spectral, _leave_out
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(7, 2)), RNG.normal(size=(6, 2))
@@ -30,6 +33,10 @@ SOME[2], SOME[2, 1] = False, True
 LEAVES = ("pair", "row", "column")
 DAVIS = Path(os.environ.get("RKBS_DATA", "../shared/data")) / "davis"
 alphas = (0.03, 0.3, 3.0)
+MACHINES = {
+    "ridge-cv": BinaryKernelRidgeCV(alphas=(1.0,)),
+    "nuclear-cv": BinaryKernelMachineCV(alphas=(1.0,), cv=2),
+}
 
 
 def left_out(pairs, leave, groups_x, groups_y):
@@ -65,6 +72,39 @@ def test_exact_leave_out_is_that_of_refits(mask, given, leave):
         assert rmse == pytest.approx(np.sqrt(np.mean(residuals**2)), rel=1e-9)
 
 
+@pytest.mark.parametrize("alpha", [1e-9, 1e-2, 1e6])
+@pytest.mark.parametrize("least", [0.0, np.inf], ids=["matrix", "root"])
+def test_blocks_are_solved_by_their_matrix_or_its_root(least, alpha, monkeypatch):
+    monkeypatch.setattr(_leave_out, "_REGULAR", least)
+    pairs, z = Pairs.grid(X, Y), Z.ravel()
+    state = Spectral().setup(OperatorProblem(RBF()(X, X), Linear()(Y, Y), pairs, z, alpha))
+    groups = Groups.in_use(pairs, pairs, GROUPS_X, GROUPS_Y)
+    right = refitted(pairs, z, alpha, "pair", GROUPS_X, GROUPS_Y)
+    # An inverse condition of α/λ is left to the matrix, and all digits to its root.
+    assert relative(state.leave_out_residuals(alpha, "pair", groups), right) < (
+        1e-9 if least or alpha > 1e-9 else 1e-5
+    )
+
+
+def test_large_groups_take_no_more_room_than_their_pairs(monkeypatch):
+    """Of 40 × 40 points in 4 × 4 groups a block's root has 1600 × 100 entries."""
+    monkeypatch.setattr(_leave_out.np, "kron", None)
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    machine = BinaryKernelRidgeCV(alphas=(1.0,))
+    labels = np.arange(40) % 4
+    machine.fit(Pairs.grid(points, points), points @ points.T, groups_x=labels, groups_y=labels)
+    assert machine.leave_out_rmse_ > 0
+
+
+@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("leave", LEAVES)
+@pytest.mark.parametrize("mask", [np.ones_like(SOME), SOME], ids=["complete", "incomplete"])
+def test_one_group_leaves_nothing_to_train_on(name, leave, mask):
+    machine, pairs = clone(MACHINES[name]).set_params(leave=leave), Pairs.from_mask(X, Y, mask)
+    with pytest.raises(ValueError, match=f"{leave}s, or groups of them, got 1 "):
+        machine.fit(pairs, Z[mask], groups_x=np.ones(7), groups_y=np.ones(6))
+
+
 @pytest.mark.parametrize("leave", LEAVES)
 def test_folds_hold_whole_groups(leave):
     pairs, z = Pairs.from_mask(X, Y, SOME), Z[SOME]
@@ -82,10 +122,6 @@ def test_folds_hold_whole_groups(leave):
     assert machine.cv_scores_[0] == pytest.approx(scores, rel=1e-3)
 
 
-MACHINES = {
-    "ridge-cv": BinaryKernelRidgeCV(alphas=(1.0,)),
-    "nuclear-cv": BinaryKernelMachineCV(alphas=(1.0,), cv=2),
-}
 # A protein under two ids, responses of which nothing can be learned about a new one.
 TWICE, W = np.vstack([Y, Y]), RNG.normal(size=(7, 6))
 TWO = np.tile(W, 2) + 0.01 * RNG.normal(size=(7, 12))

@@ -11,9 +11,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 
 from rkbs.eigen import Eigen
-from rkbs.kernels import RBF, Linear, Precomputed, Quadratic, TaylorEDP
+from rkbs.kernels import KERNELS, RBF, Linear, Precomputed, Quadratic, TaylorEDP
 from rkbs.laws import relative
 from rkbs.machines import BinaryKernelMachine, BinaryKernelRidge, BinaryKernelRidgeCV, ridge
+from rkbs.machines.base import _gram
 from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
@@ -296,6 +297,39 @@ def test_what_no_pair_sees_is_zero(solver, alpha, scale):
     assert np.abs(h[~same]).max() < 1e-6 * np.abs(h).max()
 
 
+@pytest.mark.parametrize("scales", [(1, 1), (1, 1e8), (1e8, 1e8)])
+@pytest.mark.parametrize("alpha", [1e-12, 1e-4, 1.0])
+def test_a_point_under_two_ids_is_one_point_at_new_points(alpha, scales, digits):
+    """Its responses contradict each other, so that what is left of them is large at any α."""
+    rng = np.random.default_rng(5)
+    X, Y = rng.standard_normal((4, 4)) * [1, 1e-2, 1, 3], rng.standard_normal((3, 3))
+    X[1] = X[0]
+    X, Y = scales[0] * X, scales[1] * Y
+    pairs = Pairs.grid(X, Y)[[0, 1, 2, 4, 5, 7, 9, 11]]
+    z = rng.standard_normal(8)
+    new = Pairs.grid(
+        scales[0] * rng.standard_normal((2, 4)), scales[1] * rng.standard_normal((2, 3))
+    )
+    phi, rows = (products(each.X[each.i], each.Y[each.j]) / 12**0.25 for each in (pairs, new))
+    machine = BinaryKernelRidge(Linear(), Linear(), alpha).fit(pairs, z)
+    assert relative(machine.predict(pairs), exact(phi, z, alpha)) < 1e-11
+    assert relative(machine.predict(new), exact(phi, z, alpha, rows)) < 1e-11
+
+
+@pytest.mark.parametrize("name", [name for name, k in KERNELS.items() if k.is_mercer])
+def test_equal_points_have_equal_eigenvectors(name):
+    """A matrix product may round equal rows differently, and eigenvectors do."""
+    X = np.random.default_rng(0).standard_normal((33, 5))[np.r_[:33, 0:33:2]]
+    X[:, 0] *= 1e-3
+    kernel = KERNELS[name]
+    gram = _gram(kernel, X)
+    assert relative(gram, kernel(X, X)) < 1e-15
+    part = Eigen.of(gram, "gram_x").range()
+    assert np.array_equal(part.vectors[:33:2], part.vectors[33:])
+    assert relative(part.vectors * part.values @ part.vectors.T, gram) < 1e-13
+    assert relative(part.vectors.T @ part.vectors, np.eye(len(part.values))) < 1e-13
+
+
 def test_responses_that_no_operator_sees_are_solved_by_zero():
     X, Y, Z = points((1e3, 1e3))
     basis = np.linalg.qr(X, "complete")[0]
@@ -344,6 +378,17 @@ def test_a_noisy_half_of_large_quadratic_features_takes_any_alpha():
     assert np.isfinite(machine.leave_out_rmse_).all()
     alone = BinaryKernelRidgeCV(Quadratic(), Quadratic(), alphas=(1e12,)).fit(pairs, Z[seen])
     assert alone.alpha_ == 1e12
+
+
+@pytest.mark.parametrize("z", [0.0, 1.0])
+def test_of_equal_errors_the_largest_alpha_is_taken_without_a_word(z):
+    """No response at all, or none that any operator sees."""
+    pairs = Pairs.grid(np.zeros((3, 1)), points((1, 1))[1])
+    machine = BinaryKernelRidgeCV(Linear(), RBF(), alphas=(0.1, 10.0, 1.0), leave="column")
+    machine.fit(pairs, np.full(18, z))  # warnings are errors
+    assert machine.alpha_ == 10.0
+    assert np.ptp(machine.leave_out_rmse_) == 0
+    assert machine.leave_out_rmse_[0] == pytest.approx(z)
 
 
 @pytest.mark.parametrize("state", [SpectralState, DenseState])

@@ -6,9 +6,10 @@ import pytest
 from scipy.optimize import minimize
 
 from rkbs import eigen
-from rkbs.kernels import RBF, Laplace
+from rkbs.kernels import RBF, Laplace, Linear
 from rkbs.laws import relative
 from rkbs.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.machines import BinaryKernelMachine
 from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
@@ -266,3 +267,14 @@ def test_kernels_of_many_points():
     assert 1 <= solution.stats["rank"] <= 6
     grid = problem.gram_x @ problem.expansion(solution.value.M) @ problem.gram_y
     np.testing.assert_allclose(grid.ravel(), problem.values(solution.value.M), atol=1e-6)
+
+
+@pytest.mark.parametrize("p", EXPONENTS)
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_features_of_size_zero_predict_zero(loss, p):
+    Y, z = np.random.default_rng(0).standard_normal((4, 2)), np.tile([1.0, -1.0], 6)
+    grid = Pairs.grid(np.zeros((3, 2)), Y)
+    for pairs in (grid, grid[:9]):
+        machine = BinaryKernelMachine(Linear(), Linear(), loss, Schatten(p))
+        assert not machine.fit(pairs, z[: len(pairs)]).predict(pairs).any()
+        assert machine.certificate_.passed

@@ -21,8 +21,8 @@ def warn_uncertified(alphas: Sequence[float], where: str) -> None:
     if len(alphas):
         names = ", ".join(f"{alpha:.3g}" for alpha in alphas)
         warnings.warn(
-            f"not certified {where}, and left out of the choice: alpha = {names}. Leave them out "
-            "of alphas, or raise the solver's tol or max_iter where the machine takes a solver",
+            f"not certified {where}, and left out of the choice: alpha = {names}. Pass alphas "
+            "without them, or a solver with a larger tol or max_iter where the machine takes one",
             ConvergenceWarning,
             stacklevel=3,
         )

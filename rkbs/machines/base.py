@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rkbs._arrays import as_matrix, as_real, check_number, kind_error
+from rkbs._arrays import as_matrix, as_real, check_number, first_equal, kind_error
 from rkbs._frames import column_names, is_tensor, to_numpy
 from rkbs._groups import Groups, warn_equal
 from rkbs.kernels import Kernel
@@ -79,8 +79,8 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         )
         # In float64 whatever came: a Gram matrix in float32 is not numerically PSD.
         self.X_fit_, self.Y_fit_ = pairs.X.astype(float), pairs.Y.astype(float)
-        gram_x = self.kernel_x_(self.X_fit_, self.X_fit_)
-        gram_y = self.kernel_y_(self.Y_fit_, self.Y_fit_)
+        gram_x = _gram(self.kernel_x_, self.X_fit_)
+        gram_y = _gram(self.kernel_y_, self.Y_fit_)
         return gram_x, gram_y, pairs, z
 
     def _groups(
@@ -203,6 +203,12 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     def _kernel_rows_y(self, Y: np.ndarray) -> np.ndarray:
         """k_Y(Y, Y_fit), one row per point."""
         return self.kernel_y_(_same_features(Y, self.Y_fit_, "Y"), self.Y_fit_)
+
+
+def _gram(kernel: Kernel, points: np.ndarray) -> np.ndarray:
+    """k(X, X), with equal rows for equal points, which a matrix product may round differently."""
+    gram, same = kernel(points, points), first_equal(points)
+    return gram[np.ix_(same, same)] if (np.bincount(same) > 1).any() else gram
 
 
 def _refuse_domains(pairs: Any) -> None:

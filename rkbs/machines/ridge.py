@@ -139,7 +139,8 @@ class BinaryKernelRidgeCV(RidgeMachine):
     Equal points under several ids stay among the training points when one id is left out: pass
     ``groups_x``, ``groups_y`` to ``fit``, which warns where there are such points.
 
-    An α whose fit to all pairs is not certified is left out of the choice.
+    An α whose fit to all pairs is not certified is left out of the choice; of equal errors the
+    largest α is taken.
 
     Parameters
     ----------
@@ -207,14 +208,21 @@ class BinaryKernelRidgeCV(RidgeMachine):
         alphas = check_alphas(self.alphas)
         problem = OperatorProblem(*self._data(X, y), min(alphas))
         groups = self._groups(X, problem, self.leave, groups_x, groups_y)
+        if np.ptp(groups.of_pairs(problem.pairs, self.leave)) == 0:
+            raise ValueError(
+                f"leave={self.leave!r} needs two {self.leave}s, or groups of them, got 1 "
+                f"(n_samples={len(problem.pairs)}): without it no pair is left to train on"
+            )
         state = (Spectral() if problem.pairs.is_complete else Cholesky()).setup(problem)
         self.leave_out_rmse_ = np.array([self._rmse(state, alpha, groups) for alpha in alphas])
         failed = np.isnan(self.leave_out_rmse_)
         if failed.all():
             state.solve(max(alphas)).check("none of alphas was certified, and this is the largest")
         warn_uncertified([alphas[k] for k in np.flatnonzero(failed)], "in the fit to all pairs")
-        self.alpha_ = alphas[int(np.nanargmin(self.leave_out_rmse_))]
-        warn_end_of_path(self.alpha_, alphas)
+        least, greatest = np.nanmin(self.leave_out_rmse_), np.nanmax(self.leave_out_rmse_)
+        self.alpha_ = max(alphas[k] for k in np.flatnonzero(self.leave_out_rmse_ == least))
+        if least < greatest:  # else no operator sees the responses, and no α is better
+            warn_end_of_path(self.alpha_, alphas)
         self._keep(problem.with_alpha(self.alpha_), state.solve(self.alpha_))
         return self
 

@@ -24,7 +24,7 @@ from rkbs.solvers import ConvergenceError, Leave, Solver, solve
 from rkbs.solvers.base import check_leave
 
 _ROUGH_GAP = 1e-4
-"""The duality gap of the first fits in folds: scores then are right to about a percent."""
+"""The duality gap of the first fits in folds: scores then are right to a few percent."""
 _NEAR_LEAST = 1.1
 """Scores up to so many times the least are made again, at the solver's own tolerance."""
 
@@ -40,10 +40,12 @@ class BinaryKernelMachineCV(SchattenMachine):
     matrices of its training points are decomposed once.
 
     The scores of a tenth above the least are those of fits at the solver's tolerance; farther above
-    it a duality gap of 1e-4 is enough. An α whose fit is not certified in a fold is not chosen, nor
-    tried in the folds after it; nor is one chosen whose final fit is not certified: then the next
-    best is. Warnings name them. With losses other than the squared one the weakest α take most of
-    the time, which a larger ``ratio`` saves where the scores rise long before the end.
+    it a duality gap of 1e-4 is enough. Scores have fewer digits than fits: with a kinked loss and
+    ``ADMM(tol=1e-6)`` a few 1e-4 of them, below which the choice between two α is one of rounding.
+    An α whose fit is not certified in a fold is not chosen, nor tried in the folds after it; nor is
+    one chosen whose final fit is not certified: then the next best is. Warnings name them. With
+    losses other than the squared one the weakest α take most of the time, which a larger ``ratio``
+    saves where the scores rise long before the end.
 
     Parameters
     ----------

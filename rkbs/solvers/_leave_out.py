@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.linalg import cho_solve
+from scipy.linalg.lapack import dpocon, dpotrf
 
 from rkbs._groups import Groups
+
+_REGULAR = 1e-6
+"""A matrix of this inverse condition loses so many digits that 1e-10 is left of a solution."""
 
 
 def residuals(
@@ -58,11 +63,26 @@ def _cells(
         found[:, column] = _blocks(V[column], left, U @ C)
     for row in rows:
         found[row] = _blocks(U[row], right.T, (C @ V.T).T).T
+        summed = np.einsum("ia,ja,ab->ijb", U[row], U[row], D, optimize=True)
         for column in columns:
-            both = np.kron(U[row], V[column])
-            block = _blocks(both, D.reshape(1, -1), C.reshape(1, -1))
-            found[np.ix_(row, column)] = block.reshape(len(row), len(column))
+            block = np.einsum("ijb,kb,lb->ikjl", summed, V[column], V[column], optimize=True)
+            size = len(row) * len(column)
+            found[np.ix_(row, column)] = _block(block.reshape(size, size), U[row], V[column], D, C)
     return found
+
+
+def _block(
+    matrix: np.ndarray, U: np.ndarray, V: np.ndarray, D: np.ndarray, C: np.ndarray
+) -> np.ndarray:
+    """matrix⁻¹ (U C Vᵀ), for pairs of all rows of U and of V; from its root where it is singular.
+
+    The matrix is small, its root (U ⊗ V) diag(D)^{1/2} as long as there are pairs in the grid.
+    """
+    right = U @ C @ V.T
+    factor, info = dpotrf(matrix, lower=1)
+    if info == 0 and dpocon(factor, np.linalg.norm(matrix, 1), uplo="L")[0] > _REGULAR:
+        return cho_solve((factor, True), right.ravel()).reshape(right.shape)
+    return _blocks(np.kron(U, V), D.reshape(1, -1), C.reshape(1, -1)).reshape(right.shape)
 
 
 def _repeated(labels: np.ndarray) -> Iterator[np.ndarray]:

@@ -82,6 +82,8 @@ class SpectralNewton(SchattenSolver):
         self, problem: SchattenProblem, chart: type[Chart], last: np.ndarray | None
     ) -> Solution[OperatorPoint]:
         """The solution, started afresh or from the last one, whichever is nearer."""
+        if not problem.factors.products.size:  # a Gram matrix is zero, and so is every h
+            return self._zero(problem)
         try:
             # A dual point grows with 1/α: the last solution is not always the better start.
             starts = [self._start(problem, chart)] + ([] if last is None else [last])
