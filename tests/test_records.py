@@ -153,8 +153,16 @@ def test_nothing_shows_a_refused_record(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(readme, "load_claims", lambda: claims)
     monkeypatch.setattr(readme, "REFERENCE", tmp_path)
     monkeypatch.setattr(readme, "ROOT", tmp_path)
-    assert readme.main() == 1
+    assert readme.main([]) == 1
     assert "nothing was filled: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("--records=elsewhere", 2)])
+def test_asking_for_help_fills_nothing(argument, status, monkeypatch):
+    monkeypatch.setattr(readme, "write_atomically", lambda *_: pytest.fail("written"))
+    with pytest.raises(SystemExit) as end:
+        readme.main([argument])
+    assert end.value.code == status
 
 
 def test_the_command_line_refuses_and_goes_on(checkout):  # noqa: F811 - pytest's way
