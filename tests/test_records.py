@@ -78,6 +78,8 @@ EDITS = {
     "NaN": (changed_check(value="nan"), "evidence says 'unconfirmed'"),
     "another relation": (changed_check(relation=">"), "evidence says 'unconfirmed'"),
     "no relation": (changed_check(relation="~"), "relation must be one of"),
+    "a number beyond float": (changed_check(value=10**400), "OverflowError"),
+    "a name that is none": (changed_check(name=5), "name is 5"),
     "no number": (changed_check(value="small"), "could not convert"),
     "a pass by hand": (changed_check(passed=True), "unexpected keyword argument 'passed'"),
     "no checks": (changed_evidence(checks=[]), "evidence says 'unconfirmed'"),
@@ -105,6 +107,7 @@ BYTES = {
     "cut": (b'{"claim": "prop1', "JSONDecodeError"),
     "a list": (b"[]", "TypeError"),
     "a number": (b"3", "TypeError"),
+    "brackets without end": (b"[" * 200_000, "RecursionError"),
     "not UTF-8": ('{"claim": "ä"}'.encode("latin-1"), "is not UTF-8"),
     "UTF-16": ("{}".encode("utf-16"), "is not UTF-8"),
 }
