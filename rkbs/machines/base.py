@@ -107,6 +107,8 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
             self._check_pairs(X)
             return self._predict_pairs(X)
         table = validate_data(self, _known(X, "X"), dtype=float, reset=False)
+        if not hasattr(self, "feature_names_in_"):  # of one domain scikit-learn does not know
+            self._check_table(column_names(X))
         # A table to predict may repeat a row; Pairs may not.
         rows, inverse = np.unique(table, axis=0, return_inverse=True)
         return self._predict_pairs(Pairs.from_table(rows, self.n_features_x_))[inverse.reshape(-1)]
@@ -114,6 +116,13 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     def _check_pairs(self, pairs: Pairs) -> None:
         check_names(self, pairs.feature_names_x, "X")
         check_names(self, pairs.feature_names_y, "Y")
+
+    def _check_table(self, names: tuple[str, ...] | None) -> None:
+        """Names of a table's columns, where the fit had names in one domain."""
+        split = self.n_features_x_
+        for domain, part in (("X", slice(split)), ("Y", slice(split, None))):
+            if hasattr(self, f"feature_names_in_{domain.lower()}_"):
+                check_names(self, names and names[part], domain)
 
     def _predict_pairs(self, pairs: Pairs) -> np.ndarray:
         pairs = pairs.compact()
