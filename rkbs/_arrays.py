@@ -70,12 +70,18 @@ def as_points(x: Array, name: str) -> Array:
 
     Booleans are features 0 and 1 here, as fingerprints of molecules are.
     """
-    x = x if is_tensor(x) else to_numpy(x, name)
+    return _points(x if is_tensor(x) else to_numpy(x, name), name, x)
+
+
+def _points(x: Array, name: str, given: Any) -> Array:
+    """As ``as_points``, of what was ``given``."""
     x = as_floating(x.astype(np.float64) if not is_tensor(x) and x.dtype.kind == "b" else x, name)
     if x.ndim < 2:
+        array = is_tensor(given) or isinstance(given, np.ndarray)
         raise ValueError(
             f"{name} must have shape (..., n, d), a row per point; got shape {tuple(x.shape)}. "
-            f"Reshape a single feature with {name}.reshape(-1, 1)."
+            f"Reshape a single feature with {name if array else f'np.asarray({name})'}"
+            ".reshape(-1, 1)."
         )
     if 0 in x.shape:
         raise ValueError(f"{name} must hold at least one point, got shape {tuple(x.shape)}")
@@ -84,7 +90,7 @@ def as_points(x: Array, name: str) -> Array:
 
 def as_matrix(x: Array, name: str) -> np.ndarray:
     """Check a finite, non-empty real matrix and return it as a numpy array."""
-    matrix = as_points(to_numpy(x, name), name)
+    matrix = _points(to_numpy(x, name), name, x)
     if matrix.ndim != 2:
         raise ValueError(f"{name} must be a matrix, got shape {matrix.shape}")
     return matrix

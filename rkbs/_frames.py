@@ -23,17 +23,12 @@ def to_numpy(x: Any, name: str) -> np.ndarray:
     Raises
     ------
     TypeError
-        For masked and sparse arrays, and for sequences that are not rectangular.
+        For masked and sparse arrays, lazy frames, tensors without data, and for sequences that are
+        not rectangular.
     """
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(
-            f"{name} must not be a masked array, whose mask would be lost: pass "
-            f"{name}.filled(np.nan), or leave the masked entries out"
-        )
+    refuse_without_numbers(x, name)
     if is_tensor(x):
-        return _of_tensor(x, name)
-    if hasattr(x, "toarray"):
-        raise TypeError(f"{name} must be a dense array of real numbers: pass {name}.toarray()")
+        return _of_tensor(x)
     try:
         array = np.asarray(x)
     except (RuntimeError, TypeError, ValueError) as error:  # ragged sequences, tensors in lists
@@ -46,28 +41,50 @@ def to_numpy(x: Any, name: str) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _of_tensor(x: Any, name: str) -> np.ndarray:
-    if str(x.layout) != "torch.strided":
-        raise TypeError(f"{name} must be a dense array of real numbers: pass {name}.to_dense()")
+def refuse_without_numbers(x: Any, name: str) -> None:
+    """``TypeError``, with what to pass, for what numpy would take for other numbers or for none."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must not be a masked array, whose mask would be lost: pass "
+            f"{name}.filled(np.nan), or leave the masked entries out"
+        )
+    if is_tensor(x) and x.is_meta:
+        raise TypeError(f"{name} must hold numbers, got a tensor on the device meta")
+    if is_tensor(x):
+        method = "to_dense" * (str(x.layout) != "torch.strided")
+    else:  # scipy's sparse arrays, polars' lazy frames
+        method = next((name for name in ("toarray", "collect") if hasattr(x, name)), "")
+    if method:
+        raise TypeError(f"{name} must be a dense array of real numbers: pass {name}.{method}()")
+
+
+def _of_tensor(x: Any) -> np.ndarray:
     x = x.detach().cpu().resolve_conj().resolve_neg()
     half = x.is_floating_point() and x.dtype.itemsize < 4
     return (x.float() if half else x).numpy()  # numpy has no bfloat16
 
 
 def _kinds(x: Any) -> set[str]:
-    """The kinds (numpy's letters) of a pandas object's columns; none for anything else."""
-    dtypes = getattr(x, "dtypes", None) if hasattr(x, "to_numpy") else None
+    """The kinds (numpy's letters) of the columns of pandas and polars; none for anything else."""
+    dtypes = getattr(x, "dtypes", getattr(x, "dtype", None)) if hasattr(x, "to_numpy") else None
     if dtypes is None:
         return set()
-    columns = dtypes if np.iterable(dtypes) else [dtypes]
-    return {getattr(dtype, "kind", "O") for dtype in columns}
+    return {_kind(dtype) for dtype in (dtypes if np.iterable(dtypes) else [dtypes])}
+
+
+def _kind(dtype: Any) -> str:
+    if hasattr(dtype, "is_numeric"):  # polars'
+        return "f" if dtype.is_numeric() else "b" if str(dtype) == "Boolean" else "O"
+    return getattr(dtype, "kind", "O")
 
 
 def _of_nullable(x: Any, array: np.ndarray, kinds: set[str]) -> np.ndarray:
-    """pandas' nullable numbers, which numpy sees as objects: NaN where they are missing."""
+    """Nullable and decimal numbers, which numpy sees as objects: NaN where they are missing."""
     if kinds == {"b"} and all(isinstance(value, (bool, np.bool_)) for value in array.flat):
         return array.astype(bool)
-    return x.to_numpy(dtype=float, na_value=np.nan)
+    if hasattr(x, "iloc"):  # pandas, whose NA is no number to numpy
+        return x.to_numpy(dtype=float, na_value=np.nan)
+    return array.astype(float)
 
 
 def column_names(x: Any) -> tuple[str, ...] | None:

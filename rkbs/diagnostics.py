@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix, short_repr
+from rkbs._arrays import as_matrix, is_tensor, short_repr
 from rkbs.kernels import Kernel
 
 
@@ -100,9 +100,8 @@ def inspect(kernel: Kernel, X: Any, Y: Any = None) -> Inspection:
     """
     if not isinstance(kernel, Kernel):
         raise TypeError(f"kernel must be a Kernel, got {kernel!r}")
-    X = as_matrix(X, "X")
     within = Y is None
-    gram = kernel(X, X if within else as_matrix(Y, "Y"))
+    gram = _gram(kernel, X, X if within else Y)
     eps, gram = np.finfo(gram.dtype).eps, gram.astype(np.result_type(gram, np.float32), copy=False)
     # Of the matrix over its largest entry: no sum or square of it over- or underflows.
     size = float(np.abs(gram).max())
@@ -134,6 +133,16 @@ def inspect(kernel: Kernel, X: Any, Y: Any = None) -> Inspection:
         inertia=inertia,
         lowest_eigenvalue=lowest,
     )
+
+
+def _gram(kernel: Kernel, X: Any, Y: Any) -> np.ndarray:
+    """The Gram matrix as a numpy array."""
+    points = as_matrix(X, "X"), as_matrix(Y, "Y")
+    if all(is_tensor(given) and given.is_floating_point() for given in (X, Y)):
+        # As tensors: a kernel's parameters and maps may be tensors themselves.
+        points = [given.float() if given.dtype.itemsize < 4 else given for given in (X, Y)]
+        return as_matrix(kernel(*points), "kernel(X, Y)")
+    return kernel(*points)
 
 
 def _times(sigma: np.ndarray, size: float) -> np.ndarray:

@@ -112,5 +112,6 @@ def _check_signs(values: np.ndarray, rounding: float, gram: np.ndarray, name: st
             f"(largest {values[-1]:.3g}; it came in {gram.dtype}, float64 leaves the least "
             "rounding): an indefinite kernel has no squared norm to penalize. Use a Mercer "
             "kernel within each domain; a non-Mercer κ(x, y) enters by its within-domain "
-            "kernels κ.domain_x and κ.domain_y."
+            "kernels κ.domain_x and κ.domain_y, and a matrix of similarities G shifted: "
+            "G = G.astype(float); G = G - np.linalg.eigvalsh(G)[0] * np.eye(len(G))."
         )

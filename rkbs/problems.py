@@ -237,6 +237,7 @@ def as_gram(gram: np.ndarray, name: str, size: int) -> np.ndarray:
         raise ValueError(
             f"{name} must be symmetric, but max|K − Kᵀ| = {gap:.3g}: a within-domain Gram matrix "
             "is. For an asymmetric binary kernel κ use its within-domain kernels κ.domain_x and "
-            "κ.domain_y (rkbs.diagnostics.inspect shows what a kernel has)."
+            "κ.domain_y (rkbs.diagnostics.inspect shows what a kernel has); a matrix of "
+            "similarities becomes symmetric by G = (G + G.T) / 2."
         )
     return (gram + gram.T) / 2

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from rkbs import EDP, L2Distance, Precomputed, inspect
+from rkbs import EDP, RBF, L2Distance, Precomputed, inspect
 
 ROTATION = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
 KNOWN = [  # matrix, rank, inertia, asymmetry, condition, lowest eigenvalue, usable
@@ -84,3 +85,17 @@ def test_a_kernel_that_is_not_mercer_is_seen():
     assert not found.is_within_domain_gram
     assert inspect(EDP(), x).is_within_domain_gram
     assert not inspect(EDP().pullback(np.eye(3), np.eye(3)[[1, 2, 0]]), x).is_within_domain_gram
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_kernels_whose_parameters_are_tensors(dtype):
+    """A head's kernel on its tokens, as in training: the same structure as in numpy."""
+    rng = np.random.default_rng(0)
+    x, W = rng.integers(-8, 9, size=(6, 3)) / 8, rng.integers(-8, 9, size=(2, 3, 3)) / 8
+    right = inspect(RBF(0.5).pullback(*W), x)
+    maps = [torch.tensor(w, dtype=torch.float32 if dtype.itemsize < 4 else dtype) for w in W]
+    tau = torch.tensor(0.5, requires_grad=True)
+    found = inspect(RBF(tau).pullback(*maps), torch.tensor(x, dtype=dtype, requires_grad=True))
+    assert (found.rank, found.shape) == (right.rank, right.shape)
+    assert np.abs(found.singular_values - right.singular_values).max() < 1e-6
+    assert found.asymmetry == pytest.approx(right.asymmetry, rel=1e-5)

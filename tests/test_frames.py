@@ -1,6 +1,7 @@
 """Arrays of other libraries: numbers kept, what is missing seen, advice that works."""
 
 import re
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 import scipy.sparse
 import torch
 
-from rkbs import Pairs
+from rkbs import BinaryKernelRidge, Pairs
 from rkbs._frames import column_names, to_numpy
 
 X = np.array([[0.5, -2.0], [1.0, 3.25], [-4.0, 0.0]])
@@ -19,6 +20,7 @@ SAME = {
     "pandas nullable": pd.DataFrame(X).convert_dtypes(),
     "pandas mixed": pd.DataFrame({"a": X[:, 0], "b": X[:, 1].astype(np.float32)}),
     "polars": pl.DataFrame(X),
+    "polars decimal": pl.DataFrame([[Decimal(x) for x in column] for column in X.T.tolist()]),
     "tensor": torch.tensor(X),
     "tensor with a gradient": torch.tensor(X, requires_grad=True),
     "bfloat16": torch.tensor(X).bfloat16(),
@@ -35,6 +37,8 @@ LACKING = {
     "pandas nullable": pd.DataFrame(MISSING).convert_dtypes(),
     "pandas nullable and bool": pd.DataFrame({"a": [1, 2], "b": [None, True]}).convert_dtypes(),
     "polars": pl.DataFrame({"a": [1, 2], "b": [None, 3]}),
+    "polars bool": pl.DataFrame({"a": [True, False], "b": [None, True]}),
+    "polars decimal": pl.DataFrame({"a": [Decimal(1), Decimal(2)], "b": [None, Decimal(3)]}),
 }
 
 
@@ -62,6 +66,8 @@ def test_what_is_missing_is_nan(kind):
         (np.ma.masked_array(X, X > 1), r"must not be a masked.*x\.filled\(np\.nan\)"),
         (scipy.sparse.csr_array(X), r"must be a dense array of real numbers: pass x\.toarray\(\)$"),
         (torch.tensor(X).to_sparse(), r"must be a dense array.*: pass x\.to_dense\(\)$"),
+        (pl.DataFrame(X).lazy(), r"must be a dense array.*: pass x\.collect\(\)$"),
+        (torch.empty(3, 2, device="meta"), "must hold numbers, got a tensor on the device meta"),
         ([[1.0], [2.0, 3.0]], "must be a rectangular array of real numbers"),
         ([[torch.ones(1, requires_grad=True)]], "must be a rectangular array of real numbers"),
     ],
@@ -69,6 +75,35 @@ def test_what_is_missing_is_nan(kind):
 def test_refused_with_what_to_pass(x, says):
     with pytest.raises(TypeError, match=f"^x {says}"):
         to_numpy(x, "x")
+
+
+TABLES = {
+    "masked": (np.ma.masked_array(X, X > 1), r"must not be a masked array"),
+    "lazy": (pl.DataFrame(X).lazy(), r"must be a dense array.*\.collect\(\)$"),
+    "meta": (torch.empty(3, 2, device="meta"), "must hold numbers"),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_tables_refuse_them_too(kind):
+    table, says = TABLES[kind]
+    machine = BinaryKernelRidge().fit(X, X[:, 0])
+    with pytest.raises(TypeError, match=f"^X {says}"):
+        BinaryKernelRidge().fit(table, X[:, 0])
+    with pytest.raises(TypeError, match=f"^X {says}"):
+        machine.predict(table)
+    with pytest.raises(TypeError, match=f"^z {says}"):
+        BinaryKernelRidge().fit(X, table[:, 0] if hasattr(table, "shape") else table)
+
+
+@pytest.mark.parametrize(
+    "x", [X[:, 0], torch.tensor(X[:, 0]), pd.Series(X[:, 0]), pl.Series(X[:, 0]), [0.5, 1.0, -4.0]]
+)
+def test_advice_for_a_single_feature_works(x):
+    with pytest.raises(ValueError, match="Reshape a single feature with") as error:
+        Pairs.grid(x, X)
+    advice = str(error.value).split("feature with ")[1].rstrip(".")
+    assert np.array_equal(Pairs.grid(eval(advice, {"np": np, "X": x}), X).X, X[:, :1])
 
 
 @pytest.mark.parametrize("x", [pd.DataFrame({"a": ["u", "v"]}), pl.DataFrame({"a": ["u", "v"]})])

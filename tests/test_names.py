@@ -91,6 +91,18 @@ def test_a_table_names_both_domains(name):
         machine.predict_grid(X[["c", "b", "a"]], Y)
 
 
+@pytest.mark.filterwarnings("ignore:X has feature names, but:UserWarning")
+def test_a_table_is_checked_where_one_domain_had_names():
+    machine = BinaryKernelRidge().fit(Pairs.grid(X.to_numpy(), Y), Z)
+    right = machine.predict_grid(X.to_numpy(), Y).ravel()
+    assert np.array_equal(machine.predict(TABLE), right)
+    with pytest.raises(ValueError, match=r"^The feature names of Y should match"):
+        machine.predict(TABLE[["a", "b", "c", "v", "u"]])
+    with pytest.warns(UserWarning, match=r"^Y does not have valid feature names") as told:
+        assert np.array_equal(machine.predict(TABLE.to_numpy()), right)
+    assert [warning.filename for warning in told] == [__file__]
+
+
 @pytest.mark.parametrize("name", ["nuclear", "nuclear-cv"])
 def test_queries_and_keys_expect_them_too(name):
     machine = fitted(name)

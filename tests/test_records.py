@@ -78,6 +78,8 @@ EDITS = {
     "NaN": (changed_check(value="nan"), "evidence says 'unconfirmed'"),
     "another relation": (changed_check(relation=">"), "evidence says 'unconfirmed'"),
     "no relation": (changed_check(relation="~"), "relation must be one of"),
+    "a number beyond float": (changed_check(value=10**400), "OverflowError"),
+    "a name that is none": (changed_check(name=5), "name is 5"),
     "no number": (changed_check(value="small"), "could not convert"),
     "a pass by hand": (changed_check(passed=True), "unexpected keyword argument 'passed'"),
     "no checks": (changed_evidence(checks=[]), "evidence says 'unconfirmed'"),
@@ -105,6 +107,7 @@ BYTES = {
     "cut": (b'{"claim": "prop1', "JSONDecodeError"),
     "a list": (b"[]", "TypeError"),
     "a number": (b"3", "TypeError"),
+    "brackets without end": (b"[" * 200_000, "RecursionError"),
     "not UTF-8": ('{"claim": "ä"}'.encode("latin-1"), "is not UTF-8"),
     "UTF-16": ("{}".encode("utf-16"), "is not UTF-8"),
 }
@@ -153,8 +156,16 @@ def test_nothing_shows_a_refused_record(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(readme, "load_claims", lambda: claims)
     monkeypatch.setattr(readme, "REFERENCE", tmp_path)
     monkeypatch.setattr(readme, "ROOT", tmp_path)
-    assert readme.main() == 1
+    assert readme.main([]) == 1
     assert "nothing was filled: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("--records=elsewhere", 2)])
+def test_asking_for_help_fills_nothing(argument, status, monkeypatch):
+    monkeypatch.setattr(readme, "write_atomically", lambda *_: pytest.fail("written"))
+    with pytest.raises(SystemExit) as end:
+        readme.main([argument])
+    assert end.value.code == status
 
 
 def test_the_command_line_refuses_and_goes_on(checkout):  # noqa: F811 - pytest's way

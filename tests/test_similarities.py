@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from rkbs import RBF, BinaryKernelMachine, BinaryKernelRidge, Linear, Pairs, Precomputed, Quadratic
+from rkbs import (
+    RBF,
+    BinaryKernelMachine,
+    BinaryKernelRidge,
+    L2Distance,
+    Linear,
+    Pairs,
+    Precomputed,
+    Quadratic,
+)
 from rkbs.kernels import KERNELS
 
 RNG = np.random.default_rng(0)
@@ -65,6 +74,31 @@ def test_advice_works_when_followed(name, place):
     assert np.abs(known["G"] - (G + G.T) / 2)[off].max() <= 1e-7 * scale
 
 
+@pytest.mark.parametrize("name", MATRICES)
+def test_advice_for_a_taller_matrix_leaves_the_new_rows(name):
+    tall = np.vstack([MATRICES[name][0], RNG.uniform(size=(3, 20))])
+    with pytest.raises(ValueError, match="its matrix G is") as error:
+        fit_x(tall)
+    known = {"np": np, "G": tall.copy()}
+    exec(str(error.value).split("Mend it by ")[1].split(" and pass")[0], known)
+    fit_x(known["G"])
+    assert np.array_equal(known["G"][20:], tall[20:])
+
+
+@pytest.mark.parametrize("scale", [1, 1e9, 1e-9])
+def test_advice_where_single_precision_has_made_it_indefinite(scale):
+    """Of low rank, so that rounding makes eigenvalues of zero negative: no float64 has done it."""
+    low = (scale * F[:, :3]).astype(np.float32)
+    G = low @ low.T
+    G = (G + G.T) / 2
+    with pytest.raises(ValueError, match="it came in float32") as error:
+        fit_x(G)
+    known = {"np": np, "G": G}
+    exec(str(error.value).split("shifted: ")[1].rstrip("."), known)
+    fit_x(known["G"])
+    assert np.abs(known["G"] - G).max() < 1e-6 * np.abs(G).max()
+
+
 def test_a_wide_matrix_is_no_gram_matrix():
     with pytest.raises(ValueError, match="similarities is square, got 5 × 20"):
         BinaryKernelRidge(Precomputed(skew(S)[:5]), RBF()).fit(
@@ -80,20 +114,22 @@ def test_kernels_that_are_not_mercer_do_not_send_in_a_circle(name):
 def test_combinations_do_not_either():
     circle(-1 * RBF())
     circle(Quadratic(-1.0))
+    circle(2 * L2Distance(), RNG.normal(size=(20, 2)))
+    circle(Precomputed(skew(S)).T, Precomputed.points(20))
     assert Quadratic(-1.0).domain_x == Quadratic(1.0)
 
 
-def circle(kernel):
+def circle(kernel, X=F[:, :2]):
     """Whatever the message recommends is accepted."""
-    X = RNG.normal(size=(20, 2))
     with pytest.raises(ValueError, match=r"^kernel_x must be a Mercer kernel") as error:
         BinaryKernelRidge(kernel, RBF()).fit(Pairs.grid(X, Y), Z)
     if "from_kernel" in str(error.value):
         BinaryKernelRidge.from_kernel(kernel).fit(Pairs.grid(X, Y), Z)
     else:
         assert "Laplace()" in str(error.value)
-        G = kernel(X, X)
-        fit_x(G - np.linalg.eigvalsh(G)[0] * np.eye(len(G)))
+        known = {"np": np, "kernel": kernel, "X": X}
+        exec(str(error.value).split("make its Gram matrix one: ")[1].split(", and pass")[0], known)
+        fit_x(known["G"])
 
 
 @pytest.mark.parametrize("machine", [BinaryKernelRidge, BinaryKernelMachine])

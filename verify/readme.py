@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rkbs.targets import LINE
@@ -135,8 +136,9 @@ def documents() -> dict[str, str]:
 
 
 @quiet
-def main() -> int:
-    """Write both documents; status 1, and neither is touched, if a record is refused."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fill README.md and figures/README.md; status 1, and neither is touched, if a record fails."""
+    argparse.ArgumentParser("python -m verify.readme", description=main.__doc__).parse_args(argv)
     try:
         found = documents()
     except RecordError as error:

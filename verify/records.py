@@ -20,6 +20,10 @@ _KINDS = {
     "seconds": (int, float),
     "versions": dict,
 }
+_NOT_A_RECORD = (
+    *(ValueError, KeyError, TypeError, AttributeError),
+    *(OverflowError, RecursionError),  # of integers beyond float, and of brackets without end
+)
 _KINDS_OF_EVIDENCE = {"condition": str, "skipped": str, "data": dict}
 
 
@@ -59,6 +63,8 @@ class Record:
             raw = json.loads(text)
             found = raw["evidence"]
             for name in ("checks", "counterexamples"):
+                for entry in found[name]:
+                    _check_kinds(entry, {"name": str})
                 found[name] = tuple(Check(**entry) for entry in found[name])
             verdict, evidence = Verdict(raw["verdict"]), Evidence(**found)
             record = Record(**{**raw, "verdict": verdict, "evidence": evidence})
@@ -66,7 +72,7 @@ class Record:
             _check_kinds(found, _KINDS_OF_EVIDENCE)
             if record.profile not in PROFILES:
                 raise ValueError(f"profile {record.profile!r} is none of {PROFILES}")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except _NOT_A_RECORD as error:
             reason = f"{type(error).__name__}: {error}"
             raise RecordError(f"it is no record of this version ({reason})") from error
         if verdict is not evidence.verdict:

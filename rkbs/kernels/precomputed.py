@@ -144,23 +144,27 @@ class Precomputed(Kernel):
 
 
 def repair(matrix: np.ndarray) -> str:
-    """What keeps a matrix of similarities from being a Gram matrix, and the numpy that mends it."""
+    """What keeps a matrix of similarities from being a Gram matrix, and the numpy that mends it.
+
+    Judged in float64, in which machines compute, so that one round of mending is enough.
+    """
     n, m = matrix.shape
     if n < m:
         return f"the matrix of a domain's similarities is square, got {n} × {m}"
-    square = matrix[:m]
+    square = matrix[:m].astype(float)
     gap, half = np.abs(square - square.T).max(), (square + square.T) / 2
-    values = np.linalg.eigvalsh(half.astype(float))
-    rounding = m * np.finfo(matrix.dtype).eps * np.abs(values).max()
-    lacks, lines = [], ["G = G.astype(float)"] * (matrix.dtype != float)
+    values = np.linalg.eigvalsh(half)
+    # Of a taller matrix the rows of new objects stay as they are.
+    taller, G = n > m, f"G[:{m}]" if n > m else "G"
+    lacks, lines = [], ["G = G.astype(float)"] * (taller or matrix.dtype != float)
     if gap > 0:
         lacks.append(
             f"asymmetric, max|G − Gᵀ| = {gap:.3g} (largest entry {np.abs(square).max():.3g})"
         )
-        lines.append("G = (G + G.T) / 2")
-    if values[0] < -rounding:
+        lines.append(f"{G} = ({G} + {G}.T) / 2")
+    if values[0] < -m * np.finfo(float).eps * np.abs(values).max():
         lacks.append(f"indefinite, its eigenvalues from {values[0]:.3g} to {values[-1]:.3g}")
-        lines.append("G = G - np.linalg.eigvalsh(G)[0] * np.eye(len(G))")
+        lines.append(f"{G} = {G} - np.linalg.eigvalsh({G})[0] * np.eye(len({G}))")
     part = " (of its symmetric part)" * (len(lacks) == 2)
     return (
         f"its matrix G is {' and '.join(lacks)}{part}. Mend it by {'; '.join(lines)} and pass "

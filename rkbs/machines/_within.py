@@ -39,9 +39,9 @@ def _instead(kernel: Kernel, machine: type) -> str:
         own = kernel.domain_x, kernel.domain_y
     except ValueError:
         return (
-            "choose a Mercer kernel, such as RBF() or Laplace(), or pass its Gram matrix G = "
-            "kernel(X, X), shifted by its least eigenvalue, as Precomputed(G - "
-            "np.linalg.eigvalsh(G)[0] * np.eye(len(G))) with the points Precomputed.points(len(G))"
+            "choose a Mercer kernel, such as RBF() or Laplace(), or make its Gram matrix one: "
+            "G = kernel(X, X); G = (G + G.T) / 2; G = G - np.linalg.eigvalsh(G)[0] * "
+            "np.eye(len(G)), and pass Precomputed(G) with the points Precomputed.points(len(G))"
         )
     return (
         f"as a binary kernel κ(x, y) it enters by its within-domain kernels {own[0]!r} and "

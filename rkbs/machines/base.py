@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rkbs._arrays import as_matrix, as_real, check_number, first_equal, kind_error
-from rkbs._frames import column_names, is_tensor, to_numpy
+from rkbs._frames import column_names, is_tensor, refuse_without_numbers, to_numpy
 from rkbs._groups import Groups, warn_equal
 from rkbs.kernels import Kernel
 from rkbs.machines._names import check_names, keep_names, named
@@ -58,8 +58,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     def _from_table(self, table: Any, z: Any) -> tuple[Pairs, np.ndarray]:
         """The pairs of a plain table, with the names of its columns, and its responses."""
         _refuse_domains(table)
-        # scikit-learn's own conversion, but for tensors: it does not know all of their dtypes.
-        table, z = (to_numpy(a, n) if is_tensor(a) else a for a, n in ((table, "X"), (z, "z")))
+        table, z = _known(table, "X"), _known(z, "z")
         table, z = validate_data(self, table, z, dtype=float, y_numeric=True, ensure_min_features=2)
         split, columns = self.n_features_x, table.shape[1]
         if split is None and columns > 2:
@@ -107,8 +106,9 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         if isinstance(X, Pairs):
             self._check_pairs(X)
             return self._predict_pairs(X)
-        X = to_numpy(X, "X") if is_tensor(X) else X
-        table = validate_data(self, X, dtype=float, reset=False)
+        table = validate_data(self, _known(X, "X"), dtype=float, reset=False)
+        if not hasattr(self, "feature_names_in_"):  # of one domain scikit-learn does not know
+            self._check_table(column_names(X))
         # A table to predict may repeat a row; Pairs may not.
         rows, inverse = np.unique(table, axis=0, return_inverse=True)
         return self._predict_pairs(Pairs.from_table(rows, self.n_features_x_))[inverse.reshape(-1)]
@@ -116,6 +116,13 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     def _check_pairs(self, pairs: Pairs) -> None:
         check_names(self, pairs.feature_names_x, "X")
         check_names(self, pairs.feature_names_y, "Y")
+
+    def _check_table(self, names: tuple[str, ...] | None) -> None:
+        """Names of a table's columns, where the fit had names in one domain."""
+        split = self.n_features_x_
+        for domain, part in (("X", slice(split)), ("Y", slice(split, None))):
+            if hasattr(self, f"feature_names_in_{domain.lower()}_"):
+                check_names(self, names and names[part], domain)
 
     def _predict_pairs(self, pairs: Pairs) -> np.ndarray:
         pairs = pairs.compact()
@@ -209,6 +216,15 @@ def _gram(kernel: Kernel, points: np.ndarray) -> np.ndarray:
     """k(X, X), with equal rows for equal points, which a matrix product may round differently."""
     gram, same = kernel(points, points), first_equal(points)
     return gram[np.ix_(same, same)] if (np.bincount(same) > 1).any() else gram
+
+
+def _known(table: Any, name: str) -> Any:
+    """What scikit-learn converts rightly: it knows not all dtypes of tensors, and no masks."""
+    if is_tensor(table):
+        return to_numpy(table, name)
+    if not hasattr(table, "toarray"):  # sparse arrays it refuses in its own words
+        refuse_without_numbers(table, name)
+    return table
 
 
 def _refuse_domains(pairs: Any) -> None:
