@@ -48,6 +48,11 @@ def refuse_without_numbers(x: Any, name: str) -> None:
             f"{name} must not be a masked array, whose mask would be lost: pass "
             f"{name}.filled(np.nan), or leave the masked entries out"
         )
+    if any(hasattr(dtype, "is_temporal") and dtype.is_temporal() for dtype in _dtypes(x)):
+        raise TypeError(
+            f"{name} must be an array of real numbers, got dates or times, of which polars would "
+            "make whole numbers: express them as numbers of a unit that you choose"
+        )
     if is_tensor(x) and x.is_meta:
         raise TypeError(f"{name} must hold numbers, got a tensor on the device meta")
     if is_tensor(x):
@@ -66,10 +71,15 @@ def _of_tensor(x: Any) -> np.ndarray:
 
 def _kinds(x: Any) -> set[str]:
     """The kinds (numpy's letters) of the columns of pandas and polars; none for anything else."""
+    return {_kind(dtype) for dtype in _dtypes(x)}
+
+
+def _dtypes(x: Any) -> list[Any]:
+    """The dtypes of the columns of pandas and polars; none for anything else."""
     dtypes = getattr(x, "dtypes", getattr(x, "dtype", None)) if hasattr(x, "to_numpy") else None
     if dtypes is None:
-        return set()
-    return {_kind(dtype) for dtype in (dtypes if np.iterable(dtypes) else [dtypes])}
+        return []
+    return list(dtypes) if np.iterable(dtypes) else [dtypes]
 
 
 def _kind(dtype: Any) -> str:

@@ -1,5 +1,6 @@
 """Arrays of other libraries: numbers kept, what is missing seen, advice that works."""
 
+import datetime
 import re
 from decimal import Decimal
 
@@ -192,3 +193,26 @@ def test_masks_of_a_grid_may_be_frames():
     seen = ~np.isnan(Z)
     for mask in (pd.DataFrame(seen), pd.DataFrame(seen).convert_dtypes(), pl.DataFrame(seen)):
         assert len(Pairs.from_mask(X, X[:2], mask)) == 5
+
+
+DAY = datetime.date(2020, 1, 1)
+DATES = [
+    pl.DataFrame({"a": [1.5], "b": [DAY]}),
+    pl.DataFrame({"a": [DAY], "b": [DAY]}),
+    pl.DataFrame({"a": [1.5], "b": [datetime.timedelta(hours=1)]}),
+    pd.DataFrame({"a": [1.5], "b": [DAY]}),
+]
+
+
+@pytest.mark.parametrize("frame", DATES)
+def test_dates_are_no_numbers(frame):
+    """Beside floats polars would hand out numbers of days, or of microseconds."""
+    with pytest.raises(TypeError, match=r"^X must be an array of real numbers, got d"):
+        Pairs.grid(frame, X)
+    with pytest.raises((TypeError, ValueError)):
+        BinaryKernelRidge().fit(frame, [1.0])
+
+
+def test_dates_are_no_responses():
+    with pytest.raises(TypeError, match=r"^z must be an array of real numbers, got dates"):
+        Pairs.grid(X[:1], X[:1]).responses(pl.Series([DAY]))
