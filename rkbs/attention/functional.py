@@ -100,10 +100,8 @@ def _softmax(logits: Tensor, bias: Tensor | None, allowed: Tensor | None) -> Ten
         logits = saturated(logits + bias)
     if allowed is None:
         return logits.softmax(-1)
-    hidden = ~allowed
-    logits = logits.masked_fill(hidden, -math.inf)
-    logits = logits.masked_fill(hidden.all(-1, keepdim=True), 0)  # or softmax would give NaN
-    return logits.softmax(-1)
+    hidden = ~allowed & allowed.any(-1, keepdim=True)  # a row of −inf alone would give NaN
+    return logits.masked_fill(hidden, -math.inf).softmax(-1)
 
 
 def _normalize(weights: Tensor, allowed: Tensor | None) -> Tensor:
