@@ -67,6 +67,20 @@ def exponential(x: Array) -> Array:
     return saturated(held(x, math.log(largest(x))).exp())
 
 
+def logarithm(x: Array) -> Array:
+    """log(x) of x ≥ 0; on a tensor saturated where x is, and of 0, without a gradient."""
+    if not is_tensor(x):
+        with np.errstate(divide="ignore"):
+            return np.log(x)
+    zero, top = x == 0, largest(x)
+    return x.masked_fill(zero, 1).log().masked_fill(zero, -top).masked_fill(x >= top, top)
+
+
+def log_sum(x: Array, y: Array) -> Array:
+    """log(exp x + exp y); torch's ``logaddexp`` has second derivatives of NaN far from x = y."""
+    return namespace(x).stack([x, y]).logsumexp(0) if is_tensor(x) else np.logaddexp(x, y)
+
+
 def product(x: Array, factor: Array | float) -> Array:
     """x · factor; on a tensor saturated, and where one of the two is."""
     found = saturated(x * factor)

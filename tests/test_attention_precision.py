@@ -112,6 +112,46 @@ def test_sums_beyond_the_range_are_scaled(dtype):
     assert (weights - torch.tensor([1.0, 4, 4, 4], dtype=dtype) / 13).abs().max() <= 1e-6
 
 
+LOGLESS = {name: KERNELS[name] for name in NONNEGATIVE} | {"product": EDP() * Quadratic()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", LOGLESS)
+def test_overflow_of_kernels_without_a_logit_is_nan_and_nothing_else_is(name, dtype):
+    tensors = inputs(n=5, m=7, d=4, dtype=dtype)
+    tensors[0][2] *= torch.finfo(dtype).max ** 0.75
+    results = []
+    for rows in (slice(None), [0, 1, 3, 4]):
+        q, k, v = (x.clone().requires_grad_() for x in tensors)
+        out = attention(q[rows], k, v, LOGLESS[name])
+        kept = out[[0, 1, 3, 4]] if len(out) == 5 else out
+        results.append([kept, *torch.autograd.grad(kept.square().sum(), (q, k, v))])
+        if len(out) == 5:
+            assert out[2].isnan().all()
+    for found, right in zip(*results, strict=True):
+        assert found.isfinite().all()
+        assert (found - right).abs().max() <= 1e-5 * right.abs().max()
+
+
+@pytest.mark.parametrize("name", sorted(NONNEGATIVE))
+def test_a_sum_with_a_kernel_without_a_logit_has_one(name):
+    q, k, v = (8 * x for x in inputs(n=5, m=7, d=16, dtype=torch.float32))
+    k[0] = q[0]  # where the distance is zero
+    kernel = 0.5 * KERNELS[name] + 0 * RBF() + EDP()
+    wide_q, wide_k = q.double().numpy(), k.double().numpy()
+    logits = (wide_q @ wide_k.T / 4).astype(np.longdouble)
+    weights = np.exp(logits) + 0.5 * KERNELS[name](wide_q, wide_k)
+    assert weights.max() > np.finfo("float32").max
+    right = (weights / weights.sum(-1, keepdims=True)).astype(float) @ v.double().numpy()
+    for dtype, most in ((torch.float32, 1e-4), (torch.float64, 1e-12)):
+        tensors = [x.to(dtype).requires_grad_() for x in (q, k, v)]
+        out = attention(*tensors, kernel)
+        assert error(out.detach(), right) <= most
+        gradients = torch.autograd.grad(out.square().sum(), tensors, create_graph=True)
+        second = torch.autograd.grad(sum(g.square().sum() for g in gradients), tensors)
+        assert all(g.isfinite().all() for g in (*gradients, *second))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, *HALF], ids=str)
 def test_autocast_does_not_round_logits(dtype):
     q, k, v = (x.to(dtype) for x in inputs(n=16, m=16, d=64, dtype=torch.float32))

@@ -198,7 +198,11 @@ TABLE = [
     # ---- precomputed kernels
     (lambda: Precomputed(W)(ROW, ROW), ValueError, "x must hold indices from 0 to 1"),
     (lambda: Precomputed(W)(ROW[:2], -ROW[1:2]), ValueError, "y must hold indices from 0 to 1"),
-    (lambda: Precomputed(W)(ROW[:2] / 2, ROW[:2]), ValueError, "x must hold row numbers"),
+    (
+        lambda: Precomputed(W)(ROW[:2] / 2, ROW[:2]),
+        ValueError,
+        "x must hold row numbers .* got the value 0.5",
+    ),
     (lambda: Precomputed(W)(ROW[:2], X[:2]), ValueError, "y must hold row numbers"),
     (lambda: Precomputed(W)(*2 * [torch.tensor([[math.nan]])]), ValueError, "x must hold row numb"),
     # ---- features

@@ -38,7 +38,7 @@ STRUCTURE = {
     EDP() + RBF(): (True, True, True, True, math.inf),
     EDP() + Linear(): (True, True, None, None, math.inf),
     Linear() + Quadratic(): (True, True, None, None, None),
-    EDP() + L2Distance(): (None, True, None, True, None),
+    EDP() + L2Distance(): (None, True, True, True, None),
     EDP() + -1.0 * EDP(): (None, True, None, None, None),
     EDP() * RBF(): (True, True, True, True, math.inf),
     EDP() * Quadratic(): (True, True, None, True, None),

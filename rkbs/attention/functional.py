@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rkbs._pairwise import at_least_single, matmul, saturated
+from rkbs._pairwise import at_least_single, largest, matmul, saturated
 from rkbs.kernels import EDP, Kernel
 
 _EDP = EDP()
@@ -47,8 +47,9 @@ def attention(
     tensor of shape (..., n, d_v)
         A row is 0 where its weights are all 0: where a mask hides every key (as torch does), or
         where a non-negative kernel vanishes on all keys (``L2Distance`` of one key equal to the
-        query). NaN and infinity that are not hidden are not detected: reading them would force a
-        device to synchronize. NaN is passed on.
+        query). It is NaN, and passes no gradient, where a kernel without a logit overflows on a
+        key that the query sees. NaN and infinity that are not hidden are not detected: reading
+        them would force a device to synchronize. NaN is passed on.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def attention(
         For shapes that do not fit or devices that differ.
     """
     _check_inputs(q, k, v, kernel, mask)
-    bias = allowed = None
+    bias = allowed = lost = None
     if mask is not None:
         mask = mask.expand(torch.broadcast_shapes(mask.shape, (1, 1)))
         allowed = mask if mask.dtype == torch.bool else mask != -math.inf  # (..., n, m)
@@ -71,10 +72,11 @@ def attention(
     elif bias is not None:
         raise TypeError(f"mask must be boolean for {kernel!r}: it has no logit to add a mask to")
     else:
-        weights = _normalize(_evaluate(kernel, kernel._gram, q, k), allowed)  # (..., n, m)
+        weights, lost = _normalize(_evaluate(kernel, kernel._gram, q, k), allowed)  # (..., n, m)
     if allowed is not None:  # also for the gradients: those by hidden weights are products with v
         weights = weights.masked_fill(~allowed, 0)
-    return matmul(weights, at_least_single(v)).to(v.dtype)  # (..., n, d_v)
+    out = matmul(weights, at_least_single(v))  # (..., n, d_v)
+    return (out if lost is None else out.masked_fill(lost, math.nan)).to(v.dtype)
 
 
 def _seen(points: Tensor, seen: Tensor) -> Tensor:
@@ -100,20 +102,21 @@ def _softmax(logits: Tensor, bias: Tensor | None, allowed: Tensor | None) -> Ten
         logits = saturated(logits + bias)
     if allowed is None:
         return logits.softmax(-1)
-    hidden = ~allowed
-    logits = logits.masked_fill(hidden, -math.inf)
-    logits = logits.masked_fill(hidden.all(-1, keepdim=True), 0)  # or softmax would give NaN
-    return logits.softmax(-1)
+    hidden = ~allowed & allowed.any(-1, keepdim=True)  # a row of −inf alone would give NaN
+    return logits.masked_fill(hidden, -math.inf).softmax(-1)
 
 
-def _normalize(weights: Tensor, allowed: Tensor | None) -> Tensor:
-    """Rows of (..., n, m) divided by their sums; a row of zeros stays 0."""
+def _normalize(weights: Tensor, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Rows of (..., n, m) divided by their sums; a row of zeros stays 0.
+
+    And (..., n, 1), where a row is saturated: its ratios are lost.
+    """
     if allowed is not None:
         weights = weights.masked_fill(~allowed, 0)
     top = weights.detach().amax(-1, keepdim=True)  # (..., n, 1)
     weights = weights / top.masked_fill(top == 0, 1)  # sums of these do not overflow
     total = weights.sum(-1, keepdim=True)  # (..., n, 1)
-    return weights / total.masked_fill(total == 0, 1)
+    return weights / total.masked_fill(total == 0, 1), top >= largest(top)
 
 
 def _evaluate(kernel: Kernel, formula: Callable, q: Tensor, k: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from rkbs._arrays import Array, as_matrix, as_points, is_tensor, namespace
-from rkbs._pairwise import dot, product, saturated
+from rkbs._pairwise import dot, log_sum, product, saturated
 from rkbs.kernels.base import FeatureDimension, Kernel, check_parameter
 
 
@@ -48,13 +48,18 @@ class _Combination(Kernel):
 @final
 @dataclasses.dataclass(frozen=True)
 class Sum(_Combination):
-    """(a + b)(x, y) = a(x, y) + b(x, y)."""
+    """(a + b)(x, y) = a(x, y) + b(x, y); positive where one is and the other is not negative."""
+
+    @property
+    def is_positive(self) -> bool | None:
+        some = self.a.is_positive or self.b.is_positive
+        return True if some and self.is_nonnegative else None
 
     def _gram(self, x: Array, y: Array) -> Array:
         return saturated(self.a._gram(x, y) + self.b._gram(x, y))
 
     def _log_gram(self, x: Array, y: Array) -> Array:
-        return namespace(x).logaddexp(self.a._log_gram(x, y), self.b._log_gram(x, y))
+        return log_sum(self.a._log_gram(x, y), self.b._log_gram(x, y))
 
     def feature_dim(self, d: int) -> FeatureDimension:
         """Infinite for two Mercer kernels of which one is: ranks of PSD matrices cannot cancel."""
@@ -153,7 +158,10 @@ class Scaled(_Wrapper):
         return product(self.kernel._gram(x, y), self.factor)
 
     def _log_gram(self, x: Array, y: Array) -> Array:
-        log = self.factor.log() if is_tensor(self.factor) else math.log(self.factor)
+        if is_tensor(self.factor):
+            log = self.factor.log()
+        else:
+            log = math.log(self.factor) if self.factor else -math.inf
         return saturated(log + self.kernel._log_gram(x, y))
 
     @property

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from rkbs._arrays import Array, as_domains, is_tensor, namespace
-from rkbs._pairwise import common_dtype, exponential, rounded, unsaturated
+from rkbs._arrays import Array, as_domains, is_tensor
+from rkbs._pairwise import common_dtype, exponential, logarithm, rounded, unsaturated
 
 FeatureDimension = int | float | None
 """An int, ``math.inf``, or None where the structure does not decide it."""
@@ -116,8 +116,11 @@ class Kernel(abc.ABC):
         return self._checked(self._log_gram, x, y, "scale the points")
 
     def _log_gram(self, x: Array, y: Array) -> Array:
-        """The logit; kernels that are always positive define it, others inherit this."""
-        return namespace(x).log(self._gram(x, y))
+        """The logit; kernels that are always positive define it, others inherit this.
+
+        Of a kernel that is non-negative it is −∞ at zeros: what a sum with it asks for.
+        """
+        return logarithm(self._gram(x, y))
 
     def _checked(self, formula: Callable, x: Array, y: Array, advice: str) -> Array:
         x, y = as_domains(x, y)

@@ -61,10 +61,12 @@ class Precomputed(Kernel):
                 f"precomputed matrix has {size} of them: pass {name} as integers or in float64"
             )
         index = x.detach().cpu().double().numpy() if is_tensor(x) else x
-        if x.shape[-1] != 1 or (index != np.round(index)).any():
+        broken = index[index != np.round(index)]  # NaN among them
+        if x.shape[-1] != 1 or broken.size:
+            got = f"shape {tuple(x.shape)}" if x.shape[-1] != 1 else f"the value {broken[0]:g}"
             raise ValueError(
                 f"{name} must hold row numbers of a precomputed matrix, shape (..., n, 1), got "
-                f"shape {tuple(x.shape)}"
+                f"{got}"
             )
         if index.min() < 0 or index.max() >= size:
             raise ValueError(
