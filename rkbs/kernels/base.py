@@ -146,14 +146,14 @@ class Kernel(abc.ABC):
         """
         if self.is_mercer:
             return self
-        raise ValueError(f"{self!r} has no known features, hence no within-domain kernel")
+        raise _without_features(self)
 
     @property
     def domain_y(self) -> Kernel:
         """k_Y(y, y') = ⟨Φ_Y(y), Φ_Y(y')⟩ of the kernel's own features; see ``domain_x``."""
         if self.is_mercer:
             return self
-        raise ValueError(f"{self!r} has no known features, hence no within-domain kernel")
+        raise _without_features(self)
 
     def __add__(self, other: Kernel) -> Kernel:
         return _algebra().Sum(self, other) if isinstance(other, Kernel) else NotImplemented
@@ -198,6 +198,13 @@ class PositiveKernel(Kernel):
 
     def _gram(self, x: Array, y: Array) -> Array:
         return exponential(self._log_gram(x, y))
+
+
+def _without_features(kernel: Kernel) -> ValueError:
+    return ValueError(
+        f"{kernel!r} has no known features, hence no within-domain kernel: choose one for each "
+        "domain, such as RBF(), and pass the two as kernel_x and kernel_y"
+    )
 
 
 def _tensor_parameter(kernel: Kernel) -> str | None:
