@@ -9,11 +9,11 @@ complete n × n grid, squared loss, R = t^p/p and t^{p'}/p'. The rivals:
   rows.
 * SciPy's L-BFGS-B over all the coordinates (v, u), with a gradient that uses the grid's structure.
 
-Measured at n = 200 with one BLAS thread on a 2-core machine (0.11 s for DualNewton, 10 Newton
-steps): CLARABEL takes 36 times as long on the lifted form and 1,500 times as long on the problem
-as written, so the target of 20 × is kept against both; time grows as n^1.2 (DualNewton), n^2.1
-(lifted) and n^2.5 (as written) from n = 25 to 200. Against L-BFGS-B, which grows as n, it is *not*
-kept: that takes 3.5 times as long to come within 1e-8 of the optimum, 6 times to 1e-10 (5 to 13
+Measured at n = 200 with one BLAS thread on a 2-core machine (0.10 s for DualNewton, 10 Newton
+steps): CLARABEL takes 38 times as long on the lifted form and 1,200 times as long on the problem
+as written, so the target of 20 × is kept against both; time grows as n^1.1 (DualNewton), n^2.0
+(lifted) and n^2.2 (as written) from n = 25 to 200. Against L-BFGS-B, which grows as n, it is *not*
+kept: that takes 3.5 times as long to come within 1e-8 of the optimum, 6 times to 1e-10 (5 to 11
 times at n ≤ 100). What L-BFGS-B lacks is a certificate: its accuracy is known here only from
 DualNewton's dual bound, over which all excesses are counted.
 
