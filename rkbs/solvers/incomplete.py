@@ -13,6 +13,8 @@ from rkbs.problems import OperatorPoint, OperatorProblem
 from rkbs.solvers.base import Solution, Solver, check_squared
 
 _EPS = np.finfo(float).eps
+_AFTER = 10
+"""A tenth of the steps, and ten, may mend the coefficients of the expansion."""
 _HIDDEN = 1e-10
 """For α below this part of λ_max preconditioned steps cannot see α where there are no pairs."""
 
@@ -31,9 +33,9 @@ class ConjugateGradient(Solver):
     Parameters
     ----------
     tol : float
-        Where to stop: the certificate's KKT residual of M and c = z − h, and ‖Kc/α + c − z‖/‖z‖, so
-        that predictions at other pairs are as good; rounding leaves some eps · λ_max/α of the
-        latter, which is then enough.
+        Where to stop: the certificate's KKT residual of M and c, and ‖Kc/α + c − z‖/‖z‖, so that
+        predictions at other pairs are as good; where rounding leaves more than ``tol`` of the
+        latter, some eps · λ_max/α, that is enough.
     max_iter : int
     """
 
@@ -55,10 +57,29 @@ class ConjugateGradient(Solver):
             M, iterations = _descend(problem, self.tol, self.max_iter)
             c = problem.z - problem.values(M)
             solution = self._solution(problem, M, c, iterations)
-            if solution.certificate.passed or not underdetermined or iterations >= self.max_iter:
+            if solution.certificate.passed:
+                return self._expanded(problem, solution)
+            if not underdetermined or iterations >= self.max_iter:
                 return solution
-        a, more = _by_pairs(problem, self.tol, self.max_iter - iterations)
+        a, more = _by_pairs(problem, np.zeros_like(problem.z), self.tol, self.max_iter - iterations)
         return self._solution(problem, problem.pull(a), problem.alpha * a, iterations + more)
+
+    def _expanded(
+        self, problem: OperatorProblem, solution: Solution[OperatorPoint]
+    ) -> Solution[OperatorPoint]:
+        """The solution, its c mended where the expansion a = c/α can be better than c = z − h.
+
+        z − h has the absolute rounding of h; K a that of λ_max ‖a‖, less where h is close to z.
+        """
+        (M, c), used = solution.value, solution.stats["iterations"]
+        a, enough = c / problem.alpha, self.tol * np.linalg.norm(problem.z)
+        rounding = _EPS * problem.factors.products.max(initial=0.0) * np.linalg.norm(a)
+        if rounding > enough or np.linalg.norm(problem.z - _system(problem, a)) <= enough:
+            return solution
+        most = min(self.max_iter - used, used // _AFTER + _AFTER)
+        a, more = _by_pairs(problem, a, self.tol, most)
+        mended = self._solution(problem, M, problem.alpha * a, used + more)
+        return mended if mended.certificate.passed else solution
 
     def _solution(
         self, problem: OperatorProblem, M: np.ndarray, c: np.ndarray, iterations: int
@@ -67,7 +88,14 @@ class ConjugateGradient(Solver):
         return Solution(OperatorPoint(M, c), problem.certify(M, c, self.tol), stats)
 
 
-def _by_pairs(problem: OperatorProblem, tol: float, most: int) -> tuple[np.ndarray, int]:
+def _system(problem: OperatorProblem, a: np.ndarray) -> np.ndarray:
+    """(K + αI) a."""
+    return problem.values(problem.pull(a)) + problem.alpha * a
+
+
+def _by_pairs(
+    problem: OperatorProblem, start: np.ndarray, tol: float, most: int
+) -> tuple[np.ndarray, int]:
     """(K + αI)⁻¹ z by conjugate gradients without preconditioner, and how many steps they took."""
     steps = 0
 
@@ -75,11 +103,9 @@ def _by_pairs(problem: OperatorProblem, tol: float, most: int) -> tuple[np.ndarr
         nonlocal steps
         steps += 1
 
-    def system(a: np.ndarray) -> np.ndarray:
-        return problem.values(problem.pull(a)) + problem.alpha * a
-
-    K = LinearOperator((len(problem.z),) * 2, matvec=system, dtype=float)
-    return cg(K, problem.z, rtol=tol / 10, maxiter=most, callback=count)[0], steps
+    shape = (len(problem.z),) * 2
+    K = LinearOperator(shape, matvec=lambda a: _system(problem, a), dtype=float)
+    return cg(K, problem.z, start, rtol=tol / 10, maxiter=most, callback=count)[0], steps
 
 
 def _descend(problem: OperatorProblem, tol: float, most: int) -> tuple[np.ndarray, int]:
