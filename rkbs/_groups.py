@@ -87,10 +87,8 @@ def _codes(labels: Any, name: str, data: Any, domain: str) -> np.ndarray:
     return np.unique(labels[rows].astype(str), return_inverse=True)[1].reshape(-1)
 
 
-def warn_equal(
-    pairs: Pairs, grams: tuple[np.ndarray, np.ndarray], groups: Groups, leave: str
-) -> None:
-    """Warn where points that no kernel row tells apart are left out one at a time.
+def warn_equal(grams: tuple[np.ndarray, np.ndarray], groups: Groups, leave: str) -> None:
+    """Warn where points with equal rows of their Gram matrix are left out one at a time.
 
     What is left out is then still among the training points, under another id, and the error of a
     new point looks as small as that of a known one.
@@ -100,7 +98,7 @@ def warn_equal(
         labels = groups[k]
         if leave not in concerned:
             continue
-        same = np.minimum(first_equal(getattr(pairs, name)), first_equal(grams[k]))
+        same = first_equal(grams[k])
         leaks = np.flatnonzero(labels != labels[same])
         if len(leaks):
             row, what = leaks[0], name.lower()

@@ -1,6 +1,13 @@
 """Settings that all tests share."""
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("rkbs", deadline=None, derandomize=True, max_examples=150, database=None)
 settings.load_profile("rkbs")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where arrays are mapped from."""
+    return tmp_path_factory.mktemp("maps")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_entries import KINDS, ROUNDING, numbers
+from test_entries import KINDS, check_kind
 
 from rkbs import approximation
 from rkbs.approximation import (
@@ -118,19 +118,10 @@ def test_the_table_is_complete():
 CASES = [(name, k) for name, entries in ENTRIES.items() for k in range(len(entries))]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("maps")
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("name", "entry"), CASES)
 def test_every_kind_of_array_works(name, entry, kind, folder):
-    function = ENTRIES[name][entry]
-    right = numbers(function(np.asarray))
-    found = numbers(function(lambda values: KINDS[kind](values, folder)))
-    assert found.shape == right.shape
-    assert np.abs(found - right).max() <= ROUNDING.get(kind, 1e-12) * np.abs(right).max()
+    check_kind(ENTRIES[name][entry], kind, folder, 1e-12)
 
 
 @pytest.mark.parametrize("dims", [[0, 2], np.array([0, 2]), torch.tensor([0, 2]), range(0, 3, 2)])

@@ -87,7 +87,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     ) -> Groups:
         """What cross-validation leaves out together; a warning where equal points leak."""
         groups = Groups.in_use(data, problem.pairs, groups_x, groups_y)
-        warn_equal(problem.pairs, (problem.gram_x, problem.gram_y), groups, check_leave(leave))
+        warn_equal((problem.gram_x, problem.gram_y), groups, check_leave(leave))
         return groups
 
     def predict(self, X: Any) -> np.ndarray:

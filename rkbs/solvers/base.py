@@ -13,7 +13,7 @@ import scipy.linalg
 from rkbs._arrays import check_count, check_number, kind_error, short_repr
 from rkbs.certificates import Certificate
 from rkbs.losses import Squared
-from rkbs.problems import GramProblem, OperatorPoint
+from rkbs.problems import OperatorPoint, OperatorProblem
 from rkbs.schatten import SchattenProblem
 
 Leave = Literal["pair", "row", "column"]
@@ -25,12 +25,6 @@ def check_leave(leave: Leave) -> Leave:
     if leave not in get_args(Leave):
         raise ValueError(f"leave must be one of {get_args(Leave)}, got {leave!r}")
     return leave
-
-
-def check_squared(problem: GramProblem, solver: Solver) -> None:
-    """``ValueError`` for a loss whose optimality conditions are not linear."""
-    if not isinstance(problem.loss, Squared):
-        raise ValueError(f"{solver!r} needs the squared loss, got {problem.loss!r}")
 
 
 class ConvergenceError(RuntimeError):
@@ -122,6 +116,22 @@ class Solver(abc.ABC):
 
     @abc.abstractmethod
     def _solve(self, problem: Any) -> Solution: ...
+
+
+class RidgeSolver(Solver):
+    """A solver of ``OperatorProblem`` with the squared loss, to a KKT residual of ``tol``."""
+
+    tol: float
+    handles: ClassVar[type] = OperatorProblem
+
+    def __post_init__(self) -> None:
+        check_number(self.tol, "tol", above=0.0)
+
+    def _check(self, problem: OperatorProblem) -> None:
+        """Also ``ValueError`` for a loss whose optimality conditions are not linear."""
+        super()._check(problem)
+        if not isinstance(problem.loss, Squared):
+            raise ValueError(f"{self!r} needs the squared loss, got {problem.loss!r}")
 
 
 class SchattenSolver(Solver):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, lstsq
@@ -13,7 +13,7 @@ from scipy.linalg.lapack import dgejsv
 from rkbs._arrays import check_number, short_repr
 from rkbs._groups import Groups
 from rkbs.problems import OperatorPoint, OperatorProblem
-from rkbs.solvers.base import Leave, Solution, Solver, check_leave, check_squared
+from rkbs.solvers.base import Leave, RidgeSolver, Solution, check_leave
 
 _EPS = np.finfo(float).eps
 _MAX_DENSE = 20_000
@@ -27,7 +27,7 @@ _REFINEMENTS = 10
 
 @final
 @dataclass(frozen=True)
-class Cholesky(Solver):
+class Cholesky(RidgeSolver):
     """(K + αI) c = αz by dense algebra on the n × n Gram matrix K of the pairs: for few pairs.
 
     One α takes a Cholesky factor, O(n³/3). ``setup`` diagonalizes K, for any number of α and exact
@@ -42,10 +42,6 @@ class Cholesky(Solver):
     """
 
     tol: float = 1e-8
-    handles: ClassVar[type] = OperatorProblem
-
-    def __post_init__(self) -> None:
-        check_number(self.tol, "tol", above=0.0)
 
     def _solve(self, problem: OperatorProblem) -> Solution[OperatorPoint]:
         self._check_pairs(problem)
@@ -72,7 +68,7 @@ class Cholesky(Solver):
         return DenseState(problem, values, vectors, right, self.tol)
 
     def _check_pairs(self, problem: OperatorProblem) -> None:
-        check_squared(problem, self)
+        self._check(problem)
         if len(problem.z) > _MAX_DENSE:
             raise ValueError(
                 f"Cholesky forms an n × n matrix and takes at most {_MAX_DENSE} pairs, got "

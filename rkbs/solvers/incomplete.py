@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
 
-from rkbs._arrays import check_count, check_number
+from rkbs._arrays import check_count
 from rkbs.problems import OperatorPoint, OperatorProblem
-from rkbs.solvers.base import Solution, Solver, check_squared
+from rkbs.solvers.base import RidgeSolver, Solution
 
 _EPS = np.finfo(float).eps
 _AFTER = 10
@@ -21,7 +21,7 @@ _HIDDEN = 1e-10
 
 @final
 @dataclass(frozen=True)
-class ConjugateGradient(Solver):
+class ConjugateGradient(RidgeSolver):
     """R_Xᵀ S*S(R_X M R_Yᵀ) R_Y + αM = R_Xᵀ S*z R_Y by conjugate gradients, S the choice of pairs.
 
     In the eigenbases of K_X and K_Y the preconditioner is a diagonal, 1/(ρ_ab s_a t_b + α), with ρ
@@ -41,14 +41,12 @@ class ConjugateGradient(Solver):
 
     tol: float = 1e-10
     max_iter: int = 5000
-    handles: ClassVar[type] = OperatorProblem
 
     def __post_init__(self) -> None:
-        check_number(self.tol, "tol", above=0.0)
+        super().__post_init__()
         check_count(self.max_iter, "max_iter")
 
     def _solve(self, problem: OperatorProblem) -> Solution[OperatorPoint]:
-        check_squared(problem, self)
         products, iterations = problem.factors.products, 0
         # With fewer pairs than coordinates α alone decides what M does off the pairs. A fit may be
         # so close that rounding hides z − h, and α with it: then a = c/α is sought itself.

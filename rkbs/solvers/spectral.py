@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
@@ -12,12 +12,12 @@ from rkbs._arrays import check_number, short_repr
 from rkbs._groups import Groups
 from rkbs.problems import OperatorPoint, OperatorProblem
 from rkbs.solvers._leave_out import residuals
-from rkbs.solvers.base import Leave, Solution, Solver, check_leave, check_squared
+from rkbs.solvers.base import Leave, RidgeSolver, Solution, check_leave
 
 
 @final
 @dataclass(frozen=True)
-class Spectral(Solver):
+class Spectral(RidgeSolver):
     """M_ab = √(s_a t_b) (UᵀZV)_ab / (s_a t_b + α), K_X = U diag(s) Uᵀ and K_Y = V diag(t) Vᵀ.
 
     Squared loss on a complete grid. SciPy twin: ``scipy.linalg.eigh``. Setup costs two
@@ -31,10 +31,6 @@ class Spectral(Solver):
     """
 
     tol: float = 1e-8
-    handles: ClassVar[type] = OperatorProblem
-
-    def __post_init__(self) -> None:
-        check_number(self.tol, "tol", above=0.0)
 
     def _solve(self, problem: OperatorProblem) -> Solution[OperatorPoint]:
         return self.setup(problem).solve(problem.alpha)
@@ -52,7 +48,7 @@ class Spectral(Solver):
                 f"Spectral needs a complete grid, got {problem.pairs}: use ConjugateGradient() or "
                 "Cholesky()"
             )
-        check_squared(problem, self)
+        self._check(problem)
         x, y = problem.eigen
         rotated = x.vectors.T @ problem.pairs.matrix(problem.z) @ y.vectors
         return SpectralState(problem, rotated, self.tol)
