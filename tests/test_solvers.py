@@ -127,28 +127,44 @@ def test_path_equals_separate_solves(keep):
         assert np.linalg.norm(second.value.M) < np.linalg.norm(first.value.M)
 
 
+def objectives(problem, M, c):
+    """Primal and dual objective of ridge in extended precision, where differences keep digits."""
+    long = np.longdouble
+    left, right = problem.factors.left.astype(long), problem.factors.right.astype(long)
+    C = np.zeros((len(left), len(right)), long)
+    C[problem.pairs.i, problem.pairs.j] = c
+    residual = (left @ M.astype(long) @ right.T)[problem.pairs.i, problem.pairs.j] - problem.z
+    pulled, alpha, c = left.T @ C @ right, long(problem.alpha), c.astype(long)
+    primal = (residual**2).sum() / 2 + alpha / 2 * (M.astype(long) ** 2).sum()
+    return primal, (c * problem.z - c**2 / 2).sum() - (pulled**2).sum() / (2 * alpha)
+
+
 @pytest.mark.parametrize("keep", [None, 25])
 def test_certificate_bounds_the_excess_objective_and_sees_errors(keep):
     problem = make(keep=keep)
     M, c = solve(problem, Cholesky()).value
-    optimum = problem.objective(M)
+    optimum, best = problem.objective(M), objectives(problem, M, c)[0]
     rng = np.random.default_rng(2)
-    for size in (1e-5, 1e-3, 1.0):
+    for size in (1e-6, 1e-3, 1.0):
         worse = M + size * rng.standard_normal(M.shape)
-        excess = problem.objective(worse) - optimum
         for dual in (problem.z - problem.values(worse), c):
             certificate = problem.certify(worse, dual, 1e-8)
             assert not certificate.passed
-            gap = problem.objective(worse) - problem.dual_objective(dual)
-            if keep is None:  # less than the gap, and as good a bound
-                scale = problem.objective(worse)
-                assert 0 < excess * (1 - 1e-4) <= certificate.relative_gap * scale
-                if dual is not c:
-                    assert certificate.relative_gap * scale == pytest.approx(excess, rel=1e-4)
+            primal, bound = objectives(problem, worse, dual)
+            assert problem.objective(worse) == pytest.approx(float(primal), rel=1e-12)
+            assert problem.dual_objective(dual) == pytest.approx(float(bound), rel=1e-12, abs=1e-12)
+            excess, gap = float(primal - best), float(primal - bound)
+            # Against the best dual point both are one number, to the rounding of their differences.
+            rounding = 16 * np.finfo(np.longdouble).eps * primal if dual is c else 0
+            assert 0 < excess <= gap + rounding
+            found = certificate.relative_gap * max(abs(primal), abs(bound))
+            if keep is not None:
+                assert float(found) == pytest.approx(gap)
+            elif dual is not c:  # less than the gap, and as good a bound: the excess itself
+                found = certificate.relative_gap * primal
+                assert float(found) == pytest.approx(excess)
             else:
-                scale = max(problem.objective(worse), abs(problem.dual_objective(dual)))
-                assert certificate.relative_gap * scale == pytest.approx(gap, rel=1e-4)
-                assert 0 < excess <= gap
+                assert excess <= certificate.relative_gap * primal * (1 + 1e-9)
     assert problem.dual_objective(c) == pytest.approx(optimum, rel=1e-12)
     assert problem.certify(0 * M, 0 * c, 1e-8).kkt_residual == pytest.approx(1.0)
     assert not problem.certify(M * np.nan, c, 1e-8).passed
@@ -262,6 +278,14 @@ def test_dense_solver_has_a_limit():
     problem = OperatorProblem(np.eye(n), np.eye(n), pairs, np.ones(n * n), 1.0)
     with pytest.raises(ValueError, match="at most 20000 pairs, got 22500: use ConjugateGradient"):
         solve(problem, Cholesky())
+
+
+def test_a_system_whose_alpha_is_lost_in_rounding_is_solved():
+    problem = make(30, 30, keep=700, alpha=1e-17, kernels=(EDP(), EDP()))
+    assert np.array_equal(dense_gram(problem) + 1e-17 * np.eye(700), dense_gram(problem))
+    M, c = solve(problem, Cholesky()).check().value
+    primal, dual = objectives(problem, M, c)
+    assert 0 <= primal - dual <= 1e-12 * primal
 
 
 @pytest.mark.parametrize("name", SOLVERS)
