@@ -21,10 +21,12 @@ _MOVE = 1e-15
 class Loss(abc.ABC):
     """A convex loss ℓ(h; z) ≥ 0 of a prediction h for a response z, elementwise.
 
-    ``smooth`` says whether ℓ has a derivative in h everywhere (which is then Lipschitz).
+    ``smooth`` says whether ℓ has a derivative in h everywhere (which is then Lipschitz);
+    ``of_residual`` whether ℓ depends on h − z alone.
     """
 
     smooth: ClassVar[bool]
+    of_residual: ClassVar[bool] = False
 
     @abc.abstractmethod
     def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -50,6 +52,9 @@ class Loss(abc.ABC):
         """The responses z, or a ``ValueError`` where the loss has no meaning for them."""
         return z
 
+    def check_constant(self, z: np.ndarray) -> None:
+        """``ValueError`` where no constant minimizes Σ_n ℓ(b; z_n)."""
+
 
 class DualLoss(Loss):
     """A loss that an interior-point method can handle through its conjugate."""
@@ -72,6 +77,7 @@ class Squared(DualLoss):
     """ℓ(h; z) = ½ (h − z)²."""
 
     smooth: ClassVar[bool] = True
+    of_residual: ClassVar[bool] = True
 
     def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
         r = h - z
@@ -144,6 +150,13 @@ class Logistic(DualLoss):
     def check(self, z: np.ndarray, name: str = "z") -> np.ndarray:
         return _check_labels(z, name, self)
 
+    def check_constant(self, z: np.ndarray) -> None:
+        if (z == z[0]).all():
+            raise ValueError(
+                f"z must hold labels of both classes, got {z[0]:g} alone: the logistic loss then "
+                "falls without end in the intercept. Pass fit_intercept=False (or more pairs)"
+            )
+
     def interior(self, z: np.ndarray) -> np.ndarray:
         return -z / 2
 
@@ -168,6 +181,7 @@ class Huber(DualLoss):
 
     delta: float = 1.0
     smooth: ClassVar[bool] = True
+    of_residual: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_number(self.delta, "delta", above=0.0)
@@ -250,6 +264,7 @@ class EpsilonInsensitive(DualLoss):
 
     epsilon: float = 0.1
     smooth: ClassVar[bool] = False
+    of_residual: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_number(self.epsilon, "epsilon", least=0.0)

@@ -14,12 +14,16 @@ from rkbs._arrays import as_matrix, check_kinds, check_number, short_repr
 from rkbs.certificates import KKTCertificate, relative_gap
 from rkbs.eigen import Eigen, Factors
 from rkbs.losses import Loss, Squared
+from rkbs.offsets import Offsets, balanced, best_constant
 from rkbs.pairs import Pairs
+
+NO_OFFSETS = np.zeros(0)
+_EPS = np.finfo(float).eps
 
 
 @dataclass(frozen=True, eq=False)
 class GramProblem(abc.ABC):
-    """Data, loss and α of the operator reading: h_n = ⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩.
+    """Data, loss and α of the operator reading: h_n = ⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩ + (Eθ)_n.
 
     Parameters
     ----------
@@ -34,11 +38,14 @@ class GramProblem(abc.ABC):
         α > 0, the regularization. The loss is a sum over pairs, as in scikit-learn's
         ``KernelRidge``; the paper's 1/(n_x n_y) average has λ = α/(n_x n_y).
     loss : Loss
+    offsets : Offsets
+        E, of a constant and of effects with unknowns θ of their own; none by default.
 
     Raises
     ------
     TypeError, ValueError
-        Naming the argument that does not fit.
+        Naming the argument that does not fit; for labels of one class with ``Logistic`` and a
+        constant, which have no minimizer.
     """
 
     gram_x: np.ndarray
@@ -47,9 +54,10 @@ class GramProblem(abc.ABC):
     z: np.ndarray
     alpha: float
     loss: Loss = field(default_factory=Squared)
+    offsets: Offsets = field(default_factory=Offsets, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_kinds(self, pairs=Pairs, loss=Loss)
+        check_kinds(self, pairs=Pairs, loss=Loss, offsets=Offsets)
         checked = {
             "gram_x": as_gram(self.gram_x, "gram_x", len(self.pairs.X)),
             "gram_y": as_gram(self.gram_y, "gram_y", len(self.pairs.Y)),
@@ -58,6 +66,8 @@ class GramProblem(abc.ABC):
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        if self.offsets.constant:
+            self.loss.check_constant(self.z)
 
     @cached_property
     def eigen(self) -> tuple[Eigen, Eigen]:
@@ -85,6 +95,43 @@ class GramProblem(abc.ABC):
         """R_Xᵀ C R_Y, the adjoint of ``values``: (n,) → (r_x, r_y)."""
         return self.factors.pull(self.pairs.matrix(c))
 
+    def fitted(self, M: np.ndarray, theta: np.ndarray = NO_OFFSETS) -> np.ndarray:
+        """h = R_X M R_Yᵀ + Eθ at the pairs."""
+        values, theta = self.values(M), self.offsets.check(theta)
+        return values + self.offsets.values(theta, self.pairs) if len(theta) else values
+
+    def best_theta(self, h: np.ndarray) -> np.ndarray:
+        """θ of the best constant beside the values h: (1,), or () where the problem has none."""
+        constants = [best_constant(self.loss, h, self.z)[0]] if self.offsets.constant else []
+        return np.array(constants)
+
+    @cached_property
+    def without_operator(self) -> tuple[float, np.ndarray]:
+        """b and c of the fit h ≡ b (0 where there is no constant): c_n = −ℓ'(b; z_n)."""
+        zero = np.zeros_like(self.z)
+        if self.offsets.constant:
+            return best_constant(self.loss, zero, self.z)
+        return 0.0, -self.loss.gradient(zero, self.z)
+
+    def feasible(self, c: np.ndarray) -> np.ndarray:
+        """c with Σ c = 0 where there is a constant, changed no more than that takes."""
+        if not self.offsets.constant:
+            return c
+        return c - c.mean() if isinstance(self.loss, Squared) else balanced(c)
+
+    def _offset_penalty(self, theta: np.ndarray) -> float:
+        theta = self.offsets.check(theta)
+        return float(theta @ (self.offsets.decay(self.alpha) * theta)) / 2
+
+    def _offset_conjugate(self, c: np.ndarray) -> float:
+        """½ ‖(Eᵀc)_effects‖²/α_e; infinite unless Σ c is 0, up to the rounding of the sum."""
+        if not self.offsets.size:
+            return 0.0
+        if self.offsets.constant and abs(c.sum()) > len(c) * _EPS * np.abs(c).sum():
+            return np.inf
+        decay, sums = self.offsets.decay(self.alpha), self.offsets.sums(c, self.pairs)
+        return float((sums[decay > 0] ** 2 / decay[decay > 0]).sum()) / 2
+
     def expansion(self, M: np.ndarray) -> np.ndarray:
         """A = U S^{−1/2} M T^{−1/2} Vᵀ, with T = Σ_ij A_ij Φ_X(x_i) ⊗ Φ_Y(y_j): (n_x, n_y).
 
@@ -96,6 +143,8 @@ class GramProblem(abc.ABC):
 class OperatorPoint(NamedTuple):
     """Coordinates M of the operator T, (r_x, r_y), and the dual unknowns c, (n,), c_n = −ℓ'(h_n).
 
+    ``theta`` holds the offsets, (p,): a constant and effects, as far as the problem has them.
+
     ι(T*) = ∇Ω(T*) = Σ_n c_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}) / α at the optimum: an expansion over the
     observed pairs only. That of T* itself (``GramProblem.expansion``) is over the whole grid of
     observed points, unless p = 2, where ι is the identity.
@@ -103,6 +152,7 @@ class OperatorPoint(NamedTuple):
 
     M: np.ndarray
     c: np.ndarray
+    theta: np.ndarray = NO_OFFSETS
 
     __repr__ = short_repr
 
@@ -110,7 +160,9 @@ class OperatorPoint(NamedTuple):
 @final
 @dataclass(frozen=True, eq=False)
 class OperatorProblem(GramProblem):
-    """min_T Σ_n ℓ(⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩; z_n) + (α/2) ‖T‖²_{S_2}, the operator reading.
+    """min_{T,θ} Σ_n ℓ(h_n; z_n) + (α/2) ‖T‖²_{S_2} + ½ θᵀDθ, the operator reading of ridge.
+
+    h_n = ⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩ + (Eθ)_n, where offsets θ are asked for.
 
     By the representer theorem T* = Σ_n (c_n/α) Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}), c_n = −ℓ'(h_n; z_n).
     In orthonormal bases of the spans of the observed Φ_X(x_i) and Φ_Y(y_j) it has coordinates M:
@@ -135,17 +187,21 @@ class OperatorProblem(GramProblem):
 
     __repr__ = short_repr
 
-    def objective(self, M: np.ndarray) -> float:
-        """Σ ℓ(h_n; z_n) + (α/2) ‖M‖²."""
-        return self._objective(M, self.values(M))
+    def objective(self, M: np.ndarray, theta: np.ndarray = NO_OFFSETS) -> float:
+        """Σ ℓ(h_n; z_n) + (α/2) ‖M‖² + ½ θᵀDθ."""
+        return self._objective(M, theta, self.fitted(M, theta))
 
     def dual_objective(self, c: np.ndarray) -> float:
-        """−Σ ℓ*(−c_n; z_n) − ‖R_Xᵀ C R_Y‖²/(2α), a lower bound of the optimum for every c."""
+        """−Σ ℓ*(−c_n; z_n) − ‖R_Xᵀ C R_Y‖²/(2α) − ½ ‖(Eᵀc)_effects‖²/α_e, a lower bound.
+
+        Of the optimum, for every c; with a constant, −∞ unless Σ c = 0.
+        """
         penalty = np.linalg.norm(self.pull(c) / np.sqrt(self.alpha)) ** 2 / 2
+        penalty += self._offset_conjugate(c)
         return float(-self.loss.conjugate(-c, self.z).sum() - penalty)
 
-    def _objective(self, M: np.ndarray, h: np.ndarray) -> float:
-        penalty = np.linalg.norm(np.sqrt(self.alpha) * M) ** 2 / 2
+    def _objective(self, M: np.ndarray, theta: np.ndarray, h: np.ndarray) -> float:
+        penalty = np.linalg.norm(np.sqrt(self.alpha) * M) ** 2 / 2 + self._offset_penalty(theta)
         return float(self.loss.value(h, self.z).sum() + penalty)
 
     def energy(self, G: np.ndarray) -> float:
@@ -169,32 +225,55 @@ class OperatorProblem(GramProblem):
 
     @property
     def slope(self) -> float:
-        """‖ℓ'(0; z)‖."""
-        return float(np.linalg.norm(self.loss.gradient(np.zeros_like(self.z), self.z)))
+        """‖ℓ'(b; z)‖ of the best constant b, or of 0 where there is none."""
+        return float(np.linalg.norm(self.without_operator[1]))
 
-    def certify(self, M: np.ndarray, c: np.ndarray, tolerance: float) -> KKTCertificate:
-        """KKT residual and duality gap of M and c, from four products with the factors."""
-        h = self.values(M)
-        primal = self._objective(M, h)
+    def certify(
+        self,
+        M: np.ndarray,
+        c: np.ndarray,
+        tolerance: float,
+        theta: np.ndarray = NO_OFFSETS,
+    ) -> KKTCertificate:
+        """KKT residual and duality gap of M, c and θ, from four products with the factors."""
+        theta = self.offsets.check(theta)
+        h = self.fitted(M, theta)
+        primal, offset = self._objective(M, theta, h), self._offset_residual(c, theta)
         G, r = self.alpha * M - self.pull(c), c + self.loss.gradient(h, self.z)
         pulled, fitted = self.energy(G), float(np.linalg.norm(r))
-        # For the squared loss the gap is a sum of squares, in which nothing cancels. On a complete
-        # grid its curvature is s_a t_b + α, so that the excess is ‖G + R_Xᵀ (r) R_Y‖_*²/2.
-        if not isinstance(self.loss, Squared):
-            young = self.loss.value(h, self.z) + self.loss.conjugate(-c, self.z) + c * h
-            gap = young.sum() + np.linalg.norm(G / np.sqrt(self.alpha)) ** 2 / 2
-        elif self.pairs.is_complete:
+        # On a complete grid the curvature of the squared loss is s_a t_b + α, so that the excess is
+        # ‖G + R_Xᵀ (r) R_Y‖_*²/2.
+        if isinstance(self.loss, Squared) and self.pairs.is_complete and not self.offsets.size:
             gap = (pulled + fitted) ** 2 / 2
         else:
-            gap = (fitted**2 + np.linalg.norm(G / np.sqrt(self.alpha)) ** 2) / 2
-        tiny = np.finfo(float).tiny
+            gap = self._gap(M, self.feasible(c), theta, h)
+        slope = max(self.slope, np.finfo(float).tiny)
+        residuals = (fitted / slope, pulled / self.pull_scale(M, c), offset / slope)
         return KKTCertificate(
-            kkt_residual=float(
-                np.maximum(fitted / max(self.slope, tiny), pulled / self.pull_scale(M, c))
-            ),
+            kkt_residual=float(np.max(residuals)),
             relative_gap=relative_gap(primal, primal - float(gap), float(gap)),
             tolerance=tolerance,
         )
+
+    def _offset_residual(self, c: np.ndarray, theta: np.ndarray) -> float:
+        """‖Eᵀc − Dθ‖, each unknown by the root of its curvature, n_k + D_k: at most some ‖c‖."""
+        if not self.offsets.size:
+            return 0.0
+        decay = self.offsets.decay(self.alpha)
+        curvature = self.offsets.sums(np.ones_like(c), self.pairs) + decay
+        rest = self.offsets.sums(c, self.pairs) - decay * theta
+        return float(np.linalg.norm(rest / np.sqrt(curvature)))
+
+    def _gap(self, M: np.ndarray, c: np.ndarray, theta: np.ndarray, h: np.ndarray) -> float:
+        """The duality gap; of the squared loss a sum of squares, in which nothing cancels."""
+        if isinstance(self.loss, Squared):
+            young = (c + h - self.z) ** 2 / 2
+        else:
+            young = self.loss.value(h, self.z) + self.loss.conjugate(-c, self.z) + c * h
+        rest = np.linalg.norm((self.alpha * M - self.pull(c)) / np.sqrt(self.alpha)) ** 2
+        decay = self.offsets.decay(self.alpha)
+        effects = (self.offsets.sums(c, self.pairs) - decay * theta)[decay > 0]
+        return float(young.sum() + rest / 2 + (effects**2 / decay[decay > 0]).sum() / 2)
 
     def towers(self, M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Q and K of h(x, y) = (k_X(x, X) Q)·(k_Y(y, Y) K), with min(r_x, r_y) columns: A = Q Kᵀ.

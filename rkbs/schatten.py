@@ -11,7 +11,7 @@ import numpy as np
 from rkbs._arrays import check_kinds, short_repr
 from rkbs.certificates import GapCertificate
 from rkbs.penalties import Schatten, SpectralPenalty
-from rkbs.problems import GramProblem
+from rkbs.problems import NO_OFFSETS, GramProblem
 
 _ROUNDING = 4 * np.finfo(float).eps
 
@@ -41,7 +41,8 @@ class Towers(NamedTuple):
 class SchattenProblem(GramProblem):
     """min_T Σ_n ℓ(⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩; z_n) + α Ω(T), Ω a penalty on singular values.
 
-    T* lives on the spans of the observed Φ_X(x_i) and Φ_Y(y_j) (Abernethy et al. 2009), where it
+    Where ``offsets`` ask for a constant b, h_n = ⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩ + b, minimized over
+    both; then Σ_n c_n = 0 in the dual. T* lives on the spans of the observed Φ_X(x_i) and Φ_Y(y_j) (Abernethy et al. 2009), where it
     has coordinates M in orthonormal bases: with K_X = R_X R_Xᵀ, K_Y = R_Y R_Yᵀ it is
     min_M Σ_n ℓ((R_X M R_Yᵀ)_{i_n j_n}; z_n) + α Ω(M), with the Fenchel dual
     max_c −Σ_n ℓ*(−c_n; z_n) − α Ω*(R_Xᵀ C R_Y / α), C the matrix that holds c at the pairs.
@@ -68,34 +69,50 @@ class SchattenProblem(GramProblem):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_kinds(self, penalty=SpectralPenalty)
+        if self.offsets.size > int(self.offsets.constant):
+            raise ValueError(
+                "offsets of a SchattenProblem hold a constant at most, got effects too: use "
+                "OperatorProblem, or kernels with Identity() and Constant()"
+            )
 
-    def objective(self, M: np.ndarray) -> float:
+    def objective(self, M: np.ndarray, theta: np.ndarray = NO_OFFSETS) -> float:
         """Σ ℓ(h_n; z_n) + α Ω(M)."""
         penalty = self.penalty.value(singular_values(M))
-        return float(self.loss.value(self.values(M), self.z).sum() + self.alpha * penalty)
+        return float(self.loss.value(self.fitted(M, theta), self.z).sum() + self.alpha * penalty)
 
     def dual_objective(self, c: np.ndarray) -> float:
-        """−Σ ℓ*(−c_n; z_n) − α Ω*(R_Xᵀ C R_Y / α), a lower bound of the optimum for every c."""
+        """−Σ ℓ*(−c_n; z_n) − α Ω*(R_Xᵀ C R_Y / α), a lower bound of the optimum for every c.
+
+        With a constant it is −∞ unless Σ c = 0.
+        """
         return self._dual(c, singular_values(self.pull(c)) / self.alpha)
 
     def _dual(self, c: np.ndarray, s: np.ndarray) -> float:
-        conjugate = self.penalty.conjugate(s)
-        return float(-self.loss.conjugate(-c, self.z).sum() - self.alpha * conjugate)
+        conjugate = self.alpha * self.penalty.conjugate(s) + self._offset_conjugate(c)
+        return float(-self.loss.conjugate(-c, self.z).sum() - conjugate)
 
     def bound(self, c: np.ndarray) -> tuple[float, np.ndarray]:
         """The dual objective of θc, and θc, with θ ≤ 1 that brings c into the domain of Ω*.
 
-        The domain of ℓ* keeps θc for θ in (0, 1], because it holds 0.
+        The domain of ℓ* keeps θc for θ in (0, 1], because it holds 0; with a constant, c is made
+        one of sum 0 first.
         """
+        c = self.feasible(c)
         s = singular_values(self.pull(c)) / self.alpha
         # R_Xᵀ C R_Y may cancel: its rounding is that of the factors' product, not of the result.
         size = np.sqrt(self.factors.products.max(initial=0.0)) * np.linalg.norm(c)
         theta = self.penalty.into_domain(s + _ROUNDING * size / self.alpha)
         return self._dual(theta * c, theta * s), theta * c
 
-    def certify(self, M: np.ndarray, c: np.ndarray, tolerance: float) -> GapCertificate:
-        """The duality gap of M and c, from two singular value decompositions."""
-        return GapCertificate(self.objective(M), self.dual_objective(c), tolerance)
+    def certify(
+        self,
+        M: np.ndarray,
+        c: np.ndarray,
+        tolerance: float,
+        theta: np.ndarray = NO_OFFSETS,
+    ) -> GapCertificate:
+        """The duality gap of M, c and θ, from two singular value decompositions."""
+        return GapCertificate(self.objective(M, theta), self.dual_objective(c), tolerance)
 
     def towers(self, M: np.ndarray) -> Towers:
         """The factors of ``expansion(M)``, which keep the digits that it loses.
@@ -113,9 +130,11 @@ class SchattenProblem(GramProblem):
     def zero_threshold(self) -> float:
         """‖R_Xᵀ ℓ'(0) R_Y‖_op / φ'(0): from this α on, M = 0 is optimal.
 
-        Infinite for penalties with φ'(0) = 0, as for p > 1, unless ℓ'(0) is seen by no M.
+        With a constant, ℓ' is that of the best one: of several subgradients of sum 0 at a kink (the
+        hinge loss has them at its best constant) one, so that M = 0 may be optimal below, too.
+        Infinite for penalties with φ'(0) = 0, as for p > 1, unless ℓ' is seen by no M.
         """
-        pull = self.pull(self.loss.gradient(np.zeros_like(self.z), self.z))
+        pull = self.pull(self.without_operator[1])
         norm, slope = singular_values(pull).max(initial=0.0), self.penalty.slope_at_zero
         if norm == 0:
             return 0.0

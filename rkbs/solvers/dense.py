@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
@@ -12,7 +13,7 @@ from scipy.linalg.lapack import dgejsv
 
 from rkbs._arrays import check_number, short_repr
 from rkbs._groups import Groups
-from rkbs.problems import OperatorPoint, OperatorProblem
+from rkbs.problems import NO_OFFSETS, OperatorPoint, OperatorProblem
 from rkbs.solvers.base import Leave, RidgeSolver, Solution, check_leave
 
 _EPS = np.finfo(float).eps
@@ -53,7 +54,8 @@ class Cholesky(RidgeSolver):
             factor = cho_factor(system, overwrite_a=True)
         except LinAlgError:  # more features than fit into memory, and α below the rounding of K
             return self.setup(problem).solve(problem.alpha)
-        return _refined(problem, _by(problem, lambda q: cho_solve(factor, q)), self.tol)
+        by = _ByPairs(problem, lambda q: cho_solve(factor, q))
+        return _refined(problem, by, self.tol)
 
     def setup(self, problem: OperatorProblem) -> DenseState:
         """Diagonalize once for all α; the problem's own α should be the least of them."""
@@ -102,17 +104,10 @@ class DenseState:
         problem, P, right = self.problem.with_alpha(alpha), self.vectors, self.right
         divisor = self.values + problem.alpha
         if right is None:
-            return _refined(problem, _by(problem, lambda q: P @ ((P.T @ q) / divisor)), self.tol)
-        shape, seen = problem.factors.products.shape, slice(len(right))
-        to_M = (np.sqrt(self.values) / divisor)[seen]
-
-        def correct(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            rotated = P.T @ q
-            return ((to_M * rotated[seen]) @ right).reshape(shape), P @ (
-                problem.alpha / divisor * rotated
-            )
-
-        return _refined(problem, correct, self.tol)
+            by = _ByPairs(problem, lambda q: P @ (P.T @ q / _columns(divisor, q)))
+            return _refined(problem, by, self.tol)
+        roots = np.sqrt(self.values[: len(right)])
+        return _refined(problem, _ByFeatures(problem, P, right, roots, divisor), self.tol)
 
     def leave_out_residuals(
         self, alpha: float, leave: Leave = "pair", groups: Groups | None = None
@@ -131,18 +126,36 @@ class DenseState:
         pairs, groups = self.problem.pairs, groups or Groups.single(self.problem.pairs)
         label = groups.of_pairs(pairs, leave)
         names, sizes = np.unique(label, return_counts=True)
-        if sizes.max() == 1:
-            P = self.vectors
-            return P @ (left_over * (P.T @ self.problem.z)) / ((P * P) @ left_over)
         # Large rows first: then the QR decomposition below keeps the digits of the small ones.
         order = np.argsort(-left_over)
         P, root = self.vectors[:, order], np.sqrt(left_over[order])
-        v = root * (P.T @ self.problem.z)
-        residuals = np.empty_like(v)
+        z = self.problem.z - self.problem.without_operator[0]
+        rows, v = self._without_offsets(P * root, root * (P.T @ z), alpha)
+        if sizes.max() == 1:
+            return rows @ v / (rows * rows).sum(1)
+        residuals = np.empty_like(z)
         for block in (np.flatnonzero(label == name) for name in names):
-            part = (P[block] * root).T
-            residuals[block] = lstsq(part, v, cond=_EPS, lapack_driver="gelsy")[0]
+            residuals[block] = lstsq(rows[block].T, v, cond=_EPS, lapack_driver="gelsy")[0]
         return residuals
+
+    def _without_offsets(
+        self, rows: np.ndarray, v: np.ndarray, alpha: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A and v with I − H = A Aᵀ and (I − H) z = A v, of those of the fit without offsets.
+
+        Both are projected off the columns of the offsets, extended by the roots of their weights.
+        """
+        offsets = self.problem.offsets
+        if not offsets.size:
+            return rows, v
+        E, decay = offsets.matrix(self.problem.pairs), offsets.decay(alpha)
+        basis = np.linalg.qr(np.vstack([rows.T @ E, np.diag(np.sqrt(decay))]))[0]
+        seen, more = np.split(basis, [len(v)])  # the second part: where rows and v are 0
+        along, own = rows @ seen, seen.T @ v
+        return (
+            np.hstack([rows - along @ seen.T, -along @ more.T]),
+            np.concatenate([v - seen @ own, -more @ own]),
+        )
 
 
 def _needs_features(problem: OperatorProblem) -> bool:
@@ -182,32 +195,99 @@ def _gram(problem: OperatorProblem) -> np.ndarray:
     return gram
 
 
-_Correction = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""q ↦ M and c with αM = R_Xᵀ C R_Y, and h(M) + c near q."""
+class _Residual(abc.ABC):
+    """L = I − H = α (K + αI)⁻¹, H the fit to all pairs without offsets."""
+
+    problem: OperatorProblem
+
+    @abc.abstractmethod
+    def __call__(self, q: np.ndarray) -> np.ndarray:
+        """c = Lq, of one q or of several: (n,) or (n, k)."""
+
+    @abc.abstractmethod
+    def operator(self, q: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """M with αM = R_Xᵀ C R_Y, of c = Lq: (r_x, r_y)."""
 
 
-def _by(problem: OperatorProblem, inverse: Callable[[np.ndarray], np.ndarray]) -> _Correction:
-    """M = R_Xᵀ A R_Y and c = αa, of a = (K + αI)⁻¹ q."""
+@final
+@dataclass(frozen=True, eq=False)
+class _ByPairs(_Residual):
+    """By (K + αI)⁻¹."""
 
-    def correct(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        a = inverse(q)
-        return problem.pull(a), problem.alpha * a
+    problem: OperatorProblem
+    inverse: Callable[[np.ndarray], np.ndarray]
 
-    return correct
+    def __call__(self, q: np.ndarray) -> np.ndarray:
+        return self.problem.alpha * self.inverse(q)
+
+    def operator(self, q: np.ndarray, c: np.ndarray) -> np.ndarray:
+        return self.problem.pull(c / self.problem.alpha)
 
 
-def _refined(problem: OperatorProblem, correct: _Correction, tol: float) -> Solution[OperatorPoint]:
+@final
+@dataclass(frozen=True, eq=False)
+class _ByFeatures(_Residual):
+    """By the singular value decomposition of the features, P diag(roots) right."""
+
+    problem: OperatorProblem
+    P: np.ndarray
+    right: np.ndarray
+    roots: np.ndarray
+    divisor: np.ndarray
+
+    def __call__(self, q: np.ndarray) -> np.ndarray:
+        return self.P @ (_columns(self.problem.alpha / self.divisor, q) * (self.P.T @ q))
+
+    def operator(self, q: np.ndarray, c: np.ndarray) -> np.ndarray:
+        seen = slice(len(self.right))
+        weights = self.roots / self.divisor[seen]
+        M = (weights * (self.P[:, seen].T @ q)) @ self.right
+        return M.reshape(self.problem.factors.products.shape)
+
+
+def _columns(weights: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Weights of rows, as they multiply one q or several."""
+    return weights.reshape(-1, *[1] * (q.ndim - 1))
+
+
+@final
+class _Offsets:
+    """θ = S⁻¹(EᵀLq − s), which makes c = L(q − Eθ) meet Eᵀc − Dθ = s; S = EᵀLE + D."""
+
+    def __init__(self, problem: OperatorProblem, residual: _Residual) -> None:
+        self.pairs, self.offsets, self.residual = problem.pairs, problem.offsets, residual
+        self.decay, self.factor = problem.offsets.decay(problem.alpha), None
+        if problem.offsets.size:
+            E = problem.offsets.matrix(problem.pairs)
+            self.factor = cho_factor(E.T @ residual(E) + np.diag(self.decay))
+
+    def __call__(self, q: np.ndarray, s: np.ndarray) -> np.ndarray:
+        if self.factor is None:
+            return NO_OFFSETS
+        return cho_solve(self.factor, self.offsets.sums(self.residual(q), self.pairs) - s)
+
+
+def _refined(problem: OperatorProblem, residual: _Residual, tol: float) -> Solution[OperatorPoint]:
     """The sum of corrections, each to what the sum before leaves of z, until they gain nothing."""
+    offsets = _Offsets(problem, residual)
     M, c = np.zeros_like(problem.factors.products), np.zeros_like(problem.z)
-    left, size = problem.z, np.linalg.norm(problem.z)
+    theta, s = np.zeros(problem.offsets.size), np.zeros(problem.offsets.size)
+    if problem.offsets.constant:
+        theta[0] = problem.without_operator[0]
+    left = problem.z - problem.fitted(M, theta)
+    size = np.linalg.norm(left)
     for _ in range(_REFINEMENTS):
-        more_M, more_c = correct(left)
-        rest = problem.z - problem.values(M + more_M) - (c + more_c)
+        more = offsets(left, s)
+        q = left - problem.offsets.values(more, problem.pairs) if len(more) else left
+        more_c = residual(q)
+        new = OperatorPoint(M + residual.operator(q, more_c), c + more_c, theta + more)
+        rest = problem.z - problem.fitted(new.M, new.theta) - new.c
+        s = offsets.decay * new.theta - problem.offsets.sums(new.c, problem.pairs)
         last, size = size, np.linalg.norm(rest)
         if not size <= last:
             break
-        M, c, left = M + more_M, c + more_c, rest
+        (M, c, theta), left = new, rest
         if size > last / 2:
             break
     stats = {"solver": "Cholesky", "alpha": problem.alpha}
-    return Solution(OperatorPoint(M, c), problem.certify(M, c, tol), stats)
+    return Solution(OperatorPoint(M, c, theta), problem.certify(M, c, tol, theta), stats)

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
 from rkbs._arrays import check_count
-from rkbs.problems import OperatorPoint, OperatorProblem
+from rkbs.offsets import Offsets
+from rkbs.pairs import Pairs
+from rkbs.problems import NO_OFFSETS, OperatorPoint, OperatorProblem
 from rkbs.solvers.base import RidgeSolver, Solution
 
 _EPS = np.finfo(float).eps
+_PASSES = 2
+"""The second solves for what rounding left of the first."""
 _AFTER = 10
 """A tenth of the steps, and ten, may mend the coefficients of the expansion."""
 _HIDDEN = 1e-10
@@ -22,7 +27,9 @@ _HIDDEN = 1e-10
 @final
 @dataclass(frozen=True)
 class ConjugateGradient(RidgeSolver):
-    """R_Xᵀ S*S(R_X M R_Yᵀ) R_Y + αM = R_Xᵀ S*z R_Y by conjugate gradients, S the choice of pairs.
+    """R_Xᵀ S*WS(R_X M R_Yᵀ) R_Y + αM = R_Xᵀ S*Wz R_Y by conjugate gradients, S the choice of pairs.
+
+    W = I without offsets; else r − Wr = Eθ are the best offsets of the residuals r.
 
     In the eigenbases of K_X and K_Y the preconditioner is a diagonal, 1/(ρ_ab s_a t_b + α), with ρ
     the shares of pairs observed as the eigenvectors weigh rows and columns: exact on a complete
@@ -53,14 +60,14 @@ class ConjugateGradient(RidgeSolver):
         underdetermined = len(problem.z) < products.size
         if not underdetermined or problem.alpha > _HIDDEN * products.max():
             M, iterations = _descend(problem, self.tol, self.max_iter)
-            c = problem.z - problem.values(M)
-            solution = self._solution(problem, M, c, iterations)
+            theta, c = _Profile.of(problem)(problem.z - problem.values(M))
+            solution = self._solution(problem, OperatorPoint(M, c, theta), iterations)
             if solution.certificate.passed:
                 return self._expanded(problem, solution)
             if not underdetermined or iterations >= self.max_iter:
                 return solution
         a, more = _by_pairs(problem, np.zeros_like(problem.z), self.tol, self.max_iter - iterations)
-        return self._solution(problem, problem.pull(a), problem.alpha * a, iterations + more)
+        return self._solution(problem, _point_of(problem, a), iterations + more)
 
     def _expanded(
         self, problem: OperatorProblem, solution: Solution[OperatorPoint]
@@ -69,26 +76,91 @@ class ConjugateGradient(RidgeSolver):
 
         z − h has the absolute rounding of h; K a that of λ_max ‖a‖, less where h is close to z.
         """
-        (M, c), used = solution.value, solution.stats["iterations"]
-        a, enough = c / problem.alpha, self.tol * np.linalg.norm(problem.z)
+        (M, c, theta), used = solution.value, solution.stats["iterations"]
+        z = problem.feasible(problem.z)
+        a, enough = c / problem.alpha, self.tol * np.linalg.norm(z)
         rounding = _EPS * problem.factors.products.max(initial=0.0) * np.linalg.norm(a)
-        if rounding > enough or np.linalg.norm(problem.z - _system(problem, a)) <= enough:
+        if rounding > enough or np.linalg.norm(z - _system(problem, a)) <= enough:
             return solution
         most = min(self.max_iter - used, used // _AFTER + _AFTER)
         a, more = _by_pairs(problem, a, self.tol, most)
-        mended = self._solution(problem, M, problem.alpha * a, used + more)
+        point = OperatorPoint(M, problem.alpha * a, theta)
+        mended = self._solution(problem, point, used + more)
         return mended if mended.certificate.passed else solution
 
     def _solution(
-        self, problem: OperatorProblem, M: np.ndarray, c: np.ndarray, iterations: int
+        self, problem: OperatorProblem, point: OperatorPoint, iterations: int
     ) -> Solution[OperatorPoint]:
         stats = {"solver": "ConjugateGradient", "iterations": iterations}
-        return Solution(OperatorPoint(M, c), problem.certify(M, c, self.tol), stats)
+        certificate = problem.certify(point.M, point.c, self.tol, point.theta)
+        return Solution(point, certificate, stats)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Profile:
+    """θ = (EᵀE + D)⁻¹Eᵀr, the best offsets of residuals r, and what they leave, W r = r − Eθ.
+
+    With M alone unknown the problem is ½ rᵀWr + (α/2) ‖M‖², r = z − R_X M R_Yᵀ, and c = W r.
+    """
+
+    offsets: Offsets
+    pairs: Pairs
+    decay: np.ndarray
+    factor: tuple[np.ndarray, bool] | None
+
+    @classmethod
+    def of(cls, problem: OperatorProblem) -> _Profile:
+        offsets, pairs, decay = (
+            problem.offsets,
+            problem.pairs,
+            problem.offsets.decay(problem.alpha),
+        )
+        if offsets.size <= int(offsets.constant):
+            return cls(offsets, pairs, decay, None)
+        E = offsets.matrix(pairs)
+        return cls(offsets, pairs, decay, cho_factor(E.T @ E + np.diag(decay)))
+
+    def __call__(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """θ and W r."""
+        if not self.offsets.size:
+            return NO_OFFSETS, r
+        theta = np.zeros(self.offsets.size)
+        for _ in range(_PASSES):
+            rest = r - self.offsets.values(theta, self.pairs)
+            sums = self.offsets.sums(rest, self.pairs)
+            if self.factor is None:
+                theta = theta + sums / len(r)
+            else:
+                theta = theta + cho_solve(self.factor, sums - self.decay * theta)
+        return theta, r - self.offsets.values(theta, self.pairs)
 
 
 def _system(problem: OperatorProblem, a: np.ndarray) -> np.ndarray:
-    """(K + αI) a."""
-    return problem.values(problem.pull(a)) + problem.alpha * a
+    """(K + (α/α_e) E_e E_eᵀ + αI) a with the effects as a kernel; less its mean, if of sum 0."""
+    image = problem.values(problem.pull(a)) + problem.alpha * a
+    if problem.offsets.size:
+        effects = _effects(problem, problem.alpha * a)
+        image += problem.offsets.values(effects, problem.pairs)
+    return problem.feasible(image)
+
+
+def _effects(problem: OperatorProblem, c: np.ndarray) -> np.ndarray:
+    """θ with the effects E_eᵀc/α_e, and the constant 0."""
+    decay = problem.offsets.decay(problem.alpha)
+    sums = problem.offsets.sums(c, problem.pairs)
+    return np.divide(sums, decay, out=np.zeros_like(sums), where=decay > 0)
+
+
+def _point_of(problem: OperatorProblem, a: np.ndarray) -> OperatorPoint:
+    """M, c and θ of the coefficients a = c/α."""
+    M, c = problem.pull(a), problem.alpha * a
+    if not problem.offsets.size:
+        return OperatorPoint(M, c)
+    theta = _effects(problem, c)
+    if problem.offsets.constant:
+        theta[0] = (problem.z - problem.fitted(M, theta) - c).mean()
+    return OperatorPoint(M, c, theta)
 
 
 def _by_pairs(
@@ -101,9 +173,9 @@ def _by_pairs(
         nonlocal steps
         steps += 1
 
-    shape = (len(problem.z),) * 2
+    shape, z = (len(problem.z),) * 2, problem.feasible(problem.z)
     K = LinearOperator(shape, matvec=lambda a: _system(problem, a), dtype=float)
-    return cg(K, problem.z, start, rtol=tol / 10, maxiter=most, callback=count)[0], steps
+    return cg(K, z, problem.feasible(start), rtol=tol / 10, maxiter=most, callback=count)[0], steps
 
 
 def _descend(problem: OperatorProblem, tol: float, most: int) -> tuple[np.ndarray, int]:
@@ -113,27 +185,34 @@ def _descend(problem: OperatorProblem, tol: float, most: int) -> tuple[np.ndarra
     keeps the tolerance or another run would not halve it.
     """
     M, left, steps = np.zeros_like(problem.factors.products), np.inf, 0
+    profile = _Profile.of(problem)
     while True:
-        c = problem.z - problem.values(M)
+        _, c = profile(problem.z - problem.values(M))
         G = problem.pull(c) - problem.alpha * M
         last, left = left, problem.energy(G) / problem.pull_scale(M, c)
         if left <= tol or not left < last / 2 or steps >= most:
             return M, steps
-        M, more = _run(problem, M, c, G, tol, most - steps)
+        M, more = _run(problem, profile, OperatorPoint(M, c), G, tol, most - steps)
         steps += more
 
 
 def _run(
-    problem: OperatorProblem, M: np.ndarray, c: np.ndarray, G: np.ndarray, tol: float, most: int
+    problem: OperatorProblem,
+    profile: _Profile,
+    start: OperatorPoint,
+    G: np.ndarray,
+    tol: float,
+    most: int,
 ) -> tuple[np.ndarray, int]:
     """Descend from M, where c = z − h and the gradient is −G, until the recursive G is small."""
+    M, c, _ = start
     inverse = 1 / (_shares(problem) * problem.factors.products + problem.alpha)
     step = direction = inverse * G
     size = np.vdot(G, direction)
     for iteration in range(most):
         if _is_small(problem, M, c, G, tol):
             return M, iteration
-        values = problem.values(step)
+        _, values = profile(problem.values(step))
         image = problem.pull(values) + problem.alpha * step
         length = size / np.vdot(step, image)
         M, c, G = M + length * step, c - length * values, G - length * image
@@ -153,7 +232,7 @@ def _is_small(
     # The values of G on the whole grid: α times those of what M has, and should not, off the pairs.
     other = np.linalg.norm(np.sqrt(products) * G)
     enough = max(tol * problem.alpha, 4 * _EPS * products.max(initial=0.0))
-    return bool(other <= enough * np.linalg.norm(problem.z))
+    return bool(other <= enough * np.linalg.norm(problem.feasible(problem.z)))
 
 
 def _shares(problem: OperatorProblem) -> np.ndarray:

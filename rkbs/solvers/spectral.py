@@ -10,7 +10,8 @@ import numpy as np
 
 from rkbs._arrays import check_number, short_repr
 from rkbs._groups import Groups
-from rkbs.problems import OperatorPoint, OperatorProblem
+from rkbs.problems import NO_OFFSETS, OperatorPoint, OperatorProblem
+from rkbs.solvers._grid_offsets import GridOffsets
 from rkbs.solvers._leave_out import residuals
 from rkbs.solvers.base import Leave, RidgeSolver, Solution, check_leave
 
@@ -50,8 +51,9 @@ class Spectral(RidgeSolver):
             )
         self._check(problem)
         x, y = problem.eigen
-        rotated = x.vectors.T @ problem.pairs.matrix(problem.z) @ y.vectors
-        return SpectralState(problem, rotated, self.tol)
+        # Less the best constant, if there is one: of responses of large mean nothing is rotated away.
+        responses = problem.pairs.matrix(problem.z - problem.without_operator[0])
+        return SpectralState(problem, x.vectors.T @ responses @ y.vectors, self.tol)
 
 
 @final
@@ -62,7 +64,8 @@ class SpectralState:
     Attributes
     ----------
     rotated : array of shape (n_x, n_y)
-        UᵀZV, in all eigenvectors, also those of eigenvalues 0, which no M sees.
+        Uᵀ(Z − b)V, in all eigenvectors, also those of eigenvalues 0, which no M sees; b the
+        responses' mean where the problem has a constant, else 0.
     """
 
     problem: OperatorProblem
@@ -81,17 +84,26 @@ class SpectralState:
         x, y = self.problem.eigen
         return alpha / (np.multiply.outer(x.values, y.values) + alpha)
 
+    def _offsets(self, alpha: float) -> GridOffsets:
+        """The problem's offsets, in its eigenbases."""
+        vectors, offsets = (part.vectors for part in self.problem.eigen), self.problem.offsets
+        return GridOffsets(*vectors, self._left_over(alpha), offsets, offsets.decay(alpha))
+
     def solve(self, alpha: float) -> Solution[OperatorPoint]:
         """The certified solution for one α."""
         problem = self.problem.with_alpha(alpha)
         alpha, (x, y) = problem.alpha, problem.eigen
-        products = problem.factors.products
-        seen = self.rotated[np.ix_(x.values > 0, y.values > 0)]
-        M = np.sqrt(products) / (products + alpha) * seen
-        C = x.vectors @ (self._left_over(alpha) * self.rotated) @ y.vectors.T
-        point = OperatorPoint(M, problem.pairs.values(C))
+        products, rotated, theta = problem.factors.products, self.rotated, NO_OFFSETS
+        if problem.offsets.size:
+            offsets = self._offsets(alpha)
+            theta = offsets.theta(rotated)
+            rotated = rotated - offsets.spread(theta)
+            theta[0] += problem.without_operator[0]
+        M = np.sqrt(products) / (products + alpha) * rotated[np.ix_(x.values > 0, y.values > 0)]
+        c = problem.pairs.values(x.vectors @ (self._left_over(alpha) * rotated) @ y.vectors.T)
         stats = {"solver": "Spectral", "alpha": alpha}
-        return Solution(point, problem.certify(*point, self.tol), stats)
+        certificate = problem.certify(M, c, self.tol, theta)
+        return Solution(OperatorPoint(M, c, theta), certificate, stats)
 
     def path(self, alphas: Iterable[float]) -> Iterator[Solution[OperatorPoint]]:
         """The solutions along a path of α, one after the other."""
@@ -105,7 +117,7 @@ class SpectralState:
         For a left-out set B of pairs the residual is ((I − H)_BB)⁻¹ (z − h)_B, with h = Hz the fit
         to all pairs. A single pair needs the diagonal of I − H; a whole row has
         (I − H)_BB = V diag_b(Σ_a U_ia² α/(s_a t_b + α)) Vᵀ, diagonal in K_Y's eigenbasis, and
-        likewise a column.
+        likewise a column. With offsets I − H is L − LE S⁻¹ EᵀL, as of ``GridOffsets``.
 
         Parameters
         ----------
@@ -123,5 +135,8 @@ class SpectralState:
         check_leave(leave)
         vectors = tuple(part.vectors for part in self.problem.eigen)
         groups = groups or Groups.single(self.problem.pairs)
+        if self.problem.offsets.size:
+            offsets, pairs = self._offsets(alpha), self.problem.pairs
+            return pairs.values(offsets.leave_out(self.rotated, leave, groups, pairs))
         found = residuals(vectors, self._left_over(alpha), self.rotated, leave, groups)
         return self.problem.pairs.values(found)
