@@ -105,6 +105,11 @@ class GramProblem(abc.ABC):
         constants = [best_constant(self.loss, h, self.z)[0]] if self.offsets.constant else []
         return np.array(constants)
 
+    def with_best_offsets(self, M: np.ndarray) -> np.ndarray:
+        """R_X M R_Yᵀ at the pairs, and the best constant beside it."""
+        h = self.values(M)
+        return h + self.best_theta(h)[0] if self.offsets.constant else h
+
     @cached_property
     def without_operator(self) -> tuple[float, np.ndarray]:
         """b and c of the fit h ≡ b (0 where there is no constant): c_n = −ℓ'(b; z_n)."""

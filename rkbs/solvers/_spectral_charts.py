@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
 
+from rkbs.certificates import GapCertificate
 from rkbs.schatten import SchattenProblem
 from rkbs.solvers._spectral_calculus import SpectralDerivative
 
@@ -26,8 +27,8 @@ class Chart(abc.ABC):
     Attributes
     ----------
     unknown : array
-    M, c : arrays of shape (r_x, r_y), (n,)
-        The primal and the dual point that belong to it.
+    M, c, theta : arrays of shape (r_x, r_y), (n,), (0,) or (1,)
+        The primal and the dual point that belong to it, with the best constant.
     merit : float
         What the steps decrease.
     """
@@ -36,6 +37,7 @@ class Chart(abc.ABC):
     unknown: np.ndarray
     M: np.ndarray
     c: np.ndarray
+    theta: np.ndarray
     merit: float
 
     @classmethod
@@ -51,6 +53,10 @@ class Chart(abc.ABC):
         """The chart at unknown + step."""
         return type(self)(self.problem, self.unknown + step)
 
+    def certify(self, tol: float) -> GapCertificate:
+        """The problem's certificate of the point."""
+        return self.problem.certify(self.M, self.c, tol, self.theta)
+
     def settled(self) -> Chart:
         """The same M and c by the unknown, of all that mean them, whose direction is the safest."""
         return self
@@ -62,7 +68,7 @@ class PrimalChart(Chart):
     def __init__(self, problem: SchattenProblem, M: np.ndarray) -> None:
         self.problem, self.unknown, self.M = problem, M, M
         self.svd = np.linalg.svd(M)
-        self.h = problem.values(M)
+        self.h, self.theta = _with_constant(problem, problem.values(M))
         self.c = -problem.loss.gradient(self.h, problem.z)
         loss = problem.loss.value(self.h, problem.z).sum()
         self.merit = float(loss + problem.alpha * problem.penalty.value(self.svd[1]))
@@ -86,7 +92,7 @@ class PrimalChart(Chart):
 
 
 class DualChart(Chart):
-    """The unknown h, n values, with c = −ℓ'(h) and M = ∇Ω*(R_Xᵀ C R_Y/α): for Ω* twice
+    """The unknown h, n values less the best constant, with c = −ℓ'(h) and M = ∇Ω*(R_Xᵀ C R_Y/α): for Ω* twice
     differentiable.
 
     The merit is minus the dual objective, convex in c. Unlike c itself h knows no domain, so that
@@ -95,7 +101,8 @@ class DualChart(Chart):
 
     def __init__(self, problem: SchattenProblem, h: np.ndarray) -> None:
         self.problem, self.unknown = problem, h
-        self.c = -problem.loss.gradient(h, problem.z)
+        self.h, self.theta = _with_constant(problem, h)
+        self.c = -problem.loss.gradient(self.h, problem.z)
         self.svd = np.linalg.svd(problem.pull(self.c) / problem.alpha)
         s, penalty = self.svd[1], problem.penalty
         self.M = _matrix(self.svd, penalty.gradient_conjugate(s))
@@ -113,41 +120,49 @@ class DualChart(Chart):
         Where the values lie across the kink of ℓ', h ends on it, on the curved side: so an unknown
         c_n on the edge of ℓ*'s domain is free to leave it if, and only if, the merit wants it to.
         """
-        loss, z, h = self.problem.loss, self.problem.z, self.unknown
-        slope, way = loss.gradient(h, z), self.values - h
+        loss, z, h = self.problem.loss, self.problem.z, self.h
+        slope, way = loss.gradient(h, z), self.values - self.unknown
         low, high = np.zeros_like(h), np.ones_like(h)
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2
             stays = loss.gradient(h + middle * way, z) == slope
             low, high = np.where(stays, middle, low), np.where(stays, high, middle)
         flat = loss.curvature(h, z) == 0
-        return DualChart(self.problem, np.where(flat, h + high * way, h))
+        return DualChart(self.problem, self.unknown + np.where(flat, high * way, 0.0))
 
     def direction(self, forcing: float) -> tuple[np.ndarray, float, int]:
         """(I + KL) dh = r with L = ℓ''(h), K = R B² Rᵀ/α, B² = Ω*''(G), r = R_X M R_Yᵀ − h.
 
         Solved as (I + L^½ K L^½) w = L^½ r, which the 1 keeps away from singular;
         then dc = −L^½ w, a direction of descent for every iterate of conjugate gradients.
+        The best constant takes the mean of what it multiplies from L: L^½ becomes P L^½, P the
+        projection off L^½ 1, and dh is known up to a constant, which r − KL dh tells.
         """
-        problem, penalty, h = self.problem, self.problem.penalty, self.unknown
+        problem, penalty = self.problem, self.problem.penalty
         B2 = SpectralDerivative.of(
             self.svd, penalty.gradient_conjugate, penalty.curvature_conjugate
         )
-        r = self.values - h
-        curvature = problem.loss.curvature(h, problem.z)
+        r = self.values - self.unknown
+        curvature = problem.loss.curvature(self.h, problem.z)
         root = np.sqrt(curvature)
+        project = _off(root) if problem.offsets.constant else lambda v: v
 
         def smooth(v: np.ndarray) -> np.ndarray:
-            return problem.values(B2(problem.pull(v))) / problem.alpha
+            return problem.values(B2(problem.pull(root * project(v)))) / problem.alpha
+
+        def system(v: np.ndarray) -> np.ndarray:
+            return v + project(root * smooth(v))
 
         # dh = w/L^½ inherits the error of w, and dh = r − K L^½ w that of w times K.
         curved = curvature > _FLAT
         used = 0
         while True:
-            w, more = _solve(lambda v: v + root * smooth(root * v), root * r, forcing)
+            w, more = _solve(system, project(root * r), forcing)
             used += more
-            dh = np.where(curved, w / np.where(curved, root, 1.0), r - smooth(root * w))
-            slope = -float((r * curvature * dh).sum())
+            flat = r - smooth(w)
+            along = root * flat - project(root * flat)  # what w does not know of L^½ dh
+            dh = np.where(curved, (w + along) / np.where(curved, root, 1.0), flat)
+            slope = -float((project(root * r) * project(root * dh)).sum())
             if slope < 0 or forcing < _EXACT:
                 return dh, slope, used
             forcing /= 100
@@ -162,11 +177,30 @@ def _matrix(svd: tuple[np.ndarray, np.ndarray, np.ndarray], values: np.ndarray) 
 def _data_hessian(
     problem: SchattenProblem, curvature: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """A: E ↦ R_Xᵀ [ℓ''(h) · (R_X E R_Yᵀ)] R_Y; elementwise where ℓ'' is one number."""
+    """A: E ↦ R_Xᵀ [ℓ''(h) · (R_X E R_Yᵀ)] R_Y; elementwise where ℓ'' is one number.
+
+    The best constant takes from R_X E R_Yᵀ its mean, weighted by ℓ''.
+    """
+    if problem.offsets.constant:
+        root = np.sqrt(curvature)
+        project = _off(root)
+        return lambda E: problem.pull(root * project(root * problem.values(E)))
     if problem.pairs.is_complete and (curvature == curvature[0]).all():
         weights = curvature[0] * problem.factors.products
         return lambda E: weights * E
     return lambda E: problem.pull(curvature * problem.values(E))
+
+
+def _with_constant(problem: SchattenProblem, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """h with the best constant added, and that as θ."""
+    theta = problem.best_theta(h)
+    return h + theta[0] if len(theta) else h, theta
+
+
+def _off(direction: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The orthogonal projection off a direction, if it has one."""
+    unit = direction / (np.linalg.norm(direction) or 1.0)
+    return lambda v: v - unit * (unit @ v)
 
 
 def _solve(

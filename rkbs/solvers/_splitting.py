@@ -6,7 +6,6 @@ import abc
 
 import numpy as np
 
-from rkbs.eigen import Factors
 from rkbs.losses import DualLoss, Squared
 from rkbs.schatten import SchattenProblem
 from rkbs.solvers.base import svd
@@ -36,15 +35,42 @@ class DataTerm(abc.ABC):
         """Adapt the weight of the term's own splitting, if it has one."""
 
 
-class GridLeastSquares(DataTerm):
-    """½ ‖R_X M R_Yᵀ − Z‖²: in the eigenbases its step is elementwise."""
+class GridStep:
+    """argmin over M, b of ½ ‖Q − R_X M R_Yᵀ − b‖² + (w/2) ‖M − target‖², on the whole grid.
+
+    Elementwise in the eigenbases; a constant, where the problem has one, adds a rank of one.
+    """
 
     def __init__(self, problem: SchattenProblem) -> None:
-        self.problem = problem
-        self.linear = problem.pull(problem.z)
+        factors = problem.factors
+        self.products, self.size = factors.products, len(problem.pairs.X) * len(problem.pairs.Y)
+        self.constant = problem.offsets.constant
+        self.ones = np.outer(factors.left.sum(0), factors.right.sum(0))  # R_Xᵀ 1 R_Y
+        shares = self.ones**2 / self.products
+        self.shares, self.unseen = shares, max(self.size - shares.sum(), 0.0)
+
+    def __call__(
+        self, pulled: np.ndarray, total: float, target: np.ndarray, weight: float
+    ) -> tuple[np.ndarray, float]:
+        """M and b, of R_Xᵀ Q R_Y and the sum of Q."""
+        divisor = self.products + weight
+        M = (pulled + weight * target) / divisor
+        if not self.constant:
+            return M, 0.0
+        left_over = self.unseen + (self.shares * (weight / divisor)).sum()
+        b = float((total - (self.ones * M).sum()) / left_over)
+        return M - b * self.ones / divisor, b
+
+
+class GridLeastSquares(DataTerm):
+    """½ ‖R_X M R_Yᵀ + b − Z‖²: in the eigenbases its step is elementwise."""
+
+    def __init__(self, problem: SchattenProblem) -> None:
+        self.problem, self.grid = problem, GridStep(problem)
+        self.linear, self.total = problem.pull(problem.z), float(problem.z.sum())
 
     def step(self, target: np.ndarray, rho: float) -> np.ndarray:
-        return (self.linear + rho * target) / (self.problem.factors.products + rho)
+        return self.grid(self.linear, self.total, target, rho)[0]
 
     def duals(self, M: np.ndarray, N: np.ndarray) -> list[np.ndarray]:
         return [self.problem.z - self.problem.values(point) for point in (M, N)]
@@ -54,28 +80,26 @@ class GridLeastSquares(DataTerm):
 
 
 class SplitLoss(DataTerm):
-    """Any loss of any pairs: H = R_X M R_Yᵀ, with the loss on H at the pairs and H free elsewhere.
+    """Any loss of any pairs: H = R_X M R_Yᵀ + b, the loss on H at the pairs, and H free elsewhere.
 
-    The scaled multiplier U of H = R_X M R_Yᵀ is ℓ'(H)/ρ_H at the pairs and 0 elsewhere.
+    The scaled multiplier U of H = R_X M R_Yᵀ + b is ℓ'(H)/ρ_H at the pairs and 0 elsewhere.
     """
 
     def __init__(self, problem: SchattenProblem) -> None:
-        self.problem, self.rho = problem, _stiffness(problem)
-        shape = len(problem.pairs.X), len(problem.pairs.Y)
-        self.H, self.U = np.zeros(shape), np.zeros_like(problem.z)
+        self.problem, self.rho, self.grid = problem, _stiffness(problem), GridStep(problem)
+        shape, start = (len(problem.pairs.X), len(problem.pairs.Y)), problem.without_operator[0]
+        self.H, self.U = np.full(shape, start), np.zeros_like(problem.z)
         self.primal = self.dual = 0.0
 
     def step(self, target: np.ndarray, rho: float) -> np.ndarray:
         factors, pairs = self.problem.factors, self.problem.pairs
-        pulled = factors.pull(self.H - pairs.matrix(self.U))
-        weight = rho / self.rho
-        M = (pulled + weight * target) / (factors.products + weight)
-        self._loss_step(factors, M)
+        Q = self.H - pairs.matrix(self.U)
+        M, b = self.grid(factors.pull(Q), float(Q.sum()), target, rho / self.rho)
+        self._loss_step(factors.push(M) + b)
         return M
 
-    def _loss_step(self, factors: Factors, M: np.ndarray) -> None:
+    def _loss_step(self, values: np.ndarray) -> None:
         problem, old = self.problem, self.H
-        values = factors.push(M)
         relaxed = _RELAX * values + (1 - _RELAX) * old
         shifted = problem.pairs.values(relaxed) + self.U
         h = problem.loss.prox(shifted, problem.z, 1 / self.rho)
@@ -88,7 +112,7 @@ class SplitLoss(DataTerm):
     def duals(self, M: np.ndarray, N: np.ndarray) -> list[np.ndarray]:
         problem, loss = self.problem, self.problem.loss
         if loss.smooth:  # a gradient lies in the domain of ℓ*, exactly
-            points = problem.pairs.values(self.H), problem.values(N)
+            points = problem.pairs.values(self.H), problem.with_best_offsets(N)
             return [-loss.gradient(h, problem.z) for h in points]
         # At a kink only the multiplier knows which subgradient it is.
         inside = loss.interior(problem.z) if isinstance(loss, DualLoss) else 0.0
@@ -115,7 +139,7 @@ class Splitting:
         """A start at zero, with ρ where the prox would halve the least-squares fit's largest σ."""
         squared = isinstance(problem.loss, Squared) and problem.pairs.is_complete
         data = GridLeastSquares(problem) if squared else SplitLoss(problem)
-        pull = problem.pull(problem.loss.gradient(np.zeros_like(problem.z), problem.z))
+        pull = problem.pull(problem.without_operator[1])
         sigma = np.linalg.norm(pull, 2) / (_stiffness(problem) * problem.factors.products.max())
         slope = float(problem.penalty.gradient(np.array([sigma / 2]))[0])
         return cls(problem, data, 2 * problem.alpha * slope / sigma)
@@ -132,8 +156,8 @@ class Splitting:
         self.primal, self.dual = _relative(self.M - self.N, self.N), _relative(self.N - old, self.W)
 
     def objective(self, problem: SchattenProblem) -> float:
-        """The problem's objective at N, whose singular values are at hand."""
-        loss = problem.loss.value(problem.values(self.N), problem.z).sum()
+        """The problem's objective at N and the best constant; N's singular values are at hand."""
+        loss = problem.loss.value(problem.with_best_offsets(self.N), problem.z).sum()
         return float(loss + problem.alpha * problem.penalty.value(self.sigma))
 
     def balance(self) -> None:
@@ -147,10 +171,12 @@ class Splitting:
 def _stiffness(problem: SchattenProblem) -> float:
     """Σ |ℓ'(0; z_n)| / Σ |z_n|, a second derivative of ℓ by its units: 1 for the squared loss.
 
-    The weight of the splitting and the size of M must not depend on the unit of the responses.
+    The weight of the splitting and the size of M must not depend on the unit of the responses. Of
+    residuals from the best constant, where there is one.
     """
-    slope = np.abs(problem.loss.gradient(np.zeros_like(problem.z), problem.z)).sum()
-    size = np.abs(problem.z).sum()
+    b, c = problem.without_operator
+    slope = np.abs(c).sum()
+    size = np.abs(problem.z - b if problem.loss.of_residual else problem.z).sum()
     return float(slope / size) if slope > 0 and size > 0 else 1.0
 
 

@@ -24,14 +24,14 @@ larger distances (each half as long again as the last): finitely often in any ru
 @final
 @dataclass(frozen=True)
 class ADMM(SchattenSolver):
-    """min_M f(M) + α Ω(N) subject to M = N, f the data term, by alternating directions.
+    """min_{M,b} f(M, b) + α Ω(N) subject to M = N, f the data term, by alternating directions.
 
     In the eigenbases of the Gram matrices the squared loss on a complete grid is diagonal, so f's
     step is elementwise, M = ((s_a t_b)^{1/2} Ẑ_ab + ρ (N − W)_ab) / (s_a t_b + ρ). For other
     losses, or with pairs missing, the values H = R_X M R_Yᵀ are a third variable: f's step keeps
     its form, and the loss enters by its prox, pair by pair. Ω enters by the prox of the singular
     values: one decomposition a step, which dominates the cost. ρ balances the residuals, ever more
-    rarely. The iteration ends on the duality gap of the low-rank N; α from ``zero_threshold`` on
+    rarely. A constant, where the problem has one, joins M in f's step. The iteration ends on the duality gap of the low-rank N; α from ``zero_threshold`` on
     gives M = 0 exactly.
 
     A method of the first order: where α is weak, so that the solution nearly fits, it is slow, most
@@ -65,7 +65,7 @@ class ADMM(SchattenSolver):
             at = problem.with_alpha(alpha)
             if alpha >= at.zero_threshold():
                 M = np.zeros(at.factors.products.shape)
-                _, c = at.bound(-at.loss.gradient(np.zeros_like(at.z), at.z))
+                _, c = at.bound(at.without_operator[1])
                 yield self._solution(at, M, c, 0)
             else:
                 splitting = splitting or Splitting.of(at)
@@ -97,4 +97,6 @@ class ADMM(SchattenSolver):
     ) -> Solution[OperatorPoint]:
         rank = int(np.linalg.matrix_rank(M))
         stats = {"solver": "ADMM", "iterations": iterations, "rank": rank}
-        return Solution(OperatorPoint(M, c), problem.certify(M, c, self.tol), stats)
+        theta = problem.best_theta(problem.values(M))
+        certificate = problem.certify(M, c, self.tol, theta)
+        return Solution(OperatorPoint(M, c, theta), certificate, stats)

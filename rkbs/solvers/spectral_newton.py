@@ -41,7 +41,7 @@ class SpectralNewton(SchattenSolver):
     side and A the second derivative of the data term. Else (1 < p < 2) Ω* is, and the unknown is h
     with c = −ℓ'(h), M = ∇Ω*(R_Xᵀ C R_Y/α), which minimizes minus the dual objective: (I + KL) dh =
     R_X M R_Yᵀ − h with L = ℓ''(h) and K = R Ω*'' Rᵀ/α. Both by conjugate gradients, as accurately
-    as the gap asks for. Complete and partial grids; no matrix of the pairs is formed. With a loss
+    as the gap asks for. A constant is minimized over at each M or h. Complete and partial grids; no matrix of the pairs is formed. With a loss
     whose ℓ' has kinks, and no curvature far off (Huber), it can stall where α is weak, for p near 1
     and for p ≥ 6, and then the certificate says so: ``ADMM`` is the alternative.
 
@@ -93,11 +93,12 @@ class SpectralNewton(SchattenSolver):
             return self._zero(problem)
 
     def _zero(self, problem: SchattenProblem) -> Solution[OperatorPoint]:
-        """M = 0 with c = −ℓ'(0; z): what is left to say."""
-        M, h = np.zeros_like(problem.factors.products), np.zeros_like(problem.z)
-        c = -problem.loss.gradient(h, problem.z)
+        """M = 0 with the best constant's c = −ℓ'(b; z): what is left to say."""
+        M, c = np.zeros_like(problem.factors.products), problem.without_operator[1]
+        theta = problem.best_theta(np.zeros_like(problem.z))
         stats = {"solver": "SpectralNewton", "iterations": 0, "inner": 0, "rank": 0}
-        return Solution(OperatorPoint(M, c), problem.certify(M, c, self.tol), stats)
+        certificate = problem.certify(M, c, self.tol, theta)
+        return Solution(OperatorPoint(M, c, theta), certificate, stats)
 
     def _chart(self, problem: SchattenProblem) -> type[Chart]:
         if not problem.loss.smooth:
@@ -131,7 +132,7 @@ class SpectralNewton(SchattenSolver):
 
     def _iterate(self, problem: SchattenProblem, chart: Chart) -> Solution[OperatorPoint]:
         steps, inner, passed = 0, 0, False
-        certificate = problem.certify(chart.M, chart.c, self.tol)
+        certificate = chart.certify(self.tol)
         # The gap is the square of the error: a last step once it passes squares what M lacks.
         while steps < self.max_iter and not passed and abs(certificate.relative_gap) > _CLOSED:
             passed = certificate.passed
@@ -144,13 +145,13 @@ class SpectralNewton(SchattenSolver):
                 inner += used
             if moved is None:
                 break
-            after = problem.certify(moved.M, moved.c, self.tol)
+            after = moved.certify(self.tol)
             if passed and not after.passed:
                 break
             chart, certificate = moved, after
         stats = {"solver": "SpectralNewton", "iterations": steps, "inner": inner}
         stats["rank"] = int(np.linalg.matrix_rank(chart.M))
-        return Solution(OperatorPoint(chart.M, chart.c), certificate, stats)
+        return Solution(OperatorPoint(chart.M, chart.c, chart.theta), certificate, stats)
 
 
 def _step(chart: Chart, forcing: float) -> tuple[Chart | None, int]:
@@ -176,16 +177,20 @@ def _shortened(problem: SchattenProblem, M: np.ndarray) -> np.ndarray:
 
     No shorter: where Ω is flat and so is the loss (Huber's, far off), the systems are singular.
     """
-    most = _FAR_WORSE * problem.objective(np.zeros_like(M))
-    while M.any() and not problem.objective(M) <= most:
+    most = _FAR_WORSE * _profiled(problem, np.zeros_like(M))
+    while M.any() and not _profiled(problem, M) <= most:
         M = M / 2
     return M
 
 
+def _profiled(problem: SchattenProblem, M: np.ndarray) -> float:
+    """The objective at M and the best constant."""
+    return problem.objective(M, problem.best_theta(problem.values(M)))
+
+
 def _ridge(problem: SchattenProblem, weight: float) -> np.ndarray:
-    """Ridge regression of −ℓ'(0), zero where there is no pair, on the whole grid."""
-    pull = problem.pull(problem.loss.gradient(np.zeros_like(problem.z), problem.z))
-    return -pull / (problem.factors.products + weight)
+    """Ridge regression of −ℓ'(b), b the best constant, zero where there is no pair, on the grid."""
+    return problem.pull(problem.without_operator[1]) / (problem.factors.products + weight)
 
 
 def _own_weight(problem: SchattenProblem) -> float:
