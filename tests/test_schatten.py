@@ -102,7 +102,7 @@ def test_solutions_are_optimal_in_the_feature_space(loss, p, keep):
     objectives = []
     for solver in solvers:
         solution = solve(problem, solver).check()
-        M, c = solution.value
+        M, c, _ = solution.value
         assert abs(gap_by_hand(problem, problem.expansion(M), c)) <= tol * 1.01
         assert np.isfinite(solution.certificate.relative_gap)
         objectives.append(solution.certificate.primal)
@@ -185,7 +185,7 @@ def test_a_dual_point_is_feasible_also_where_the_pull_cancels(seed):
 def test_p_2_is_the_ridge_problem(keep):
     problem = make(penalty=Schatten(2), keep=keep)
     ridge = OperatorProblem(problem.gram_x, problem.gram_y, problem.pairs, problem.z, problem.alpha)
-    M, c = solve(ridge, Cholesky()).value
+    M, c, _ = solve(ridge, Cholesky()).value
     assert problem.objective(M) == pytest.approx(ridge.objective(M), rel=1e-12)
     assert problem.dual_objective(c) == pytest.approx(ridge.dual_objective(c), rel=1e-12)
     assert problem.certify(M, c, 1e-12).passed

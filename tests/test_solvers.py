@@ -142,7 +142,7 @@ def objectives(problem, M, c):
 @pytest.mark.parametrize("keep", [None, 25])
 def test_certificate_bounds_the_excess_objective_and_sees_errors(keep):
     problem = make(keep=keep)
-    M, c = solve(problem, Cholesky()).value
+    M, c, _ = solve(problem, Cholesky()).value
     optimum, best = problem.objective(M), objectives(problem, M, c)[0]
     rng = np.random.default_rng(2)
     for size in (1e-6, 1e-3, 1.0):
@@ -283,7 +283,7 @@ def test_dense_solver_has_a_limit():
 def test_a_system_whose_alpha_is_lost_in_rounding_is_solved():
     problem = make(30, 30, keep=700, alpha=1e-17, kernels=(EDP(), EDP()))
     assert np.array_equal(dense_gram(problem) + 1e-17 * np.eye(700), dense_gram(problem))
-    M, c = solve(problem, Cholesky()).check().value
+    M, c, _ = solve(problem, Cholesky()).check().value
     primal, dual = objectives(problem, M, c)
     assert 0 <= primal - dual <= 1e-12 * primal
 

@@ -91,7 +91,7 @@ def test_few_steps_from_any_side(loss, p, keep, alpha):
 def test_p_2_is_ridge_regression_to_1e_10(keep):
     problem = make(penalty=Schatten(2), keep=keep)
     ridge = OperatorProblem(problem.gram_x, problem.gram_y, problem.pairs, problem.z, problem.alpha)
-    M, c = solve(ridge, Spectral() if keep is None else Cholesky()).value
+    M, c, _ = solve(ridge, Spectral() if keep is None else Cholesky()).value
     solution = solve(problem, SpectralNewton()).check()
     assert relative(solution.value.M, M) < 1e-10
     assert relative(solution.value.c, c) < 1e-10

@@ -94,7 +94,9 @@ class GridOffsets:
         rest = self.sums(self.left_over * (rotated - self.spread(theta))) - self.decay * theta
         return theta + cho_solve(self.schur, rest)
 
-    def leave_out(self, rotated: np.ndarray, leave: str, groups: Groups, pairs: Pairs) -> np.ndarray:
+    def leave_out(
+        self, rotated: np.ndarray, leave: str, groups: Groups, pairs: Pairs
+    ) -> np.ndarray:
         """z − ẑ on the grid, (R_BB)⁻¹ (Rz)_B for each group B, with R = L − LE S⁻¹ EᵀL.
 
         Parameters

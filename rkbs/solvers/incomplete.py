@@ -10,7 +10,8 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
 from rkbs._arrays import check_count
-from rkbs.offsets import Offsets
+from rkbs.losses import Squared
+from rkbs.offsets import Offsets, best_constant
 from rkbs.pairs import Pairs
 from rkbs.problems import NO_OFFSETS, OperatorPoint, OperatorProblem
 from rkbs.solvers.base import RidgeSolver, Solution
@@ -126,6 +127,8 @@ class _Profile:
         if not self.offsets.size:
             return NO_OFFSETS, r
         theta = np.zeros(self.offsets.size)
+        if self.offsets.constant:
+            theta[0] = best_constant(Squared(), np.zeros_like(r), r)[0]
         for _ in range(_PASSES):
             rest = r - self.offsets.values(theta, self.pairs)
             sums = self.offsets.sums(rest, self.pairs)
