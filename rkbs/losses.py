@@ -52,8 +52,9 @@ class Loss(abc.ABC):
         """The responses z, or a ``ValueError`` where the loss has no meaning for them."""
         return z
 
-    def check_constant(self, z: np.ndarray) -> None:
-        """``ValueError`` where no constant minimizes Σ_n ℓ(b; z_n)."""
+    def check_constant(self, z: np.ndarray) -> np.ndarray:
+        """The responses z, or a ``ValueError`` where no constant minimizes Σ_n ℓ(b; z_n)."""
+        return z
 
 
 class DualLoss(Loss):
@@ -150,12 +151,13 @@ class Logistic(DualLoss):
     def check(self, z: np.ndarray, name: str = "z") -> np.ndarray:
         return _check_labels(z, name, self)
 
-    def check_constant(self, z: np.ndarray) -> None:
+    def check_constant(self, z: np.ndarray) -> np.ndarray:
         if (z == z[0]).all():
             raise ValueError(
                 f"z must hold labels of both classes, got {z[0]:g} alone: the logistic loss then "
                 "falls without end in the intercept. Pass fit_intercept=False (or more pairs)"
             )
+        return z
 
     def interior(self, z: np.ndarray) -> np.ndarray:
         return -z / 2

@@ -135,8 +135,10 @@ def best_constant(loss: Loss, h: np.ndarray, z: np.ndarray) -> tuple[float, np.n
 
 
 def balanced(c: np.ndarray) -> np.ndarray:
-    """c with Σ c = 0, the larger of its two signs scaled down: so no entry leaves an interval
-    around 0, such as the domain of a conjugate."""
+    """c with Σ c = 0, the larger of its two signs scaled down.
+
+    So no entry leaves an interval around 0, such as the domain of a conjugate.
+    """
     up, down = np.maximum(c, 0.0), np.maximum(-c, 0.0)
     most, least = up.sum(), down.sum()
     if most > least:

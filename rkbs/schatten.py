@@ -42,9 +42,9 @@ class SchattenProblem(GramProblem):
     """min_T Σ_n ℓ(⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩; z_n) + α Ω(T), Ω a penalty on singular values.
 
     Where ``offsets`` ask for a constant b, h_n = ⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩ + b, minimized over
-    both; then Σ_n c_n = 0 in the dual. T* lives on the spans of the observed Φ_X(x_i) and Φ_Y(y_j) (Abernethy et al. 2009), where it
-    has coordinates M in orthonormal bases: with K_X = R_X R_Xᵀ, K_Y = R_Y R_Yᵀ it is
-    min_M Σ_n ℓ((R_X M R_Yᵀ)_{i_n j_n}; z_n) + α Ω(M), with the Fenchel dual
+    both; then Σ_n c_n = 0 in the dual. T* lives on the spans of the observed Φ_X(x_i) and Φ_Y(y_j)
+    (Abernethy et al. 2009), where it has coordinates M in orthonormal bases: with K_X = R_X R_Xᵀ,
+    K_Y = R_Y R_Yᵀ it is min_M Σ_n ℓ((R_X M R_Yᵀ)_{i_n j_n}; z_n) + α Ω(M), with the Fenchel dual
     max_c −Σ_n ℓ*(−c_n; z_n) − α Ω*(R_Xᵀ C R_Y / α), C the matrix that holds c at the pairs.
 
     The certificate is of the problem with the Gram matrices rounded to their numerical rank:

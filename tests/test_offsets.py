@@ -253,7 +253,8 @@ def test_responses_without_variation_need_no_operator():
         problem = OperatorProblem(*GRAMS, GRID, z, 0.1, offsets=offsets)
         for solver in (Spectral(), Cholesky(), ConjugateGradient()):
             M, c, theta = solve(problem, solver).check().value
-            assert not M.any() and not c.any()
+            assert not M.any()
+            assert not c.any()
             assert problem.fitted(M, theta) == pytest.approx(z, rel=1e-15)
     spectral = SchattenProblem(*GRAMS, GRID, z, 0.1, offsets=Offsets(True))
     assert spectral.zero_threshold() == 0
@@ -328,4 +329,5 @@ def test_hinge_labels_of_one_class_have_a_minimizer():
         *GRAMS, GRID, np.ones((N_X, N_Y)), 1.0, Hinge(), offsets=Offsets(True)
     )
     M, _, theta = solve(problem, ADMM()).check().value
-    assert not M.any() and problem.objective(M, theta) == 0
+    assert not M.any()
+    assert problem.objective(M, theta) == 0

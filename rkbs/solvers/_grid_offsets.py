@@ -1,9 +1,9 @@
 """Offsets in ridge regression on a complete grid: the Schur complement of their unknowns.
 
 With L = I − H, the fit's residual operator without offsets, c = L(z − Eθ), and Eᵀc = Dθ gives
-(EᵀLE + D) θ = EᵀLz. The effects of rows and of columns share no eigenbasis with each other, but each
-column of E is a product of a vector over rows and one over columns: in the eigenbases of the Gram
-matrices it is [p ⊗ v] for the constant and rows, [u ⊗ p] for columns, u = Uᵀ1 and v = Vᵀ1.
+(EᵀLE + D) θ = EᵀLz. The effects of rows and of columns share no eigenbasis, but each column of E is
+a product of a vector over rows and one over columns: in the eigenbases of the Gram matrices it is
+p ⊗ v for the constant and the rows, u ⊗ p for the columns, u = Uᵀ1 and v = Vᵀ1.
 """
 
 from __future__ import annotations

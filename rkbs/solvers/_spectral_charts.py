@@ -92,9 +92,9 @@ class PrimalChart(Chart):
 
 
 class DualChart(Chart):
-    """The unknown h, n values less the best constant, with c = −ℓ'(h) and M = ∇Ω*(R_Xᵀ C R_Y/α): for Ω* twice
-    differentiable.
+    """The unknown h, for Ω* twice differentiable: c = −ℓ'(h + b), M = ∇Ω*(R_Xᵀ C R_Y/α).
 
+    h has n values, b is the best constant beside them, 0 where the problem has none.
     The merit is minus the dual objective, convex in c. Unlike c itself h knows no domain, so that
     the kinks of Huber's conjugate need no care. At the solution h = R_X M R_Yᵀ.
     """

@@ -31,8 +31,8 @@ class ADMM(SchattenSolver):
     losses, or with pairs missing, the values H = R_X M R_Yᵀ are a third variable: f's step keeps
     its form, and the loss enters by its prox, pair by pair. Ω enters by the prox of the singular
     values: one decomposition a step, which dominates the cost. ρ balances the residuals, ever more
-    rarely. A constant, where the problem has one, joins M in f's step. The iteration ends on the duality gap of the low-rank N; α from ``zero_threshold`` on
-    gives M = 0 exactly.
+    rarely. A constant, where the problem has one, joins M in f's step. The iteration ends on the
+    duality gap of the low-rank N; α from ``zero_threshold`` on gives M = 0 exactly.
 
     A method of the first order: where α is weak, so that the solution nearly fits, it is slow, most
     of all for losses other than the squared one and ill-conditioned Gram matrices. On 60 × 50

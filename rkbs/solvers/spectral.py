@@ -51,7 +51,7 @@ class Spectral(RidgeSolver):
             )
         self._check(problem)
         x, y = problem.eigen
-        # Less the best constant, if there is one: of responses of large mean nothing is rotated away.
+        # Less the best constant, if there is one: else a large mean would leave its rounding.
         responses = problem.pairs.matrix(problem.z - problem.without_operator[0])
         return SpectralState(problem, x.vectors.T @ responses @ y.vectors, self.tol)
 

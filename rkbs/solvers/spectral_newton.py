@@ -41,9 +41,10 @@ class SpectralNewton(SchattenSolver):
     side and A the second derivative of the data term. Else (1 < p < 2) Ω* is, and the unknown is h
     with c = −ℓ'(h), M = ∇Ω*(R_Xᵀ C R_Y/α), which minimizes minus the dual objective: (I + KL) dh =
     R_X M R_Yᵀ − h with L = ℓ''(h) and K = R Ω*'' Rᵀ/α. Both by conjugate gradients, as accurately
-    as the gap asks for. A constant is minimized over at each M or h. Complete and partial grids; no matrix of the pairs is formed. With a loss
-    whose ℓ' has kinks, and no curvature far off (Huber), it can stall where α is weak, for p near 1
-    and for p ≥ 6, and then the certificate says so: ``ADMM`` is the alternative.
+    as the gap asks for. A constant is minimized over at each M or h. Complete and partial grids; no
+    matrix of the pairs is formed. With a loss whose ℓ' has kinks, and no curvature far off (Huber),
+    it can stall where α is weak, for p near 1 and for p ≥ 6, and then the certificate says so:
+    ``ADMM`` is the alternative.
 
     Parameters
     ----------
