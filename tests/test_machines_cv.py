@@ -184,7 +184,7 @@ def test_a_score_that_rises_may_fall_again():
 def test_a_choice_at_an_end_of_the_path_is_said():
     rng = np.random.default_rng(0)
     pairs, noise = Pairs.grid(*points(0, n=12, m=10)), rng.standard_normal((12, 10))
-    with pytest.warns(UserWarning, match="predicts held-out responses better than h = 0"):
+    with pytest.warns(UserWarning, match="predicts held-out responses better than T = 0"):
         nothing = BinaryKernelMachineCV(*KERNELS, n_alphas=4, leave="row").fit(pairs, noise)
     assert nothing.alpha_ == nothing.alpha_max_
     assert nothing.rank_ == 0
@@ -205,7 +205,7 @@ def test_ties_go_to_the_larger_alpha():
     largest = BinaryKernelMachine(*KERNELS, alpha=1e9).fit(pairs, noise).alpha_max_
     alphas = largest * np.array([2.0, 8.0, 4.0])
     machine = BinaryKernelMachineCV(*KERNELS, alphas=alphas)
-    with pytest.warns(UserWarning, match="better than h = 0"):
+    with pytest.warns(UserWarning, match="better than T = 0"):
         machine.fit(pairs, noise)
     assert np.ptp(machine.cv_scores_.mean(1)) == 0
     assert machine.alpha_ == max(alphas)

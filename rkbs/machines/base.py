@@ -8,14 +8,18 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rkbs._arrays import as_matrix, as_real, check_number, first_equal, kind_error
+from rkbs._arrays import as_matrix, as_real, check_number, kind_error
+from rkbs._entities import Entities, as_ids
 from rkbs._frames import column_names, is_tensor, refuse_without_numbers, to_numpy
 from rkbs._groups import Groups, warn_equal
 from rkbs.kernels import Kernel
+from rkbs.losses import Loss
 from rkbs.machines._names import check_names, keep_names, named
-from rkbs.machines._within import within_domain
+from rkbs.machines._offsets import effects_of, make_offsets
+from rkbs.machines._within import between, gram, within_domain
+from rkbs.offsets import Offsets
 from rkbs.pairs import Pairs
-from rkbs.problems import GramProblem
+from rkbs.problems import GramProblem, check_scale
 from rkbs.solvers import Leave, Solver
 from rkbs.solvers.base import check_leave
 
@@ -23,7 +27,10 @@ _CHUNK = 4096
 
 
 class OperatorMachine(RegressorMixin, BaseEstimator):
-    """h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y): what all operator machines share."""
+    """h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y) + b: what all operator machines share."""
+
+    effects: tuple[str, ...] = ()
+    effects_alpha: float | None = None
 
     @classmethod
     def from_kernel(cls, kernel: Kernel, **params: Any) -> OperatorMachine:
@@ -58,7 +65,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     def _from_table(self, table: Any, z: Any) -> tuple[Pairs, np.ndarray]:
         """The pairs of a plain table, with the names of its columns, and its responses."""
         _refuse_domains(table)
-        table, z = _known(table, "X"), _known(z, "z")
+        table, z = _numeric(table, "X"), _numeric(z, "z")
         table, z = validate_data(self, table, z, dtype=float, y_numeric=True, ensure_min_features=2)
         split, columns = self.n_features_x, table.shape[1]
         if split is None and columns > 2:
@@ -69,8 +76,12 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         pairs = Pairs.from_table(table, 1 if split is None else split)
         return named(pairs, getattr(self, "feature_names_in_", None)), z
 
-    def _data(self, pairs: Any, z: Any) -> tuple[np.ndarray, np.ndarray, Pairs, np.ndarray]:
-        """Gram matrices, pairs and responses; keeps kernels and domains as they are now."""
+    def _data(self, pairs: Any, z: Any, loss: Loss) -> tuple[dict[str, Any], float]:
+        """Gram matrices, pairs, responses and offsets, and the mean that responses are less.
+
+        Kernels and domains are kept as they are now. Where a constant takes it back, and the loss
+        sees residuals alone, responses are taken less their mean: their digits count, not its.
+        """
         pairs, z = self._training_pairs(pairs, z)
         self.kernel_x_, self.kernel_y_ = (
             within_domain(getattr(self, name), name, type(self))
@@ -78,16 +89,37 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         )
         # In float64 whatever came: a Gram matrix in float32 is not numerically PSD.
         self.X_fit_, self.Y_fit_ = pairs.X.astype(float), pairs.Y.astype(float)
-        gram_x = _gram(self.kernel_x_, self.X_fit_)
-        gram_y = _gram(self.kernel_y_, self.Y_fit_)
-        return gram_x, gram_y, pairs, z
+        self.ids_x_, self.ids_y_ = pairs.ids_x, pairs.ids_y
+        x, y = self._known("X"), self._known("Y")
+        offsets = make_offsets(self.fit_intercept, self.effects, self.effects_alpha, x, y)
+        mean = float(check_scale(z).mean()) if offsets.constant and loss.of_residual else 0.0
+        data = {
+            "gram_x": gram(self.kernel_x_, x),
+            "gram_y": gram(self.kernel_y_, y),
+            "pairs": pairs,
+            "z": z - mean,
+            "offsets": offsets,
+        }
+        return data, mean
+
+    def _keep_offsets(self, offsets: Offsets, theta: np.ndarray, mean: float) -> None:
+        """``intercept_``, and the effects of the rows of the two domains."""
+        b, rows, columns = offsets.split(theta)
+        self.intercept_ = mean + b
+        self.row_effects_ = None if offsets.rows is None else rows
+        self.column_effects_ = None if offsets.columns is None else columns
+
+    def _known(self, domain: str) -> Entities:
+        """The points of the fit."""
+        points, ids = ("X_fit_", "ids_x_") if domain == "X" else ("Y_fit_", "ids_y_")
+        return Entities(getattr(self, points), getattr(self, ids), domain)
 
     def _groups(
         self, data: Any, problem: GramProblem, leave: Leave, groups_x: Any, groups_y: Any
     ) -> Groups:
         """What cross-validation leaves out together; a warning where equal points leak."""
         groups = Groups.in_use(data, problem.pairs, groups_x, groups_y)
-        warn_equal((problem.gram_x, problem.gram_y), groups, check_leave(leave))
+        warn_equal((problem.gram_x, problem.gram_y), problem.pairs, groups, check_leave(leave))
         return groups
 
     def predict(self, X: Any) -> np.ndarray:
@@ -106,7 +138,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         if isinstance(X, Pairs):
             self._check_pairs(X)
             return self._predict_pairs(X)
-        table = validate_data(self, _known(X, "X"), dtype=float, reset=False)
+        table = validate_data(self, _numeric(X, "X"), dtype=float, reset=False)
         if not hasattr(self, "feature_names_in_"):  # of one domain scikit-learn does not know
             self._check_table(column_names(X))
         # A table to predict may repeat a row; Pairs may not.
@@ -126,14 +158,23 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
 
     def _predict_pairs(self, pairs: Pairs) -> np.ndarray:
         pairs = pairs.compact()
-        left, right = self._towers(pairs.X, pairs.Y)
+        X, Y = Entities(pairs.X, pairs.ids_x, "X"), Entities(pairs.Y, pairs.ids_y, "Y")
+        left, right = self._towers(X, Y)
+        rows, columns = self._effects(X, Y)
         if len(pairs) * 4 >= len(pairs.X) * len(pairs.Y):
-            return pairs.values(left @ right.T)
+            return pairs.values(left @ right.T + rows[:, None] + columns)
         out = np.empty(len(pairs))
         for start in range(0, len(pairs), _CHUNK):  # sparse pairs: only the entries asked for
             part = slice(start, start + _CHUNK)
             out[part] = (left[pairs.i[part]] * right[pairs.j[part]]).sum(1)
-        return out
+        return out + rows[pairs.i] + columns[pairs.j]
+
+    def _effects(self, X: Entities, Y: Entities) -> tuple[np.ndarray, np.ndarray]:
+        """What is added for each row, the intercept included, and for each column."""
+        rows = np.full(len(X.points), self.intercept_)
+        rows += effects_of(self.row_effects_, X, self._known("X"))
+        columns = effects_of(self.column_effects_, Y, self._known("Y"))
+        return rows, np.zeros(len(Y.points)) + columns
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The coefficient of determination R² of the predictions, as any regressor's ``score``.
@@ -143,82 +184,90 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         y = X.responses(y) if isinstance(X, Pairs) else y
         return super().score(X, y, sample_weight)
 
-    def predict_grid(self, X: Any, Y: Any) -> np.ndarray:
+    def predict_grid(self, X: Any, Y: Any, *, ids_x: Any = None, ids_y: Any = None) -> np.ndarray:
         """h(x, y) for every pair of the two domains.
 
         Parameters
         ----------
         X : array of shape (n_x, d_x)
         Y : array of shape (n_y, d_y)
+        ids_x, ids_y : sequences of length n_x, n_y, or None
+            Who the points are, as in ``Pairs``: needed where the kernel asks and the fit had ids.
+            Ids that the fit did not have are new entities.
 
         Returns
         -------
         array of shape (n_x, n_y)
         """
         check_is_fitted(self)
-        left, right = self._towers(self._points(X, "X"), self._points(Y, "Y"))
-        return left @ right.T
+        x, y = self._points(X, "X", ids_x, "ids_x"), self._points(Y, "Y", ids_y, "ids_y")
+        (left, right), (rows, columns) = self._towers(x, y), self._effects(x, y)
+        return left @ right.T + rows[:, None] + columns
 
-    def _points(self, points: Any, name: str) -> np.ndarray:
-        """Points of the domain X or Y, the names of their features checked."""
+    def _points(self, points: Any, domain: str, ids: Any, name: str) -> Entities:
+        """Points of the domain X or Y, the names of their features and their ids checked."""
         if isinstance(points, Pairs):
-            raise TypeError(f"{name} must be points of one domain, got Pairs: pass pairs.{name}")
-        check_names(self, column_names(points), name)
-        return as_matrix(points, name)
+            raise TypeError(
+                f"{domain} must be points of one domain, got Pairs: pass pairs.{domain}"
+                + f" and {name}=pairs.ids_{domain.lower()}"
+                * (getattr(points, f"ids_{domain.lower()}") is not None)
+            )
+        check_names(self, column_names(points), domain)
+        matrix = as_matrix(points, domain)
+        return Entities(matrix, as_ids(ids, name, matrix, domain), domain)
 
-    def query(self, X: Any) -> np.ndarray:
-        """The queries of the fit, q(x) = k_X(x, X_fit) Q: its attention logits are h = q(x)·k(y).
+    def query(self, X: Any, ids: Any = None) -> np.ndarray:
+        """The queries of the fit, q(x) = k_X(x, X_fit) Q: its attention logits are q(x)·k(y).
 
+        h is q(x)·k(y) + ``intercept_``, and the effects of x and of y where they were asked for.
         Only the products are determined: a rotation of queries and keys together changes nothing.
 
         Parameters
         ----------
         X : array of shape (n, d_x)
+        ids : sequence of length n, or None
+            As ``ids_x`` of ``predict_grid``.
 
         Returns
         -------
         array of shape (n, r)
         """
         check_is_fitted(self)
-        return self._kernel_rows_x(self._points(X, "X")) @ self.query_coef_
+        return self._kernel_rows_x(self._points(X, "X", ids, "ids")) @ self.query_coef_
 
-    def key(self, Y: Any) -> np.ndarray:
+    def key(self, Y: Any, ids: Any = None) -> np.ndarray:
         """The keys of the fit, k(y) = k_Y(y, Y_fit) K.
 
         Parameters
         ----------
         Y : array of shape (n, d_y)
+        ids : sequence of length n, or None
+            As ``ids_y`` of ``predict_grid``.
 
         Returns
         -------
         array of shape (n, r)
         """
         check_is_fitted(self)
-        return self._kernel_rows_y(self._points(Y, "Y")) @ self.key_coef_
+        return self._kernel_rows_y(self._points(Y, "Y", ids, "ids")) @ self.key_coef_
 
-    def _towers(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _towers(self, X: Entities, Y: Entities) -> tuple[np.ndarray, np.ndarray]:
         """q(X), (n_x, r), and k(Y), (n_y, r): h is their rows' product."""
         return (
             self._kernel_rows_x(X) @ self.query_coef_,
             self._kernel_rows_y(Y) @ self.key_coef_,
         )
 
-    def _kernel_rows_x(self, X: np.ndarray) -> np.ndarray:
+    def _kernel_rows_x(self, X: Entities) -> np.ndarray:
         """k_X(X, X_fit), one row per point."""
-        return self.kernel_x_(_same_features(X, self.X_fit_, "X"), self.X_fit_)
+        return between(self.kernel_x_, X, self._known("X"))
 
-    def _kernel_rows_y(self, Y: np.ndarray) -> np.ndarray:
+    def _kernel_rows_y(self, Y: Entities) -> np.ndarray:
         """k_Y(Y, Y_fit), one row per point."""
-        return self.kernel_y_(_same_features(Y, self.Y_fit_, "Y"), self.Y_fit_)
+        return between(self.kernel_y_, Y, self._known("Y"))
 
 
-def _gram(kernel: Kernel, points: np.ndarray) -> np.ndarray:
-    """k(X, X), with equal rows for equal points, which a matrix product may round differently."""
-    gram, same = kernel(points, points), first_equal(points)
-    return gram[np.ix_(same, same)] if (np.bincount(same) > 1).any() else gram
-
-
-def _known(table: Any, name: str) -> Any:
+def _numeric(table: Any, name: str) -> Any:
     """What scikit-learn converts rightly: it knows not all dtypes of tensors, and no masks."""
     if is_tensor(table):
         return to_numpy(table, name)
@@ -235,15 +284,6 @@ def _refuse_domains(pairs: Any) -> None:
             "X must be Pairs, or an array with rows [x | y], got two arrays: for all pairs of two "
             "domains pass Pairs.grid(X, Y)"
         )
-
-
-def _same_features(new: np.ndarray, old: np.ndarray, name: str) -> np.ndarray:
-    if new.shape[1] != old.shape[1]:
-        raise ValueError(
-            f"{name} has {new.shape[1]} features, but the machine was fitted with "
-            f"{old.shape[1]} in that domain"
-        )
-    return new.astype(float)
 
 
 def check_solver(solver: Solver | None, problem: type, known: str) -> Solver | None:

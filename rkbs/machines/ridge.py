@@ -8,6 +8,7 @@ import numpy as np
 
 from rkbs._groups import Groups
 from rkbs.kernels import Kernel
+from rkbs.losses import Squared
 from rkbs.machines._selection import warn_end_of_path, warn_uncertified
 from rkbs.machines.base import OperatorMachine, check_alphas, check_solver
 from rkbs.pairs import Pairs
@@ -29,10 +30,18 @@ _FEW_PAIRS = 2000
 
 
 class RidgeMachine(OperatorMachine):
-    """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩ with the penalty (α/2) ‖T‖²: what fits share."""
+    """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩ + offsets with the penalty (α/2) ‖T‖²: what fits share."""
 
-    def _keep(self, problem: OperatorProblem, solution: Solution[OperatorPoint]) -> None:
+    def _problem(self, X: Any, y: Any, alpha: float) -> tuple[OperatorProblem, float]:
+        """The problem of these pairs at one α, and the mean that its responses are less."""
+        data, mean = self._data(X, y, Squared())
+        return OperatorProblem(**data, alpha=alpha), mean
+
+    def _keep(
+        self, problem: OperatorProblem, solution: Solution[OperatorPoint], mean: float
+    ) -> None:
         """The attributes of a fit."""
+        self._keep_offsets(problem.offsets, solution.value.theta, mean)
         self.query_coef_, self.key_coef_ = problem.towers(solution.value.M)
         self.dual_coef_ = problem.pairs.matrix(solution.value.c) / problem.alpha
         self.certificate_ = solution.certificate
@@ -40,19 +49,34 @@ class RidgeMachine(OperatorMachine):
 
 @final
 class BinaryKernelRidge(RidgeMachine):
-    """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩, T minimizing ½ Σ_n (z_n − h(x_n, y_n))² + (α/2) ‖T‖²_{S_2}.
+    """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩ + b, minimizing ½ Σ_n (z_n − h(x_n, y_n))² + (α/2) ‖T‖²_{S_2}.
 
-    By the representer theorem h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y): a finite expansion over
-    cross-domain pairs. On a complete grid A comes in closed form from two eigendecompositions.
+    By the representer theorem h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y) + b: a finite expansion
+    over cross-domain pairs. On a complete grid A comes in closed form from two eigendecompositions.
+
+    The constant b is not penalized and minimized jointly, so that Σ_ij A_ij = 0; it is the mean of
+    the responses only where the operator happens to have none. With ``effects``
+    h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩ + b + a_x + a'_y, an effect for each entity with the penalty
+    (α_e/2) (‖a‖² + ‖a'‖²) beside (α/2) ‖T‖², found from the Schur complement of the n_x + n_y + 1
+    unknowns. An entity that the fit did not have has the effect 0.
 
     Parameters
     ----------
     kernel_x, kernel_y : Kernel, optional
         The Mercer kernels k_X and k_Y within the two domains, ``RBF()`` by default. For a binary
         kernel κ(x, y), asymmetric or not, use ``BinaryKernelRidge.from_kernel(κ)``. ``Precomputed``
-        takes a given Gram matrix.
+        takes a given Gram matrix. ``K + b * Identity() + c * Constant()`` gives each entity an
+        effect of its own, and all of them a mean; ``Pairs`` says who is who.
     alpha : float, default=1.0
         α > 0. The loss is a sum over pairs: the scale of α is that of ``KernelRidge``.
+    fit_intercept : bool, default=True
+        Whether there is a b; else it is 0, as in ``KernelRidge``.
+    effects : tuple of {"row", "column"}, default=()
+        Whether each entity behind the rows of X, of Y, has an effect. "Kernel + entity effect"
+        within a domain, ``K + b * Identity()``, is another model: there the effect of x has an
+        operator's value at every y.
+    effects_alpha : float, optional
+        α_e > 0, by default α.
     n_features_x : int, optional
         Only for plain arrays with rows [x | y], and needed where they have more than two columns:
         how many of them, from the left, describe x.
@@ -64,18 +88,24 @@ class BinaryKernelRidge(RidgeMachine):
     ----------
     query_coef_, key_coef_ : arrays of shape (n_x, r), (n_y, r)
         The fit in two factors, r the lesser numerical rank of the two Gram matrices: h(x, y) =
-        q(x)·k(y) with q(x) = k_X(x, X_fit) ``query_coef_`` and k(y) = k_Y(y, Y_fit) ``key_coef_``.
+        q(x)·k(y) + b with q(x) = k_X(x, X_fit) ``query_coef_``, k(y) = k_Y(y, Y_fit) ``key_coef_``.
         ``query`` and ``key`` evaluate them, and predictions are made of them.
     dual_coef_ : array of shape (n_x, n_y)
         A = (z − h)/α at the pairs, zero where there was none: the coefficients of the expansion,
-        over the points in use (``X_fit_`` × ``Y_fit_``: rows of X and Y without any pair are
-        dropped). k_X A k_Y loses the digits of λ_max/α, the largest eigenvalue of the pairs' Gram
-        matrix over α, which predictions keep.
+        of sum 0 with an intercept, over the points in use (``X_fit_`` × ``Y_fit_``: rows of X and Y
+        without any pair are dropped). k_X A k_Y loses the digits of λ_max/α, the largest eigenvalue
+        of the pairs' Gram matrix over α, which predictions keep.
+    intercept_ : float
+        b, 0 without ``fit_intercept``.
+    row_effects_, column_effects_ : arrays of shape (n_x,), (n_y,), or None
+        The effects of the rows of ``X_fit_`` and ``Y_fit_``, where they were asked for.
     certificate_ : Certificate
         KKT residual and duality gap of the fit.
     X_fit_, Y_fit_ : arrays
         The training domains, copied, without the rows that occur in no pair: row k of
         ``dual_coef_`` belongs to ``X_fit_[k]``, the k-th row of X among ``np.unique(pairs.i)``.
+    ids_x_, ids_y_ : arrays of objects, or None
+        Who the rows of ``X_fit_`` and ``Y_fit_`` are, where the pairs came with ids.
     kernel_x_, kernel_y_ : Kernel
         The kernels of the fit.
     n_features_in_, n_features_x_ : int
@@ -99,12 +129,18 @@ class BinaryKernelRidge(RidgeMachine):
         alpha: float = 1.0,
         n_features_x: int | None = None,
         solver: Solver | None = None,
+        fit_intercept: bool = True,
+        effects: tuple[str, ...] = (),
+        effects_alpha: float | None = None,
     ) -> None:
         self.kernel_x = kernel_x
         self.kernel_y = kernel_y
         self.alpha = alpha
         self.n_features_x = n_features_x
         self.solver = solver
+        self.fit_intercept = fit_intercept
+        self.effects = effects
+        self.effects_alpha = effects_alpha
 
     def fit(self, X: Any, y: Any = None) -> BinaryKernelRidge:
         """Fit to the responses of pairs.
@@ -116,8 +152,8 @@ class BinaryKernelRidge(RidgeMachine):
         y : array of shape (n,), or (n_x, n_y) for a complete grid
             The responses z.
         """
-        problem = OperatorProblem(*self._data(X, y), self.alpha)
-        self._keep(problem, solve(problem, self._solver(problem.pairs)).check())
+        problem, mean = self._problem(X, y, self.alpha)
+        self._keep(problem, solve(problem, self._solver(problem.pairs)).check(), mean)
         return self
 
     def _solver(self, pairs: Pairs) -> Solver:
@@ -150,8 +186,8 @@ class BinaryKernelRidgeCV(RidgeMachine):
         The α to choose from.
     leave : {"pair", "row", "column"}, default="pair"
         What is left out: match it to the use, "row" for new targets, "column" for new sources.
-    n_features_x : int, optional
-        As in ``BinaryKernelRidge``.
+    n_features_x, fit_intercept, effects, effects_alpha
+        As in ``BinaryKernelRidge``; with effects leave-one-out takes O(n_x n_y (n_x + n_y)²) per α.
 
     Attributes
     ----------
@@ -159,7 +195,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
         The chosen α.
     leave_out_rmse_ : array
         Root mean squared leave-out error of each α; NaN where the fit at it was not certified.
-    query_coef_, key_coef_, dual_coef_, certificate_
+    query_coef_, key_coef_, dual_coef_, intercept_, row_effects_, column_effects_, certificate_
         Of the fit at ``alpha_``, as in ``BinaryKernelRidge``.
     X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
         As in ``BinaryKernelRidge``.
@@ -184,12 +220,18 @@ class BinaryKernelRidgeCV(RidgeMachine):
         alphas: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0),
         leave: Leave = "pair",
         n_features_x: int | None = None,
+        fit_intercept: bool = True,
+        effects: tuple[str, ...] = (),
+        effects_alpha: float | None = None,
     ) -> None:
         self.kernel_x = kernel_x
         self.kernel_y = kernel_y
         self.alphas = alphas
         self.leave = leave
         self.n_features_x = n_features_x
+        self.fit_intercept = fit_intercept
+        self.effects = effects
+        self.effects_alpha = effects_alpha
 
     def fit(
         self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None
@@ -206,7 +248,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
             groups.
         """
         alphas = check_alphas(self.alphas)
-        problem = OperatorProblem(*self._data(X, y), min(alphas))
+        problem, mean = self._problem(X, y, min(alphas))
         groups = self._groups(X, problem, self.leave, groups_x, groups_y)
         if np.ptp(groups.of_pairs(problem.pairs, self.leave)) == 0:
             raise ValueError(
@@ -223,7 +265,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
         self.alpha_ = max(alphas[k] for k in np.flatnonzero(self.leave_out_rmse_ == least))
         if least < greatest:  # else no operator sees the responses, and no α is better
             warn_end_of_path(self.alpha_, alphas)
-        self._keep(problem.with_alpha(self.alpha_), state.solve(self.alpha_))
+        self._keep(problem.with_alpha(self.alpha_), state.solve(self.alpha_), mean)
         return self
 
     def _rmse(self, state: SpectralState | DenseState, alpha: float, groups: Groups) -> float:

@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from rkbs._arrays import kind_error
 from rkbs.kernels import Kernel
 from rkbs.losses import Huber, Loss, Squared
 from rkbs.machines.base import OperatorMachine, check_solver
@@ -17,7 +18,7 @@ from rkbs.solvers import ADMM, Solution, Solver, SpectralNewton, solve
 
 
 class SchattenMachine(OperatorMachine):
-    """h(x, y) = q(x)·k(y), T minimizing Σ_n ℓ(h(x_n, y_n); z_n) + α Ω(T): what fits share.
+    """h(x, y) = q(x)·k(y) + b, minimizing Σ_n ℓ(h(x_n, y_n); z_n) + α Ω(T): what fits share.
 
     Predictions are made of the two factors of the fit, never of A = Q Kᵀ, which loses digits.
     """
@@ -27,13 +28,16 @@ class SchattenMachine(OperatorMachine):
         """A = Q Kᵀ, the coefficients of the expansion over all observed points, (n_x, n_y)."""
         return self.query_coef_ @ self.key_coef_.T
 
-    def _problem(self, X: Any, y: Any, alpha: float) -> SchattenProblem:
-        """The problem of these pairs at one α, with the machine's loss and penalty."""
+    def _problem(self, X: Any, y: Any, alpha: float) -> tuple[SchattenProblem, float]:
+        """The problem of these pairs at one α, and the mean that its responses are less."""
         loss = Squared() if self.loss is None else self.loss
+        if not isinstance(loss, Loss):
+            raise kind_error(loss, "loss", Loss)
         penalty = Schatten(1.0) if self.penalty is None else self.penalty
-        problem = SchattenProblem(*self._data(X, y), alpha, loss, penalty)
+        data, mean = self._data(X, y, loss)
+        problem = SchattenProblem(**data, alpha=alpha, loss=loss, penalty=penalty)
         self.alpha_max_ = problem.zero_threshold()
-        return problem
+        return problem, mean
 
     def _solver(self, problem: SchattenProblem) -> Solver:
         if check_solver(self.solver, SchattenProblem, "ADMM(), SpectralNewton()") is not None:
@@ -44,11 +48,14 @@ class SchattenMachine(OperatorMachine):
         smooth = loss.smooth and twice and not isinstance(loss, Huber)
         return SpectralNewton() if smooth else ADMM(tol=1e-6)
 
-    def _keep(self, problem: SchattenProblem, solution: Solution[OperatorPoint]) -> None:
+    def _keep(
+        self, problem: SchattenProblem, solution: Solution[OperatorPoint], mean: float
+    ) -> None:
         """The attributes of a fit, or ``ConvergenceError``."""
         share = problem.alpha / self.alpha_max_ if self.alpha_max_ > 0 else math.inf
         known = 0 < share < math.inf
         solution.check(f"alpha is {share:.3g} of alpha_max_ = {self.alpha_max_:.3g}" * known)
+        self._keep_offsets(problem.offsets, solution.value.theta, mean)
         self.query_coef_, self.key_coef_, self.singular_values_ = problem.towers(solution.value.M)
         self.rank_ = self.query_coef_.shape[1]
         self.iota_coef_ = problem.pairs.matrix(solution.value.c) / problem.alpha
@@ -57,11 +64,12 @@ class SchattenMachine(OperatorMachine):
 
 @final
 class BinaryKernelMachine(SchattenMachine):
-    """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩, T minimizing Σ_n ℓ(h(x_n, y_n); z_n) + α Ω(T).
+    """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩ + b, minimizing Σ_n ℓ(h(x_n, y_n); z_n) + α Ω(T).
 
-    By the representer theorem h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y). Unless Ω = ½‖T‖² the sum
+    By the representer theorem h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y) + b. The constant b is
+    not penalized and minimized jointly: in the dual Σ_n c_n = 0. Unless Ω = ½‖T‖² the sum
     is over the whole grid of observed points, also where only some of its pairs were observed.
-    With the nuclear norm, the default, T has low rank, and h(x, y) = q(x)·k(y) with as many
+    With the nuclear norm, the default, T has low rank, and h(x, y) = q(x)·k(y) + b with as many
     features: two-tower attention logits, fitted to the global optimum.
 
     Parameters
@@ -76,6 +84,8 @@ class BinaryKernelMachine(SchattenMachine):
         ``BinaryKernelRidge`` at the same α.
     alpha : float, default=1.0
         α > 0. The loss is a sum over pairs.
+    fit_intercept : bool, default=True
+        Whether there is a b; else it is 0. Labels of one class have no b with ``Logistic()``.
     n_features_x : int, optional
         Only for plain arrays with rows [x | y], and needed where they have more than two columns:
         how many of them, from the left, describe x.
@@ -88,8 +98,10 @@ class BinaryKernelMachine(SchattenMachine):
     Attributes
     ----------
     query_coef_, key_coef_ : arrays of shape (n_x, rank_), (n_y, rank_)
-        The fit in two factors: h(x, y) = q(x)·k(y) with q(x) = k_X(x, X_fit) ``query_coef_`` and
-        k(y) = k_Y(y, Y_fit) ``key_coef_``. ``query`` and ``key`` evaluate them.
+        The fit in two factors: h(x, y) = q(x)·k(y) + b with q(x) = k_X(x, X_fit) ``query_coef_``
+        and k(y) = k_Y(y, Y_fit) ``key_coef_``. ``query`` and ``key`` evaluate them.
+    intercept_ : float
+        b, 0 without ``fit_intercept``.
     dual_coef_ : array of shape (n_x, n_y)
         A = ``query_coef_ @ key_coef_.T``, formed when asked for. It is over the whole grid of the
         points in use (``X_fit_`` × ``Y_fit_``). Where a Gram matrix is singular A is not unique,
@@ -106,10 +118,12 @@ class BinaryKernelMachine(SchattenMachine):
         The duality gap of the fit, for the Gram matrices rounded to their numerical rank: see
         ``SchattenProblem`` for what that leaves open where α is near rounding.
     alpha_max_ : float
-        ``SchattenProblem.zero_threshold``: from this α on the fit is 0. Infinite unless Ω has a
-        slope at 0, as the nuclear norm has. A useful α is a fraction of it.
+        ``SchattenProblem.zero_threshold``: from this α on T = 0, and h = b the best constant.
+        Infinite unless Ω has a slope at 0, as the nuclear norm has. A useful α is a fraction of it.
     X_fit_, Y_fit_ : arrays
         The training domains, copied; rows without any pair are dropped.
+    ids_x_, ids_y_ : arrays of objects, or None
+        Who the rows of ``X_fit_`` and ``Y_fit_`` are, where the pairs came with ids.
     kernel_x_, kernel_y_ : Kernel
         The kernels of the fit.
     n_features_in_, n_features_x_ : int
@@ -141,6 +155,7 @@ class BinaryKernelMachine(SchattenMachine):
         alpha: float = 1.0,
         n_features_x: int | None = None,
         solver: Solver | None = None,
+        fit_intercept: bool = True,
     ) -> None:
         self.kernel_x = kernel_x
         self.kernel_y = kernel_y
@@ -149,6 +164,7 @@ class BinaryKernelMachine(SchattenMachine):
         self.alpha = alpha
         self.n_features_x = n_features_x
         self.solver = solver
+        self.fit_intercept = fit_intercept
 
     def fit(self, X: Any, y: Any = None) -> BinaryKernelMachine:
         """Fit to the responses of pairs.
@@ -160,6 +176,6 @@ class BinaryKernelMachine(SchattenMachine):
         y : array of shape (n,), or (n_x, n_y) for a complete grid
             The responses z.
         """
-        problem = self._problem(X, y, self.alpha)
-        self._keep(problem, solve(problem, self._solver(problem)))
+        problem, mean = self._problem(X, y, self.alpha)
+        self._keep(problem, solve(problem, self._solver(problem)), mean)
         return self

@@ -49,12 +49,12 @@ class BinaryKernelMachineCV(SchattenMachine):
 
     Parameters
     ----------
-    kernel_x, kernel_y, loss, penalty, n_features_x, solver
+    kernel_x, kernel_y, loss, penalty, n_features_x, solver, fit_intercept
         As in ``BinaryKernelMachine``.
     alphas : sequence of float, optional
         The α to choose from, in any order. By default ``n_alphas`` in geometric progression from
-        ``alpha_max_``, the least α whose fit is 0, down to ``ratio`` times it; a penalty without
-        slope at 0 (``Schatten(p)``, p > 1) has no such α and needs ``alphas``.
+        ``alpha_max_``, from which on T = 0, down to ``ratio`` times it; a penalty without slope at
+        0 (``Schatten(p)``, p > 1) has no such α and needs ``alphas``.
     n_alphas : int, default=20
     ratio : float, default=1e-4
         In (0, 1). Where ``alpha_`` comes out as the last of ``alphas_``, a smaller one may do
@@ -77,7 +77,7 @@ class BinaryKernelMachineCV(SchattenMachine):
     cv_scores_ : array of shape (n_alphas, cv)
         The mean held-out loss of each α and fold, NaN from the fold on in which the α was not
         certified.
-    alpha_max_, query_coef_, key_coef_, dual_coef_, iota_coef_, singular_values_, rank_
+    alpha_max_, query_coef_, key_coef_, dual_coef_, iota_coef_, intercept_, singular_values_, rank_
         Of the final fit, as in ``BinaryKernelMachine``.
     certificate_, X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
         As in ``BinaryKernelMachine``.
@@ -116,6 +116,7 @@ class BinaryKernelMachineCV(SchattenMachine):
         random_state: int = 0,
         n_features_x: int | None = None,
         solver: Solver | None = None,
+        fit_intercept: bool = True,
     ) -> None:
         self.kernel_x = kernel_x
         self.kernel_y = kernel_y
@@ -129,6 +130,7 @@ class BinaryKernelMachineCV(SchattenMachine):
         self.random_state = random_state
         self.n_features_x = n_features_x
         self.solver = solver
+        self.fit_intercept = fit_intercept
 
     def fit(
         self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None
@@ -147,17 +149,17 @@ class BinaryKernelMachineCV(SchattenMachine):
         folds = check_count(self.cv, "cv", 2)
         rng = np.random.default_rng(check_count(self.random_state, "random_state", 0))
         check_leave(self.leave)
-        problem = self._problem(X, y, 1.0)
+        problem, mean = self._problem(X, y, 1.0)
         solver, self.alphas_ = self._solver(problem), self._path_of_alphas()
         groups = self._groups(X, problem, self.leave, groups_x, groups_y)
         held_out = _folds(problem.pairs, self.leave, folds, rng, groups)
         self._score([_Fold.of(problem, out) for out in held_out], solver)
-        failed = self._fit_the_best(problem, solver)
+        failed = self._fit_the_best(problem, solver, mean)
         warn_uncertified(self.alphas_[np.isnan(self.cv_scores_).any(1)], "in some fold")
         warn_uncertified(failed, "in the fit to all pairs, so that the next best was taken")
         if end := self._end_of_path():
             warnings.warn(end, UserWarning, stacklevel=2)
-        elif self.alpha_max_ > 0:  # else the fit is 0 at every α, and no other could be better
+        elif self.alpha_max_ > 0:  # else T = 0 at every α, and no other could be better
             warn_end_of_path(self.alpha_, self.alphas_)
         return self
 
@@ -169,10 +171,10 @@ class BinaryKernelMachineCV(SchattenMachine):
             raise ValueError(f"ratio must lie in (0, 1), got {ratio!r}")
         if math.isinf(self.alpha_max_):
             raise ValueError(
-                f"alphas must be given with penalty={self.penalty!r}: no α of it makes the fit 0, "
+                f"alphas must be given with penalty={self.penalty!r}: no α of it makes T = 0, "
                 "from which a path could start"
             )
-        # Responses without any pull have the fit 0 at every α, whatever the path.
+        # Responses without any pull have T = 0 at every α, whatever the path.
         return (self.alpha_max_ or 1.0) * np.geomspace(1, ratio, count)
 
     def _score(self, folds: list[_Fold], solver: Solver) -> None:
@@ -186,7 +188,7 @@ class BinaryKernelMachineCV(SchattenMachine):
             rough, means = solver, self.cv_scores_.mean(1)
             chosen = ~exact & (means <= _NEAR_LEAST * np.nanmin(means, initial=np.inf))
 
-    def _fit_the_best(self, problem: SchattenProblem, solver: Solver) -> list[float]:
+    def _fit_the_best(self, problem: SchattenProblem, solver: Solver, mean: float) -> list[float]:
         """The final fit at the α of least score that is certified; the α before it that are not."""
         failed = []
         for k in _best_first(self.cv_scores_.mean(1), solver.tol):
@@ -194,7 +196,7 @@ class BinaryKernelMachineCV(SchattenMachine):
             solution = solve(at, solver)
             if solution.certificate.passed:
                 self.alpha_ = at.alpha
-                self._keep(at, solution)
+                self._keep(at, solution, mean)
                 return failed
             failed.append(at.alpha)
         larger = "a larger ratio" if self.alphas is None else "larger alphas"
@@ -208,8 +210,8 @@ class BinaryKernelMachineCV(SchattenMachine):
         """What to say of an end of the path beyond advice to extend ``alphas``, or nothing."""
         if len(self.alphas_) > 1 and self.alpha_ == self.alphas_[0] >= self.alpha_max_ > 0:
             return (
-                f"no certified fit on the path predicts held-out responses better than h = 0, the "
-                f"fit of the chosen alpha = {self.alpha_:.3g} (alpha_max_ = {self.alpha_max_:.3g}):"
+                f"no certified fit on the path predicts held-out responses better than T = 0, that "
+                f"of the chosen alpha = {self.alpha_:.3g} (alpha_max_ = {self.alpha_max_:.3g}):"
                 " pass other kernels, or other features of the points"
             )
         if len(self.alphas_) > 1 and self.alphas is None and self.alpha_ == self.alphas_[-1]:
@@ -274,7 +276,8 @@ class _Fold:
         """The mean loss at ``test`` along the path, NaN where a fit is not certified."""
         scores = []
         for solution in solver.path(self.training, alphas):
-            h = self.test.values(self.left @ solution.value.M @ self.right.T)
+            b = self.training.offsets.split(solution.value.theta)[0]
+            h = self.test.values(self.left @ solution.value.M @ self.right.T) + b
             loss = float(self.training.loss.value(h, self.z).mean())
             scores.append(loss if solution.certificate.passed else math.nan)
         return scores
@@ -300,16 +303,15 @@ def _part(
 ) -> tuple[SchattenProblem, np.ndarray, np.ndarray]:
     """The problem of the chosen pairs over the rows and columns that occur in them, and these."""
     pairs = problem.pairs[chosen]
-    (rows, i), (columns, j) = (
-        np.unique(index, return_inverse=True) for index in (pairs.i, pairs.j)
-    )
+    rows, columns = np.unique(pairs.i), np.unique(pairs.j)
     part = SchattenProblem(
         problem.gram_x[np.ix_(rows, rows)],
         problem.gram_y[np.ix_(columns, columns)],
-        Pairs(pairs.X[rows], pairs.Y[columns], i, j),
+        pairs.compact(),
         problem.z[chosen],
         problem.alpha,
         problem.loss,
         problem.penalty,
+        offsets=problem.offsets,
     )
     return part, rows, columns
