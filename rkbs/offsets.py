@@ -148,7 +148,8 @@ def balanced(c: np.ndarray) -> np.ndarray:
 
 def _bracket(loss: Loss, h: np.ndarray, z: np.ndarray) -> tuple[float, float]:
     """Constants between which the slope of the sum changes its sign."""
-    middle, reach = float(np.mean(z - h)), float(np.ptp(z - h)) + 1.0
+    r = z - h
+    middle, reach = float(r.mean()), float(np.ptp(r) or np.abs(r).max()) or 1.0
 
     def slope(b: float) -> float:
         return float(loss.gradient(h + b, z).sum())

@@ -20,6 +20,7 @@ from rkbs.machines import (
     BinaryKernelRidgeCV,
 )
 from rkbs.machines.schatten_cv import _folds
+from rkbs.offsets import Offsets
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import Spectral, _leave_out
 
@@ -46,11 +47,12 @@ def left_out(pairs, leave, groups_x, groups_y):
     return {"pair": rows & columns, "row": rows, "column": columns}[leave]
 
 
-def refitted(pairs, z, alpha, leave, groups_x, groups_y):
+def refitted(pairs, z, alpha, leave, groups_x, groups_y, fit_intercept=True):
     """The residual of each pair by a machine fitted without all that goes with it."""
     residuals = []
     for n, out in enumerate(left_out(pairs, leave, groups_x, groups_y)):
-        machine = BinaryKernelRidge(RBF(), Linear(), alpha=alpha).fit(pairs[~out], z[~out])
+        machine = BinaryKernelRidge(RBF(), Linear(), alpha=alpha, fit_intercept=fit_intercept)
+        machine.fit(pairs[~out], z[~out])
         at = pairs.X[pairs.i[n]][None], pairs.Y[pairs.j[n]][None]
         residuals.append(z[n] - machine.predict_grid(*at).item())
     return np.array(residuals)
@@ -74,12 +76,14 @@ def test_exact_leave_out_is_that_of_refits(mask, given, leave):
 
 @pytest.mark.parametrize("alpha", [1e-9, 1e-2, 1e6])
 @pytest.mark.parametrize("least", [0.0, np.inf], ids=["matrix", "root"])
-def test_blocks_are_solved_by_their_matrix_or_its_root(least, alpha, monkeypatch):
+@pytest.mark.parametrize("constant", [False, True])
+def test_blocks_are_solved_by_their_matrix_or_its_root(constant, least, alpha, monkeypatch):
     monkeypatch.setattr(_leave_out, "_REGULAR", least)
-    pairs, z = Pairs.grid(X, Y), Z.ravel()
-    state = Spectral().setup(OperatorProblem(RBF()(X, X), Linear()(Y, Y), pairs, z, alpha))
+    pairs, z, offsets = Pairs.grid(X, Y), Z.ravel(), Offsets(constant)
+    grams = RBF()(X, X), Linear()(Y, Y)
+    state = Spectral().setup(OperatorProblem(*grams, pairs, z, alpha, offsets=offsets))
     groups = Groups.in_use(pairs, pairs, GROUPS_X, GROUPS_Y)
-    right = refitted(pairs, z, alpha, "pair", GROUPS_X, GROUPS_Y)
+    right = refitted(pairs, z, alpha, "pair", GROUPS_X, GROUPS_Y, constant)
     # An inverse condition of α/λ is left to the matrix, and all digits to its root.
     assert relative(state.leave_out_residuals(alpha, "pair", groups), right) < (
         1e-9 if least or alpha > 1e-9 else 1e-5

@@ -84,7 +84,7 @@ def test_scikit_learn_checks_are_many_and_the_exceptions_exist():
 def test_certificate_is_that_of_the_fit():
     X, Y, Z = data()
     pairs = Pairs.grid(X, Y)
-    machine = BinaryKernelRidge(RBF(), Laplace(), alpha=0.1).fit(pairs, Z)
+    machine = BinaryKernelRidge(RBF(), Laplace(), alpha=0.1, fit_intercept=False).fit(pairs, Z)
     problem = OperatorProblem(RBF()(X, X), Laplace()(Y, Y), pairs, Z, 0.1)
     assert check_optimality(problem, machine.dual_coef_.reshape(-1)) < 1e-12
     assert machine.certificate_.passed
@@ -96,7 +96,7 @@ def test_prediction_is_the_finite_expansion():
     new_x, new_y, _ = data(5, 4, seed=1)
     machine = BinaryKernelRidge(alpha=0.1).fit(Pairs.grid(X, Y), Z)
     A, k = machine.dual_coef_, RBF()
-    expected = np.zeros((5, 4))
+    expected = np.full((5, 4), machine.intercept_)
     for i in range(len(X)):
         for j in range(len(Y)):
             expected += A[i, j] * k(new_x, X[i : i + 1]) * k(Y[j : j + 1], new_y)
@@ -121,7 +121,7 @@ def test_incomplete_grid_equals_kernel_ridge(solver):
     X, Y, Z = data()
     pairs = Pairs.grid(X, Y)[np.random.default_rng(3).permutation(180)[:100]]
     z = Z[pairs.i, pairs.j]
-    machine = BinaryKernelRidge(alpha=0.1, solver=solver).fit(pairs, z)
+    machine = BinaryKernelRidge(alpha=0.1, solver=solver, fit_intercept=False).fit(pairs, z)
     gram = RBF()(X, X)[np.ix_(pairs.i, pairs.i)] * RBF()(Y, Y)[np.ix_(pairs.j, pairs.j)]
     twin = KernelRidge(kernel="precomputed", alpha=0.1).fit(gram, z)
     assert relative(machine.predict(pairs), twin.predict(gram)) < 1e-8
@@ -133,7 +133,7 @@ def test_many_incomplete_pairs_go_to_conjugate_gradients():
     pairs = Pairs.from_mask(X, Y, rng.random((60, 50)) < 0.8)
     assert len(pairs) > 2000
     z = rng.standard_normal(len(pairs))
-    machine = BinaryKernelRidge().fit(pairs, z)
+    machine = BinaryKernelRidge(fit_intercept=False).fit(pairs, z)
     assert machine.certificate_.kkt_residual <= 1e-10
     problem = OperatorProblem(RBF()(X, X), RBF()(Y, Y), pairs, z, 1.0)
     assert check_optimality(problem, machine.dual_coef_[pairs.i, pairs.j]) <= 1e-10
@@ -226,8 +226,10 @@ def test_cv_chooses_by_brute_force_leave_one_out(leave, keep):
 def test_limits():
     X, Y, Z = data()
     pairs = Pairs.grid(X, Y)
-    strong = BinaryKernelRidge(alpha=1e9).fit(pairs, Z)
+    strong = BinaryKernelRidge(alpha=1e9, fit_intercept=False).fit(pairs, Z)
     assert np.abs(strong.predict(pairs)).max() < 1e-5
+    mean = BinaryKernelRidge(alpha=1e9).fit(pairs, Z + 7)
+    assert np.abs(mean.predict(pairs) - Z.mean() - 7).max() < 1e-5
     weak = BinaryKernelRidge(Laplace(), Laplace(), alpha=1e-9).fit(pairs, Z)
     assert relative(weak.predict(pairs), Z.reshape(-1)) < 1e-6
     zero = BinaryKernelRidge().fit(pairs, 0 * Z)
@@ -484,7 +486,8 @@ def test_the_nuclear_norm_machine_has_low_rank_and_its_expansion():
     A, k_x, k_y = machine.dual_coef_, RBF()(X, X), Laplace()(Y, Y)
     # ‖T‖_* of T = Σ A_ij Φ_X(x_i) ⊗ Φ_Y(y_j), by Gram matrices only: √eig(K_X A K_Y Aᵀ).
     nuclear = np.sqrt(np.abs(np.linalg.eigvals(k_x @ A @ k_y @ A.T))).sum()
-    objective = ((k_x @ A @ k_y - Z) ** 2).sum() / 2 + 2.0 * nuclear
+    values = k_x @ A @ k_y + machine.intercept_
+    objective = ((values - Z) ** 2).sum() / 2 + 2.0 * nuclear
     assert objective == pytest.approx(machine.certificate_.primal, rel=1e-4)
     assert machine.score(pairs, Z) > 0.5
 
@@ -619,10 +622,11 @@ def test_predictions_have_the_certified_objective(p, alpha):
     grid = machine.predict_grid(X, Y)
     assert error(grid) <= 1e-12
     assert machine.query(X).shape == (60, machine.rank_)
-    assert relative(machine.query(X) @ machine.key(Y).T, grid) == 0
+    assert relative(machine.query(X) @ machine.key(Y).T + machine.intercept_, grid) == 0
     assert relative(machine.predict(Pairs.grid(X, Y)).reshape(60, 60), grid) == 0
     if p > 2:  # as predictions were made once: they would not pass
-        assert error(RBF()(X, X) @ machine.dual_coef_ @ RBF()(Y, Y)) > 1e-10
+        by_expansion = RBF()(X, X) @ machine.dual_coef_ @ RBF()(Y, Y)
+        assert error(by_expansion + machine.intercept_) > 1e-10
 
 
 def test_queries_and_keys_of_new_points():
@@ -632,7 +636,7 @@ def test_queries_and_keys_of_new_points():
     by_expansion = RBF()(new_x, X) @ machine.dual_coef_ @ RBF()(Y, new_y)
     logits = machine.query(new_x) @ machine.key(new_y).T
     assert relative(logits, by_expansion) < 1e-10
-    assert relative(machine.predict_grid(new_x, new_y), logits) == 0
+    assert relative(machine.predict_grid(new_x, new_y), logits + machine.intercept_) == 0
     with pytest.raises(ValueError, match="X has 2 features"):
         machine.query(new_y)
     with pytest.raises(
@@ -652,7 +656,8 @@ def test_a_fit_of_nothing_has_no_dimension():
     machine = BinaryKernelMachine(alpha=1e6).fit(Pairs.grid(X, Y), Z)
     assert machine.rank_ == 0
     assert machine.query(X).shape == (15, 0)
-    assert not machine.predict_grid(X, Y).any()
+    assert np.ptp(machine.predict_grid(X, Y)) == 0
+    assert machine.intercept_ == pytest.approx(Z.mean())
     assert machine.dual_coef_.shape == (15, 12)
     assert machine.alpha_max_ < 1e6
     just = BinaryKernelMachine(alpha=0.99 * machine.alpha_max_).fit(Pairs.grid(X, Y), Z)

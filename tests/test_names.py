@@ -106,7 +106,8 @@ def test_a_table_is_checked_where_one_domain_had_names():
 @pytest.mark.parametrize("name", ["nuclear", "nuclear-cv"])
 def test_queries_and_keys_expect_them_too(name):
     machine = fitted(name)
-    assert np.allclose(machine.query(X) @ machine.key(Y).T, machine.predict_grid(X, Y))
+    logits = machine.query(X) @ machine.key(Y).T
+    assert np.allclose(logits + machine.intercept_, machine.predict_grid(X, Y))
     with pytest.raises(ValueError, match=r"^The feature names of X should match"):
         machine.query(X[["c", "b", "a"]])
     with pytest.raises(ValueError, match=r"^The feature names of Y should match"):
