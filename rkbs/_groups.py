@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rkbs._arrays import first_equal
+from rkbs._entities import is_missing
 from rkbs._frames import to_numpy
 from rkbs.pairs import Pairs
 
@@ -78,7 +79,7 @@ def _codes(labels: Any, name: str, data: Any, domain: str) -> np.ndarray:
             f"{name} must have shape ({size},), a label for each row of {domain}, got shape "
             f"{labels.shape}"
         )
-    missing = [label is None or label != label for label in labels.tolist()]  # NaN is not itself
+    missing = [is_missing(label) for label in labels.tolist()]
     if any(missing):
         raise ValueError(
             f"{name} must label every row of {domain}, but has none for row {missing.index(True)}"
@@ -87,16 +88,20 @@ def _codes(labels: Any, name: str, data: Any, domain: str) -> np.ndarray:
     return np.unique(labels[rows].astype(str), return_inverse=True)[1].reshape(-1)
 
 
-def warn_equal(grams: tuple[np.ndarray, np.ndarray], groups: Groups, leave: str) -> None:
+def warn_equal(
+    grams: tuple[np.ndarray, np.ndarray], pairs: Pairs, groups: Groups, leave: str
+) -> None:
     """Warn where points with equal rows of their Gram matrix are left out one at a time.
 
     What is left out is then still among the training points, under another id, and the error of a
-    new point looks as small as that of a known one.
+    new point looks as small as that of a known one. A constant kernel is spared: to it, all points
+    are one, new ones too.
     """
     domains = {"X": ("pair", "row"), "Y": ("pair", "column")}
     for k, (name, concerned) in enumerate(domains.items()):
         labels = groups[k]
-        if leave not in concerned:
+        points = getattr(pairs, name)
+        if leave not in concerned or (np.ptp(grams[k]) == 0 and np.ptp(points, axis=0).any()):
             continue
         same = first_equal(grams[k])
         leaks = np.flatnonzero(labels != labels[same])

@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from rkbs._arrays import as_floating, as_matrix, check_count, check_finite
+from rkbs._entities import as_ids
 from rkbs._frames import column_names, is_tensor, to_numpy
 
 
@@ -32,11 +33,17 @@ class Pairs:
     feature_names_x, feature_names_y : tuple of str or None
         The columns' names, by default those of the data frames X and Y if all are strings. A
         machine that was fitted with names expects them again, in the same order.
+    ids_x, ids_y : sequences of length n_x, n_y, or None
+        Who the rows of X and of Y are, for the kernel ``Identity``: strings, integers, any hashable
+        objects, compared as they are. Rows of one id are one entity and must be equal points; rows
+        of two ids are two entities, also where their features are equal. None: equal points are
+        one entity. Other kernels see the points alone.
 
     Raises
     ------
     TypeError, ValueError
-        For dtypes or shapes that do not fit, NaN, no pairs, indices out of range, repeated pairs.
+        For dtypes or shapes that do not fit, NaN, no pairs, indices out of range, repeated pairs,
+        missing ids, an id of points that differ.
     """
 
     X: np.ndarray
@@ -45,6 +52,8 @@ class Pairs:
     j: np.ndarray
     feature_names_x: tuple[str, ...] | None = field(default=None, kw_only=True)
     feature_names_y: tuple[str, ...] | None = field(default=None, kw_only=True)
+    ids_x: np.ndarray | None = field(default=None, kw_only=True)
+    ids_y: np.ndarray | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         names = {
@@ -68,17 +77,22 @@ class Pairs:
                 f"i, j must not repeat a pair: (i={i[k]}, j={j[k]}) occurs {counts.max()} times. "
                 "Average repeated responses first."
             )
-        for name, value in {"X": X, "Y": Y, "i": i, "j": j, **names}.items():
+        ids = {
+            "ids_x": as_ids(self.ids_x, "ids_x", X, "X"),
+            "ids_y": as_ids(self.ids_y, "ids_y", Y, "Y"),
+        }
+        for name, value in {"X": X, "Y": Y, "i": i, "j": j, **names, **ids}.items():
             object.__setattr__(self, name, value)
 
     @classmethod
-    def grid(cls, X: Any, Y: Any) -> Pairs:
+    def grid(cls, X: Any, Y: Any, *, ids_x: Any = None, ids_y: Any = None) -> Pairs:
         """All n_x · n_y pairs, in row-major order: pair k is (X[k // n_y], Y[k % n_y])."""
         n_x, n_y = len(as_matrix(X, "X")), len(as_matrix(Y, "Y"))
-        return cls(X, Y, np.repeat(np.arange(n_x), n_y), np.tile(np.arange(n_y), n_x))
+        i, j = np.repeat(np.arange(n_x), n_y), np.tile(np.arange(n_y), n_x)
+        return cls(X, Y, i, j, ids_x=ids_x, ids_y=ids_y)
 
     @classmethod
-    def from_mask(cls, X: Any, Y: Any, mask: Any) -> Pairs:
+    def from_mask(cls, X: Any, Y: Any, mask: Any, *, ids_x: Any = None, ids_y: Any = None) -> Pairs:
         """The pairs where the boolean ``mask`` of shape (n_x, n_y) is True, in row-major order."""
         mask = to_numpy(mask, "mask")
         shape = (len(as_matrix(X, "X")), len(as_matrix(Y, "Y")))
@@ -88,17 +102,23 @@ class Pairs:
             )
         if not mask.any():
             raise ValueError("mask must be True for at least one pair, got none")
-        return cls(X, Y, *np.nonzero(mask))
+        return cls(X, Y, *np.nonzero(mask), ids_x=ids_x, ids_y=ids_y)
 
     @classmethod
-    def from_table(cls, table: Any, n_features_x: int) -> Pairs:
+    def from_table(
+        cls, table: Any, n_features_x: int, *, ids_x: Any = None, ids_y: Any = None
+    ) -> Pairs:
         """The pairs of a table whose rows are [x | y]: equal points become one row of X or Y.
+
+        Of points with ids, those that are one entity do.
 
         Parameters
         ----------
         table : array of shape (n, d_x + d_y)
         n_features_x : int
             d_x, the number of leading columns that describe the target.
+        ids_x, ids_y : sequences of length n, or None
+            Who the target and the source of each row of the table are.
         """
         names, table = column_names(table), as_matrix(table, "table")
         split = check_count(n_features_x, "n_features_x")
@@ -107,16 +127,18 @@ class Pairs:
                 f"n_features_x must be from 1 to {table.shape[1] - 1} for a table of "
                 f"{table.shape[1]} columns, got {n_features_x}"
             )
-        X, i = np.unique(table[:, :split], axis=0, return_inverse=True)
-        Y, j = np.unique(table[:, split:], axis=0, return_inverse=True)
+        X, i, ids_x = _entities(table[:, :split], ids_x, "ids_x")
+        Y, j, ids_y = _entities(table[:, split:], ids_y, "ids_y")
         names_x, names_y = (names[:split], names[split:]) if names else (None, None)
         return cls(
             X,
             Y,
-            i.reshape(-1),
-            j.reshape(-1),
+            i,
+            j,
             feature_names_x=names_x,
             feature_names_y=names_y,
+            ids_x=ids_x,
+            ids_y=ids_y,
         )
 
     def __len__(self) -> int:
@@ -165,7 +187,15 @@ class Pairs:
         used_y, j = np.unique(self.j, return_inverse=True)
         if len(used_x) == len(self.X) and len(used_y) == len(self.Y):
             return self
-        return replace(self, X=self.X[used_x], Y=self.Y[used_y], i=i, j=j)
+        return replace(
+            self,
+            X=self.X[used_x],
+            Y=self.Y[used_y],
+            i=i,
+            j=j,
+            ids_x=None if self.ids_x is None else self.ids_x[used_x],
+            ids_y=None if self.ids_y is None else self.ids_y[used_y],
+        )
 
     def matrix(self, z: np.ndarray, fill: float = 0.0) -> np.ndarray:
         """The values z of the pairs as a matrix (n_x, n_y), ``fill`` where there is no pair."""
@@ -206,6 +236,18 @@ class Pairs:
             expected = f"({len(self)},)" + f" or {grid}" * self.is_complete
             raise ValueError(f"z must have shape {expected}, got shape {z.shape}")
         return as_matrix(z[:, None], "z")[:, 0].astype(float)
+
+
+def _entities(
+    points: np.ndarray, ids: Any, name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The points of a table without repetition, the row of each there, and their ids."""
+    ids, told = as_ids(ids, name, points, "the table"), points
+    if ids is not None:  # of equal points those of one id, in the order of the table
+        codes = {label: k for k, label in enumerate(dict.fromkeys(ids))}
+        told = np.column_stack([points, [codes[label] for label in ids]])
+    _, first, rows = np.unique(told, axis=0, return_index=True, return_inverse=True)
+    return points[first], rows.reshape(-1), None if ids is None else ids[first]
 
 
 def _as_indices(values: Any, name: str, size: int, domain: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from rkbs.kernels.algebra import LinearMap, Product, Pullback, Scaled, Sum, Tran
 from rkbs.kernels.base import Kernel, PositiveKernel
 from rkbs.kernels.distance import RBF, ExponentiatedIntersection, L2Distance, Laplace
 from rkbs.kernels.dot_product import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
+from rkbs.kernels.entity import Constant, Identity
 from rkbs.kernels.precomputed import Precomputed
 
 KERNELS = {
@@ -16,6 +17,8 @@ KERNELS = {
     "taylor-4": TaylorEDP(4),
     "linear": Linear(),
     "laplace": Laplace(),
+    "identity": Identity(),
+    "constant": Constant(),
 }
 """Every kernel with a formula, by its short name, at default parameters."""
 
@@ -27,8 +30,10 @@ __all__ = [
     "KERNELS",
     "PAPER_KERNELS",
     "RBF",
+    "Constant",
     "DotProductKernel",
     "ExponentiatedIntersection",
+    "Identity",
     "Kernel",
     "L2Distance",
     "Laplace",

@@ -222,6 +222,9 @@ class Transpose(_Wrapper):
     def _log_gram(self, x: Array, y: Array) -> Array:
         return self.kernel._log_gram(y, x).mT
 
+    def _told(self, same: Callable[[], np.ndarray]) -> Kernel:
+        return super()._told(lambda: same().T)
+
     @property
     def domain_x(self) -> Kernel:
         """The kernel's own k_Y."""
@@ -256,6 +259,10 @@ class Pullback(_Wrapper):
 
     def _log_gram(self, x: Array, y: Array) -> Array:
         return self.kernel._log_gram(*self._mapped(x, y))
+
+    def _told(self, same: Callable[[], np.ndarray]) -> Kernel:
+        """Ids are of the points, not of what a map makes of them."""
+        return super()._told(same) if self.map_x is None and self.map_y is None else self
 
     def _kept(self, structure: str, one_map: bool) -> bool | None:
         """True where the kernel's own structure survives the maps, else unknown."""

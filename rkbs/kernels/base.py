@@ -7,6 +7,7 @@ checks, dtypes and overflow live here, once. The algebra is in ``rkbs.kernels.al
 from __future__ import annotations
 
 import abc
+import copy
 import math
 from collections.abc import Callable
 from types import ModuleType
@@ -155,6 +156,31 @@ class Kernel(abc.ABC):
             return self
         raise _without_features(self)
 
+    def _told(self, same: Callable[[], np.ndarray]) -> Kernel:
+        """The kernel for points of which it is known which are one entity; see ``Identity``.
+
+        Parameters
+        ----------
+        same : callable
+            Gives the (n, m) truth values of "x_i and y_j are one entity"; called if asked for.
+
+        Returns
+        -------
+        Kernel
+            This very object, if nothing in it asks.
+        """
+        told = {
+            name: part
+            for name, value in vars(self).items()
+            if (part := _tell(value, same)) is not value
+        }
+        if not told:
+            return self
+        kernel = copy.copy(self)
+        for name, part in told.items():
+            object.__setattr__(kernel, name, part)
+        return kernel
+
     def __add__(self, other: Kernel) -> Kernel:
         return _algebra().Sum(self, other) if isinstance(other, Kernel) else NotImplemented
 
@@ -205,6 +231,17 @@ def _without_features(kernel: Kernel) -> ValueError:
         f"{kernel!r} has no known features, hence no within-domain kernel: choose one for each "
         "domain, such as RBF(), and pass the two as kernel_x and kernel_y"
     )
+
+
+def _tell(value: Any, same: Callable[[], np.ndarray]) -> Any:
+    """``Kernel._told`` of a kernel's part, or of several; anything else unchanged."""
+    if isinstance(value, Kernel):
+        return value._told(same)
+    if type(value) not in (tuple, list):
+        return value
+    parts = type(value)(_tell(part, same) for part in value)
+    changed = any(a is not b for a, b in zip(parts, value, strict=True))
+    return parts if changed else value
 
 
 def _tensor_parameter(kernel: Kernel) -> str | None:

@@ -8,12 +8,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rkbs._arrays import as_matrix, as_real, check_number, first_equal, kind_error
+from rkbs._arrays import as_matrix, as_real, check_number, kind_error
+from rkbs._entities import Entities, as_ids
 from rkbs._frames import column_names, is_tensor, refuse_without_numbers, to_numpy
 from rkbs._groups import Groups, warn_equal
 from rkbs.kernels import Kernel
 from rkbs.machines._names import check_names, keep_names, named
-from rkbs.machines._within import within_domain
+from rkbs.machines._within import between, gram, within_domain
 from rkbs.pairs import Pairs
 from rkbs.problems import GramProblem
 from rkbs.solvers import Leave, Solver
@@ -58,7 +59,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     def _from_table(self, table: Any, z: Any) -> tuple[Pairs, np.ndarray]:
         """The pairs of a plain table, with the names of its columns, and its responses."""
         _refuse_domains(table)
-        table, z = _known(table, "X"), _known(z, "z")
+        table, z = _numeric(table, "X"), _numeric(z, "z")
         table, z = validate_data(self, table, z, dtype=float, y_numeric=True, ensure_min_features=2)
         split, columns = self.n_features_x, table.shape[1]
         if split is None and columns > 2:
@@ -78,16 +79,22 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         )
         # In float64 whatever came: a Gram matrix in float32 is not numerically PSD.
         self.X_fit_, self.Y_fit_ = pairs.X.astype(float), pairs.Y.astype(float)
-        gram_x = _gram(self.kernel_x_, self.X_fit_)
-        gram_y = _gram(self.kernel_y_, self.Y_fit_)
+        self.ids_x_, self.ids_y_ = pairs.ids_x, pairs.ids_y
+        gram_x = gram(self.kernel_x_, self._known("X"))
+        gram_y = gram(self.kernel_y_, self._known("Y"))
         return gram_x, gram_y, pairs, z
+
+    def _known(self, domain: str) -> Entities:
+        """The points of the fit."""
+        points, ids = ("X_fit_", "ids_x_") if domain == "X" else ("Y_fit_", "ids_y_")
+        return Entities(getattr(self, points), getattr(self, ids), domain)
 
     def _groups(
         self, data: Any, problem: GramProblem, leave: Leave, groups_x: Any, groups_y: Any
     ) -> Groups:
         """What cross-validation leaves out together; a warning where equal points leak."""
         groups = Groups.in_use(data, problem.pairs, groups_x, groups_y)
-        warn_equal((problem.gram_x, problem.gram_y), groups, check_leave(leave))
+        warn_equal((problem.gram_x, problem.gram_y), problem.pairs, groups, check_leave(leave))
         return groups
 
     def predict(self, X: Any) -> np.ndarray:
@@ -106,7 +113,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         if isinstance(X, Pairs):
             self._check_pairs(X)
             return self._predict_pairs(X)
-        table = validate_data(self, _known(X, "X"), dtype=float, reset=False)
+        table = validate_data(self, _numeric(X, "X"), dtype=float, reset=False)
         if not hasattr(self, "feature_names_in_"):  # of one domain scikit-learn does not know
             self._check_table(column_names(X))
         # A table to predict may repeat a row; Pairs may not.
@@ -126,7 +133,9 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
 
     def _predict_pairs(self, pairs: Pairs) -> np.ndarray:
         pairs = pairs.compact()
-        left, right = self._towers(pairs.X, pairs.Y)
+        left, right = self._towers(
+            Entities(pairs.X, pairs.ids_x, "X"), Entities(pairs.Y, pairs.ids_y, "Y")
+        )
         if len(pairs) * 4 >= len(pairs.X) * len(pairs.Y):
             return pairs.values(left @ right.T)
         out = np.empty(len(pairs))
@@ -143,30 +152,40 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         y = X.responses(y) if isinstance(X, Pairs) else y
         return super().score(X, y, sample_weight)
 
-    def predict_grid(self, X: Any, Y: Any) -> np.ndarray:
+    def predict_grid(self, X: Any, Y: Any, *, ids_x: Any = None, ids_y: Any = None) -> np.ndarray:
         """h(x, y) for every pair of the two domains.
 
         Parameters
         ----------
         X : array of shape (n_x, d_x)
         Y : array of shape (n_y, d_y)
+        ids_x, ids_y : sequences of length n_x, n_y, or None
+            Who the points are, as in ``Pairs``: needed where the kernel asks and the fit had ids.
+            Ids that the fit did not have are new entities.
 
         Returns
         -------
         array of shape (n_x, n_y)
         """
         check_is_fitted(self)
-        left, right = self._towers(self._points(X, "X"), self._points(Y, "Y"))
+        left, right = self._towers(
+            self._points(X, "X", ids_x, "ids_x"), self._points(Y, "Y", ids_y, "ids_y")
+        )
         return left @ right.T
 
-    def _points(self, points: Any, name: str) -> np.ndarray:
-        """Points of the domain X or Y, the names of their features checked."""
+    def _points(self, points: Any, domain: str, ids: Any, name: str) -> Entities:
+        """Points of the domain X or Y, the names of their features and their ids checked."""
         if isinstance(points, Pairs):
-            raise TypeError(f"{name} must be points of one domain, got Pairs: pass pairs.{name}")
-        check_names(self, column_names(points), name)
-        return as_matrix(points, name)
+            raise TypeError(
+                f"{domain} must be points of one domain, got Pairs: pass pairs.{domain}"
+                + f" and {name}=pairs.ids_{domain.lower()}"
+                * (getattr(points, f"ids_{domain.lower()}") is not None)
+            )
+        check_names(self, column_names(points), domain)
+        matrix = as_matrix(points, domain)
+        return Entities(matrix, as_ids(ids, name, matrix, domain), domain)
 
-    def query(self, X: Any) -> np.ndarray:
+    def query(self, X: Any, ids: Any = None) -> np.ndarray:
         """The queries of the fit, q(x) = k_X(x, X_fit) Q: its attention logits are h = q(x)·k(y).
 
         Only the products are determined: a rotation of queries and keys together changes nothing.
@@ -174,51 +193,49 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array of shape (n, d_x)
+        ids : sequence of length n, or None
+            As ``ids_x`` of ``predict_grid``.
 
         Returns
         -------
         array of shape (n, r)
         """
         check_is_fitted(self)
-        return self._kernel_rows_x(self._points(X, "X")) @ self.query_coef_
+        return self._kernel_rows_x(self._points(X, "X", ids, "ids")) @ self.query_coef_
 
-    def key(self, Y: Any) -> np.ndarray:
+    def key(self, Y: Any, ids: Any = None) -> np.ndarray:
         """The keys of the fit, k(y) = k_Y(y, Y_fit) K.
 
         Parameters
         ----------
         Y : array of shape (n, d_y)
+        ids : sequence of length n, or None
+            As ``ids_y`` of ``predict_grid``.
 
         Returns
         -------
         array of shape (n, r)
         """
         check_is_fitted(self)
-        return self._kernel_rows_y(self._points(Y, "Y")) @ self.key_coef_
+        return self._kernel_rows_y(self._points(Y, "Y", ids, "ids")) @ self.key_coef_
 
-    def _towers(self, X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _towers(self, X: Entities, Y: Entities) -> tuple[np.ndarray, np.ndarray]:
         """q(X), (n_x, r), and k(Y), (n_y, r): h is their rows' product."""
         return (
             self._kernel_rows_x(X) @ self.query_coef_,
             self._kernel_rows_y(Y) @ self.key_coef_,
         )
 
-    def _kernel_rows_x(self, X: np.ndarray) -> np.ndarray:
+    def _kernel_rows_x(self, X: Entities) -> np.ndarray:
         """k_X(X, X_fit), one row per point."""
-        return self.kernel_x_(_same_features(X, self.X_fit_, "X"), self.X_fit_)
+        return between(self.kernel_x_, X, self._known("X"))
 
-    def _kernel_rows_y(self, Y: np.ndarray) -> np.ndarray:
+    def _kernel_rows_y(self, Y: Entities) -> np.ndarray:
         """k_Y(Y, Y_fit), one row per point."""
-        return self.kernel_y_(_same_features(Y, self.Y_fit_, "Y"), self.Y_fit_)
+        return between(self.kernel_y_, Y, self._known("Y"))
 
 
-def _gram(kernel: Kernel, points: np.ndarray) -> np.ndarray:
-    """k(X, X), with equal rows for equal points, which a matrix product may round differently."""
-    gram, same = kernel(points, points), first_equal(points)
-    return gram[np.ix_(same, same)] if (np.bincount(same) > 1).any() else gram
-
-
-def _known(table: Any, name: str) -> Any:
+def _numeric(table: Any, name: str) -> Any:
     """What scikit-learn converts rightly: it knows not all dtypes of tensors, and no masks."""
     if is_tensor(table):
         return to_numpy(table, name)
@@ -235,15 +252,6 @@ def _refuse_domains(pairs: Any) -> None:
             "X must be Pairs, or an array with rows [x | y], got two arrays: for all pairs of two "
             "domains pass Pairs.grid(X, Y)"
         )
-
-
-def _same_features(new: np.ndarray, old: np.ndarray, name: str) -> np.ndarray:
-    if new.shape[1] != old.shape[1]:
-        raise ValueError(
-            f"{name} has {new.shape[1]} features, but the machine was fitted with "
-            f"{old.shape[1]} in that domain"
-        )
-    return new.astype(float)
 
 
 def check_solver(solver: Solver | None, problem: type, known: str) -> Solver | None:

@@ -50,7 +50,8 @@ class BinaryKernelRidge(RidgeMachine):
     kernel_x, kernel_y : Kernel, optional
         The Mercer kernels k_X and k_Y within the two domains, ``RBF()`` by default. For a binary
         kernel κ(x, y), asymmetric or not, use ``BinaryKernelRidge.from_kernel(κ)``. ``Precomputed``
-        takes a given Gram matrix.
+        takes a given Gram matrix. ``K + b * Identity() + c * Constant()`` gives each entity an
+        effect of its own, and all of them a mean; ``Pairs`` says who is who.
     alpha : float, default=1.0
         α > 0. The loss is a sum over pairs: the scale of α is that of ``KernelRidge``.
     n_features_x : int, optional
@@ -76,6 +77,8 @@ class BinaryKernelRidge(RidgeMachine):
     X_fit_, Y_fit_ : arrays
         The training domains, copied, without the rows that occur in no pair: row k of
         ``dual_coef_`` belongs to ``X_fit_[k]``, the k-th row of X among ``np.unique(pairs.i)``.
+    ids_x_, ids_y_ : arrays of objects, or None
+        Who the rows of ``X_fit_`` and ``Y_fit_`` are, where the pairs came with ids.
     kernel_x_, kernel_y_ : Kernel
         The kernels of the fit.
     n_features_in_, n_features_x_ : int

@@ -110,6 +110,8 @@ class BinaryKernelMachine(SchattenMachine):
         slope at 0, as the nuclear norm has. A useful α is a fraction of it.
     X_fit_, Y_fit_ : arrays
         The training domains, copied; rows without any pair are dropped.
+    ids_x_, ids_y_ : arrays of objects, or None
+        Who the rows of ``X_fit_`` and ``Y_fit_`` are, where the pairs came with ids.
     kernel_x_, kernel_y_ : Kernel
         The kernels of the fit.
     n_features_in_, n_features_x_ : int

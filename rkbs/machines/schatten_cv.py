@@ -300,13 +300,11 @@ def _part(
 ) -> tuple[SchattenProblem, np.ndarray, np.ndarray]:
     """The problem of the chosen pairs over the rows and columns that occur in them, and these."""
     pairs = problem.pairs[chosen]
-    (rows, i), (columns, j) = (
-        np.unique(index, return_inverse=True) for index in (pairs.i, pairs.j)
-    )
+    rows, columns = np.unique(pairs.i), np.unique(pairs.j)
     part = SchattenProblem(
         problem.gram_x[np.ix_(rows, rows)],
         problem.gram_y[np.ix_(columns, columns)],
-        Pairs(pairs.X[rows], pairs.Y[columns], i, j),
+        pairs.compact(),
         problem.z[chosen],
         problem.alpha,
         problem.loss,
