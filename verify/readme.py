@@ -47,6 +47,8 @@ def verdict_table(known: dict[str, tuple[Claim, Record]]) -> str:
         verdict = f"{SYMBOLS[record.verdict]} **{record.verdict.value}**"
         if record.evidence.condition:
             verdict += f" {record.evidence.condition}"
+        if record.evidence.reservation:
+            verdict += f"<br>*Short of what was asked:* {record.evidence.reservation}"
         statement = claim.statement
         if claim.scope:
             statement += f"<br>*Checked for:* {claim.scope}"
@@ -112,6 +114,8 @@ def gallery(known: dict[str, tuple[Claim, Record]]) -> str:
     for name, (claim, record) in known.items():
         if claim.figure:
             verdict = f"{SYMBOLS[record.verdict]} {record.verdict.value}"
+            if record.evidence.reservation:
+                verdict += f" {record.evidence.reservation}"
             stems[claim.figure].append(f"- `{name}`, {verdict}: {claim.statement}")
     parts = [
         f"## {stem}\n\n![{stem}]({stem}.png)\n\n" + "\n".join(lines) + f"\n\n[PDF]({stem}.pdf)"
