@@ -1,5 +1,6 @@
 """What the GDSC claims tune, score and check their fits by, on a small problem of its own."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from verify.drug_response import (
     KERNEL,
     MEAN,
     MEANS,
+    PERMUTED,
     RIDGE,
     Arena,
     Setting,
@@ -40,7 +42,7 @@ def data(n_x=14, n_y=12, seed=0, noise=0.2):
 
 def arena(**params):
     given = data(**params)
-    return Arena(given, *map(np.arange, given.z.shape))
+    return Arena(given, *map(np.arange, given.z.shape), np.random.default_rng(2))
 
 
 def some(here, drop=28):
@@ -105,7 +107,8 @@ def test_a_fit_is_that_of_a_dense_solve_on_known_and_new_rows(name):
         assert found["by_hand"] < 1e-10
         if contestant.is_ridge:
             i, j = here.grid.i, here.grid.j
-            gram = weights.gram(here.similar_x)[i][:, i] * weights.gram(here.similar_y)[j][:, j]
+            gram_x, gram_y = map(weights.gram, here.similarities(contestant))
+            gram = gram_x[i][:, i] * gram_y[j][:, j]
             a = split.train
             c = np.linalg.solve(
                 gram[np.ix_(a, a)] + 0.7 * np.eye(a.sum()), here.z[a] - here.z[a].mean()
@@ -119,9 +122,8 @@ def test_choices_are_the_least_of_what_was_tried_and_never_see_the_test():
     split = known_pairs(here.fold, 0)
     paths = {}
     chosen = {name: here.choose(one, split, paths) for name, one in CONTESTANTS.items()}
-    errors = {key: error for key, (_, error) in paths.items()}
     for name, contestant in CONTESTANTS.items():
-        tried = {w: errors[contestant.is_ridge, w] for w in contestant.weights}
+        tried = {w: paths[replace(contestant, weights=(w,))][1] for w in contestant.weights}
         assert chosen[name].weights == min(tried, key=tried.get)
     assert set(CONTESTANTS[KERNEL].weights) < set(CONTESTANTS[BOTH].weights)
     here.z = here.z.copy()
@@ -134,9 +136,11 @@ def test_choices_are_the_least_of_what_was_tried_and_never_see_the_test():
 def test_a_path_is_one_fit_for_each_alpha():
     here = arena()
     split = cold(here.grid.j, 1, np.random.default_rng(0))
-    for name, alphas in ((BOTH, (1.0, 0.3)), (RIDGE, (1.0, 0.3))):
+    alphas = 1.0, 0.3
+    for name in (BOTH, RIDGE):
         contestant, weights = CONTESTANTS[name], CONTESTANTS[name].weights[-1]
-        surfaces = here._surfaces(contestant, weights, split.train, alphas)
+        one = replace(contestant, weights=(weights,))
+        surfaces = here.surfaces(one, split.train, alphas)
         for alpha, surface in zip(alphas, surfaces, strict=True):
             fitted = here.fit(contestant, Setting(weights, alpha), split)["predicted"]
             assert np.abs(surface.ravel()[split.test] - fitted).max() < 0.05
@@ -220,10 +224,18 @@ def test_features_help_new_rows_where_they_tell_something():
 
     without = rmse(IDENTITY)
     assert rmse(BOTH) < 0.8 * without
-    order = np.random.default_rng(1).permutation(60)
-    here.similar_x = here.similar_x[np.ix_(order, order)]
-    assert rmse(BOTH) > 0.9 * without
-    assert rmse(IDENTITY) == without
+    assert rmse(PERMUTED) > 0.9 * without
+
+
+def test_the_control_is_told_of_others():
+    here = arena()
+    x, y = here.similarities(CONTESTANTS[PERMUTED])
+    for permuted, whole, order in zip(
+        (x, y), here.similarities(CONTESTANTS[BOTH]), here.orders, strict=True
+    ):
+        assert np.array_equal(permuted, [[whole[a, b] for b in order] for a in order])
+        assert (order != np.arange(len(order))).sum() > len(order) / 2
+        assert np.abs(permuted - whole).max() > 0.5
 
 
 def test_the_margin_must_stand_out_of_overlapping_folds():

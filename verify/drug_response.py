@@ -7,7 +7,7 @@ a K + b · identity + c · constant, with K the plain mean of the published kern
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import Any, NamedTuple
@@ -28,6 +28,9 @@ IDENTITY, KERNEL, BOTH = (
     f"nuclear norm, {what}" for what in ("identity", "kernel", "kernel + identity")
 )
 RIDGE = "kernel ridge (Kronecker), kernel + identity"
+PERMUTED = f"{BOTH}, features permuted"
+"""The control: as many weights to choose from beside the identity, of features of others."""
+NUCLEAR = (IDENTITY, KERNEL, BOTH, PERMUTED)
 
 GAP = 1e-6
 """Of the final fits, by hand. Their RMSE then is right to 1e-3 · RMSE at worst: the excess of the
@@ -78,6 +81,7 @@ class Contestant:
 
     machine: type[OperatorMachine]
     weights: tuple[Weights, ...]
+    permuted: bool = False
 
     @property
     def is_ridge(self) -> bool:
@@ -92,6 +96,7 @@ CONTESTANTS = {
     IDENTITY: Contestant(BinaryKernelMachine, _NONE),
     KERNEL: Contestant(BinaryKernelMachine, _FEATURES),
     BOTH: Contestant(BinaryKernelMachine, _ALL),
+    PERMUTED: Contestant(BinaryKernelMachine, _ALL[2:], permuted=True),
     RIDGE: Contestant(BinaryKernelRidge, _ALL),
 }
 
@@ -115,14 +120,25 @@ class Split(NamedTuple):
 class Arena:
     """The data of some drugs and cell lines, and what the contestants do on one split."""
 
-    def __init__(self, data: DrugResponse, rows: np.ndarray, columns: np.ndarray) -> None:
+    def __init__(
+        self, data: DrugResponse, rows: np.ndarray, columns: np.ndarray, rng: np.random.Generator
+    ) -> None:
         x, y = np.ix_(rows, rows), np.ix_(columns, columns)
         self.similar_x = np.mean(list(data.drug_kernels.values()), axis=0)[x]
         self.similar_y = np.mean(list(data.cell_kernels.values()), axis=0)[y]
         self.z = data.z[np.ix_(rows, columns)].reshape(-1)
         self.fold = data.fold[np.ix_(rows, columns)].reshape(-1)
         sizes = len(rows), len(columns)
+        self.orders = tuple(map(rng.permutation, sizes))
         self.grid = Pairs.grid(Precomputed.points(sizes[0]), Precomputed.points(sizes[1]))
+
+    def similarities(self, contestant: Contestant) -> tuple[np.ndarray, np.ndarray]:
+        """What a contestant is told of the drugs and of the cell lines."""
+        whole = self.similar_x, self.similar_y
+        if not contestant.permuted:
+            return whole
+        x, y = (K[np.ix_(order, order)] for K, order in zip(whole, self.orders, strict=True))
+        return x, y
 
     def predict_all(self, split: Split) -> dict[str, dict[str, Any]]:
         """For each contestant the predictions at ``split.test``, and how they came about."""
@@ -131,7 +147,7 @@ class Arena:
             MEAN: {"predicted": np.full(int(split.test.sum()), center(z))},
             MEANS: self.means(split),
         }
-        paths: dict[tuple[bool, Weights], tuple[Setting, float]] = {}
+        paths: dict[Contestant, tuple[Setting, float]] = {}
         for name, contestant in CONTESTANTS.items():
             found[name] = self.fit(contestant, self.choose(contestant, split, paths), split)
         return found
@@ -153,61 +169,57 @@ class Arena:
     # ---- machines
 
     def choose(
-        self, contestant: Contestant, split: Split, paths: dict[tuple[bool, Weights], Any]
+        self,
+        contestant: Contestant,
+        split: Split,
+        paths: dict[Contestant, tuple[Setting, float]],
     ) -> Setting:
         """The weights and α of least error on the inner part: a path for each, then a finer one.
 
-        ``paths`` keeps what contestants share.
+        ``paths`` keeps, for each contestant of a single choice of weights, what others share.
         """
-        for weights in contestant.weights:
-            key = contestant.is_ridge, weights
-            if key not in paths:
-                paths[key] = self._best(contestant, weights, split, None)
-        first, _ = min((paths[contestant.is_ridge, w] for w in contestant.weights), key=_error_of)
-        about = first.alpha * _STEP ** np.array([0.5, 0.25, 0.0, -0.25, -0.5])
-        return self._best(contestant, first.weights, split, about)[0]
+        singles = [replace(contestant, weights=(weights,)) for weights in contestant.weights]
+        for one in singles:
+            if one not in paths:
+                paths[one] = self._best(one, split, self._path(one, split))
+        best = min(singles, key=lambda one: paths[one][1])
+        about = paths[best][0].alpha * _STEP ** np.array([0.5, 0.25, 0.0, -0.25, -0.5])
+        return self._best(best, split, about)[0]
 
-    def _best(
-        self, contestant: Contestant, weights: Weights, split: Split, alphas: np.ndarray | None
-    ) -> tuple[Setting, float]:
+    def _best(self, one: Contestant, split: Split, alphas: np.ndarray) -> tuple[Setting, float]:
         """The α of least error on the inner part, and that error."""
-        if alphas is None:
-            alphas = self._path(contestant, weights, split)
-        surfaces = self._surfaces(contestant, weights, split.train & ~split.inner, alphas)
+        surfaces = self.surfaces(one, split.train & ~split.inner, alphas)
         errors = [self._error(surface, split.inner) for surface in surfaces]
         k = int(np.argmin(errors))
-        return Setting(weights, float(alphas[k])), float(errors[k])
+        return Setting(one.weights[0], float(alphas[k])), float(errors[k])
 
-    def _path(self, contestant: Contestant, weights: Weights, split: Split) -> np.ndarray:
-        if contestant.is_ridge:
+    def _path(self, one: Contestant, split: Split) -> np.ndarray:
+        if one.is_ridge:
             return np.array(_RIDGES)
-        problem, *_ = self._problem(SchattenProblem, weights, split.train, 1.0)
+        problem, *_ = self._problem(one, split.train, 1.0)
         return problem.zero_threshold() * np.array(_SHARES)
 
     def _problem(
-        self, kind: type, weights: Weights, mask: np.ndarray, alpha: float
+        self, one: Contestant, mask: np.ndarray, alpha: float
     ) -> tuple[Any, np.ndarray, np.ndarray]:
         """The problem of the pairs where ``mask``, and R_X, R_Y extended to all rows."""
-        pairs = self.grid[mask]
+        pairs, z = self.grid[mask], self.z[mask]
         rows, columns = np.unique(pairs.i), np.unique(pairs.j)
-        gram_x, gram_y = weights.gram(self.similar_x), weights.gram(self.similar_y)
-        z = self.z[mask]
-        problem = kind(
-            gram_x[np.ix_(rows, rows)],
-            gram_y[np.ix_(columns, columns)],
-            pairs.compact(),
-            z - center(z),
-            alpha,
-        )
+        gram_x, gram_y = map(one.weights[0].gram, self.similarities(one))
+        kind = OperatorProblem if one.is_ridge else SchattenProblem
+        inside = gram_x[np.ix_(rows, rows)], gram_y[np.ix_(columns, columns)]
+        problem = kind(*inside, pairs.compact(), z - center(z), alpha)
         left = gram_x[:, rows] @ problem.factors.dual_left
         return problem, left, gram_y[:, columns] @ problem.factors.dual_right
 
-    def _surfaces(
-        self, contestant: Contestant, weights: Weights, mask: np.ndarray, alphas: Sequence[float]
+    def surfaces(
+        self, one: Contestant, mask: np.ndarray, alphas: Sequence[float]
     ) -> Iterator[np.ndarray]:
-        """The predictions for all pairs of the fits to those where ``mask``, one for each α."""
-        kind = OperatorProblem if contestant.is_ridge else SchattenProblem
-        problem, left, right = self._problem(kind, weights, mask, float(alphas[0]))
+        """The predictions for all pairs of the fits to those where ``mask``, one for each α.
+
+        ``one`` has a single choice of weights; α decreases.
+        """
+        problem, left, right = self._problem(one, mask, float(alphas[0]))
         for solution in _solutions(problem, alphas):
             yield left @ solution.value.M @ right.T + center(self.z[mask])
 
@@ -217,14 +229,15 @@ class Arena:
         ``by_hand`` is the worst difference of its predictions from Σ_ij A_ij k_X k_Y.
         """
         weights, alpha = setting
-        kernels = weights.kernel(self.similar_x), weights.kernel(self.similar_y)
+        similar = self.similarities(contestant)
+        kernels = map(weights.kernel, similar)
         solver = {} if contestant.is_ridge else {"solver": ADMM(tol=GAP / 2)}
         machine = contestant.machine(*kernels, alpha=alpha, **solver)
         train, z = self.grid[split.train], self.z[split.train]
         machine.fit(train, z - center(z))
         predicted = machine.predict(self.grid[split.test]) + center(z)
         rows, columns = np.unique(train.i), np.unique(train.j)
-        gram_x, gram_y = weights.gram(self.similar_x), weights.gram(self.similar_y)
+        gram_x, gram_y = map(weights.gram, similar)
         by_hand = gram_x[:, rows] @ machine.dual_coef_ @ gram_y[columns] + center(z)
         inside = gram_x[np.ix_(rows, rows)], gram_y[np.ix_(columns, columns)]
         certified = kkt if contestant.is_ridge else nuclear_gap
@@ -237,10 +250,6 @@ class Arena:
             "residual": certified(*inside, train.compact(), z - center(z), alpha, machine),
             "by_hand": float(np.abs(predicted - by_hand.ravel()[split.test]).max() / scale),
         }
-
-
-def _error_of(best: tuple[Setting, float]) -> float:
-    return best[1]
 
 
 def _solutions(problem: Any, alphas: Sequence[float]) -> Iterator[Any]:

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sabotage import Sabotage
 
 from rkbs._entities import Entities
 from rkbs.datasets import DrugResponse, load_gdsc
 from rkbs.machines import BinaryKernelMachine
 from rkbs.solvers import ADMM
+from sabotage import Sabotage
 from verify import data_gdsc, data_gdsc_cold, drug_response
 from verify.drug_response import Split, Weights
 
@@ -84,7 +84,7 @@ def early_stop(patch: pytest.MonkeyPatch) -> None:
 
 SABOTAGES = (
     Sabotage(KNOWN, "responses shuffled over all pairs", _loaded(_shuffled_responses), "slow"),
-    Sabotage(KNOWN, "features permuted among drugs", _loaded(_permuted_drugs), "slow"),
+    Sabotage(KNOWN, "features permuted among cell lines", _loaded(_permuted_cells), "slow"),
     Sabotage(KNOWN, "identity for the features", identity_for_features, "slow"),
     Sabotage(KNOWN, "predictions × 0.9", shrunken_predictions, "slow"),
     Sabotage(KNOWN, "a fold that leaks one pair", leaking_folds, "slow"),
