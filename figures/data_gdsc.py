@@ -1,4 +1,4 @@
-"""Real data: held-out error and correlation of the predictors on GDSC, fold by fold."""
+"""Real data: held-out error of the predictors on GDSC, fold by fold, in the three settings."""
 
 from __future__ import annotations
 
@@ -9,28 +9,38 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rkbs import plotting
+from verify.drug_response import BOTH, CONTESTANTS, KERNEL, MEANS, RIDGE
 from verify.ledger import load_record
 
-OURS = ("BinaryKernelMachine, nuclear norm", "BinaryKernelRidge")
+FEATURES = (KERNEL, BOTH, RIDGE)
 
 
 def draw(folder: Path) -> Figure:
-    """Two panels: RMSE with the mean predictor's error as the limit, and Pearson correlation."""
-    folds = load_record("data.gdsc", folder).evidence.data["folds"]
-    scores = {name: np.array(values, dtype=float) for name, values in folds.items()}
-    mean = scores.pop("mean")[:, 0].mean()
-    figure = Figure(figsize=(7.2, 2.8))
-    left, right = figure.subplots(1, 2, sharey=True)
-    plotting.scores_by_fold(left, {name: v[:, 0] for name, v in scores.items()}, OURS)
-    left.set(xlabel="RMSE on held-out pairs (ln IC50)")
-    plotting.scores_by_fold(right, {name: v[:, 1] for name, v in scores.items()}, OURS)
-    right.set(xlabel="Pearson correlation on held-out pairs")
+    """A panel per setting: RMSE over that of the shrunken means, which every fold has at 1."""
+    cold = load_record("data.gdsc_cold", folder).evidence.data
+    settings = {
+        "known pairs": load_record("data.gdsc", folder).evidence.data["folds"],
+        **{name: cold[name]["folds"] for name in ("new drugs", "new cell lines")},
+    }
+    figure = Figure(figsize=(9.5, 2.9))
+    axes = figure.subplots(1, 3, sharey=True)
+    for axis, (name, folds) in zip(axes, settings.items(), strict=True):
+        means = _errors(folds[MEANS])
+        ratios = {one: _errors(folds[one]) / means for one in CONTESTANTS}
+        axis.axvline(1, color="0.6", lw=1, zorder=0)
+        plotting.scores_by_fold(axis, ratios, FEATURES)
+        axis.set(title=f"{name} (means: RMSE {means.mean():.2f})", xlabel="RMSE / that of means")
     figure.suptitle(
-        "GDSC, 124 drugs × 124 cell lines: a marker per outer fold, bar at the mean\n"
-        f"(the mean predictor is off the scale: RMSE {mean:.2f})",
+        "GDSC, 124 drugs × 124 cell lines: a marker per fold, bar at the mean; what sees features "
+        "is set apart.\nGray: row + column means, shrunken, of the same fold",
         fontsize=9,
     )
     return figure
+
+
+def _errors(scores: list[list[float]]) -> np.ndarray:
+    """The RMSE of each fold."""
+    return np.array(scores, dtype=float)[:, 0]
 
 
 if __name__ == "__main__":

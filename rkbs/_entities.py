@@ -56,9 +56,10 @@ def _as_list(ids: Any, name: str, domain: str) -> list[Any]:
     if not ordered or axes != 1:
         got = f"{axes} axes" if ordered else f"{ids!r:.50}"
         raise TypeError(f"{name} must be a sequence with an id for each row of {domain}, got {got}")
-    labels = ids.tolist() if is_tensor(ids) else list(ids)
+    values = is_tensor(ids) or isinstance(ids, np.ma.MaskedArray)  # of which the masked are None
+    labels = ids.tolist() if values else list(ids)
     for k, label in enumerate(labels):
-        if not isinstance(label, Hashable) or not _hashes(label):
+        if not _is_hashable(label):
             raise TypeError(
                 f"{name} must hold hashable ids, such as strings or integers, got "
                 f"{type(label).__name__} for row {k} of {domain}"
@@ -66,7 +67,7 @@ def _as_list(ids: Any, name: str, domain: str) -> list[Any]:
     return labels
 
 
-def _hashes(label: Any) -> bool:
+def _is_hashable(label: Any) -> bool:
     try:
         hash(label)
     except TypeError:  # a tuple that holds a list
@@ -78,7 +79,7 @@ def is_missing(label: Any) -> bool:
     """Whether a label is None, NaN or another "not available", or a tuple that holds one."""
     if isinstance(label, tuple):
         return any(map(is_missing, label))
-    if label is None or label is np.ma.masked:
+    if label is None:
         return True
     try:
         return bool(label != label)  # NaN is not itself
@@ -170,10 +171,8 @@ class Entities:
 
 
 def _kind(label: Any) -> str:
-    """The words for what labels compare equal within: numbers, or a type."""
-    return "numbers" if isinstance(label, (numbers.Number, np.bool_)) else _plain(type(label))
-
-
-def _plain(kind: type) -> str:
-    base = next((base for base in (str, bytes, tuple) if issubclass(kind, base)), kind)
-    return base.__name__
+    """The word for what a label can equal: numbers equal numbers, others those of their type."""
+    if isinstance(label, (numbers.Number, np.bool_)):
+        return "numbers"
+    kinds = (kind for kind in (str, bytes, tuple) if isinstance(label, kind))
+    return next(kinds, type(label)).__name__

@@ -11,7 +11,9 @@ from rkbs.kernels import (
     EDP,
     KERNELS,
     RBF,
+    Constant,
     ExponentiatedIntersection,
+    Identity,
     L2Distance,
     Laplace,
     Linear,
@@ -20,8 +22,9 @@ from rkbs.kernels import (
 )
 
 TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
-POSITIVE = {"edp", "rbf", "ei", "taylor-4", "laplace"}
+POSITIVE = {"edp", "rbf", "ei", "taylor-4", "laplace", "constant"}
 NONNEGATIVE = {"l2", "quadratic"}
+EQUAL = {"identity"}  # non-negative, and 0 for all queries that are no key: see the end
 REFUSED = {"linear", "taylor-3"}
 
 
@@ -51,7 +54,7 @@ def by_definition(q, k, v, kernel):
 
 
 def test_the_table_of_kernels_is_complete():
-    assert set(KERNELS) == POSITIVE | NONNEGATIVE | REFUSED
+    assert set(KERNELS) == POSITIVE | NONNEGATIVE | EQUAL | REFUSED
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -138,7 +141,7 @@ def test_sums_products_and_pullbacks_of_kernels():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", sorted(POSITIVE | {"quadratic", "l2"}))
+@pytest.mark.parametrize("name", sorted(POSITIVE - {"constant"} | {"quadratic", "l2"}))
 def test_logits_of_ten_thousand(dtype, name):
     # q·k/√d = ±1e4: e^1e4 overflows float64, and its reciprocal underflows.
     q = torch.full((2, 4), 100.0, dtype=dtype) * torch.tensor([[1.0], [-1.0]], dtype=dtype)
@@ -207,8 +210,9 @@ def test_half_precision_with_gradients(name, dtype):
         x.square().sum().backward()
         assert all(z.grad.dtype == x.dtype for z in y)
     for half, double in zip(halves, doubles, strict=True):
-        error = (half.grad - double.grad).abs().max() / double.grad.abs().max()
-        assert error <= ROUNDED[dtype]
+        error = (half.grad - double.grad).abs().max()
+        assert error <= ROUNDED[dtype] * double.grad.abs().max()
+        assert name == "constant" or double.grad.any()
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
@@ -257,7 +261,7 @@ def test_a_row_of_zero_weights_is_zero_with_finite_gradients():
     assert all(torch.isfinite(x.grad).all() for x in (q, k, v))
 
 
-@pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE))
+@pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE | EQUAL))
 @pytest.mark.parametrize("masked", [False, True])
 def test_gradients(name, masked):
     mask = masks(3, 4, torch.float64)["bool"] if masked else None
@@ -265,7 +269,7 @@ def test_gradients(name, masked):
     assert torch.autograd.gradcheck(lambda *x: attention(*x, KERNELS[name], mask), tensors)
 
 
-@pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE))
+@pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE | EQUAL))
 def test_gradients_of_gradients(name):
     mask = torch.tensor([[True, True, False], [True, False, True]])
     tensors = inputs(n=2, m=3, d=2, seed=7, requires_grad=True)
@@ -354,3 +358,55 @@ import rkbs.attention
     assert done.returncode == 1
     assert last.startswith("ImportError: rkbs.attention needs PyTorch")
     assert "pip install rkbs[attention]" in last
+
+
+# ---- kernels that see who, or nothing
+
+
+@pytest.mark.parametrize("dtype", [*TOLERANCE, torch.float16, torch.bfloat16], ids=str)
+def test_constant_is_uniform_attention(dtype):
+    q, k, v = (x.to(dtype).requires_grad_() for x in inputs(2))
+    allowed = torch.ones(5, 7, dtype=torch.bool)
+    allowed[1, 3:] = False
+    allowed[4] = False
+    plain, masked = attention(q, k, v, Constant()), attention(q, k, v, Constant(), allowed)
+    rows = [v.double().mean(1), v[:, :3].double().mean(1)]
+    eps = torch.finfo(dtype).eps * v.abs().max()
+    assert (plain - rows[0][:, None]).abs().max() <= 4 * eps
+    assert (masked[:, 1] - rows[1]).abs().max() <= 4 * eps
+    assert (masked[:, 4] == 0).all()
+    bias = torch.randn(5, 7, generator=torch.Generator().manual_seed(1)).to(dtype)
+    weighted = bias.double().softmax(-1) @ v.double()
+    assert (attention(q, k, v, Constant(), bias) - weighted).abs().max() <= 4 * eps
+    gradients = torch.autograd.grad(plain.double().square().sum(), (q, k))
+    assert not any(gradient.any() for gradient in gradients)
+
+
+@pytest.mark.parametrize("dtype", [*TOLERANCE, torch.float16, torch.bfloat16], ids=str)
+def test_identity_attends_to_equal_keys(dtype):
+    q, k, v = (x.to(dtype) for x in inputs(2))
+    k[0, 4], k[0, 6], k[1, 0] = q[0, 1], q[0, 1], q[1, 3]
+    tensors = [x.requires_grad_() for x in (q, k, v)]
+    out = attention(*tensors, Identity())
+    expected = torch.zeros_like(out)  # a query that is no key has no weights
+    expected[0, 1], expected[1, 3] = ((v[0, 4].double() + v[0, 6].double()) / 2).to(dtype), v[1, 0]
+    assert torch.equal(out, expected)
+    allowed = torch.ones(5, 7, dtype=torch.bool)
+    allowed[:, 6] = False
+    assert torch.equal(attention(*tensors, Identity(), allowed)[0, 1], v[0, 4])
+    gradients = torch.autograd.grad(out.sum(), tensors)
+    assert not any(gradient.any() for gradient in gradients[:2])
+    slopes = torch.zeros_like(v)
+    slopes[0, 4] = slopes[0, 6] = 0.5
+    slopes[1, 0] = 1
+    assert torch.equal(gradients[2], slopes)
+    with pytest.raises(TypeError, match=r"boolean for Identity\(\)"):
+        attention(q, k, v, Identity(), torch.zeros(5, 7, dtype=dtype))
+
+
+def test_identity_lets_each_query_see_itself_more():
+    q, _, v = inputs(m=5)
+    plain = EDP()(q, q)
+    weights = plain + 2 * torch.eye(5, dtype=torch.float64)
+    expected = weights / weights.sum(-1, keepdim=True) @ v
+    assert (attention(q, q, v, EDP() + 2.0 * Identity()) - expected).abs().max() <= 1e-13

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_attention import NONNEGATIVE, POSITIVE, inputs, masks
+from test_attention import EQUAL, NONNEGATIVE, POSITIVE, inputs, masks
 
 from rkbs.attention import attention
 from rkbs.kernels import EDP, KERNELS, RBF, L2Distance, Quadratic, Scaled
@@ -27,9 +27,9 @@ def agrees(function, *tensors, backend="aot_eager", backward=True, options=None)
         assert (ours - theirs).abs().max() <= 1e-12 * max(1, theirs.abs().max())
 
 
-@pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE))
+@pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE | EQUAL))
 def test_every_kernel_in_attention(name):
-    mask = masks(5, 7, torch.float64)["bool" if name in NONNEGATIVE else "infinite"]
+    mask = masks(5, 7, torch.float64)["infinite" if name in POSITIVE else "bool"]
     agrees(lambda q, k, v: attention(q, k, v, KERNELS[name], mask), *inputs())
 
 

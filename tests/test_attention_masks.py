@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from test_attention import NONNEGATIVE, POSITIVE, inputs
+from test_attention import EQUAL, NONNEGATIVE, POSITIVE, inputs
 
 from rkbs.attention import attention
 from rkbs.kernels import EDP, KERNELS, RBF, Laplace, LinearMap, Precomputed, Quadratic, Scaled
@@ -16,7 +16,7 @@ def unit(x):
     return x / x.norm(dim=-1, keepdim=True)  # NaN at 0
 
 
-ACCEPTED = {name: KERNELS[name] for name in sorted(POSITIVE | NONNEGATIVE)}
+ACCEPTED = {name: KERNELS[name] for name in sorted(POSITIVE | NONNEGATIVE | EQUAL)}
 COMBINED = {
     "scaled": 0.5 * RBF(),
     "sum": 0.5 * EDP() + RBF(),

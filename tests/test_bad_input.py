@@ -126,6 +126,9 @@ KERNEL_PAIRS = [
 @pytest.mark.parametrize("name", KERNELS)
 def test_two_sets_of_points(name, says, error, x, y):
     kernel = KERNELS[name]
+    if name == "constant" and "share their last axis" in says:
+        assert (kernel(x, y) == 1).all()  # of points of any two spaces
+        return
     for function in (kernel, kernel.log) if kernel.is_positive else (kernel,):
         with pytest.raises(error, match=says):
             function(x, y)

@@ -18,8 +18,10 @@ from rkbs.kernels import (
     KERNELS,
     PAPER_KERNELS,
     RBF,
+    Constant,
     DotProductKernel,
     ExponentiatedIntersection,
+    Identity,
     Kernel,
     L2Distance,
     Laplace,
@@ -33,6 +35,7 @@ from rkbs.kernels import (
     TaylorEDP,
     Transpose,
 )
+from rkbs.kernels.entity import _ToldIdentity
 
 BACKENDS, DTYPES = ("numpy", "torch"), ("float32", "float64")
 TOLERANCE = {"float32": 5e-6, "float64": 1e-12}
@@ -67,6 +70,8 @@ FORMULAS = {
     "taylor-4": taylor,
     "linear": lambda q, k, c: a_of(q, k),
     "laplace": lambda q, k, c: math.exp(-c.tau * l1(q, k)),
+    "identity": lambda q, k, c: float(q == k),
+    "constant": lambda q, k, c: 1.0,
 }
 LOGITS = {  # those of the positive kernels, at default parameters
     "edp": a_of,
@@ -74,6 +79,7 @@ LOGITS = {  # those of the positive kernels, at default parameters
     "ei": lambda q, k: sum(map(min, q, k)),
     "taylor-4": lambda q, k: log_taylor(4, a_of(q, k)),
     "laplace": lambda q, k: -l1(q, k),
+    "constant": lambda q, k: 0.0,
 }
 OTHER_PARAMETERS = {
     "rbf": {"tau": 0.7},
@@ -93,6 +99,15 @@ every_backend = pytest.mark.parametrize("backend", BACKENDS)
 def points(shape, seed=0, backend="numpy", dtype="float64", scale=1.0):
     x = (scale * np.random.default_rng(seed).normal(size=shape)).astype(dtype)
     return torch.from_numpy(x) if backend == "torch" else x
+
+
+def meeting(shape_x, shape_y, backend="numpy", dtype="float64", scale=1.0):
+    """Targets and sources; the first two of each are the same two points."""
+    x, y = points(shape_x, 0, scale=scale), points(shape_y, 1, scale=scale)
+    both = points((2, shape_x[-1]), 2, scale=scale)
+    x[..., :2, :], y[..., :2, :] = both[: shape_x[-2]], both[: shape_y[-2]]
+    arrays = x.astype(dtype), y.astype(dtype)
+    return tuple(map(torch.from_numpy, arrays)) if backend == "torch" else arrays
 
 
 def brute(formula, x, y):
@@ -135,6 +150,7 @@ def test_every_kernel_class_is_abstract_or_final_and_reached():
     ours = {c for c in subclasses(Kernel) if c.__module__.startswith("rkbs.kernels")}
     final = {c for c in ours if "__final__" in vars(c)}
     others = {Sum, Product, Scaled, Transpose, Pullback, Precomputed}  # test_kernels_algebra.py
+    others.add(_ToldIdentity)  # test_entities.py
     assert {type(k) for k in KERNELS.values()} | others == final
     assert all(inspect.isabstract(c) for c in ours - final)
 
@@ -147,7 +163,7 @@ def test_every_kernel_class_is_abstract_or_final_and_reached():
 def test_formula(name, backend, dtype, parameters):
     other = OTHER_PARAMETERS.get(name, {}) if parameters == "other" else {}
     kernel = dataclasses.replace(KERNELS[name], **other)
-    x, y = points((6, 3), 0, backend, dtype), points((4, 3), 1, backend, dtype)
+    x, y = meeting((6, 3), (4, 3), backend, dtype)
     expected = brute(lambda q, k: FORMULAS[name](q, k, kernel), x, y)
     assert laws.relative(kernel(x, y), expected) <= TOLERANCE[dtype]
 
@@ -170,7 +186,7 @@ def test_shape_and_dtype(name, backend, dtype, n, m, d):
 )
 @every_case
 def test_batches_are_loops(name, backend, dtype, lead_x, lead_y, lead):
-    x, y = points((*lead_x, 4, 3), 0, backend, dtype), points((*lead_y, 5, 3), 1, backend, dtype)
+    x, y = meeting((*lead_x, 4, 3), (*lead_y, 5, 3), backend, dtype)
     broadcast = torch.broadcast_to if backend == "torch" else np.broadcast_to
     xs, ys = broadcast(x, (*lead, 4, 3)), broadcast(y, (*lead, 5, 3))
     for function in functions(KERNELS[name]):
@@ -178,6 +194,9 @@ def test_batches_are_loops(name, backend, dtype, lead_x, lead_y, lead):
         assert tuple(batched.shape) == (*lead, 4, 5)
         for index in np.ndindex(lead):
             one = function(xs[index], ys[index])
+            if name == "constant" and not np.any(np.asarray(one)):  # its logit
+                assert not np.any(np.asarray(batched[index]))
+                continue
             assert laws.relative(batched[index], one) <= TOLERANCE[dtype]
 
 
@@ -232,6 +251,9 @@ def test_logits_are_exact_up_to_ten_thousand_and_beyond(name, backend, dtype, si
     x = x * (size / abs(x).max())
     y = (torch.cat if backend == "torch" else np.concatenate)([x, -x])
     expected = brute(LOGITS[name], x, y)
+    if name == "constant":
+        assert not np.asarray(KERNELS[name].log(x, y)).any()
+        return
     assert laws.relative(KERNELS[name].log(x, y), expected) <= TOLERANCE[dtype]
     assert np.abs(expected).max() >= (size / 2 if name != "taylor-4" else 0)
 
@@ -252,7 +274,7 @@ def test_kernels_that_are_not_positive_have_no_logit(name):
 
 @every_case
 def test_overflow_is_an_error_with_advice_in_numpy_and_inf_in_torch(name, backend, dtype):
-    kernel, bounded = KERNELS[name], name in ("rbf", "laplace")
+    kernel, bounded = KERNELS[name], name in ("rbf", "laplace", "identity", "constant")
     x = points((2, 3), 0, backend, dtype) * 0 + (3e38 if dtype == "float32" else 1e308)
     if bounded or backend == "torch":
         values = [np.asarray(kernel(x, y)) for y in ([-x] if bounded else [x, -x])]
@@ -315,10 +337,14 @@ def test_taylor_logits_of_half_precision(dtype, order):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @every_kernel
 def test_half_precision_tensors(name, dtype):
-    x, y = (points(s, i, "torch").to(getattr(torch, dtype)) for i, s in enumerate(((6, 3), (4, 3))))
+    x, y = (z.to(getattr(torch, dtype)) for z in meeting((6, 3), (4, 3), "torch"))
     for function in functions(KERNELS[name]):
         found, exact = function(x, y), function(x.double(), y.double())
         assert found.dtype == x.dtype
+        if not exact.any():
+            assert name == "constant"
+            assert not found.any()
+            continue
         assert laws.relative(found.float(), exact) <= 8 * torch.finfo(x.dtype).eps
 
 
@@ -392,6 +418,8 @@ STRUCTURE = {
     TaylorEDP(1): (True, True, False, False, 4),
     TaylorEDP(3): (True, True, False, False, C(6, 3)),
     TaylorEDP(4): (True, True, True, True, C(7, 3)),
+    Identity(): (True, True, False, True, math.inf),
+    Constant(): (True, True, True, True, 1),
 }
 
 

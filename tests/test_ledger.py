@@ -48,6 +48,43 @@ def test_check_rejects_an_unknown_relation():
         Check("c", 1, "~", 1)
 
 
+@pytest.mark.parametrize(
+    ("value", "relation", "bound", "asked", "passed", "short"),
+    [
+        (3e-6, "<", 1e-5, 1e-6, True, True),
+        (5e-7, "<", 1e-5, 1e-6, True, False),
+        (1e-6, "<", 1e-5, 1e-6, True, True),
+        (1e-6, "<=", 1e-5, 1e-6, True, False),
+        (2e-5, "<", 1e-5, 1e-6, False, False),
+        (2, ">=", 2, 16, True, True),
+        (16, ">=", 2, 16, True, False),
+        (1, ">=", 2, 16, False, False),
+        (math.nan, "<=", 2, 1, False, False),
+    ],
+)
+def test_a_bound_that_was_asked_decides_nothing_and_stays_in_sight(
+    value, relation, bound, asked, passed, short
+):
+    check = Check("c", value, relation, bound, asked=asked)
+    assert (check.passed, check.short) == (passed, short)
+    assert ("asked" in str(check)) is short
+    evidence = Evidence(checks=(check, PASSED))
+    assert evidence.verdict is (Verdict.HOLDS if passed else Verdict.UNCONFIRMED)
+    told = f"to {bound:g}, {asked:g} asked (c: {value:.3g})"
+    assert evidence.reservation == (told if short else "")
+    refuted = Evidence(counterexamples=(check,))
+    assert refuted.reservation == evidence.reservation
+
+
+@pytest.mark.parametrize(
+    ("relation", "bound", "asked"),
+    [("<=", 1, 1), ("<", 1, 2), (">=", 1, 0.5), (">", 1, 1), ("==", 1, 0), ("<", 1, math.nan)],
+)
+def test_asked_is_stricter_than_the_bound(relation, bound, asked):
+    with pytest.raises(ValueError, match="asked must be stricter than the bound"):
+        Check("c", 0, relation, bound, asked=asked)
+
+
 # For checks and counterexamples alike: none, all passed, one missed, one NaN.
 GROUPS = {"none": (), "all": (PASSED, PASSED), "missed": (PASSED, MISSED), "nan": (PASSED, NAN)}
 DECIDED = {
@@ -81,7 +118,7 @@ def test_evidence_of_nothing_confirms_nothing():
 def test_record_round_trip():
     evidence = Evidence(
         checks=(Check("inf", math.inf, ">", 1), Check("numpy", np.float32(0.5), "<", 1), NAN),
-        counterexamples=(MISSED,),
+        counterexamples=(MISSED, Check("short", 3.0, "<=", 4.0, asked=2.0)),
         condition="μ ≠ 0",
         data={
             "array": np.arange(4.0).reshape(2, 2),

@@ -49,9 +49,8 @@ def spread(offset, dtype, n=6, m=5, d=4):
 
 
 def test_every_kernel_without_an_inner_product_is_here():
-    assert set(DIFFERENCES) == {
-        n for n, k in KERNELS.items() if not hasattr(k, "power_coefficients")
-    }
+    others = {n for n, k in KERNELS.items() if not hasattr(k, "power_coefficients")}
+    assert set(DIFFERENCES) == others - {"identity", "constant"}  # of no difference: piecewise 0, 1
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])

@@ -1,15 +1,19 @@
 """The report shows all of a run, and needs nothing but itself."""
 
 import base64
+import io
 import re
 
 import pytest
+from rich.console import Console
 
 from verify import figures
+from verify.display import summary
 from verify.figures import SCRIPTS
 from verify.ledger import Check, Claim, Evidence, Run, load_claims, settle
-from verify.readme import verdict_table
+from verify.readme import gallery, verdict_table
 from verify.report import write_report
+from verify.workers import Outcome
 
 
 def test_report_is_escaped_and_self_contained(tmp_path):
@@ -46,6 +50,26 @@ def test_the_readme_says_what_was_checked():
     claim = Claim("prop1.a", "|s|", "", "", lambda run: Evidence(), scope="|n| ≤ 2")
     table = verdict_table({"prop1.a": (claim, settle(claim, Run()))})
     assert r"| \|s\|<br>*Checked for:* \|n\| ≤ 2 | ? **unconfirmed** |" in table
+
+
+def test_what_was_asked_and_missed_is_shown(tmp_path):
+    check = Check("sup", 3e-6, "<", 1e-5, asked=1e-6)
+    evidence = Evidence(checks=(check,))
+    claim = Claim("prop1.a", "s", "", "", lambda run: evidence, "shared")
+    record = settle(claim, Run())
+    told = "to 1e-05, 1e-06 asked (sup: 3e-06)"
+    known = {"prop1.a": (claim, record)}
+    assert f"✓ **holds**<br>*Short of what was asked:* {told} |" in verdict_table(known)
+    assert f"`prop1.a`, ✓ holds {told}: s" in gallery(known)
+    path = write_report({"prop1.a": claim}, {"prop1.a": record}, {}, tmp_path / "r.html", tmp_path)
+    page = path.read_text(encoding="utf-8")
+    assert page.count(told) == 2  # in the summary and the claim's own section
+    assert "✓ passed, ✗ missed the 1e-06 asked" in page
+    console = Console(width=200, file=io.StringIO())
+    outcome = Outcome()
+    outcome.records["prop1.a"] = record
+    console.print(summary({"prop1.a": claim}, outcome, {}))
+    assert "1 short of asked" in console.file.getvalue()
 
 
 def test_missing_records_are_named(tmp_path):

@@ -10,11 +10,17 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 
+from rkbs._entities import Entities
 from rkbs.eigen import Eigen
 from rkbs.kernels import KERNELS, RBF, Linear, Precomputed, Quadratic, TaylorEDP
 from rkbs.laws import relative
-from rkbs.machines import BinaryKernelMachine, BinaryKernelRidge, BinaryKernelRidgeCV, ridge
-from rkbs.machines.base import _gram
+from rkbs.machines import (
+    BinaryKernelMachine,
+    BinaryKernelRidge,
+    BinaryKernelRidgeCV,
+    _within,
+    ridge,
+)
 from rkbs.pairs import Pairs
 from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
@@ -322,7 +328,7 @@ def test_equal_points_have_equal_eigenvectors(name):
     X = np.random.default_rng(0).standard_normal((33, 5))[np.r_[:33, 0:33:2]]
     X[:, 0] *= 1e-3
     kernel = KERNELS[name]
-    gram = _gram(kernel, X)
+    gram = _within.gram(kernel, Entities(X, None, "X"))
     assert relative(gram, kernel(X, X)) < 1e-15
     part = Eigen.of(gram, "gram_x").range()
     assert np.array_equal(part.vectors[:33:2], part.vectors[33:])

@@ -126,7 +126,10 @@ def summary(claims: Mapping[str, Claim], outcome: Outcome, notes: Mapping[str, s
         record = outcome.records.get(claim_id)
         if record:
             passed, count = count_passed(record.evidence)
-            cells = (mark(str(record.verdict)), f"{passed}/{count}", f"{record.seconds:.1f}")
+            short = len(record.evidence.shortfalls)
+            told = f"\n{short} short of asked" if short else ""
+            verdict = Text.assemble(mark(str(record.verdict)), (told, "yellow"))
+            cells = (verdict, f"{passed}/{count}", f"{record.seconds:.1f}")
         else:
             cells = (mark(ERROR), "", "")
         table.add_row(claim_id, statement, *cells, note)

@@ -29,28 +29,64 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One measured number against its bound: ``value relation bound``. NaN never passes."""
+    """One measured number against its bound: ``value relation bound``. NaN never passes.
+
+    Parameters
+    ----------
+    name : str
+    value : float
+    relation : one of ``<=``, ``>=``, ``<``, ``>``, ``==``
+    bound : float
+        Decides whether the check passes.
+    asked : float or None
+        The stricter bound that was asked first, where a run missed it. It decides nothing, and
+        stays in sight: while the number misses it, the verdict says what was asked.
+
+    Raises
+    ------
+    ValueError
+        For another relation, and for an ``asked`` that is no stricter than ``bound``.
+    """
 
     name: str
     value: float
     relation: str
     bound: float
+    asked: float | None = None
 
     def __post_init__(self) -> None:
         if self.relation not in _RELATIONS:
             raise ValueError(f"relation must be one of {list(_RELATIONS)}, got {self.relation!r}")
         object.__setattr__(self, "value", float(self.value))
         object.__setattr__(self, "bound", float(self.bound))
+        if self.asked is None:
+            return
+        object.__setattr__(self, "asked", float(self.asked))
+        stricter = self.relation[0] in "<>" and _RELATIONS[self.relation[0]](self.asked, self.bound)
+        if not stricter:
+            raise ValueError(
+                f"asked must be stricter than the bound, {self.relation} {self.bound:g}, "
+                f"got {self.asked:g}"
+            )
 
     @property
     def passed(self) -> bool:
         """Whether the number keeps its bound."""
-        if math.isnan(self.value) or math.isnan(self.bound):
+        return self._keeps(self.bound)
+
+    @property
+    def short(self) -> bool:
+        """Whether the number keeps its bound, and not the one that was asked first."""
+        return self.asked is not None and self.passed and not self._keeps(self.asked)
+
+    def _keeps(self, bound: float) -> bool:
+        if math.isnan(self.value) or math.isnan(bound):
             return False
-        return _RELATIONS[self.relation](self.value, self.bound)
+        return _RELATIONS[self.relation](self.value, bound)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.value:.4g} {self.relation} {self.bound:.4g}"
+        told = f"{self.name}: {self.value:.4g} {self.relation} {self.bound:.4g}"
+        return f"{told} ({self.asked:.4g} asked)" if self.short else told
 
 
 @dataclass(frozen=True)
@@ -76,6 +112,19 @@ class Evidence:
     condition: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     skipped: str = ""
+
+    @property
+    def shortfalls(self) -> tuple[Check, ...]:
+        """The checks that keep their bounds, and not the stricter ones that were asked first."""
+        return tuple(check for check in (*self.checks, *self.counterexamples) if check.short)
+
+    @property
+    def reservation(self) -> str:
+        """What a verdict is short of, in words that follow it: "to 1e-05, 1e-06 asked (…)"."""
+        return "; ".join(
+            f"to {check.bound:g}, {check.asked:g} asked ({check.name}: {check.value:.3g})"
+            for check in self.shortfalls
+        )
 
     @property
     def verdict(self) -> Verdict:

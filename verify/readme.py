@@ -27,6 +27,8 @@ from verify.yardsticks import NEGLIGIBLE, WIDE, excess
 
 _DIMS = (4, 8, 12, 16)
 
+_RMSE = "RMSE (ln IC50)"
+
 
 def references() -> dict[str, tuple[Claim, Record]]:
     """Every claim that has a reference record, with it; ``RecordError`` for one that is refused."""
@@ -45,6 +47,8 @@ def verdict_table(known: dict[str, tuple[Claim, Record]]) -> str:
         verdict = f"{SYMBOLS[record.verdict]} **{record.verdict.value}**"
         if record.evidence.condition:
             verdict += f" {record.evidence.condition}"
+        if record.evidence.reservation:
+            verdict += f"<br>*Short of what was asked:* {record.evidence.reservation}"
         statement = claim.statement
         if claim.scope:
             statement += f"<br>*Checked for:* {claim.scope}"
@@ -54,19 +58,29 @@ def verdict_table(known: dict[str, tuple[Claim, Record]]) -> str:
 
 
 def gdsc_table(known: dict[str, tuple[Claim, Record]]) -> str:
-    """Held-out scores of the predictors on GDSC."""
-    if "data.gdsc" not in known or "table" not in known["data.gdsc"][1].evidence.data:
+    """Held-out errors of the predictors on GDSC, in the settings that have records."""
+    settings: dict[str, dict[str, Any]] = {}
+    if "data.gdsc" in known and "table" in known["data.gdsc"][1].evidence.data:
+        settings["known pairs"] = known["data.gdsc"][1].evidence.data
+    if "data.gdsc_cold" in known:
+        data = known["data.gdsc_cold"][1].evidence.data
+        settings |= {name: part for name, part in data.items() if "table" in part}
+    if not settings:
         return ""
-    data = known["data.gdsc"][1].evidence.data
-    rows, folds = data["table"], len(data["folds"]["mean"])
-    header = f"| predictor | RMSE (ln IC50), mean ± sd over {folds} folds | Pearson |"
-    lines = [header, "|---|---|---|"]
-    for row in sorted(rows, key=lambda row: row["RMSE (ln IC50)"]):
-        pearson = float(row["Pearson"])
-        score = f"{row['RMSE (ln IC50)']:.3f} ± {row['sd over folds']:.3f}"
-        shown = "—" if pearson != pearson else f"{pearson:.3f}"  # NaN: a constant has none
-        lines.append(f"| {row['predictor']} | {score} | {shown} |")
-    return "\n".join(lines)
+    lines = [f"| predictor | {' | '.join(settings)} |", "|---" * (1 + len(settings)) + "|"]
+    first = next(iter(settings.values()))["table"]
+    for name in (row["predictor"] for row in sorted(first, key=lambda row: row[_RMSE])):
+        cells = (_score(part["table"], name) for part in settings.values())
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    folds = len(next(iter(settings.values()))["folds"]["mean"])
+    return "\n".join([*lines, "", f"RMSE in ln IC50, mean ± sd over {folds} folds."])
+
+
+def _score(table: list[dict[str, Any]], predictor: str) -> str:
+    """RMSE and its spread over the folds; bold, the least of the setting."""
+    row = next(row for row in table if row["predictor"] == predictor)
+    shown = f"{row[_RMSE]:.3f} ± {row['sd over folds']:.3f}"
+    return f"**{shown}**" if row[_RMSE] == min(each[_RMSE] for each in table) else shown
 
 
 def limit_table(known: dict[str, tuple[Claim, Record]]) -> str:
@@ -100,6 +114,8 @@ def gallery(known: dict[str, tuple[Claim, Record]]) -> str:
     for name, (claim, record) in known.items():
         if claim.figure:
             verdict = f"{SYMBOLS[record.verdict]} {record.verdict.value}"
+            if record.evidence.reservation:
+                verdict += f" {record.evidence.reservation}"
             stems[claim.figure].append(f"- `{name}`, {verdict}: {claim.statement}")
     parts = [
         f"## {stem}\n\n![{stem}]({stem}.png)\n\n" + "\n".join(lines) + f"\n\n[PDF]({stem}.pdf)"

@@ -128,9 +128,11 @@ def _summary(claims: Mapping[str, Claim], records: Mapping[str, Record]) -> str:
         verdict = record.verdict if record else ERROR
         seen.add(verdict)
         checks = "{}/{}".format(*count_passed(record.evidence)) if record else ""
+        short = record.evidence.reservation if record else ""
+        told = _verdict(verdict) + (f"<br>{escape(short)}" if short else "")
         link = f'<a href="#{escape(claim.id)}">{escape(claim.id)}</a>'
         seconds = f"{record.seconds:.1f}" if record else ""
-        rows.append([link, _verdict(verdict), escape(claim.statement), checks, seconds])
+        rows.append([link, told, escape(claim.statement), checks, seconds])
     heads = ("Claim", "Verdict", "Statement", "Checks passed", "Seconds")
     legend = [f"{_verdict(name)}: {MEANINGS[name]}" for name in SYMBOLS if name in seen]
     return _table(heads, rows) + f"<p>{'<br>'.join(legend)}</p>"
@@ -153,6 +155,8 @@ def _section(claim: Claim, record: Record | None, error: str) -> str:
         return "\n".join([*parts, f"</p><pre>{escape(error)}</pre>"])
     evidence = record.evidence
     parts.append(f"{escape(evidence.condition or evidence.skipped)}</p>")
+    if evidence.reservation:
+        parts.append(f"<p>Short of what was asked: {escape(evidence.reservation)}</p>")
     parts.append(_checks("Checks", evidence.checks))
     parts.append(_checks("Counterexamples to the statement as it stands", evidence.counterexamples))
     parts.extend(_data(name, value) for name, value in evidence.data.items())
@@ -165,6 +169,7 @@ def _checks(title: str, checks: Sequence[Check]) -> str:
     rows = []
     for check in checks:
         passed = "✓ passed" if check.passed else "✗ not passed"
+        passed += f", ✗ missed the {check.asked:.6g} asked" if check.short else ""
         numbers = (f"{check.value:.6g}", check.relation, f"{check.bound:.6g}")
         rows.append([escape(cell) for cell in (check.name, *numbers, passed)])
     heads = ("Name", "Value", "Relation", "Bound", "Passed")

@@ -216,6 +216,9 @@ def _conclude(
             checks = (*record.evidence.checks, *record.evidence.counterexamples)
             missed = [f"\n    {check}" for check in checks if not check.passed]
             console.print(f"{record.claim} is unconfirmed:{''.join(missed) or ' no checks'}")
+        elif record.evidence.shortfalls:
+            short = "".join(f"\n    {check}" for check in record.evidence.shortfalls)
+            console.print(f"{record.claim} {record.verdict}, short of what was asked:{short}")
         if options.record:
             record.save(REFERENCE)
     tell = partial(console.print, soft_wrap=True)
