@@ -1,7 +1,8 @@
 """Contestants on the drug-response matrix, all tuned inside the training part, and certified.
 
 Whatever sees features or entities does so through one family of kernels within both domains,
-a K + b · identity + c · constant, with K the plain mean of the published kernels.
+a K + b · identity + c · constant, with K the plain mean of the published kernels. Every one has a
+constant of its own, not penalized and minimized with the rest.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rkbs.datasets import DrugResponse
 from rkbs.kernels import Constant, Identity, Kernel, Precomputed
 from rkbs.machines import BinaryKernelMachine, BinaryKernelRidge
 from rkbs.machines.base import OperatorMachine
+from rkbs.offsets import Offsets
 from rkbs.pairs import Pairs
 from rkbs.problems import OperatorProblem
 from rkbs.schatten import SchattenProblem
@@ -101,14 +103,6 @@ CONTESTANTS = {
 }
 
 
-def center(z: np.ndarray) -> float:
-    """The constant that every contestant's responses are taken from: the training mean.
-
-    The only place that decides it; an intercept minimized with the rest would replace it.
-    """
-    return float(z.mean())
-
-
 class Split(NamedTuple):
     """Masks over all pairs: what is fitted, predicted, and, within ``train``, held out to tune."""
 
@@ -144,7 +138,7 @@ class Arena:
         """For each contestant the predictions at ``split.test``, and how they came about."""
         z = self.z[split.train]
         found = {
-            MEAN: {"predicted": np.full(int(split.test.sum()), center(z))},
+            MEAN: {"predicted": np.full(int(split.test.sum()), z.mean())},
             MEANS: self.means(split),
         }
         paths: dict[Contestant, tuple[Setting, float]] = {}
@@ -208,7 +202,7 @@ class Arena:
         gram_x, gram_y = map(one.weights[0].gram, self.similarities(one))
         kind = OperatorProblem if one.is_ridge else SchattenProblem
         inside = gram_x[np.ix_(rows, rows)], gram_y[np.ix_(columns, columns)]
-        problem = kind(*inside, pairs.compact(), z - center(z), alpha)
+        problem = kind(*inside, pairs.compact(), z, alpha, offsets=Offsets(True))
         left = gram_x[:, rows] @ problem.factors.dual_left
         return problem, left, gram_y[:, columns] @ problem.factors.dual_right
 
@@ -221,7 +215,7 @@ class Arena:
         """
         problem, left, right = self._problem(one, mask, float(alphas[0]))
         for solution in _solutions(problem, alphas):
-            yield left @ solution.value.M @ right.T + center(self.z[mask])
+            yield left @ solution.value.M @ right.T + solution.value.theta[0]
 
     def fit(self, contestant: Contestant, setting: Setting, split: Split) -> dict[str, Any]:
         """The machine itself, its predictions, and what it is certified by, outside of its solver.
@@ -234,20 +228,19 @@ class Arena:
         solver = {} if contestant.is_ridge else {"solver": ADMM(tol=GAP / 2)}
         machine = contestant.machine(*kernels, alpha=alpha, **solver)
         train, z = self.grid[split.train], self.z[split.train]
-        machine.fit(train, z - center(z))
-        predicted = machine.predict(self.grid[split.test]) + center(z)
+        predicted = machine.fit(train, z).predict(self.grid[split.test])
         rows, columns = np.unique(train.i), np.unique(train.j)
         gram_x, gram_y = map(weights.gram, similar)
-        by_hand = gram_x[:, rows] @ machine.dual_coef_ @ gram_y[columns] + center(z)
+        by_hand = gram_x[:, rows] @ machine.dual_coef_ @ gram_y[columns] + machine.intercept_
         inside = gram_x[np.ix_(rows, rows)], gram_y[np.ix_(columns, columns)]
         certified = kkt if contestant.is_ridge else nuclear_gap
-        scale = np.abs(self.z - center(z)).max()
+        scale = np.abs(self.z - z.mean()).max()
         return {
             "predicted": predicted,
             "weights": list(weights),
             "alpha": alpha,
             "rank": machine.query_coef_.shape[1],
-            "residual": certified(*inside, train.compact(), z - center(z), alpha, machine),
+            "residual": certified(*inside, train.compact(), z, alpha, machine),
             "by_hand": float(np.abs(predicted - by_hand.ravel()[split.test]).max() / scale),
         }
 
@@ -267,19 +260,22 @@ def _solutions(problem: Any, alphas: Sequence[float]) -> Iterator[Any]:
 
 
 def additive(pairs: Pairs, z: np.ndarray, shrink_x: float, shrink_y: float) -> np.ndarray:
-    """m + a_i + b_j for all pairs, m = ``center(z)``, a and b minimizing the penalized squares.
+    """m + a_i + b_j for all pairs, minimizing the penalized squares.
 
     Σ_n (z_n − m − a_{i_n} − b_{j_n})² + shrink_x ‖a‖² + shrink_y ‖b‖², from its normal equations.
     Rows and columns without pairs have the effect 0.
     """
     seen = pairs.matrix(np.ones(len(z)))
-    responses = pairs.matrix(z - center(z))
+    responses = pairs.matrix(z - z.mean())  # less a constant that m gives back
     n_x, n_y = seen.shape
-    system = np.block([[np.zeros((n_x, n_x)), seen], [seen.T, np.zeros((n_y, n_y))]])
-    shrink = np.repeat([shrink_x, shrink_y], [n_x, n_y])
-    system[np.diag_indices(n_x + n_y)] = np.concatenate([seen.sum(1), seen.sum(0)]) + shrink
-    effects = np.linalg.solve(system, np.concatenate([responses.sum(1), responses.sum(0)]))
-    return center(z) + effects[:n_x, None] + effects[n_x:]
+    counts = np.concatenate([seen.sum(1), seen.sum(0)])
+    system = np.zeros((n_x + n_y + 1,) * 2)
+    system[0, 0], system[0, 1:], system[1:, 0] = len(z), counts, counts
+    system[1 : n_x + 1, n_x + 1 :], system[n_x + 1 :, 1 : n_x + 1] = seen, seen.T
+    system[1:, 1:] += np.diag(counts + np.repeat([shrink_x, shrink_y], [n_x, n_y]))
+    sums = np.concatenate([[responses.sum()], responses.sum(1), responses.sum(0)])
+    m, *effects = np.linalg.solve(system, sums)
+    return z.mean() + m + np.add.outer(effects[:n_x], effects[n_x:])
 
 
 def nuclear_gap(
@@ -292,12 +288,14 @@ def nuclear_gap(
 ) -> float:
     """The relative duality gap of a fit, from Gram matrices and coefficients.
 
-    ‖T‖_* = Σ √eig(K_X A K_Y Aᵀ), and c is feasible where √λ_max(K_X C K_Y Cᵀ) ≤ α.
+    ‖T‖_* = Σ √eig(K_X A K_Y Aᵀ), and c is feasible where √λ_max(K_X C K_Y Cᵀ) ≤ α and Σ c = 0.
     """
-    query, key, C = machine.query_coef_, machine.key_coef_, alpha * machine.iota_coef_
+    query, key = machine.query_coef_, machine.key_coef_
+    c = alpha * pairs.values(machine.iota_coef_)
+    C = pairs.matrix(c - c.mean())
     product = (query.T @ gram_x @ query) @ (key.T @ gram_y @ key)
     norm = np.sqrt(np.maximum(np.linalg.eigvals(product).real, 0)).sum()
-    fitted = pairs.values((gram_x @ query) @ (gram_y @ key).T)
+    fitted = pairs.values((gram_x @ query) @ (gram_y @ key).T) + machine.intercept_
     primal = ((fitted - z) ** 2).sum() / 2 + alpha * norm
     steepest = np.linalg.eigvals(gram_x @ C @ gram_y @ C.T).real.max()
     c = pairs.values(C) * min(1.0, alpha / np.sqrt(steepest))
@@ -312,7 +310,11 @@ def kkt(
     alpha: float,
     machine: BinaryKernelRidge,
 ) -> float:
-    """‖K_X A K_Y + αA − z‖/‖z‖ at the pairs: the ridge equation, from its coefficients."""
+    """‖K_X A K_Y + αA + b − z‖ at the pairs, and √n α ΣA/n, over ‖z − mean‖.
+
+    The ridge equations, from the coefficients.
+    """
     A = machine.dual_coef_
-    residual = pairs.values(gram_x @ A @ gram_y + alpha * A) - z
-    return float(np.linalg.norm(residual) / np.linalg.norm(z))
+    residual = pairs.values(gram_x @ A @ gram_y + alpha * A) + machine.intercept_ - z
+    drift = alpha * A.sum() / np.sqrt(len(z))
+    return float(np.hypot(np.linalg.norm(residual), drift) / np.linalg.norm(z - z.mean()))
