@@ -25,6 +25,7 @@ ORDER = [
     "kernels.precomputed",
     "kernels",
     "features",
+    "function_spaces",
     "spaces",
     "pairs",
     "_groups",
