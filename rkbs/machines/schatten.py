@@ -62,7 +62,7 @@ class BinaryKernelMachine(SchattenMachine):
     By the representer theorem h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y). Unless Ω = ½‖T‖² the sum
     is over the whole grid of observed points, also where only some of its pairs were observed.
     With the nuclear norm, the default, T has low rank, and h(x, y) = q(x)·k(y) with as many
-    features: two-tower attention logits, fitted to the global optimum.
+    features: attention logits linear in these features, fitted to the global optimum.
 
     Parameters
     ----------
