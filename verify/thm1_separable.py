@@ -232,8 +232,8 @@ def _segment(
 
 @claim(
     "thm1.separable_unique",
-    statement="Separable reading, 1 < p < ∞: the minimizer is unique for convex losses of f + g and "
-    "every convex, strictly increasing R, R(t) = t included",
+    statement="Separable reading, 1 < p < ∞: the minimizer is unique for convex losses of f + g "
+    "and every convex, strictly increasing R, R(t) = t included",
     source="Paper Theorem 1 (uniqueness); theory §3, reading A",
     method="Refuted for R(t) = t by two segments of minimizers, for the hinge loss and for the "
     "squared loss of f(x) + g(y): equal objectives that meet the dual bound to 1e-12. For "

@@ -18,6 +18,7 @@ from verify.thm1_separable import off_span
 
 HEAD, ORDER = 2, 4  # 15 features, more than the points of a domain
 ALPHA = 0.4
+EXPONENTS = (1.5, 2.0, 3.0)
 Slopes = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -203,7 +204,7 @@ def _least_bend(
 )
 def separable_general(run: Run) -> Evidence:
     """Four losses, three exponents: expansions with the loss's own partial derivatives."""
-    exponents = run.pick(quick=(1.5, 2.0, 3.0), full=(1.5, 2.0, 3.0, 4.0))
+    exponents = run.pick(quick=EXPONENTS, full=(*EXPONENTS, 4.0))
     grids = run.pick(quick=(True,), full=(True, False))
     cases = [
         (name, loss, p, complete)

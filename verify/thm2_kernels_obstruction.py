@@ -19,6 +19,8 @@ from verify.runner import run_file
 
 TAU = 0.5
 KERNELS: dict[str, Kernel] = {"RBF": RBF(TAU), "L2 distance": L2Distance(TAU)}
+DESCENT_DIMS = (1, 1, 2, 2, 4, 4)
+"""d of the descents over points, two starts each."""
 TARGETS = {
     "RBF": [[fmpq(1), fmpq(1)], [fmpq(1), fmpq(1, 10)]],
     "L2 distance": [[fmpq(1, 10), fmpq(1, 10)], [fmpq(1, 10), fmpq(1)]],
@@ -131,11 +133,7 @@ def two_by_two(name: str, rng: np.random.Generator, size: int) -> dict[str, Any]
     bound = int(delta.p) / int(delta.q)
     corners = np.array([[int(x.p) / int(x.q) for x in row] for row in TARGETS[name]])
     surface = bilinear(corners, np.linspace(-1, 1, size))
-    ends = [
-        float(np.abs(descend(name, surface, dim, rng) - surface).max())
-        for dim in (1, 2, 4)
-        for _ in range(2)
-    ]
+    ends = [float(np.abs(descend(name, surface, dim, rng) - surface).max()) for dim in DESCENT_DIMS]
     EI = ExponentiatedIntersection()
     return {
         "kernel": name,
@@ -143,6 +141,7 @@ def two_by_two(name: str, rng: np.random.Generator, size: int) -> dict[str, Any]
         "distance": bound,
         "attained": on_a_line(name, bound) / bound,
         "descents": ends,
+        "dims": DESCENT_DIMS,
         "EI": float(np.abs(EI(*intersection_of_matrix(np.log(surface))) - surface).max()),
     }
 
@@ -177,6 +176,10 @@ def two_targets(rng: np.random.Generator) -> dict[str, float]:
     return found
 
 
+WEIGHTS = (-1, 2)
+"""Of ‖q_i − k_i‖² and of the others, in the inequality that 3 × 3 distances keep."""
+
+
 def three_by_three() -> dict[str, Any]:
     """ρ = 3 on the diagonal and 1 off it: the inequality holds, and no points have these distances.
 
@@ -184,7 +187,7 @@ def three_by_three() -> dict[str, Any]:
     exactly. Here 27 > 12, and δ-near distances need 3(3 − δ)² ≤ 12(1 + δ)², δ ≥ ⅓.
     """
     rhos = [[fmpq(3 if i == j else 1) for j in range(3)] for i in range(3)]
-    weights = [[fmpq(-1 if i == j else 2) for j in range(3)] for i in range(3)]
+    weights = [[fmpq(WEIGHTS[i != j]) for j in range(3)] for i in range(3)]
     side = [sum(row, fmpq(0)) for row in weights]
     laplacian = [[fmpq(0)] * 6 for _ in range(6)]
     for i, j in itertools.product(range(3), repeat=2):

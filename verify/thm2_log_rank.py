@@ -233,9 +233,9 @@ def _rank_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
 
 @claim(
     "thm2.log_rank",
-    statement="Through exp, the d of one head pays for the rank of log κ*, through softmax for that of "
-    "log κ* less its mean over sources, lower by one at most; neither is the rank of κ*: e^{2ts} takes d = 1 "
-    "instead of ∞, (3/2 + ts)² and 1 + ts/2 take ∞ instead of 3 and 2",
+    statement="Through exp, the d of one head pays for the rank of log κ*, through softmax for "
+    "that of log κ* less its mean over sources, lower by one at most; neither is the rank of κ*: "
+    "e^{2ts} takes d = 1 instead of ∞, (3/2 + ts)² and 1 + ts/2 take ∞ instead of 3 and 2",
     source="Theory §4, What d pays for",
     method="Schmidt tails of κ*, log κ* and centered log κ* as floors of the three links; "
     "e^min|Δlog| ≤ |Δκ| ≤ e^max|Δlog| pointwise carries the floor of the logits to κ*, and "

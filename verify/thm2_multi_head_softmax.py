@@ -7,18 +7,20 @@ from typing import Any
 import numpy as np
 from flint import fmpq, fmpq_mat
 from scipy.optimize import minimize
+from scipy.special import softmax
 
 from rkbs.approximation import TARGETS, Surface, constructive_head, l2_error, sup_error
 from rkbs.kernels import EDP
 from rkbs.laws import relative
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
-from verify.thm2_multi_head import zero
+from verify.thm2_multi_head import DIMS, zero
 from verify.thm2_positive import SIGNED
 from verify.yardsticks import FIT, MEASURE, WIDE
 
 SIZE = 6
 HEADS = (1, 2, 4)
+DRAWS = 3
 LIFT = 8.0
 """β over sup|F|: how far the two heads are lifted before one is taken off again."""
 
@@ -78,9 +80,7 @@ def descend(F: np.ndarray, heads: int, rng: np.random.Generator) -> tuple[float,
     shape = heads, SIZE, SIZE
 
     def parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        logits = x[heads:].reshape(shape)
-        kappa = np.exp(logits - logits.max(-1, keepdims=True))
-        return x[:heads], kappa / kappa.sum(-1, keepdims=True)
+        return x[:heads], softmax(x[heads:].reshape(shape), axis=-1)
 
     def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
         w, A = parts(x)
@@ -124,12 +124,12 @@ def matrix_case(rng: np.random.Generator) -> dict[str, Any]:
 def two_heads(F: np.ndarray) -> np.ndarray:
     """F = (c + β) A − β U, c its constant row sum: A = (F + βU)/(c + β), U uniform.
 
-    A is softmax of log A: keys are unit vectors, queries the rows of log A.
+    A is softmax of log(F + βU): keys are unit vectors, queries the rows of that.
     """
     n = len(F)
     c, beta = F.sum(1).mean(), LIFT * np.abs(F).max() * n
     U = softmax_rows(np.zeros((n, n)), np.eye(n))
-    A = softmax_rows(np.log((F + beta * U) / (c + beta)), np.eye(n))
+    A = softmax_rows(np.log(F + beta * U), np.eye(n))
     return (c + beta) * A - beta * U
 
 
@@ -203,12 +203,12 @@ def surface_case(name: str, d: int, seed: int) -> dict[str, Any]:
 )
 def multi_head_softmax(run: Run) -> Evidence:
     """Row sums are what softmax heads keep; everything else they reach."""
-    draws = range(run.pick(quick=3, full=10))
+    draws = range(run.pick(quick=DRAWS, full=10))
     matrices = [
         matrix_case(np.random.default_rng([run.seed, draw]))
         for draw in run.progress(draws, "matrices")
     ]
-    rows = [surface_case(name, d, run.seed) for name in SIGNED for d in (1, 2, 4, 8, 16)]
+    rows = [surface_case(name, d, run.seed) for name in SIGNED for d in DIMS]
     last = [row for row in rows if row["d"] == 16]
     far = [row for row in rows if row["distance"] >= 0.1 * row["norm"]]
     return Evidence(
