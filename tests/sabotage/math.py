@@ -168,6 +168,7 @@ SABOTAGES = (
         "∂L/∂f and ∂L/∂g exchanged",
         loss("three labels", slopes=lambda right: lambda *args: right(*args)[::-1]),
         smaller=GENERAL,
+        seconds_class="slow",
         noticed="worst error of Σ ξ_i κ(x_i, ·)",
     ),
     Sabotage(
@@ -190,6 +191,7 @@ SABOTAGES = (
             slopes=lambda _: lambda a, b, z: (2 * b * (a * b - z), 2 * a * (a * b - z)),
         ),
         smaller=GENERAL,
+        seconds_class="slow",
         noticed="(L(a) + L(b))/2",
     ),
     Sabotage(
@@ -211,6 +213,7 @@ SABOTAGES = (
         "the inverse duality map × 0.9",
         attribute(RKBSPair, "inverse_duality_map", times(0.9)),
         smaller=GENERAL,
+        seconds_class="slow",
         noticed="rebuilt",
     ),
     Sabotage(
@@ -239,6 +242,7 @@ SABOTAGES = (
         "the exact S is the identity",
         constants(thm2_pair, DIAGONAL=(fmpq(1), fmpq(1))),
         smaller=PAIR,
+        seconds_class="slow",
         noticed="rationals: (change",
     ),
     Sabotage(
@@ -257,6 +261,7 @@ SABOTAGES = (
             lambda right: lambda head, e: lambda t, s: right(head, e)(t, s) + 1 / e,
         ),
         smaller=HEADS,
+        seconds_class="slow",
         noticed="distance to G",
     ),
     Sabotage(
@@ -291,6 +296,7 @@ SABOTAGES = (
             lambda right: lambda F, *args: right(F - F.mean(1, keepdims=True), *args),
         ),
         smaller=SOFTMAX,
+        seconds_class="slow",
         noticed="descents over the distance, least",
     ),
     Sabotage(
@@ -313,6 +319,7 @@ SABOTAGES = (
             lambda _: lambda F: [[a - sum(row, fmpq(0)) / 6 for a in row] for row in F],
         ),
         smaller=SOFTMAX,
+        seconds_class="slow",
         noticed="two exact distances",
     ),
     Sabotage(
@@ -378,6 +385,7 @@ SABOTAGES = (
         "thm2.kernels_obstruction",
         "the certified distance × 0.9",
         attribute(thm2_kernels_obstruction, "distance", times(fmpq(9, 10))),
+        seconds_class="slow",
         noticed="attained on a line",
     ),
     Sabotage(
@@ -396,6 +404,7 @@ SABOTAGES = (
         "thm2.kernels_obstruction",
         "two targets too near each other",
         attribute(thm2_kernels_obstruction, "planar", lambda right: lambda rhos: right(0.9 * rhos)),
+        seconds_class="slow",
         noticed="2 × 5",
     ),
     Sabotage(
@@ -408,6 +417,7 @@ SABOTAGES = (
         "thm2.kernels_obstruction",
         "weights −1 and 5 in the inequality of 3 × 3",
         constants(thm2_kernels_obstruction, WEIGHTS=(-1, 5)),
+        seconds_class="slow",
         noticed="weighted sum",
     ),
     Sabotage(
