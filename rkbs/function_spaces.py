@@ -94,8 +94,8 @@ class FunctionSpaces:
             "on these points (take more of them, or none for the ranks that linear maps give)"
             if self.on_points
             else "since a map has not full row rank: take d = r, the rank of M = W^Qᵀ W^K = U Vᵀ, "
-            "with map_x = (r/d)^(1/4) Uᵀ and map_y = (r/d)^(1/4) Vᵀ, which leave κ as it is (r = 0: "
-            "κ is constant, and there is nothing to learn)"
+            "with map_x = (r/d)^(1/4) Uᵀ and map_y = (r/d)^(1/4) Vᵀ, which leave κ as it is "
+            "(r = 0: κ is constant, and there is nothing to learn)"
         )
         raise ValueError(f"this is no pair of function spaces: {'; '.join(lacking)} {more}")
 

@@ -179,6 +179,7 @@ def literal(run: Run) -> Evidence:
             Check("spread of the minimizers", greatest(rows, key="printed: spread"), "<=", small),
             # The control: f + g fits a mean of 1, and −(f, g) that of −1: a move of that order.
             Check("f + g in its place: least move", least(rows, key="move"), ">=", 0.1),
+            # L-BFGS stops where |v|^p, p < 2, has no second derivative: at coordinates to 1e-4.
             Check(
                 "f + g in its place: worst spread",
                 greatest(rows, key="separable: spread"),

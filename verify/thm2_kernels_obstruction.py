@@ -246,12 +246,14 @@ def kernels_obstruction(run: Run) -> Evidence:
                 "<=",
                 1 + 1e-9,
             ),
+            # A theorem: only rounding of κ could go below.
             Check(
                 "descents on the surface: error/distance, least",
                 least(least(r["descents"]) / r["distance"] for r in rows),
                 ">=",
                 1 - 1e-12,
             ),
+            # Exact minima of sums of nine terms, and exp.
             Check("EI on the same surface: error, largest", greatest(rows, key="EI"), "<=", 1e-12),
         ),
         checks=(
@@ -260,6 +262,7 @@ def kernels_obstruction(run: Run) -> Evidence:
                 Check(f"2 × 5, {name}: error, largest", greatest(cases, key=name), "<=", 1e-6)
                 for name in cases[0]
             ),
+            # Exact, in rationals; the bound δ ≥ ⅓ follows from 27 > 12, less rounding of descents.
             Check("3 × 3: slack of the quadrangle inequality", three["slack"], ">=", 0),
             Check(
                 "3 × 3: negative eigenvalues of the Laplacian",
