@@ -60,7 +60,7 @@ def _obstruction(axis: Axes, rows: list[dict[str, Any]]) -> None:
     dims = sorted(set(rows[0]["dims"]))
     axis.set_xticks(dims, dims)
     axis.set_xticks([], minor=True)
-    axis.set_title("not reached: points found, bounds (dotted)")
+    axis.set_title("not reached (dotted: bounds)")
     axis.legend(loc="upper center", fontsize=7)
 
 
