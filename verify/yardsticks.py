@@ -113,7 +113,7 @@ def excess(row: dict[str, Any]) -> float:
 
 
 def floor_checks(rows: Iterable[dict[str, Any]], heads: str) -> tuple[Check, Check]:
-    """No logit is under the floor by more than the quadrature's error, nor under the exact one."""
+    """No head is under the floor by more than the quadrature's error, nor under the exact one."""
     rows = list(rows)
     deficit = greatest(
         (r["floor"] - r["error"]) / r["allowance"] for r in rows if r["allowance"] > 0
