@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from typing import final
@@ -19,6 +20,7 @@ from rkbs._arrays import (
     check_count,
     check_finite,
     namespace,
+    short_repr,
 )
 from rkbs._pairwise import at_least_single, rounded
 from rkbs.kernels import DotProductKernel
@@ -172,6 +174,31 @@ class PowerFeatures:
         n = self.order + 1
         with np.errstate(divide="ignore", over="ignore"):  # log 0 = −inf gives the bound 0
             return xp.exp(n * xp.log(abs(a)) + a.clip(min=0) - math.lgamma(n + 1))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class MappedFeatures:
+    """Φ(map(x)), with the kernel's signs on one of the two sides; a callable that pickles.
+
+    Parameters
+    ----------
+    features : PowerFeatures
+    map : callable or None
+        None is the identity.
+    signed : bool
+    """
+
+    features: PowerFeatures
+    map: Callable | None
+    signed: bool = field(repr=False)
+
+    __repr__ = short_repr
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Points (n, d_in) → features (n, D)."""
+        mapped = points if self.map is None else self.map(points)
+        return self.features(mapped, signed=self.signed)
 
 
 def power_tensor(*points: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ def error_against_dimension(
     ----------
     axis : Axes
     floor : (dimensions, floors)
-        Shaded below, since no head can be there.
+        Shaded below, since no logit of dimension d can be there.
     noise : float
         The level of rounding: floors under it are unresolved and not drawn.
     heads : mapping
@@ -87,7 +87,7 @@ def error_against_dimension(
         for d, values in errors.items():
             axis.plot([d] * len(values), values, marker, color=color, alpha=0.5, zorder=3)
     bottom, top = axis.get_ylim()
-    below = "no head can be here (or rounding)"
+    below = "no logit can be here (or rounding)"
     gray = {"color": "0.88", "lw": 0, "zorder": 2}
     axis.fill_between(dims, bottom, np.maximum(levels, noise), label=below, **gray)
     axis.set_ylim(bottom, top)

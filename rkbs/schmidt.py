@@ -1,4 +1,4 @@
-"""The Schmidt floor: below it no head of dimension d has its L² error."""
+"""The Schmidt floor: below it no logit of dimension d has its L² error."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class SchmidtSpectrum:
         return int(np.count_nonzero(self.values))
 
     def floor(self, d: int) -> float:
-        """(Σ_{l>d} σ_l²)^{1/2}: no head of dimension d has a smaller L² error; 0 if unresolved.
+        """(Σ_{l>d} σ_l²)^{1/2}: no logit of dimension d has a smaller L² error; 0 if unresolved.
 
         Dropping the values at the level of rounding only lowers it.
         """

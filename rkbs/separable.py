@@ -17,9 +17,10 @@ from rkbs.expansion import ExpansionProblem, Side
 class SeparableProblem(ExpansionProblem, BinaryProblem):
     """min_{f, g} Σ_n ℓ(f(x_{i_n}) + g(y_{j_n}); z_n) + λ_X R_X(‖f‖) + λ_Y R_Y(‖g‖).
 
-    f = f_v ∈ B_X with ‖f‖ = ‖v‖_p, g = g_u ∈ B_Y with ‖g‖ = ‖u‖_{p'}. The Fenchel dual has an
-    unknown c_n for each pair. With ξ_i = Σ_{n: i_n = i} c_n, ζ_j = Σ_{n: j_n = j} c_n and
-    w = Σ_i ξ_i Φ_X(x_i), w' = Σ_j ζ_j Φ_Y(y_j) it is
+    Main effects of x and of y: f + g has no interaction (for one see ``ProductProblem`` and
+    ``SchattenProblem``). f = f_v ∈ B_X with ‖f‖ = ‖v‖_p, g = g_u ∈ B_Y with ‖g‖ = ‖u‖_{p'}. The
+    Fenchel dual has an unknown c_n for each pair. With ξ_i = Σ_{n: i_n = i} c_n,
+    ζ_j = Σ_{n: j_n = j} c_n and w = Σ_i ξ_i Φ_X(x_i), w' = Σ_j ζ_j Φ_Y(y_j) it is
 
         max_c −Σ ℓ*(−c_n; z_n) − λ_X R_X*(‖w‖_{p'} / λ_X) − λ_Y R_Y*(‖w'‖_p / λ_Y).
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import numpy as np
 
 from rkbs._arrays import as_matrix, as_real, check_count, short_repr
-from rkbs.features import PowerFeatures
+from rkbs.features import MappedFeatures, PowerFeatures
+from rkbs.function_spaces import FunctionSpaces, column_rank
 from rkbs.kernels import DotProductKernel
 from rkbs.kernels.algebra import LinearMap, as_map
 from rkbs.kernels.base import is_scalar
@@ -127,37 +128,13 @@ class Element:
 
 @final
 @dataclass(frozen=True, eq=False)
-class MappedFeatures:
-    """Φ(map(x)), with the kernel's signs on one of the two sides; a callable that pickles.
-
-    Parameters
-    ----------
-    features : PowerFeatures
-    map : callable or None
-        None is the identity.
-    signed : bool
-    """
-
-    features: PowerFeatures
-    map: Callable | None
-    signed: bool = field(repr=False)
-
-    __repr__ = short_repr
-
-    def __call__(self, points: np.ndarray) -> np.ndarray:
-        """Points (n, d_in) → features (n, D)."""
-        mapped = points if self.map is None else self.map(points)
-        return self.features(mapped, signed=self.signed)
-
-
-@final
-@dataclass(frozen=True, eq=False)
 class RKBSPair:
     """The pair (B_X, B_Y) of Definition 2 over F_Y = ℓ^p and F_X = ℓ^{p'}, ⟨u, v⟩ = Σ u_k v_k.
 
     κ(x, y) = ⟨Φ_X(x), Φ_Y(y)⟩; f_v ∈ B_X has ‖f_v‖ = ‖v‖_p, g_u ∈ B_Y has ‖g_u‖ = ‖u‖_{p'}, and
-    each space is the other's dual. Norms of coefficients are norms of functions as long as
-    v ↦ f_v is one-to-one: see ``separates``.
+    each space is the other's dual. Norms and pairings are of coefficients. They are those of the
+    functions if v ↦ f_v and u ↦ g_u are one-to-one: ``function_spaces`` says whether they are, and
+    with rank-deficient W^Q or W^K they are not.
 
     Parameters
     ----------
@@ -245,7 +222,7 @@ class RKBSPair:
         return self.f(self.features_y(_one_point(y, "y"))[0])
 
     def pairing(self, f: Element, g: Element) -> float:
-        """⟨f_v, g_u⟩ = ⟨u, v⟩ = Σ_k u_k v_k."""
+        """⟨f_v, g_u⟩ = ⟨u, v⟩ = Σ_k u_k v_k, of the coefficients (``function_spaces``)."""
         for element, domain, name in ((f, "x", "f"), (g, "y", "g")):
             if element.pair is not self or element.domain != domain:
                 raise ValueError(f"{name} must be an element of this pair's B_{domain.upper()}")
@@ -287,11 +264,61 @@ class RKBSPair:
         Then a function that vanishes on the points has zero coefficients, the map v ↦ f_v is
         one-to-one and ‖f_v‖ = ‖v‖ needs no quotient.
         """
+        return column_rank(self._features(domain, points)) == self.dim
+
+    def evaluation_norms(self, domain: Literal["x", "y"], points: np.ndarray) -> np.ndarray:
+        """‖δ_x‖ = ‖Φ_X(x)‖_{p'} at each point, or ‖Φ_Y(y)‖_p: (n, d) → (n,).
+
+        |f(x)| ≤ ‖δ_x‖ ‖f‖ for all f, and no smaller number does: the continuous evaluation that
+        makes a Banach space of functions an RKBS. Finite for EDP without a cut, too
+        (prop1.all_pairs).
+
+        >>> from rkbs import EDP
+        >>> pair = RKBSPair.from_kernel(EDP(), 2, 12)  # at p = 2 that is √κ(x, x)
+        >>> pair.evaluation_norms("x", np.zeros((1, 2)))
+        array([1.])
+        """
+        features = self._features(domain, points)
+        exponent = self.p_conjugate if domain == "x" else self.p
+        return np.array([lp_norm(row, exponent) for row in features])
+
+    def function_spaces(
+        self, X: np.ndarray | None = None, Y: np.ndarray | None = None
+    ) -> FunctionSpaces:
+        """Whether v ↦ f_v and u ↦ g_u are one-to-one, so that this is a pair of function spaces.
+
+        Without points, for a pair ``from_kernel`` whose maps are matrices or the identity: on all
+        domains with interior. With points: of the functions on these, numerically.
+
+        Parameters
+        ----------
+        X, Y : arrays of shape (n, d_x), (m, d_y), or None
+            Both or neither.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where points are needed, or only one set is given. ``.check()`` of what is returned
+            raises where it is no pair of function spaces.
+
+        >>> from rkbs import EDP
+        >>> W = np.array([[1.0, 0.0], [0.0, 0.0]])  # rank 1
+        >>> RKBSPair.from_kernel(EDP(), 2, 2, map_x=W).function_spaces()
+        FunctionSpaces(dim=6, rank_x=3, rank_y=6, rank_kernel=3, on_points=False)
+        """
+        if X is None and Y is None:
+            return FunctionSpaces.of_maps(self.features_x, self.features_y)
+        if X is None or Y is None:
+            raise ValueError(
+                f"X and Y must be given both, or neither, got {'Y' if X is None else 'X'} alone"
+            )
+        return FunctionSpaces.on_points_of(self._features("x", X), self._features("y", Y))
+
+    def _features(self, domain: Literal["x", "y"], points: np.ndarray) -> np.ndarray:
         if domain not in ("x", "y"):
             raise ValueError(f'domain must be "x" or "y", got {domain!r}')
         features = self.features_x if domain == "x" else self.features_y
-        values = features(as_matrix(points, domain).astype(float))
-        return int(np.linalg.matrix_rank(values)) == self.dim
+        return features(as_matrix(points, domain).astype(float))
 
 
 def _map_to(value: object, name: str, d: int) -> Callable | None:

@@ -71,6 +71,7 @@ TAKES_POINTS = {
     "element": ("x", lambda x: PAIR.f(np.ones(PAIR.dim))(x)),
     "element y": ("y", lambda x: PAIR.g(np.ones(PAIR.dim))(x)),
     "separates": ("x", lambda x: PAIR.separates("x", x)),
+    "evaluation_norms": ("y", lambda x: PAIR.evaluation_norms("y", x)),
     "from_kernel map_x": ("map_x", lambda x: RKBSPair.from_kernel(EDP(), 4, 2, map_x=x)),
     "Pairs X": ("X", lambda x: Pairs(x, Y, [0], [0])),
     "Pairs Y": ("Y", lambda x: Pairs(X, x, [0], [0])),

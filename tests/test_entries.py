@@ -164,6 +164,8 @@ ENTRIES = {
         lambda x: PAIR.g(np.ones(PAIR.dim))(x(Y)),
         lambda x: PAIR.section_x(x(X[0])).coefficients,
         lambda x: PAIR.separates("x", x(X)),
+        lambda x: PAIR.evaluation_norms("y", x(Y)),
+        lambda x: PAIR.function_spaces(x(X), x(Y)).rank_kernel,
     ],
     "SchattenProblem": [grams(SchattenProblem)],
     "SeparableProblem": [

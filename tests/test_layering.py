@@ -26,6 +26,7 @@ ORDER = [
     "kernels.precomputed",
     "kernels",
     "features",
+    "function_spaces",
     "spaces",
     "_entities",
     "pairs",

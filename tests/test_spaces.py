@@ -1,5 +1,6 @@
 """Pairs of RKBS over ℓ^p: reproducing law, norms, Hölder, the duality map and its extremes."""
 
+import doctest
 import pickle
 from fractions import Fraction
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from test_kernels import points
 
-from rkbs import DualNewton, Pairs, SeparableProblem, laws, solve
+from rkbs import DualNewton, Pairs, SeparableProblem, laws, solve, spaces
 from rkbs.kernels import EDP, Linear, Quadratic, TaylorEDP
 from rkbs.laws import relative
 from rkbs.spaces import RKBSPair, conjugate_exponent, duality_map, lp_norm
@@ -232,3 +233,116 @@ def test_a_pair_pickles_and_so_do_its_problems():
 def test_a_map_has_d_rows(name, rows):
     with pytest.raises(ValueError, match=rf"{name} must have d=2 rows, .*got shape \({rows}, 3\)"):
         RKBSPair.from_kernel(EDP(), 2, 2, **{name: np.ones((rows, 3))})
+
+
+# ---- coefficients and functions
+
+
+RANKS = {  # W^Q, W^K of d = 2 → the ranks of M = W^Qᵀ W^K and of both maps
+    "full": (WQ, WK[:, :3]),
+    "W^Q of rank 1": (np.outer([1.0, 2.0], [1.0, 0.0, -1.0]), WK[:, :3]),
+    "both of rank 1": (np.outer([1.0, 2.0], [1.0, 0.0, -1.0]), np.outer([2.0, 0.5], [1.0, 1, 1])),
+    "orthogonal": (np.outer([1.0, 0.0], [1.0, 0.0, 2.0]), np.outer([0.0, 1.0], [1.0, 1, 1])),
+    "zero": (np.zeros((2, 3)), WK[:, :3]),
+}
+
+
+@pytest.mark.parametrize("name", RANKS)
+@pytest.mark.parametrize("kernel", [EDP(), Quadratic(0.0), Linear()], ids=repr)
+def test_ranks_of_maps_are_those_on_many_points(name, kernel):
+    pair = RKBSPair.from_kernel(kernel, 2, 3, 1.5, *RANKS[name])
+    by_maps = pair.function_spaces()
+    on_points = pair.function_spaces(points((60, 3)), points((50, 3), 1))
+    assert not by_maps.on_points
+    assert on_points.on_points
+    for rank in ("dim", "rank_x", "rank_y", "rank_kernel", "is_pair"):
+        assert getattr(by_maps, rank) == getattr(on_points, rank)
+    assert by_maps.is_pair is (name == "full")
+
+
+def test_ranks_by_hand():
+    pair = RKBSPair.from_kernel(EDP(), 2, 3, 2.0, *RANKS["both of rank 1"])
+    found = pair.function_spaces()
+    assert (found.dim, found.rank_x, found.rank_y, found.rank_kernel) == (10, 4, 4, 4)
+    apart = RKBSPair.from_kernel(EDP(), 2, 3, 2.0, *RANKS["orthogonal"]).function_spaces()
+    assert (apart.rank_x, apart.rank_y, apart.rank_kernel) == (4, 4, 1)  # κ = 1
+
+
+def test_a_function_that_vanishes_and_has_a_norm_and_a_pairing():
+    pair = RKBSPair.from_kernel(EDP(), 2, 3, 1.5, *RANKS["both of rank 1"])
+    null = np.linalg.svd(pair.features_x(points((60, 3))))[2][-1]
+    f, g = pair.f(null), pair.g(null)
+    assert np.abs(f(points((9, 3), 5))).max() <= 1e-13
+    assert pair.norm(f) > 0.5
+    assert pair.pairing(f, g) == pytest.approx(1)  # of a zero function
+    with pytest.raises(ValueError, match=r"no pair of function spaces: v ↦ f_v .* 4 of 10 dim"):
+        pair.function_spaces().check()
+
+
+def test_the_advice_leaves_the_kernel_and_makes_a_pair():
+    WQ, WK = RANKS["W^Q of rank 1"]
+    pair = RKBSPair.from_kernel(EDP(), 2, 6, 1.5, WQ, WK)
+    with pytest.raises(ValueError, match="take d = r, the rank of M"):
+        pair.function_spaces().check()
+    U, s, Vt = np.linalg.svd(WQ.T @ WK)
+    U, V = U[:, :1] * s[0], Vt[:1].T  # M = U Vᵀ of rank 1
+    scale = (1 / 2) ** 0.25
+    mended = RKBSPair.from_kernel(EDP(), 1, 6, 1.5, scale * U.T, scale * V.T)
+    assert mended.function_spaces().check().is_pair
+    X, Y = points((6, 3)), points((5, 3), 1)
+    kappa = pair.features_x(X) @ pair.features_y(Y).T
+    assert relative(mended.features_x(X) @ mended.features_y(Y).T, kappa) <= 1e-13
+
+
+def test_ranks_on_few_points_ask_for_more():
+    few = make().function_spaces(X, Y)
+    assert (few.rank_x, few.rank_y, few.rank_kernel) == (6, 5, 5)
+    with pytest.raises(ValueError, match="take more of them, or none"):
+        few.check()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda: make().function_spaces(X), ValueError, "X and Y must be given both, or neither"),
+        (lambda: make().function_spaces(Y=Y), ValueError, "got Y alone"),
+        (
+            lambda: RKBSPair.from_kernel(EDP(), 3, 2, map_y=np.sin).function_spaces(),
+            TypeError,
+            r"features_y has no matrix whose rank tells its span: pass points .*sin",
+        ),
+        (
+            lambda: RKBSPair(np.asarray, np.asarray, 2).function_spaces(),
+            TypeError,
+            "features_x has",
+        ),
+        (lambda: make().evaluation_norms("z", X), ValueError, 'domain must be "x" or "y"'),
+    ],
+)
+def test_what_function_spaces_cannot_say(call, error, says):
+    with pytest.raises(error, match=says):
+        call()
+
+
+@every_p
+@every_domain
+def test_evaluation_is_bounded_by_its_norm_and_by_nothing_less(p, domain):
+    pair = make(p)
+    at = X if domain == "x" else Y
+    norms = pair.evaluation_norms(domain, at)
+    f = element(pair, domain)
+    assert (np.abs(f(at)) <= norms * pair.norm(f) * (1 + 1e-13)).all()
+    section = pair.section_x if domain == "x" else pair.section_y
+    for point, norm in zip(at, norms, strict=True):
+        best = pair.duality_map(section(point))  # of norm 1
+        assert best(point[None])[0] == pytest.approx(norm, rel=1e-12)
+
+
+def test_features_of_high_order_count_though_they_are_small():
+    pair = RKBSPair.from_kernel(EDP(), 1, 12)
+    assert pair.separates("x", np.linspace(-0.5, 0.5, 40)[:, None])
+
+
+def test_examples_of_the_docstrings_run():
+    found = doctest.testmod(spaces)
+    assert (found.failed, found.attempted > 4) == (0, True)

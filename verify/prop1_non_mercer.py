@@ -11,6 +11,7 @@ from flint import arb, ctx, fmpq
 
 from rkbs.kernels import EDP
 from verify import exact
+from verify.circle import fewest, predicted
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 
@@ -165,20 +166,88 @@ def _other_case(
     }
 
 
+# How many points: on the unit circle, for M = I + εJ, J a quarter turn.
+
+EPSILONS = (fmpq(1), fmpq(1, 2), fmpq(1, 4), fmpq(1, 8))
+
+
+def turned(epsilon: float) -> tuple[np.ndarray, np.ndarray]:
+    """W^Q, W^K of d = 2 with W^Qᵀ W^K = I + εJ."""
+    return np.array([[1.0, -epsilon], [epsilon, 1.0]]), np.eye(2)
+
+
+def circle_case(epsilon: fmpq) -> dict[str, Any]:
+    """The least number of equispaced points with a negative eigenvalue; rkbs's spectrum of them."""
+    found, value = fewest(epsilon, 2), float(epsilon.p) / float(epsilon.q)
+    angles = 2 * np.pi * np.arange(found.n) / found.n
+    points = np.column_stack([np.cos(angles), np.sin(angles)])
+    gram = EDP().pullback(*turned(value))(points, points)
+    spectrum = np.linalg.eigvalsh((gram + gram.T) / 2)
+    return {
+        "epsilon": value,
+        "points": found.n,
+        "predicted": predicted(epsilon),
+        "share": found.share,
+        "fewer are definite": found.definite,
+        "modes agree": found.agree,
+        "float share": float(spectrum[0] / spectrum[-1]),
+    }
+
+
+def two_points(rng: np.random.Generator, count: int) -> dict[str, float]:
+    """M = I + J/8 on the unit disc: no two points show it. The proof's ratio, and random pairs.
+
+    As log cosh u ≤ u²/2, x_0 ± h are indefinite only if |hᵀA x_0|² > √d hᵀSh. Here S = I and
+    |hᵀA x_0| ≤ ε |h| |x_0|, |x_0| ≤ 1: the ratio is ε²/√d at most.
+    """
+    query, key = turned(1 / 8)
+    M = query.T @ key
+    S, A = (M + M.T) / 2, (M - M.T) / 2
+    ratio = np.linalg.norm(A, 2) ** 2 / (math.sqrt(2) * np.linalg.eigvalsh(S)[0])
+    angles, radii = 2 * np.pi * rng.random((count, 2)), np.sqrt(rng.random((count, 2)))
+    points = radii[..., None] * np.stack([np.cos(angles), np.sin(angles)], -1)  # (count, 2, 2)
+    gram = EDP().pullback(query, key)(points, points)
+    (a, b), (c, d) = gram[:, 0].T, gram[:, 1].T
+    determinants = (a * d - ((b + c) / 2) ** 2) / (a * d)
+    return {"ratio": float(ratio), "pairs": count, "least": float(determinants.min())}
+
+
+def _circle_checks(rows: list[dict[str, Any]], pairs: dict[str, float]) -> tuple[Check, ...]:
+    """Finitely many points, but no number of them for all M."""
+    wrong = sum(row["points"] != row["predicted"] for row in rows)
+    lacking = sum(not (row["fewer are definite"] and row["modes agree"]) for row in rows)
+    off = greatest(abs(row["float share"] - row["share"]) for row in rows)
+    return (
+        Check("circle: numbers of points that are not the first negative mode's", wrong, "==", 0),
+        Check("circle: numbers not certainly least, or modes that differ", lacking, "==", 0),
+        # Balls: the sign is certain, however small.
+        Check("circle: least over largest eigenvalue, worst", greatest(rows, key="share"), "<", 0),
+        # Weyl: rounding of 26 × 26 entries moves eigenvalues by some units of roundoff each.
+        Check("circle: rkbs's least over largest, error", off, "<=", 1e-14),
+        Check("M = I + J/8, unit disc: |hᵀA x_0|²/(√d hᵀSh)", pairs["ratio"], "<", 1),
+        # The determinant is ≥ 0, over the diagonal's product; at distance h it is of order h².
+        Check("the same, random pairs: least determinant", pairs["least"], ">=", -1e-14),
+    )
+
+
 @claim(
     "prop1.non_mercer",
     statement="On X = Y, exp(W^Q x·W^K y/√d) with W^Q ≠ W^K is not a Mercer kernel",
     source="Paper Proposition 1 and title; theory §2",
     method="Counterexamples: W^Q ≠ W^K with W^Qᵀ W^K symmetric PSD, exactly, and Gram matrices "
     "certified positive definite in balls. Condition: for every other M = W^Qᵀ W^K tried, two "
-    "points where the symmetric part has a negative eigenvalue, certified in balls and exactly "
-    "in rkbs's float Gram; asymmetry by disjoint balls iff M ≠ Mᵀ; polynomial identities (sympy) "
-    "that give such points for all M. An entire kernel that is PSD on an open set is PSD "
-    "everywhere, so such points are in every X with interior",
+    "points of the plane, far out where they must be, where the symmetric part has a negative "
+    "eigenvalue, certified in balls and exactly in rkbs's float Gram; asymmetry by disjoint balls "
+    "iff M ≠ Mᵀ; polynomial identities (sympy) that give such points for all M. An entire kernel "
+    "that is PSD on an open set is PSD everywhere, so finitely many such points are in every X "
+    "with interior, not two: for M = I + εJ equispaced points of the unit circle, certified in "
+    "balls from their entries and from Bessel functions; no two points of the unit disc for "
+    "ε = ⅛, by an inequality",
     figure="prop1_non_mercer",
     scope="counterexamples: two pairs of maps, at 12 points. Condition: five chosen M and "
     "10 drawn ones (full: 60), 2 × 2, d = 4; for every M the identities (exact for 1 to 4 input "
-    "dimensions) and the argument in the method, on paper",
+    "dimensions) and the argument in the method, on paper. Circle: ε = 1, ½, ¼, ⅛, d = 2, which "
+    "take 5, 8, 14 and 26 points",
 )
 def non_mercer(run: Run) -> Evidence:
     """M is chosen and drawn; the identities hold for all M in the dimensions listed."""
@@ -191,6 +260,8 @@ def non_mercer(run: Run) -> Evidence:
     identities = [_identities(d_x) for d_x in (1, 2, 3, 4)]
     missed = {key: sum(not case[key] for case in others) for key in _FOUND}
     worst = greatest(others, key="error") if others else math.inf
+    circle = [circle_case(epsilon) for epsilon in EPSILONS]
+    near = two_points(rng, run.pick(quick=20_000, full=200_000))
     proven = [case for case in mercer if case["different"] and case["symmetric_psd"]]
     return Evidence(
         counterexamples=(
@@ -203,9 +274,10 @@ def non_mercer(run: Run) -> Evidence:
             *(Check(f"without {what}", missed[key], "==", 0) for key, what in _FOUND.items()),
             Check("identities that fail", sum(not all(pair) for pair in identities), "==", 0),
             Check("rkbs's Gram, error", worst, "<=", 1e-13),
+            *_circle_checks(circle, near),
         ),
         condition="W^Qᵀ W^K is not symmetric positive semi-definite (X with interior points)",
-        data={"mercer": mercer, "others": others},
+        data={"mercer": mercer, "others": others, "circle": circle, "two points": near},
     )
 
 

@@ -16,7 +16,7 @@ from rkbs.features import PowerFeatures
 from rkbs.kernels import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
 from rkbs.spaces import Element, RKBSPair
 from verify import exact
-from verify.ledger import Check, Evidence, Run, claim, greatest
+from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 
 EXPONENTS = (1.25, 1.5, 2.0, 3.0, 4.0)
@@ -183,6 +183,7 @@ def _separation(d: int, order: int, rng: np.random.Generator) -> dict[str, Any]:
     points = rng.integers(-2048, 2049, size=(phi.dim + 3, d)) / 1024
     line = points[:, :1] @ np.ones((1, d))
     pair = RKBSPair.from_kernel(EDP(), d, order)
+    flat = RKBSPair.from_kernel(EDP(), d, order, map_x=np.ones((d, 1))).function_spaces()
     return {
         "d": d,
         "order": order,
@@ -191,19 +192,42 @@ def _separation(d: int, order: int, rng: np.random.Generator) -> dict[str, Any]:
         "rank_of_line": _rank(phi, line),
         "declared": [pair.separates("x", points), pair.separates("y", points)],
         "declared_line": pair.separates("x", line),
+        "declared_ranks": [flat.rank_x, flat.rank_y],
+    }
+
+
+def _vanishing(p: float) -> dict[str, Any]:
+    """W^Q of rank 1 with rows (1, −1) and 2(1, −1): f_v = 2φ_{10} − φ_{01} is zero on all of R².
+
+    And g_u with u = v/‖v‖_2² pairs to 1 with it. Doubling is exact, so f's values are 0 in floats.
+    """
+    query = np.array([[1.0, -1.0], [2.0, -2.0]])
+    pair = RKBSPair.from_kernel(EDP(), 2, 4, p, query, np.eye(2))
+    r = pair.features_x.features.indices
+    v = 2.0 * (r == [1, 0]).all(1) - (r == [0, 1]).all(1)
+    f, g = pair.f(v), pair.g(v / (v @ v))
+    grid = np.array(np.meshgrid(*[np.linspace(-1, 1, 9)] * 2)).reshape(2, -1).T
+    return {
+        "p": p,
+        "largest": float(np.abs(f(grid)).max()),
+        "norm": pair.norm(f),
+        "pairing": pair.pairing(f, g),
+        "declared": pair.function_spaces().is_pair,
     }
 
 
 @claim(
     "prop1.reproducing",
-    statement="On ℓ^p and ℓ^{p'}, 1 < p < ∞, Definition 2 gives a pair of RKBS with kernel EDP: "
-    "f(x) = ⟨f, κ(x,·)⟩, g(y) = ⟨κ(·,y), g⟩, the form is non-degenerate and |⟨f,g⟩| ≤ ‖f‖‖g‖; "
-    "ι is the norm's derivative, ‖ι(v)‖_{p'} = 1, ⟨ι(v), v⟩ = ‖v‖_p, inverted by ι of p'",
+    statement="On ℓ^p and ℓ^{p'}, 1 < p < ∞, Definition 2 gives a pair of RKBS with kernel "
+    "exp(W^Q x·W^K y/√d): f(x) = ⟨f, κ(x,·)⟩, g(y) = ⟨κ(·,y), g⟩, the form is non-degenerate and "
+    "|⟨f,g⟩| ≤ ‖f‖‖g‖; ι is the norm's derivative, ‖ι(v)‖_{p'} = 1, ⟨ι(v), v⟩ = ‖v‖_p, inverted by "
+    "ι of p'",
     source="Paper Definitions 1 and 2, Proposition 1; theory §1 and §2",
     method="rkbs.spaces on cut features, for p in {1.25, 1.5, 2, 3, 4} with W^Q = W^K = 1 and "
     "drawn W^Q ≠ W^K: values and pairings against κ's closed form in balls, within remainder "
     "bound and rounding; norms, ι and one-sided difference quotients at 2000 bits; exact "
-    "rational rank of the feature matrix",
+    "rational rank of the feature matrix. Counterexample: W^Q of rank 1, and an f_v that is 0 on "
+    "R², of norm > 1, that pairs to 1 with a g_u: ⟨u, v⟩ is no form on functions",
     scope="five p from 1.25 to 4, features cut at N ≤ 12 in d ≤ 3 (full: N ≤ 30, d ≤ 4), random "
     "points and coefficients; non-degenerate: exact ranks for four pairs (d, N) (full: seven). "
     "Other p and the series without a cut: by Hölder's inequality and prop1.all_pairs, on paper",
@@ -222,7 +246,18 @@ def reproducing(run: Run) -> Evidence:
     worst = {key: greatest(rows, key=key) for key in rows[0] if key not in _LABELS}
     declared = [all(r["declared"]) and (r["d"] == 1 or not r["declared_line"]) for r in ranks[:4]]
     flat = sum(r["rank_of_line"] != r["order"] + 1 for r in ranks)
+    told = sum(r["declared_ranks"] != [r["rank_of_line"], r["rank"]] for r in ranks)
+    zeros = [_vanishing(p) for p in EXPONENTS]
     return Evidence(
+        counterexamples=(
+            Check("W^Q of rank 1: |f| on a grid, largest", greatest(zeros, key="largest"), "==", 0),
+            Check("‖f‖, least", least(zeros, key="norm"), ">=", 1),
+            # One product and one sum of fifths, rounded.
+            Check(
+                "|⟨f, g⟩ − 1|", greatest(abs(z["pairing"] - 1) for z in zeros), "<=", 4 * exact.UNIT
+            ),
+            Check("RKBSPair calls it a pair", sum(z["declared"] for z in zeros), "==", 0),
+        ),
         checks=(
             Check("f(x) − Σ b_j κ(x,y_j), in allowed errors", worst["f"], "<=", 1),
             Check("⟨f, κ(x,·)⟩ − Σ b_j κ(x,y_j), likewise", worst["f_paired"], "<=", 1),
@@ -237,8 +272,11 @@ def reproducing(run: Run) -> Evidence:
             Check("feature ranks below D", sum(r["rank"] != r["dim"] for r in ranks), "==", 0),
             Check("ranks on a line that are not N + 1", flat, "==", 0),
             Check("RKBSPair.separates not as found", sum(not d for d in declared), "==", 0),
+            Check("RKBSPair.function_spaces not as found", told, "==", 0),
         ),
-        data={"pairs": rows, "ranks": ranks},
+        condition="W^Q and W^K have full row rank d (X and Y with interior points): that makes "
+        "v ↦ f_v and u ↦ g_u one-to-one",
+        data={"pairs": rows, "ranks": ranks, "vanishing": zeros},
     )
 
 

@@ -97,7 +97,7 @@ def _expansion_case(
     "thm1.separable_expansion",
     statement="Separable reading, 1 < p < ∞: a minimizer (f*, g*) exists, and "
     "ι(f*) = Σ ξ_i κ(x_i, ·), ι(g*) = Σ ζ_j κ(·, y_j), for an asymmetric and indefinite κ, smooth "
-    "losses and losses with kinks",
+    "losses of f + g and losses with kinks",
     source="Paper Theorem 1; theory §3, reading A",
     method="L-BFGS over all coordinates of both feature spaces, which assumes no expansion, comes "
     "near the span: in the median of the problems ι of its point is within 1e-3 of it, while the "
@@ -232,8 +232,8 @@ def _segment(
 
 @claim(
     "thm1.separable_unique",
-    statement="Separable reading, 1 < p < ∞: the minimizer is unique for convex losses and every "
-    "convex, strictly increasing R, R(t) = t included",
+    statement="Separable reading, 1 < p < ∞: the minimizer is unique for convex losses of f + g "
+    "and every convex, strictly increasing R, R(t) = t included",
     source="Paper Theorem 1 (uniqueness); theory §3, reading A",
     method="Refuted for R(t) = t by two segments of minimizers, for the hinge loss and for the "
     "squared loss of f(x) + g(y): equal objectives that meet the dual bound to 1e-12. For "

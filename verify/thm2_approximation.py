@@ -59,7 +59,7 @@ def analytic_checks(yardsticks: Iterable[Yardstick], count: int = 16) -> tuple[C
 
 @claim(
     "thm2.floor",
-    statement="No attention head of dimension d has an L² error below the Schmidt tail "
+    statement="No attention logit of dimension d has an L² error below the Schmidt tail "
     "(Σ_{l>d} σ_l²)^{1/2} of its target, and Schmidt's own functions attain it",
     source="Theory §4, The floor (Schmidt 1907; Eckart & Young 1936); bounds paper Theorem 2",
     method="The floor by Gauss–Legendre quadrature with an error from doubling its nodes, checked "

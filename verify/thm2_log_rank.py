@@ -166,7 +166,7 @@ def relative(rows: Sequence[dict[str, Any]]) -> list[float]:
 
 
 def _law_checks(rows: list[dict[str, Any]], tails: dict[str, Tails]) -> tuple[Check, ...]:
-    """No head under its floor; the errors of κ* between multiples of those of the logits."""
+    """No logit under its floor; the errors of κ* between multiples of those of the logits."""
     under = greatest((r["tail"] - r["logit_error"]) / r["rounding"] for r in rows)
     links = [row for row in rows if row["link"] != "linear"]
     floors = greatest(r["floor"] / r["error"] for r in links if r["tail"] > 10 * r["rounding"])
@@ -233,9 +233,9 @@ def _rank_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
 
 @claim(
     "thm2.log_rank",
-    statement="Through exp, d pays for the rank of log κ*, through softmax for that of log κ* less "
-    "its mean over sources, lower by one at most; neither is the rank of κ*: e^{2ts} takes d = 1 "
-    "instead of ∞, (3/2 + ts)² and 1 + ts/2 take ∞ instead of 3 and 2",
+    statement="Through exp, the d of one head pays for the rank of log κ*, through softmax for "
+    "that of log κ* less its mean over sources, lower by one at most; neither is the rank of κ*: "
+    "e^{2ts} takes d = 1 instead of ∞, (3/2 + ts)² and 1 + ts/2 take ∞ instead of 3 and 2",
     source="Theory §4, What d pays for",
     method="Schmidt tails of κ*, log κ* and centered log κ* as floors of the three links; "
     "e^min|Δlog| ≤ |Δκ| ≤ e^max|Δlog| pointwise carries the floor of the logits to κ*, and "

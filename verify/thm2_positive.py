@@ -229,8 +229,9 @@ def _confirmation(rows: list[dict[str, Any]], positive: list[dict[str, Any]]) ->
 
 @claim(
     "thm2.positive",
-    statement="Attention's weights before normalization, exp(q(t)·k(s)), approximate every "
-    "continuous kernel κ* as d and m grow (Theorem 2 with exp of the head in place of the head)",
+    statement="The weights of one attention head before normalization, exp(q(t)·k(s)), approximate "
+    "every continuous kernel κ* as d and m grow (Theorem 2 with exp of the head in place of the "
+    "head)",
     source="Theory §4, What exp changes; paper Theorem 2",
     method="‖κ* − G‖ ≥ ‖κ*⁻‖ and sup|κ* − G| ≥ sup κ*⁻ for every G > 0, κ*⁻ the negative part: "
     "heads through exp, by Adam on ‖κ* − e^h‖² and in closed form from log of a smooth positive "

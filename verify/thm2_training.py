@@ -211,7 +211,7 @@ def _furthest(rows: list[dict[str, Any]], dim: int, width: int, start: str) -> f
     source="Theory §4, The floor, The constructive solution",
     method="Batches of two-tower heads in double precision; of the starts, the one with the least "
     "error where it was trained; errors on an independent finer quadrature (in four dimensions an "
-    "independent sample), whose own floor no head may beat",
+    "independent sample), whose own floor no logit may beat",
     figure="thm2_limit",
     also_in=("thm2_training",),
     scope="seven smooth targets on the line, d in {1, 2, 4, 8}, m = 16, 64, 2 constructive starts "

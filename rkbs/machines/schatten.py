@@ -69,8 +69,8 @@ class BinaryKernelMachine(SchattenMachine):
     By the representer theorem h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y) + b. The constant b is
     not penalized and minimized jointly: in the dual Σ_n c_n = 0. Unless Ω = ½‖T‖² the sum
     is over the whole grid of observed points, also where only some of its pairs were observed.
-    With the nuclear norm, the default, T has low rank, and h(x, y) = q(x)·k(y) + b with as many
-    features: two-tower attention logits, fitted to the global optimum.
+    With the nuclear norm, the default, T has low rank, and h(x, y) = q(x)·k(y) + b with as
+    many features: attention logits linear in these features, fitted to the global optimum.
 
     Parameters
     ----------
