@@ -98,8 +98,15 @@ def floor(run: Run) -> Evidence:
             *floor_checks(rows, "all heads"),
             Check("Schmidt's functions: (error − floor)/allowance, largest", attained, "<=", 1),
             Check("a floor one dimension too high is refuted: margin/allowance", too_high, ">", 1),
-            # Two targets have next to no floor from d = 3 and d = 6 on.
-            Check("share of floors resolved (10 × their error)", len(told) / len(best), ">=", 0.7),
+            # 0.8 was asked, before it was known that two targets have next to no floor from d = 3
+            # and d = 6 on, and four from d = 12: no double tells those from 0.
+            Check(
+                "share of floors resolved (10 × their error)",
+                len(told) / len(best),
+                ">=",
+                0.7,
+                asked=0.8,
+            ),
             *analytic_checks(yardsticks),
         ),
         data={
