@@ -194,7 +194,7 @@ def _instance_checks(rows: Sequence[dict[str, Any]]) -> tuple[Check, ...]:
         )
     )
     return (
-        # The ε of theory §4's instances, for smooth targets: float32's unit, times ten.
+        # The ε that thm2.density asks of a grid, and of kinks what twice its d should halve.
         Check("smooth targets, constructive: certified sup error", smooth[True], "<", 1e-6),
         Check("kinked target, constructive: certified sup error", kinked[True], "<", 0.05),
         Check("smooth targets, trained, d ≤ 16: the same", smooth[False], "<", 1e-5, asked=1e-6),
