@@ -164,10 +164,10 @@ def operator_expansion(run: Run) -> Evidence:
     "when a Gram matrix is singular; predictions do not depend on the choice",
     source="Paper Theorem 1 (uniqueness); theory §3, reading C",
     method="On a kernel with fewer features than points: the gradient of the objective over all "
-    "operators vanishes at T*, and by any other operator tried, T* + D, the objective, written out, "
-    "is higher by (α/2)‖D‖² at least, so that T* is the only minimizer (for all D: the objective "
-    "less (α/2)‖T‖² is convex). Coefficients moved along the null space of the Gram matrices leave T* "
-    "and predictions at new points unchanged to rounding.",
+    "operators vanishes at T*, and the objective, written out, is higher by (α/2)‖D‖² or more at "
+    "every other operator T* + D tried, so that T* is the only minimizer (for all D: the objective "
+    "less (α/2)‖T‖² is convex). Coefficients moved along the null space of the Gram matrices leave "
+    "T* and predictions at new points unchanged to rounding.",
     scope="the quadratic kernel in d = 1 (3 features, 8 × 7 points), α = 0.01",
 )
 def operator_unique(run: Run) -> Evidence:

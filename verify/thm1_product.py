@@ -205,11 +205,11 @@ def product_expansion(run: Run) -> Evidence:
     statement="Product reading: the minimizer (f*, g*) is unique",
     source="Paper Theorem 1 (uniqueness); theory §3, reading B",
     method="(−f, −g) is another point with the same objective (rkbs's there, against the one by "
-    "hand at (f, g)), far from (f, g) at new points; objectives below that of (0, 0) show that the minimizer, which exists, is not (0, 0). At "
-    "p = 2, where the nuclear-norm problem bounds the product problem from below, both are "
-    "certified as global minimizers. (3f, g/3) leaves the data term alone, and not the penalties. "
-    "Different starts end in stationary points of different objectives, so a stationary point need "
-    "not be a minimizer.",
+    "hand at (f, g)), far from (f, g) at new points; objectives below that of (0, 0) show that the "
+    "minimizer, which exists, is not (0, 0). At p = 2, where the nuclear-norm problem bounds the "
+    "product problem from below, both are certified as global minimizers. (3f, g/3) leaves the "
+    "data term alone, and not the penalties. Different starts end in stationary points of "
+    "different objectives, so a stationary point need not be a minimizer.",
     scope="refuted for every p ∈ {1.25, 1.5, 2, 3, 4}; global at p = 2, rank-one solutions",
 )
 def product_unique(run: Run) -> Evidence:
