@@ -13,7 +13,7 @@ from verify.balls import recheck
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.sweep import sweep
 from verify.trained_heads import ADAM, configuration, models, train
-from verify.yardsticks import FIT, NEGLIGIBLE, WIDE, Yardstick
+from verify.yardsticks import FIT, NEGLIGIBLE, WIDE, Yardstick, floor_checks
 
 RATIO = 1.05
 """upper/lower that is asked for."""
@@ -172,8 +172,13 @@ def _bracket_checks(run: Run, rows: Sequence[dict[str, Any]]) -> tuple[Check, ..
         ),
         # Inequalities: a maximum over points, and averages, are at most the supremum.
         Check("grid maximum/(upper + its rounding), largest", over, "<=", 1),
+        # The grid is no certificate, but these heads have no spikes between its 1001² points.
+        Check(
+            "grid maximum/lower, smallest", least(r["grid"] / r["lower"] for r in rows), ">=", 0.95
+        ),
         Check("L² error/upper, largest", greatest(r["error"] / r["upper"] for r in rows), "<=", 1),
         Check("floor/upper, largest", greatest(r["floor"] / r["upper"] for r in rows), "<=", 1),
+        *floor_checks(rows, "heads"),
     )
 
 

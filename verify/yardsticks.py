@@ -112,14 +112,23 @@ def excess(row: dict[str, Any]) -> float:
     return row["error"] / max(row["floor_there"], NEGLIGIBLE * row["norm"])
 
 
-def floor_checks(rows: Iterable[dict[str, Any]], heads: str) -> tuple[Check, Check]:
-    """No head is under the floor by more than the quadrature's error, nor under the exact one."""
+def floor_checks(rows: Iterable[dict[str, Any]], heads: str) -> tuple[Check, Check, Check]:
+    """No head is under the floor by more than the quadrature's error, nor under the exact one.
+
+    And the two floors, of nodes that have none in common, agree within the former's error, so that
+    a floor that is too low is noticed, too.
+    """
     rows = list(rows)
     deficit = greatest(
         (r["floor"] - r["error"]) / r["allowance"] for r in rows if r["allowance"] > 0
     )
     exact = greatest((r["floor_there"] - r["error"]) / r["rounding"] for r in rows)
+    apart = greatest(
+        abs(r["floor"] - r["floor_there"]) / (r["allowance"] + r["rounding"]) for r in rows
+    )
+    # All three in units of what is claimed of the floors.
     return (
         Check(f"{heads}: (floor − error)/(quadrature error + rounding), largest", deficit, "<=", 1),
         Check(f"{heads}: (floor of the measuring quadrature − error)/rounding", exact, "<=", 1),
+        Check(f"{heads}: |floor − that of the measuring quadrature|/their error", apart, "<=", 1),
     )
