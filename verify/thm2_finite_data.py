@@ -71,6 +71,7 @@ def work(configuration: dict[str, Any], device: str) -> dict[str, Any]:
 
 def accuracy_checks(table: Table, compared: list[Row]) -> list[Check]:
     """Kernel machines against attention: on average, and cell by cell."""
+    # Ratios against 1, as the statement says; "low end" is Student's at 95 %.
     checks = []
     for machine in KERNEL_MACHINES:
         overall = ratio(table.over(machine, table.cells))
@@ -146,6 +147,7 @@ def attention_checks(table: Table) -> list[Check]:
             ">",
             1,
         ),
+        # Eckart and Young, to the rounding of a 60 × 60 SVD at errors of 1e-3 and more.
         Check("both new: error/floor of rank d + 1, smallest", least(heads), ">=", 1 - 1e-9),
     ]
 
@@ -158,6 +160,7 @@ def cost_check(table: Table) -> Check:
         for cell in table.complete()
         for seed in table.seeds
     )
+    # "Less than a tenth."
     return Check("FLOPs of attention/ridge, complete grids, smallest", least(shares), ">=", 10)
 
 
