@@ -21,7 +21,7 @@ LEVELS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """ε of the table: the least d whose certified sup error is below."""
 PICTURES = (("oscillating", 4), ("kink", 4))
 """Heads whose surfaces are kept for the heat maps."""
-PICTURE = np.linspace(-1, 1, 61)
+PICTURE = np.linspace(-1, 1, 41)
 """Their grid, along each axis; values are kept to six decimals."""
 FROZEN = "constructive"
 """The method of heads that are not trained."""
@@ -142,6 +142,13 @@ def certified(run: Run) -> Evidence:
             "table": _table(rows),
             "points": PICTURE,
             "pictures": [picture for result in results for picture in result["pictures"]],
+            "surfaces": {
+                name: {
+                    "formula": TARGETS[name].formula,
+                    "values": TARGETS[name](PICTURE, PICTURE).round(6),
+                }
+                for name, _ in PICTURES
+            },
         },
     )
 

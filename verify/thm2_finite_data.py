@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from rkbs.approximation import TARGETS
 from verify.contestants import KERNEL_MACHINES, means
-from verify.finite_sample import Fit, Sample
-from verify.finite_table import Row, Table, comparisons, ratio
+from verify.finite_sample import KINDS, Fit, Sample
+from verify.finite_table import Row, Table, comparisons, estimates, ratio
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.sweep import sweep
 
@@ -205,23 +206,12 @@ def finite_data(run: Run) -> Evidence:
             "rows": table.rows,
             "comparisons": compared,
             "further": more,
-            "schmidt": schmidt_floors(table),
             "dtypes": results[0]["dtypes"],
+            "estimates": estimates(table, KINDS[-1]),
+            "kinds": KINDS,
+            "formulas": {name: TARGETS[name].formula for name, *_ in table.cells},
         },
     )
-
-
-def schmidt_floors(table: Table) -> dict[str, list[float]]:
-    """Of each target, the least error of a head of dimension d + 1 (d and the mean), by d."""
-    found = {}
-    for name in dict.fromkeys(cell[0] for cell in table.cells):
-        rows = [
-            r for r in table.rows if r["target"] == name and r["contestant"] == "attention at d"
-        ]
-        found[name] = [
-            float(np.median([r["floor"] for r in rows if r["d"] == d])) for d in table.dims
-        ]
-    return found
 
 
 if __name__ == "__main__":

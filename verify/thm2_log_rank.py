@@ -269,7 +269,11 @@ def log_rank(run: Run) -> Evidence:
     }
     return Evidence(
         checks=(*_law_checks(rows, tails), *_rank_checks(rows)),
-        data={"rows": rows, "curves": {"d": list(range(1, 9)), **curves}},
+        data={
+            "rows": rows,
+            "curves": {"d": list(range(1, 9)), **curves},
+            "formulas": {name: POSITIVE[name].formula for name in RANKS},
+        },
     )
 
 

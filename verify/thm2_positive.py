@@ -262,7 +262,12 @@ def positive(run: Run) -> Evidence:
         counterexamples=_refutation(rows),
         condition="κ* ≥ 0 everywhere: the L² distance from κ* to the heads through exp is ‖κ*⁻‖ "
         "(not attained where κ* ≤ 0 somewhere: e^h = κ* needs κ* > 0)",
-        data={"rows": rows, "positive": above, "signed": list(SIGNED)},
+        data={
+            "rows": rows,
+            "positive": above,
+            "signed": list(SIGNED),
+            "formulas": {name: TARGETS[name].formula for name in SIGNED},
+        },
     )
 
 

@@ -260,7 +260,12 @@ def softmax_factor(run: Run) -> Evidence:
     kernels = hidden_differences(run)
     return Evidence(
         checks=(*_factor_checks(rows), *_exact_checks(extra, kernels)),
-        data={"rows": rows, "extra_dimension": extra, "kernels": kernels},
+        data={
+            "rows": rows,
+            "extra_dimension": extra,
+            "kernels": kernels,
+            "formulas": {name: POSITIVE[name].formula for name in NAMES},
+        },
     )
 
 

@@ -19,6 +19,24 @@ from rkbs.approximation import (
     schmidt,
 )
 from verify.ledger import Check, greatest
+from verify.rows import MIDDLE, NARROW, NEGLIGIBLE, WIDE, excess, ratio, resolved
+
+__all__ = [  # with what claims need of the rows
+    "FIT",
+    "FLOOR_NODES",
+    "MEASURE",
+    "MIDDLE",
+    "NARROW",
+    "NEGLIGIBLE",
+    "WIDE",
+    "Yardstick",
+    "excess",
+    "floor_checks",
+    "measuring_measure",
+    "ratio",
+    "resolved",
+    "training_measure",
+]
 
 FLOOR_NODES = {1: 160, 2: 12}
 """Along each coordinate, by dimension; doubled for the floor (``schmidt``)."""
@@ -26,10 +44,6 @@ FIT = Quadrature.gauss_legendre(128)
 """Where constructive heads on the line are fitted."""
 MEASURE = Quadrature.gauss_legendre(351)
 """Where errors on the line are measured: finer than all of these, and no node in common (odd)."""
-NARROW, MIDDLE, WIDE = 4, 16, 64
-"""Hidden units: too few for frozen layers to resolve the targets, enough for some, for all."""
-NEGLIGIBLE = 1e-6
-"""Share of ‖F‖ under which a floor need not be followed."""
 
 
 @cache
@@ -95,21 +109,6 @@ class Yardstick:
             "allowance": self.spectrum.floor_error(d) if exact else 0.0,
             "rounding": max(self.spectrum.rounding, rounding) if exact else rounding,
         }
-
-
-def resolved(row: dict[str, Any]) -> bool:
-    """Whether the floor stands ten times above its own error, so that a ratio means something."""
-    return row["floor"] > 10 * max(row["allowance"], row["rounding"])
-
-
-def ratio(row: dict[str, Any], name: str = "error") -> float:
-    """Error over the floor of the measure in which the error was measured."""
-    return row[name] / row["floor_there"]
-
-
-def excess(row: dict[str, Any]) -> float:
-    """Error over that floor, or over ``NEGLIGIBLE`` ‖F‖ where the floor is below."""
-    return row["error"] / max(row["floor_there"], NEGLIGIBLE * row["norm"])
 
 
 def floor_checks(rows: Iterable[dict[str, Any]], heads: str) -> tuple[Check, Check, Check]:
