@@ -33,7 +33,7 @@ def _brackets(axis: Axes, rows: list[dict[str, Any]]) -> None:
         axis.plot([], [], line, color="0.3", label=label)
     axis.set(yscale="log", xlabel="head dimension d", ylabel="certified sup |F − G|")
     axis.set_xticks(sorted({row["d"] for row in rows}))
-    axis.set_title("m = 64: brackets [lower, upper]")
+    axis.set_title("trained heads, m = 64: brackets [lower, upper]")
 
 
 def _ratios(axis: Axes, rows: list[dict[str, Any]]) -> None:
