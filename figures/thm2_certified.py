@@ -28,12 +28,15 @@ def _brackets(axis: Axes, rows: list[dict[str, Any]]) -> None:
                 d, [r["lower"] for r in mine], [r["upper"] for r in mine], color=color, alpha=0.4
             )
             axis.plot(d, [row["upper"] for row in mine], line, color=color, marker=marker, ms=3)
+        frozen = [r for r in rows if (r["target"], r["method"]) == (name, "constructive")]
+        where = [r["d"] for r in frozen], [r["upper"] for r in frozen]
+        axis.plot(*where, marker, color=color, fillstyle="none", ms=6)
         axis.plot([], [], color=color, marker=marker, ls="none", label=name)
     for label, line in _METHODS.values():
         axis.plot([], [], line, color="0.3", label=label)
     axis.set(yscale="log", xlabel="head dimension d", ylabel="certified sup |F − G|")
     axis.set_xticks(sorted({row["d"] for row in rows}))
-    axis.set_title("trained heads, m = 64: brackets [lower, upper]")
+    axis.set_title("m = 64: brackets (open: constructive)")
 
 
 def _ratios(axis: Axes, rows: list[dict[str, Any]]) -> None:
