@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -41,14 +42,20 @@ def make_problem(
     return ProductProblem(pair, pairs, z, alpha, alpha, loss)
 
 
-def by_hand(problem: ProductProblem, v: np.ndarray, u: np.ndarray) -> tuple[float, float]:
-    """Data term and penalties of Theorem 1.B, written out from the features."""
-    pairs, pair = problem.pairs, problem.pair
-    f, g = pair.features_x(pairs.X) @ v, pair.features_y(pairs.Y) @ u
-    squares = (np.abs(v) ** pair.p).sum() ** (2 / pair.p)
-    squares += (np.abs(u) ** pair.p_conjugate).sum() ** (2 / pair.p_conjugate)
-    losses = problem.loss.value(f[pairs.i] * g[pairs.j], problem.z)
-    return float(losses.sum()), float(problem.alpha_x * squares / 2)
+def by_hand(
+    problem: ProductProblem,
+) -> Callable[[np.ndarray, np.ndarray], tuple[float, float]]:
+    """(v, u) → data term and penalties of Theorem 1.B, written out from the features."""
+    pairs, p, q = problem.pairs, problem.pair.p, problem.pair.p_conjugate
+    phi_x, phi_y = problem.pair.features_x(pairs.X), problem.pair.features_y(pairs.Y)
+
+    def terms(v: np.ndarray, u: np.ndarray) -> tuple[float, float]:
+        h = (phi_x @ v)[pairs.i] * (phi_y @ u)[pairs.j]
+        squares = (np.abs(v) ** p).sum() ** (2 / p) + (np.abs(u) ** q).sum() ** (2 / q)
+        penalties = problem.alpha_x * squares / 2
+        return float(problem.loss.value(h, problem.z).sum()), float(penalties)
+
+    return terms
 
 
 def gain_by_moves(problem: ProductProblem, v: np.ndarray, u: np.ndarray) -> float:
@@ -58,10 +65,10 @@ def gain_by_moves(problem: ProductProblem, v: np.ndarray, u: np.ndarray) -> floa
     expansion enters. It is convex and differentiable in each coordinate, so no gain means that the
     derivative vanishes. (Differences cannot show that: |v_k|^p, p < 2, bends sharply at 0.)
     """
-    D = problem.pair.dim
+    D, terms = problem.pair.dim, by_hand(problem)
 
     def objective(point: np.ndarray) -> float:
-        return sum(by_hand(problem, point[:D], point[D:]))
+        return sum(terms(point[:D], point[D:]))
 
     point = np.concatenate([v, u])
     moves = [step * unit for step in MOVES for unit in np.eye(2 * D)]
@@ -109,7 +116,7 @@ def _mirror(
     and the values of rkbs's functions −f, −g against features times coefficients of f, g.
     """
     v, u = found.value
-    pair, (data, penalty) = problem.pair, by_hand(problem, v, u)
+    pair, (data, penalty) = problem.pair, by_hand(problem)(v, u)
     f, g = pair.features_x(new_x) @ v, pair.features_y(new_y) @ u
     mirrored = pair.f(-v)(new_x), pair.g(-u)(new_y)
     moved = problem.loss.value(problem.values(3 * v, u / 3), problem.z).sum()

@@ -23,6 +23,8 @@ EXPONENTS = (1.25, 1.5, 2.0, 3.0, 4.0)
 LOSSES = (Squared(), Logistic(), Huber(0.5), Hinge(), EpsilonInsensitive(0.2))
 HEAD, ORDER = 2, 5  # 21 features, more than the points of a domain: the spans are proper subspaces
 ALPHA_X, ALPHA_Y = 0.3, 0.2
+STARTS = 20
+"""Of the minimizations whose points are compared."""
 
 
 def make_problem(
@@ -160,7 +162,7 @@ def separable_expansion(run: Run) -> Evidence:
 def _spread(run: Run, k: int, p: float, loss: DualLoss) -> dict[str, Any]:
     """How far minimizers from random starts are apart, for R(t) = t²/2 in both spaces."""
     problem = make_problem(np.random.default_rng([run.seed, k]), p, loss, False, True)
-    starts = range(20)
+    starts = range(STARTS)
     found = [
         whole_space_minimizer(problem, np.random.default_rng([run.seed, k, start]))
         for start in starts

@@ -28,6 +28,9 @@ REACH = 1.5
 ASKED, TOLERANCE = 1e-14, 1e-12
 """Relative gaps: what the dual solves are asked for, which rounding may not let them reach (a gap
 of 1e-12 leaves 1e-6 to the functions), and what they are counted with."""
+SIZES = {1: (10, 10), 2: (10, 10), 3: (6, 8)}
+"""Points by m, in the quick and in the full profile: the tensor has n^{2m} entries."""
+ORDERS = (*range(1, 13), 16, 20)
 FAR = 45
 """Where the remainder's series ends: its terms fall by the factorial, below 1e-20 long before."""
 RESTARTS = 4
@@ -198,10 +201,10 @@ def _cut(
 def tensor_limit(run: Run) -> Evidence:
     """Solve by tensor kernels, then on cut features of growing order."""
     losses = run.pick(quick=[Squared()], full=[Squared(), Huber(0.5), Logistic()])
-    sizes = {1: 10, 2: 10, 3: run.pick(quick=6, full=8)}
+    sizes = {m: run.pick(*both) for m, both in SIZES.items()}
     settings = [(m, d, loss) for m in sizes for d in (1, 2) for loss in losses]
     rows = [
-        _case(run, m, d, loss, sizes[m], [*range(1, 13), 16, 20])
+        _case(run, m, d, loss, sizes[m], list(ORDERS))
         for m, d, loss in run.progress(settings, "orders of the cut")
     ]
     kernel = [kernel_error(run.rng, m, d) for m in sizes for d in (1, 2, 3, 5) for _ in range(5)]
