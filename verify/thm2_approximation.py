@@ -285,7 +285,7 @@ def density(run: Run) -> Evidence:
                 row |= {"sup": sup_error(y.target, head, points), "witness": witness(name, head)}
                 rows.append(row)
     told = [row for row in rows if resolved(row)]
-    found = [row["witness"] / row["sup"] for row in rows]
+    found = [row["witness"] / row["sup"] if row["sup"] else math.inf for row in rows]
     steps = [
         b["sup"] / a["sup"]
         for a, b in pairwise(rows)

@@ -242,9 +242,29 @@ def blocks():
     return thm1_product._blocks(Run(), 5)
 
 
+FOUND = {}
+"""Of the product claims' problems the solutions, each found once."""
+
+
 def one_exponent(patch):
+    """One exponent, and what is solved is solved once: no sabotage is about the solver itself."""
     patch.setattr(thm1_product, "EXPONENTS", (1.5,))
     patch.setattr(thm1_product, "DRAWS", (5,))
+    right = thm1_product.solve
+
+    def solve(problem, solver):
+        key = (
+            problem.pair.p,
+            repr(problem.loss),
+            problem.alpha_x,
+            problem.z.tobytes(),
+            solver.seed,
+        )
+        if key not in FOUND:
+            FOUND[key] = right(problem, solver)
+        return FOUND[key]
+
+    patch.setattr(thm1_product, "solve", solve)
 
 
 def few_products(patch):
@@ -349,7 +369,7 @@ def few_separable(patch):
 
 
 def minimizer(module, change):
-    """``whole_space_minimizer`` with its point changed: (v, u, residual, rng) → (v, u, residual)."""
+    """``whole_space_minimizer`` with v, u and the residual changed."""
     return attribute(
         module,
         "whole_space_minimizer",
@@ -458,7 +478,7 @@ FENCHEL = [
         noticed="share whose certificate says what it is",
     ),
     fenchel("f zero", solved(thm1_separable_gap, functions(lambda v: 0 * v)), "slow"),
-    fenchel("rkbs's penalty × 0.5", scaled(Side, "penalty", 0.5), noticed="certificate"),
+    fenchel("rkbs's penalty × 0.5", scaled(Side, "penalty", 0.5), "slow", "certificate"),
     fenchel(
         "the same p in every problem",
         attribute(
