@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from rkbs.targets import LINE, TARGETS
 from verify.ledger import load_record
-from verify.trained_heads import errors_by_dimension
+from verify.rows import errors_by_dimension
 
 WIDTHS = (8, 64)
 """The hidden units of the heads shown."""
@@ -47,8 +46,7 @@ def draw(folder: Path) -> Figure:
     floor, constructive, density = (load_record(i, folder).evidence.data for i in ids)
     figure = Figure(figsize=(9.4, 8.1))
     axes = figure.subplots(3, 3)
-    for axis, name in zip(axes.flat, LINE, strict=False):
-        curve = floor["curves"][name]
+    for axis, (name, curve) in zip(axes.flat, floor["curves"].items(), strict=False):
         heads = {
             f"random hidden layers, m = {m}": errors_by_dimension(constructive["rows"], name, m)
             for m in WIDTHS
@@ -56,9 +54,9 @@ def draw(folder: Path) -> Figure:
         plotting.error_against_dimension(
             axis, (curve["d"], curve["floor"]), curve["rounding"], heads
         )
-        axis.set_title(f"F = {TARGETS[name].formula}", fontsize=8)
+        axis.set_title(f"F = {floor['formulas'][name]}", fontsize=8)
         axis.set(xlabel="head dimension d", ylabel="L² error")
-    _sup_panel(axes.flat[len(LINE)], density["rows"])
+    _sup_panel(axes.flat[len(floor["curves"])], density["rows"])
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure

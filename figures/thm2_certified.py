@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from rkbs.targets import TARGETS
 from verify.ledger import load_record
 
 _COLORS, _MARKERS = (*plotting.COLORS, "0.5"), (*plotting.MARKERS, "*")
@@ -29,12 +28,15 @@ def _brackets(axis: Axes, rows: list[dict[str, Any]]) -> None:
                 d, [r["lower"] for r in mine], [r["upper"] for r in mine], color=color, alpha=0.4
             )
             axis.plot(d, [row["upper"] for row in mine], line, color=color, marker=marker, ms=3)
+        frozen = [r for r in rows if (r["target"], r["method"]) == (name, "constructive")]
+        where = [r["d"] for r in frozen], [r["upper"] for r in frozen]
+        axis.plot(*where, marker, color=color, fillstyle="none", ms=6)
         axis.plot([], [], color=color, marker=marker, ls="none", label=name)
     for label, line in _METHODS.values():
         axis.plot([], [], line, color="0.3", label=label)
     axis.set(yscale="log", xlabel="head dimension d", ylabel="certified sup |F − G|")
     axis.set_xticks(sorted({row["d"] for row in rows}))
-    axis.set_title("m = 64: brackets [lower, upper]")
+    axis.set_title("m = 64: brackets (open: constructive)")
 
 
 def _ratios(axis: Axes, rows: list[dict[str, Any]]) -> None:
@@ -67,16 +69,19 @@ def _needed(axis: Axes, table: list[dict[str, Any]], levels: list[float], method
 
 
 def _maps(
-    axes: list[Axes], points: np.ndarray, pictures: list[dict[str, Any]], rows: list[dict[str, Any]]
+    axes: list[Axes],
+    pictures: list[dict[str, Any]],
+    surface: dict[str, Any],
+    rows: list[dict[str, Any]],
 ) -> None:
     """F, the fit of variable projection, and the residuals of it and of Adam."""
     by_method = {picture["method"]: picture for picture in pictures}
     first = by_method["VariableProjection"]
     name, d = first["target"], first["d"]
-    F = TARGETS[name](points, points)
+    F = np.array(surface["values"])
     size = np.abs(F).max()
     panels = [
-        (F, f"F = {TARGETS[name].formula}"),
+        (F, f"F = {surface['formula']}"),
         (np.array(first["fit"]), f"variable projection, d = {d}"),
     ]
     for axis, (values, title) in zip(axes, panels, strict=False):
@@ -116,7 +121,7 @@ def draw(folder: Path) -> Figure:
         _needed(axis, data["table"], data["levels"], method)
     for line, name in zip(axes[1:], dict.fromkeys(p["target"] for p in pictures), strict=True):
         mine = [picture for picture in pictures if picture["target"] == name]
-        _maps(list(line), np.array(data["points"]), mine, rows)
+        _maps(list(line), mine, data["surfaces"][name], rows)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=5)
     return figure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from rkbs import plotting
-from rkbs.targets import TARGETS
-from verify.finite_sample import KINDS, interval
 from verify.ledger import load_record
 
 STYLES = {
@@ -32,7 +30,6 @@ LABELS = {
     "attention": "trained attention (held-out pairs)",
     "means": "row + column means",
 }
-KIND = "both new"
 PATIENT = "attention, 4 × the steps"
 LOUD = 0.3
 MACHINES = tuple(STYLES)[:3]
@@ -43,12 +40,6 @@ def _where(rows: Rows, **wanted: Any) -> Rows:
     return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
 
 
-def _summary(rows: Rows, kind: str = KIND) -> tuple[float, float, float]:
-    """The geometric mean over seeds with its 95 % interval."""
-    mean, low, high = np.exp(interval(np.log([row["errors"][kind] for row in rows])))
-    return float(mean), float(low), float(high)
-
-
 def _plain(axis: Axes) -> None:
     """Ticks 0.1, 0.2, 0.3, 0.5, … on a logarithmic axis of errors."""
     axis.set(yscale="log", ylabel="error (sd of F)")
@@ -57,41 +48,43 @@ def _plain(axis: Axes) -> None:
     axis.yaxis.set_minor_locator(NullLocator())
 
 
-def _curve(axis: Axes, groups: Iterable[tuple[float, Rows]], name: str) -> None:
-    """Means and intervals of one contestant over an abscissa."""
-    points = [(x, *_summary(rows)) for x, rows in groups]
-    x, mean, low, high = np.array(points).T
+def _columns(rows: Rows, *names: str) -> np.ndarray:
+    """A line for each name, over the rows."""
+    return np.array([[row[name] for row in rows] for name in names])
+
+
+def _curve(axis: Axes, rows: Rows, abscissa: str, name: str) -> None:
+    """Means and intervals of one contestant."""
+    rows = sorted(rows, key=itemgetter(abscissa))
+    x, mean, low, high = _columns(rows, abscissa, "mean", "low", "high")
     axis.plot(x, mean, **STYLES[name], label=LABELS[name])
     axis.fill_between(x, low, high, color=STYLES[name]["color"], alpha=0.18, lw=0)
 
 
-def _pairs_panel(axis: Axes, rows: Rows, target: str) -> None:
+def _pairs_panel(axis: Axes, rows: Rows, target: str, formula: str) -> None:
     """Error against the number of pairs; hollow where half of a grid was observed."""
     mine = _where(rows, target=target, noise=LOUD)
     for name in STYLES:
-        complete = _where(mine, contestant=name, share=1.0)
-        counts = sorted({row["pairs"] for row in complete})
-        _curve(axis, ((n, _where(complete, pairs=n)) for n in counts), name)
-        half = _where(mine, contestant=name, share=0.5)
-        if half:
-            mean, low, high = _summary(half)
+        _curve(axis, _where(mine, contestant=name, share=1.0), "pairs", name)
+        for half in _where(mine, contestant=name, share=0.5):
+            mean, low, high = half["mean"], half["low"], half["high"]
             style = {**STYLES[name], "mfc": "white", "lw": 1, "zorder": 4}
             shift = 1 + 0.07 * (list(STYLES).index(name) - 1.5)
             bars = [[mean - low], [high - mean]]
-            axis.errorbar([half[0]["pairs"] * shift], [mean], bars, ls="none", **style)
+            axis.errorbar([half["pairs"] * shift], [mean], bars, ls="none", **style)
     axis.axhline(LOUD, color="black", lw=0.8, ls="--", zorder=0, label="noise of the responses")
     counts = sorted({row["pairs"] for row in mine})
     axis.set(xscale="log", xlabel="pairs observed")
     _plain(axis)
     axis.set_xticks(counts, [str(n) for n in counts])
     axis.set_xticks([], minor=True)
-    axis.set_title(f"F = {TARGETS[target].formula}")
+    axis.set_title(f"F = {formula}")
 
 
-def _ratio_panel(axis: Axes, compared: Rows) -> None:
+def _ratio_panel(axis: Axes, compared: Rows, kinds: list[str]) -> None:
     """Attention over both machines by kind of test pairs, with intervals."""
     for shift, machine in ((-0.12, "ridge"), (0.12, "nuclear norm")):
-        for place, kind in enumerate(KINDS):
+        for place, kind in enumerate(kinds):
             cells = [r for r in compared if (r["machine"], r["kind"]) == (machine, kind)]
             singles = [r["ratio"] for r in cells if r["cell"]]
             overall = next(r for r in cells if not r["cell"])
@@ -100,9 +93,9 @@ def _ratio_panel(axis: Axes, compared: Rows) -> None:
             axis.plot([overall["low"], overall["high"]], [y, y], color=color, lw=2.2)
             axis.plot([overall["ratio"]], [y], **STYLES[machine], ms=6, mec="white")
     axis.axvline(1, color="black", lw=0.8)
-    axis.set_yticks(range(len(KINDS)), KINDS)
+    axis.set_yticks(range(len(kinds)), kinds)
     axis.set(
-        xscale="log", ylim=(len(KINDS) - 0.5, -0.5), xlabel="attention/machine; over 1 it is worse"
+        xscale="log", ylim=(len(kinds) - 0.5, -0.5), xlabel="attention/machine; over 1 it is worse"
     )
     ticks = (0.7, 1, 1.5, 2, 3)
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -118,19 +111,13 @@ def _noise_panel(axis: Axes, rows: Rows) -> None:
     for target, line in zip(names, ("-", "--", ":"), strict=False):
         mine = _where(rows, target=target, n=n, share=1.0)
         for name in ("nuclear norm", "attention"):
-            theirs = _where(mine, contestant=name)
-            levels = sorted({row["noise"] for row in theirs})
-            summaries = [_summary(_where(theirs, noise=level)) for level in levels]
-            mean, low, high = np.array(summaries).T
+            theirs = sorted(_where(mine, contestant=name), key=itemgetter("noise"))
+            levels, mean, low, high = _columns(theirs, "noise", "mean", "low", "high")
             shift = 0.97 if name == "attention" else 1.03
-            axis.errorbar(
-                shift * np.array(levels), mean, [mean - low, high - mean], ls=line, **STYLES[name]
-            )
-        patient = _where(mine, contestant="patient attention")
-        if patient:
-            mean = _summary(patient)[0]
-            color = STYLES["attention"]["color"]
-            axis.plot([levels[0] / 1.2], [mean], "v", color=color, mfc="white", label=PATIENT)
+            axis.errorbar(shift * levels, mean, [mean - low, high - mean], ls=line, **STYLES[name])
+        for patient in _where(mine, contestant="patient attention"):
+            color, where = STYLES["attention"]["color"], patient["noise"] / 1.2
+            axis.plot([where], [patient["mean"]], "v", color=color, mfc="white", label=PATIENT)
         axis.plot([], [], ls=line, color="black", label=target.replace("_", " "))
     levels = sorted({row["noise"] for row in rows})
     axis.set(xscale="log", xlabel="noise (sd of F)")
@@ -147,17 +134,16 @@ def _dimension_panel(axis: Axes, rows: Rows, target: str) -> None:
     n = max(row["n"] for row in _where(rows, target=target))
     mine = _where(rows, target=target, n=n, noise=LOUD, share=1.0)
     heads, limits = (_where(mine, contestant=f"{name} at d") for name in ("attention", "limit"))
-    dims = sorted({row["d"] for row in heads})
-    _curve(axis, ((d, _where(heads, d=d)) for d in dims), "attention")
-    floor = [np.median([row["floor"] for row in _where(heads, d=d)]) for d in dims]
+    heads, limits = (sorted(some, key=itemgetter("d")) for some in (heads, limits))
+    _curve(axis, heads, "d", "attention")
+    dims, floor = [row["d"] for row in heads], [row["floor"] for row in heads]
     for name, phase in (("ridge", 0), ("nuclear norm", 4)):  # one's dashes in the other's gaps
-        mean = _summary(_where(mine, contestant=name))[0]
-        axis.axhline(mean, color=STYLES[name]["color"], ls=(phase, (4, 4)), lw=1.4)
+        (machine,) = _where(mine, contestant=name)
+        axis.axhline(machine["mean"], color=STYLES[name]["color"], ls=(phase, (4, 4)), lw=1.4)
     bottom, top = floor[-1] / 1.3 if floor[-1] > 0.005 else 0.005, 4.0
-    medians = [np.median([row["errors"][KIND] for row in _where(limits, d=d)]) for d in dims]
     axis.plot(
         dims,
-        np.minimum(medians, top / 1.25),
+        np.minimum([row["median"] for row in limits], top / 1.25),
         "^",
         color=plotting.COLORS[3],
         ms=6,
@@ -178,13 +164,9 @@ def _cost_panel(axis: Axes, rows: Rows, key: str, label: str) -> None:
         mine = _where(rows, contestant=name, noise=LOUD)
         for target in dict.fromkeys(row["target"] for row in mine):
             for share in (1.0, 0.5):
-                cells = _where(mine, target=target, share=share)
-                sizes = sorted({row["n"] for row in cells})
-                groups = [_where(cells, n=n) for n in sizes]
-                costs = [np.mean([row[key] for row in group]) for group in groups]
-                errors = [_summary(group)[0] for group in groups]
+                cells = sorted(_where(mine, target=target, share=share), key=itemgetter("n"))
                 face = {} if share == 1 else {"mfc": "white", "ls": "none"}
-                axis.plot(costs, errors, **STYLES[name], lw=0.8, **face)
+                axis.plot(*_columns(cells, key, "mean"), **STYLES[name], lw=0.8, **face)
     axis.set(xscale="log", xlabel=label)
     _plain(axis)
 
@@ -193,13 +175,13 @@ def draw(folder: Path) -> Figure:
     """Two lines of panels: pairs by target and ratios; noise, d, and both costs."""
     record = load_record("thm2.finite_data", folder)
     data = record.evidence.data
-    rows = data["rows"]
+    rows = data["estimates"]
     targets = list(dict.fromkeys(row["target"] for row in rows))
     figure = Figure(figsize=(12.4, 6.2))
     axes = figure.subplots(2, 4)
     for axis, target in zip(axes[0], targets, strict=False):
-        _pairs_panel(axis, rows, target)
-    _ratio_panel(axes[0, len(targets)], data["comparisons"])
+        _pairs_panel(axis, rows, target, data["formulas"][target])
+    _ratio_panel(axes[0, len(targets)], data["comparisons"], data["kinds"])
     for axis in axes[0, len(targets) + 1 :]:
         axis.axis("off")
     _noise_panel(axes[1, 0], rows)
@@ -214,7 +196,7 @@ def draw(folder: Path) -> Figure:
     figure.legend(found.values(), found, loc="outside lower center", ncols=4)
     axes[1, 2].set_title("cost (hollow: half of the pairs)")
     axes[1, 3].set_title(f"one thread, {record.device.split(',')[0]}")
-    seeds = len({row["seed"] for row in rows})
+    seeds = len({row["seed"] for row in data["rows"]})
     title = f"Errors on pairs of two new points; {seeds} seeds, 95 % intervals"
     figure.suptitle(title, fontsize=9)
     return figure

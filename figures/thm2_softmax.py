@@ -11,9 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rkbs import plotting
-from rkbs.targets import TARGETS
 from verify.ledger import load_record
-from verify.positive_heads import POSITIVE
 
 TICKS = [1, 2, 4, 8, 16]
 LINKS = {"linear": ("h", 0), "exp": ("$e^h$", 1), "softmax": ("softmax of h", 2)}
@@ -48,7 +46,7 @@ def _signed_panel(axis: Axes, data: dict[str, Any]) -> None:
     axis.set_xticks(TICKS, TICKS)
     axis.set_xticks([], minor=True)
     marks = [
-        Line2D([], [], color=color, marker=marker, lw=0, label=f"κ* = {TARGETS[name].formula}")
+        Line2D([], [], color=color, marker=marker, lw=0, label=f"κ* = {data['formulas'][name]}")
         for name, color, marker in looks
     ]
     lines = [
@@ -59,8 +57,8 @@ def _signed_panel(axis: Axes, data: dict[str, Any]) -> None:
     axis.legend(handles=lines, loc="lower right", fontsize=7, bbox_to_anchor=(1, 0.08))
 
 
-def _factor_panel(axis: Axes, rows: list[dict[str, Any]]) -> None:
-    rows = [row for row in rows if row["target"] == SHOWN]
+def _factor_panel(axis: Axes, data: dict[str, Any]) -> None:
+    rows = [row for row in data["rows"] if row["target"] == SHOWN]
     seeds = list(dict.fromkeys(row["seed"] for row in rows))
     for seed, color, marker in zip(seeds, plotting.COLORS, plotting.MARKERS, strict=False):
         adam, limit = (
@@ -71,7 +69,7 @@ def _factor_panel(axis: Axes, rows: list[dict[str, Any]]) -> None:
         axis.plot(limit["t"], limit["factor"], color=color, marker=marker, markevery=6)
     spread = max(row["spread"] for row in rows if row["kind"] == "limit")
     axis.set(xlabel="t", ylabel="h(t, s) − log κ*(t, s)")
-    axis.set_title(f"softmax heads, κ* = {POSITIVE[SHOWN].formula}, {len(seeds)} seeds")
+    axis.set_title(f"softmax heads, κ* = {data['formulas'][SHOWN]}, {len(seeds)} seeds")
     labels = ("Adam: range over s", f"in the limit: spread {spread:.0e}")
     handles = [Line2D([], [], color="0.5", lw=6, alpha=0.4), Line2D([], [], color="0.3")]
     axis.legend(handles, labels, loc="best", fontsize=7)
@@ -100,7 +98,7 @@ def _rank_panel(axis: Axes, data: dict[str, Any], name: str, links: tuple[str, .
         }
         axis.plot(list(floors), list(floors.values()), color=color, lw=1)
     axis.set(yscale="log", ylim=(1e-13, 5), xlabel="d", xticks=[1, 2, 3, 4, 6, 8])
-    axis.set_title(TITLES.get(name, f"κ* = {POSITIVE[name].formula}"))
+    axis.set_title(TITLES.get(name, f"κ* = {data['formulas'][name]}"))
     axis.set_ylabel(
         "L² error of h (softmax: up to c(t))" if error == "logit_error" else "L² error / ‖κ*‖"
     )
@@ -118,7 +116,7 @@ def draw(folder: Path) -> Figure:
     figure = Figure(figsize=(9.6, 5.9))
     axes = figure.subplots(2, 3)
     _signed_panel(axes[0, 0], positive)
-    _factor_panel(axes[0, 1], factor["rows"])
+    _factor_panel(axes[0, 1], factor)
     _rank_panel(axes[0, 2], rank, "row_factor", ("exp", "softmax"))
     for axis, name in zip(axes[1], ("edp", "square", "affine"), strict=True):
         _rank_panel(axis, rank, name, ("linear", "exp"))

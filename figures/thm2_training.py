@@ -11,26 +11,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from rkbs.approximation import LINE, TARGETS, schmidt
 from verify.ledger import load_record
-from verify.trained_heads import errors_by_dimension, like_the_first
-from verify.yardsticks import MIDDLE, WIDE
+from verify.rows import MIDDLE, WIDE, errors_by_dimension, like_the_first
 
 Rows = list[dict[str, Any]]
 
 
-def _panel(axis: Axes, name: str, projected: Rows, plain: Rows) -> None:
+def _panel(axis: Axes, name: str, floors: dict[str, Any], projected: Rows, plain: Rows) -> None:
     """One target: a line per width, Adam's, and the floor as a band."""
-    spectrum = schmidt(TARGETS[name])
-    dims = range(1, 17)
+    curve = floors["curves"][name]
     widths = sorted({row["width"] for row in projected})
     heads = {
         f"variable projection, m = {m}": errors_by_dimension(projected, name, m) for m in widths
     }
     heads[f"plain Adam, m = {WIDE}"] = errors_by_dimension(plain, name, WIDE)
-    floor = (dims, [spectrum.floor(d) for d in dims])
-    plotting.error_against_dimension(axis, floor, spectrum.rounding, heads)
-    axis.set_title(f"F = {TARGETS[name].formula}", fontsize=8)
+    floor = (curve["d"], curve["floor"])
+    plotting.error_against_dimension(axis, floor, curve["rounding"], heads)
+    axis.set_title(f"F = {floors['formulas'][name]}", fontsize=8)
     axis.set(xlabel="head dimension d", ylabel="L² error")
 
 
@@ -77,16 +74,17 @@ def draw(folder: Path) -> Figure:
     """A panel per target on the line, three splits of the error, and one of more dimensions."""
     ids = ("thm2.limit", "thm2.trained", "thm2.floor_sampled")
     limit, trained, sampled = (load_record(i, folder).evidence.data["rows"] for i in ids)
+    floors = load_record("thm2.floor", folder).evidence.data
     projected = [row for row in limit if row["start"] == "constructive"]
     plain = like_the_first(trained)
     figure = Figure(figsize=(12.5, 8.4))
     axes = figure.subplots(3, 4)
-    for axis, name in zip(axes.flat, LINE, strict=False):
-        _panel(axis, name, projected, plain)
+    for axis, name in zip(axes.flat, floors["curves"], strict=False):
+        _panel(axis, name, floors, projected, plain)
     middle = [row for row in plain if row["width"] == MIDDLE]
     for axis, name in zip(axes[2], dict.fromkeys(r["target"] for r in middle), strict=False):
         _split_panel(axis, name, projected, middle)
-    _space_panel(axes[2, 3], sampled, [r for r in projected if TARGETS[r["target"]].dim > 1])
+    _space_panel(axes[2, 3], sampled, projected)
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4)
     handles, labels = axes[2, 0].get_legend_handles_labels()

@@ -19,6 +19,24 @@ def test_documents_are_filled_from_the_records():
         )
 
 
+def test_the_opening_figures_caption_follows_from_the_records():
+    from verify.readme import hero, references
+
+    known = references()
+    caption = hero(known)
+    assert "thm2_limit.png" in caption
+    rows = known["thm2.limit"][1].evidence.data["rows"]
+    for row in rows:
+        row["error"] *= 1.2
+    worse = hero(known)
+    assert "variable projection are on the floor up to d = 0," in worse
+    for row in rows:
+        row["error"] = row["floor"]
+    assert "variable projection are on the floor up to d = 16," in hero(known)
+    del known["thm2.floor"]
+    assert hero(known) == ""
+
+
 def test_regions_must_exist_and_are_replaced():
     from verify.readme import filled
 

@@ -105,8 +105,18 @@ def test_the_best_row_and_its_excess():
 
 
 def test_nan_passes_no_floor_check():
-    row = Yardstick.of("edp").row(lambda t, s: t @ s.T, 1) | {"error": np.nan}
-    assert not any(check.passed for check in floor_checks([row], "heads"))
+    row = Yardstick.of("edp").row(lambda t, s: t @ s.T, 1)
+    assert all(check.passed for check in floor_checks([row], "heads"))
+    error, there, apart = floor_checks([row | {"error": np.nan}], "heads")
+    assert [error.passed, there.passed, apart.passed] == [False, False, True]
+    assert not any(c.passed for c in floor_checks([row | dict.fromkeys(row, np.nan)], "heads"))
+
+
+@pytest.mark.parametrize("factor", [0, 0.9, 1.1])
+def test_a_floor_that_is_another_is_seen(factor):
+    row = Yardstick.of("edp").row(lambda t, s: t @ s.T, 1)
+    apart = floor_checks([row | {"floor": factor * row["floor"]}], "heads")[2]
+    assert not apart.passed
 
 
 @pytest.mark.parametrize("dim", [1, 2, 4])

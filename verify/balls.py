@@ -239,6 +239,17 @@ def _ball(low: float, high: float) -> arb:
     return arb(low).union(arb(high))
 
 
+def error_at(name: str, weights: Mapping[str, np.ndarray], t: float, s: float) -> float:
+    """|F(t, s) − G(t, s)|, a lower bound of it; name and weights as of ``recheck``."""
+    cap = ctx.cap
+    ctx.cap = ORDER + 1
+    try:
+        with ctx.workprec(BITS):
+            return lower(abs(Difference(name, weights).at(t, s)))
+    finally:
+        ctx.cap = cap
+
+
 def recheck(
     name: str, weights: Mapping[str, np.ndarray], bracket: SupBracket, cells: int = 32
 ) -> dict[str, Any]:

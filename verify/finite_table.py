@@ -90,3 +90,34 @@ def comparisons(table: Table) -> list[Row]:
                 for cell in cells
             ]
     return rows
+
+
+def estimates(table: Table, kind: str) -> list[Row]:
+    """What a figure shows of each contestant (at each d) in each cell, over the seeds.
+
+    ``mean``, ``low`` and ``high`` of the error on one kind of test pairs (a geometric mean, with
+    Student's 95 % interval), its ``median``, the mean costs, and the median ``floor`` of its rank.
+    """
+    found: dict[tuple[Cell, str, int], list[Row]] = {}
+    for (cell, _, name, d), row in table.by_key.items():
+        found.setdefault((cell, name, d), []).append(row)
+    return [
+        dict(zip(("target", "n", "noise", "share"), cell, strict=True))
+        | {"contestant": name, "d": d}
+        | _over_seeds(rows, kind)
+        for (cell, name, d), rows in found.items()
+    ]
+
+
+def _over_seeds(rows: list[Row], kind: str) -> Row:
+    errors = [row["errors"][kind] for row in rows]
+    mean = ratio(np.log(errors))
+    costs = {
+        key: float(np.mean([row[key] for row in rows]))
+        for key in ("seconds", "flops")
+        if all(row[key] is not None for row in rows)
+    }
+    floors = [row["floor"] for row in rows if "floor" in row]
+    floor = {"floor": float(np.median(floors))} if floors else {}
+    spread = {"mean": mean["ratio"], "low": mean["low"], "high": mean["high"]}
+    return {"pairs": rows[0]["pairs"], "median": float(np.median(errors))} | spread | costs | floor

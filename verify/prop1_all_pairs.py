@@ -126,8 +126,11 @@ def all_pairs(run: Run) -> Evidence:
     closed = greatest(_gaussian(d) for d in orders)
     return Evidence(
         checks=(
+            # The series is summed to 1e-30 of itself, in 160 bits (1e-48); d ≤ 4 factors, and five
+            # digits for the rounding of all its terms.
             Check("relative radius of the sums", worst["relative_radius"], "<=", 1e-25),
             Check("(partial sum − sum)/sum", worst["beyond_total"], "<=", 1e-25),
+            # In units of what the operations may round, counted in _case.
             Check("rkbs's partial sums, in roundings", worst["float_error"], "<=", 1),
             Check("ρ = 2 against exp(‖q‖²/√d)", closed, "<=", 1e-25),
         ),

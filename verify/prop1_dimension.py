@@ -185,6 +185,8 @@ def _infinite_checks(rows: list[dict[str, Any]], n: int) -> tuple[Check, ...]:
         one += row["single"] != (row["kernel"] != "L2 distance")
         signs = (1, n - 1) if row["kernel"] == "L2 distance" else (n, 0)
         wrong += (row["positive"], row["negative"]) != signs
+    # Ranks, signs and counts are certified: exact. Floats: exponents up to 28 (RBF), of which a few
+    # roundings of 1e-16 each are relative errors of the value.
     return (
         Check("infinite kernels: smallest certified rank", least(rows, key="rank"), "==", n),
         Check("infinite kernels: wrong signs of the pivots", wrong, "==", 0),
@@ -202,6 +204,7 @@ def _finite_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
     over = sum(r["rank_beyond"] != r["dim"] for r in rows)
     bent = sum(rank != min(n, r["dim"]) for r in rows for n, rank in r["curve"])
     declared = sum(r["feature_dim"] != r["dim"] for r in rows)
+    # Exact, but for the floats: as for the infinite kernels.
     return (
         Check("polynomial kernels: rank at dim points is not dim", short, "==", 0),
         Check("polynomial kernels: rank at dim + 3 points is not dim", over, "==", 0),

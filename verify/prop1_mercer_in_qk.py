@@ -199,6 +199,7 @@ def _mercer_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
     ]
     kinds = {r["kernel"] for r in rows}
     turned = {r["kernel"] for r in rows if greatest(r["form_different"]) < 0}
+    # Counts are certified, so exact; floats: 1e-13 as in prop1.infinite_dimension.
     return (
         Check("W^Q = W^K: not certified PSD", sum(not r["psd"] for r in rows), "==", 0),
         Check("W^Q = W^K: not symmetric", sum(not r["symmetric"] for r in rows), "==", 0),
@@ -221,6 +222,7 @@ def _indefinite_checks(rows: list[dict[str, Any]], cases: int) -> tuple[Check, .
     """Symmetric, yet indefinite with W^Q = W^K."""
     symmetric = sum(r["symmetric"] for r in rows)
     both = sum(r["negative"] > 0 and r["positive"] > 0 for r in rows)
+    # Every case, exactly; a sign certain in balls.
     return (
         Check("L2 distance, quadratic γ < 0, W^Q = W^K: symmetric", symmetric, "==", cases),
         Check("certified eigenvalues of both signs", both, "==", cases),

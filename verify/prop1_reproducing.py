@@ -259,6 +259,8 @@ def reproducing(run: Run) -> Evidence:
             Check("RKBSPair calls it a pair", sum(z["declared"] for z in zeros), "==", 0),
         ),
         checks=(
+            # In units of remainder bound and rounding, each counted where it is computed. Hölder's
+            # ratio is at most 1 by theory; ranks are exact.
             Check("f(x) − Σ b_j κ(x,y_j), in allowed errors", worst["f"], "<=", 1),
             Check("⟨f, κ(x,·)⟩ − Σ b_j κ(x,y_j), likewise", worst["f_paired"], "<=", 1),
             Check("g(y) − Σ c_i κ(x_i,y), likewise", worst["g"], "<=", 1),

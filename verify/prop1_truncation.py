@@ -206,6 +206,7 @@ def truncation(run: Run) -> Evidence:
 def _certificate_checks(found: list[dict[str, Any]]) -> tuple[Check, ...]:
     """On all of [−30, 30]: 0 < ρ, rising to ρ(0) = 1, falling after; hence ρ ≤ 1."""
     ends = least(least(one["left"], one["right"]) for one in found)
+    # Signs, by balls that cover the interval: exact.
     return (
         Check("ρ' on [−30, 0], lower bound", least(found, key="rise"), ">", 0),
         Check("−ρ' on [0, 30], lower bound", least(found, key="fall"), ">", 0),
@@ -223,11 +224,15 @@ def _point_checks(
     telling = sum(p["bound"] > 10 * p["rounding"] for p in products) / len(products)
     return (
         Check("remainder/bound, largest", worst["largest"], "<=", 1),
+        # e^a less its Taylor sum is 1e-255 at |a| = 1e-5 and N = 40; 1024 bits, 1e-308, leave it 50
+        # digits.
         Check("remainder/bound against ρ", worst["ratio_mismatch"], "<=", 1e-30),
         Check("ρ' against its differential equation", worst["slope_mismatch"], "<=", 1e-30),
         Check("rkbs's bound, relative error/rounding", worst["code_error"], "<=", 1),
+        # The largest rounding of rkbs's bound (_rounding) over these a and N.
         Check("remainder/rkbs's bound − 1", worst["remainder_over_code"] - 1, "<=", 1e-13),
         Check("features: (error − rounding)/bound", beyond, "<=", 1),
+        # Else most cases would compare rounding with rounding.
         Check("features: cases with bound > 10 × rounding", telling, ">=", 0.5),
     )
 

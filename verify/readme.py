@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rkbs.targets import LINE
 from verify.ledger import (
     REFERENCE,
     ROOT,
@@ -21,11 +20,21 @@ from verify.ledger import (
     write_atomically,
 )
 from verify.report import SYMBOLS
+from verify.rows import (
+    MIDDLE,
+    NEGLIGIBLE,
+    WIDE,
+    at_a_glance,
+    best,
+    excess,
+    like_the_first,
+    median_excess,
+)
 from verify.terminal import quiet
-from verify.trained_heads import best, like_the_first
-from verify.yardsticks import NEGLIGIBLE, WIDE, excess
 
 _DIMS = (4, 8, 12, 16)
+_REACHED = 1.1
+"""How near to the floor a head has reached it, as thm2.limit says."""
 
 _RMSE = "RMSE (ln IC50)"
 
@@ -91,7 +100,7 @@ def limit_table(known: dict[str, tuple[Claim, Record]]) -> str:
     projected = _by_cell(row for row in limit if row["start"] == "constructive")
     plain = _by_cell(like_the_first(adam))
     lines = ["| target | " + " | ".join(f"d = {d}" for d in _DIMS) + " |", "|---" * 5 + "|"]
-    for name in LINE:
+    for name in dict.fromkeys(target for target, _ in plain):
         cells = []
         for row, other in ((projected[name, d], plain[name, d]) for d in _DIMS):
             share = row["floor_there"] / row["norm"]
@@ -100,6 +109,43 @@ def limit_table(known: dict[str, tuple[Claim, Record]]) -> str:
             cells.append(f"{floor}: {near} × and {excess(other):.3g} ×")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def hero(known: dict[str, tuple[Claim, Record]]) -> str:
+    """The figure that opens README, with what its panels show."""
+    ids = [f"thm2.{name}" for name in ("floor", "limit", "trained", "constructive")]
+    if not known.keys() >= set(ids):
+        return ""
+    panels = at_a_glance({name: known[name][1].evidence.data for name in ids}).values()
+    told = {}
+    for method in ("variable projection", "random hidden layers", "plain Adam"):
+        found = [median_excess(panel, method) for panel in panels]
+        last = max(found[0])
+        ends = sorted(ratios[last] for ratios in found)
+        told[method] = (_reached(found), f"{ends[0]:.2g} to {ends[-1]:.2g}", last)
+    (near, ends, last), (frozen, wide, _), (adam, apart, _) = told.values()
+    image = (
+        "![L² error of attention logits against the head dimension, beside the Schmidt floor, for "
+        f"three targets and {MIDDLE} hidden units](figures/thm2_limit.png)"
+    )
+    return (
+        f"{image}\n\n*How close an attention logit of dimension d can come to a response surface "
+        "F(t, s). None can be in the gray: below the Schmidt floor, or rounding. Of heads with "
+        f"{MIDDLE} hidden units those trained by variable projection are on the floor up to "
+        f"d = {near}, those with random layers up to d = {frozen}, those trained by plain Adam up "
+        f"to d = {adam} (medians within {_REACHED} × on all three targets); at d = {last} they end "
+        f"{ends}, {wide} and {apart} times above it.*"
+    )
+
+
+def _reached(found: Sequence[dict[int, float]]) -> int:
+    """The largest d up to which all medians are within ``_REACHED`` × the floor; 0 if none."""
+    reached = 0
+    for d in found[0]:
+        if any(ratios[d] > _REACHED for ratios in found):
+            return reached
+        reached = d
+    return reached
 
 
 def _by_cell(rows: Iterable[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
@@ -139,6 +185,7 @@ def documents() -> dict[str, str]:
     known = references()
     regions = {
         "README.md": {
+            "hero": hero(known),
             "verdicts": verdict_table(known),
             "limit": limit_table(known),
             "gdsc": gdsc_table(known),

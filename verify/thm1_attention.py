@@ -168,6 +168,7 @@ def attention_factorized(run: Run) -> Evidence:
     return Evidence(
         checks=_checks(rows),
         counterexamples=(
+            # A local minimum is no matter of rounding: a twentieth of the optimum above it.
             Check("two pairs: rank T*", stuck[1]["rank"], "==", 1),
             Check("d = 1: largest excess", greatest(stuck[1]["excess"]), ">=", 0.05),
             Check("d = 1: least excess", least(stuck[1]["excess"]), "<=", TOLERANCE),
@@ -205,8 +206,10 @@ def _checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
     enough = [head for row in rows for head in row["heads"] if head["d"] >= row["rank"]]
     short = [head for row in rows for head in _short(row)]
     return (
+        # What ADMM is asked for.
         Check("worst gap of a convex solution", greatest(rows, key="gap"), "<=", 1e-10),
-        Check("largest rank of T*", greatest(rows, key="rank"), ">=", 2),
+        # The true rank: with fewer there are hardly heads below it.
+        Check("largest rank of T*", greatest(rows, key="rank"), ">=", TRUE_RANK),
         Check("d ≥ rank: worst relative excess", greatest(enough, key="excess"), "<=", TOLERANCE),
         Check(
             "d ≥ rank: worst gap by the head itself",
@@ -214,6 +217,7 @@ def _checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
             "<=",
             TOLERANCE,
         ),
+        # Both are inequalities; 1e-9 is ten times the gap with which the optimum is known.
         Check(
             "worst (convex bound above a trained objective)",
             -least(enough + short, key="excess"),
@@ -226,21 +230,25 @@ def _checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
             "<=",
             1e-9,
         ),
+        # The root of an excess of 1e-4, which is what strong convexity of the loss leaves to h.
         Check(
             "d ≥ rank: worst difference at the pairs",
             greatest(enough, key="values"),
             "<=",
             1e-2,
         ),
-        Check("trained heads with d < rank", len(short), ">=", 2),
+        # As many as the true rank, so that each of d = 1, …, rank − 1 is seen in some problem.
+        Check("trained heads with d < rank", len(short), ">=", TRUE_RANK),
         *_size_checks(rows),
-        # How high depends on σ_r, which is small where α is near a change of rank.
+        # How high depends on σ_r, which is small where α is near a change of rank: no more is asked
+        # than that it stands far above what is known of the optimum.
         Check(
             "d < rank: least excess over the gap of the convex solution",
             least(np.min(head["excess"]) / row["gap"] for row in rows for head in _short(row)),
             ">=",
             100,
         ),
+        # Ten times what a head of enough dimensions certifies of itself.
         Check(
             "d < rank: least gap by the head itself",
             least(short, key="own gap"),
@@ -260,7 +268,10 @@ def _size_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
         for head, bound in zip(_short(row), row["least excess"], strict=True)
     ]
     return (
+        # "At least 4 of 5 cases": in the others α is near a change of rank.
         Check("d < rank: share with a relative excess ≥ 1e-3", np.mean(sizes >= 1e-3), ">=", 0.8),
+        # An inequality of the theory, which says something only where it is not 0: ten thousand
+        # times the gap of the convex solution.
         Check(
             "d < rank, complete grids: least excess over Eckart and Young's bound",
             least(excess / bound for excess, bound in pairs),

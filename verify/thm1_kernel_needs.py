@@ -256,6 +256,8 @@ def _structure_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
         worst = greatest if relation == "<=" else least
         return Check(f"κ' ({isometry}): {words}", worst(values(isometry, key)), relation, bound)
 
+    # What an isometry keeps of symmetry, definiteness and the diagonal it keeps to rounding, of
+    # sums of 28 terms; what it breaks it breaks by a hundredth of κ' or more.
     return (
         check("asymmetry", "identity", "asymmetry", "<=", 1e-12),
         check("least eigenvalue", "identity", "lowest", ">=", -1e-12),
@@ -274,6 +276,8 @@ def _solution_checks(
     banach = [row["without ι"] for row in rows if row["p"] != 2]
     harmed = [rotated[p] for p in rotated if p != 2]
     return (
+        # MINPACK's 1e-11, after a rotation of the features; as squares in the gap, which the dual's
+        # own 1e-12 and the rounding of p' = 5 exceed; and a hundred times as much in f*, g*.
         Check(
             "worst residual of the whole-space solves", greatest(rows, key="residual"), "<=", 1e-10
         ),
@@ -293,6 +297,7 @@ def _solution_checks(
             "<=",
             1e-8,
         ),
+        # Without ι, and where a map keeps no norm, differences stand a thousand times above that.
         Check("least distance of f*, g* themselves, p ≠ 2", least(banach), ">=", 1e-3),
         Check("rotation at p = 2: change of g*", rotated[2.0]["change of g"], "<=", 1e-8),
         Check("p ≠ 2: least change of f*", least(harmed, key="change of f"), ">=", 1e-5),
@@ -303,6 +308,8 @@ def _solution_checks(
 def _operator_checks(found: dict[str, Any]) -> tuple[Check, ...]:
     refused, bad, good = found["refused"], found["symmetric part"], found["k_X"]
     drops = np.array(bad["objectives"][-2:]) - bad["at c"]
+    # Refusals are counted. The forced point is solved by LAPACK; the parabola along e makes a step
+    # of ten times cost a hundred times, up to the linear term, 1 % of it; 1000 is no rounding.
     return (
         Check("solvers that refuse κ as k_X", refused["κ"], "==", len(SOLVERS)),
         Check("its symmetric part", refused["its symmetric part"], "==", len(SOLVERS)),

@@ -222,20 +222,29 @@ def schatten_expansion(run: Run) -> Evidence:
     banach = [row["off observed"] for row in partial if row["p"] != 2]
     return Evidence(
         checks=(
+            # The solvers close it to 1e-10 in their coordinates; ten times that in the features'.
             Check("worst gap over all D × D operators", greatest(rows, key="gap"), "<=", 1e-9),
+            # Inequalities, up to the rounding of sums of 72 losses; L-BFGS is stopped by line
+            # searches at half of the digits, and 1e-6 leaves it two more.
             Check("worst (bound above the gap)", -least(rows, key="gap"), "<=", 1e-12),
             Check("worst excess that the search leaves", greatest(rows, key="search"), "<=", 1e-6),
             Check("most that it finds below the bound", -least(rows, key="search"), "<=", 1e-12),
             # The solvers close the gap to 1e-10, which leaves T* and c its square root.
             Check("worst |∇Ω(T*) − Σ c_n Φ ⊗ Φ/α|, relative", greatest(rows, key="ι"), "<=", 1e-5),
+            # A gradient closed to 1e-10, on a problem with the curvature α or more.
             Check("Schatten-2 against the closed form", _ridge(run), "<=", 1e-10),
             Check("paths: worst gap", greatest(paths, key="gap"), "<=", 1e-8),
+            # The tolerance of the paths' solvers. Ranks are those of the theory at the threshold;
+            # five of many on the path, and never one alone for p = 1.5, show a difference.
             Check("p = 1: rank at α ≥ α_max", nuclear[0], "==", 0),
             Check("p = 1: rank just below α_max", nuclear[1], "==", 1),
             Check("p = 1: largest rank on the path", greatest(nuclear), ">=", 5),
             Check("p = 1.5: least rank on the path", least(paths[1]["rank"]), ">=", 2),
+            # κ is asymmetric and indefinite far beyond rounding.
             Check("least asymmetry of κ", least(rows, key="asymmetry"), ">=", 0.01),
             Check("least negativity of κ", least(rows, key="negativity"), ">=", 1e-6),
+            # At p = 2 rounding is left; for other p a thousandth of T*, 100 times what a gap of
+            # 1e-10 leaves of T*.
             Check("p = 2, incomplete: T* off the observed pairs", greatest(hilbert), "<=", 1e-9),
         ),
         counterexamples=(

@@ -130,8 +130,10 @@ def far_checks(gaps: dict[float, np.ndarray]) -> tuple[Check, ...]:
     near, far = (np.concatenate([gaps[p] for p in both]) for both in FAR)
     words = "random features, {}: share that DualNewton certifies to 1e-10"
     return (
+        # "Nearly all": two of 40 may be left. "Most": more than half. Both as the scope says.
         Check(words.format("p = 1.1, 10"), np.mean(near <= 1e-10), ">=", 0.95),
         Check(words.format("p = 1.05, 20"), np.mean(far <= 1e-10), ">=", 0.5),
+        # What is left is told, and small: p' = 21 raises w's rounding, 1e-16, to its power.
         Check("random features: worst gap", greatest(*near, *far), "<=", 1e-7),
     )
 
@@ -157,7 +159,7 @@ def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> 
     "thm1.separable_gap",
     statement="Separable reading: for p ∈ {1.25, 1.5, 2, 3, 4} Newton's method brings the Fenchel "
     "gap to 1e-10 of the objective in every problem with a squared, logistic or Huber loss, and to "
-    "1e-6 with a hinge or ε-insensitive loss in all but at most 1 of 20; there it reports the gap "
+    "1e-6 with a hinge or ε-insensitive loss in all but at most 1 of 50; there it reports the gap "
     "that it leaves open",
     source="Paper Theorem 1; theory §3, reading A",
     method="Primal and dual objective of the returned (f, g) and c, written out here; the gap at "
@@ -206,26 +208,32 @@ def _checks(rows: list[dict[str, Any]], pictures: list[dict[str, Any]]) -> tuple
     spans = [distance for row in rows for distance in row["off span"]]
     return (
         Check("smooth losses: share of gaps closed", np.mean(closed[True]), "==", 1),
-        Check("losses with kinks: share of gaps closed", np.mean(closed[False]), ">=", 0.95),
+        # The barrier's last steps fail where p is far from 2 and a slope is on its kink: rare.
+        Check("losses with kinks: share of gaps closed", np.mean(closed[False]), ">=", 0.98),
         Check(
             "share whose certificate says what it is",
             np.mean([row["told"] for row in rows]),
             "==",
             1,
         ),
+        # Four decades and more above both tolerances: there is something to close.
         Check("least gap at f = g = 0", least(rows, key="start"), ">=", 0.01),
+        # DualNewton's functions are ι⁻¹ of points of the span: only rounding takes them off it,
+        # which powers down to p − 1 = 1/4 enlarge, to half of the digits at most.
         Check(
             "worst distance of ι(f*), ι(g*) from the span",
             greatest(distance for distance in spans if distance is not None),
             "<=",
             1e-7,
         ),
+        # With a hinge g = 0 may be within the tolerance; more than that would leave nothing to see.
         Check(
             "share of f*, g* that are not 0",
             np.mean([one is not None for one in spans]),
             ">=",
             0.99,
         ),
+        # A thousand times what the gaps of 1e-10 leave of the functions, (2 gap/λ)^{1/2} ~ 1e-6.
         Check("least difference between functions of two p", least(changes), ">=", 1e-3),
     )
 

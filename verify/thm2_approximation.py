@@ -22,6 +22,7 @@ from rkbs.approximation import (
     l2_error,
     sup_error,
 )
+from verify.balls import error_at
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.yardsticks import FIT, MIDDLE, WIDE, Yardstick, excess, floor_checks, resolved
 
@@ -67,6 +68,7 @@ def analytic_checks(yardsticks: Iterable[Yardstick], count: int = 16) -> tuple[C
     "quadrature and, without any quadrature error, against the floor of that discrete measure "
     "(trained heads: thm2.trained)",
     figure="thm2_approximation",
+    also_in=("thm2_limit", "thm2_training"),
     scope="eight targets; heads of four kinds (Schmidt's functions, interpolation, random layers "
     "of 8 and of 64 units), d in {1, 2, 4, 8, 16}, 2 seeds (full: eight d ≤ 16, 5 seeds); attained "
     "where the floor is ten times its own error. For every head it is Schmidt's theorem",
@@ -96,15 +98,25 @@ def floor(run: Run) -> Evidence:
     return Evidence(
         checks=(
             *floor_checks(rows, "all heads"),
+            # In units of the error that is claimed of the floor; an error of one dimension must be
+            # seen with that error to spare.
             Check("Schmidt's functions: (error − floor)/allowance, largest", attained, "<=", 1),
             Check("a floor one dimension too high is refuted: margin/allowance", too_high, ">", 1),
-            # Two targets have next to no floor from d = 3 and d = 6 on.
-            Check("share of floors resolved (10 × their error)", len(told) / len(best), ">=", 0.7),
+            # 0.8 was asked, before it was known that two targets have next to no floor from d = 3
+            # and d = 6 on, and four from d = 12: no double tells those from 0.
+            Check(
+                "share of floors resolved (10 × their error)",
+                len(told) / len(best),
+                ">=",
+                0.7,
+                asked=0.8,
+            ),
             *analytic_checks(yardsticks),
         ),
         data={
             "rows": rows,
             "curves": {name: _curve(spectrum) for name, spectrum in by_name.items()},
+            "formulas": {name: TARGETS[name].formula for name in by_name},
         },
     )
 
@@ -181,6 +193,9 @@ def constructive(run: Run) -> Evidence:
     return Evidence(
         checks=(
             *_split_checks(rows),
+            # The SVD is the least: below it only by rounding, of errors down to 1e-6 of ‖F‖. Sixty
+            # rounds converge as (σ_{d+1}/σ_d)^120, for gaps of a few percent to 1e-3 of the angle,
+            # whose square the error has.
             Check(
                 "alternating least squares over SVD, smallest", least(alternating), ">=", 1 - 1e-9
             ),
@@ -220,6 +235,8 @@ def _split_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
     )
     sharp = sum(row["evaluation"] < 1e-6 * row["fit_error"] for row in rows) / len(rows)
     near = greatest(excess(r) for r in rows if r["width"] == WIDE and r["d"] <= 8)
+    # In units of the rounding with which heads are evaluated, which is to be far below the errors
+    # in at least half of the cells; and the 1 % of the statement.
     return (
         Check("|error − √(width² + rank²)|/rounding, largest", split, "<=", 1),
         Check("(error − √(floor² + width²))/rounding, largest", over, "<=", 1),
@@ -229,13 +246,25 @@ def _split_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
     )
 
 
+def witness(name: str, head: ConstructiveHead) -> float:
+    """|F − G| in balls where it is largest on a coarse part of every grid of the claim.
+
+    Only the place is found by rkbs: target and head are written out again in ``verify.balls``.
+    """
+    grid = np.linspace(-1, 1, 201)
+    errors = np.abs(TARGETS[name](grid, grid) - head(grid, grid))
+    i, j = np.unravel_index(np.argmax(errors), errors.shape)
+    return error_at(name, head.weights(), grid[i], grid[j])
+
+
 @claim(
     "thm2.density",
     statement="The sup error falls as d and m grow: for eight targets heads are exhibited whose "
     "error on a fine grid is below 1e-6 (smooth) and 0.06 (kinked): instances of Theorem 2",
     source="Paper Theorem 2; theory §4",
     method="Constructive heads along (d, m) = (2, 16), (4, 32), …; the maximum over a fine grid, "
-    "which bounds the supremum from below and is no certificate",
+    "which bounds the supremum from below and is no certificate (thm2.certified has those); the "
+    "error in balls at the worst of some of its points, without rkbs's formulas",
     figure="thm2_approximation",
     scope="eight targets, (d, m) from (1, 8) to (16, 128), 1 seed, a grid of 801² points (full: to "
     "(32, 256), 3 seeds, 2001² points); the bounds are at (16, 128). Theorem 2 for every "
@@ -253,8 +282,10 @@ def density(run: Run) -> Evidence:
             for d, width in path:
                 head = constructive_head(y.target, d, width, quadrature=grid, seed=seed)
                 row = y.row(head, d, width=width, seed=seed)
-                rows.append(row | {"sup": sup_error(y.target, head, points)})
+                row |= {"sup": sup_error(y.target, head, points), "witness": witness(name, head)}
+                rows.append(row)
     told = [row for row in rows if resolved(row)]
+    found = [row["witness"] / row["sup"] if row["sup"] else math.inf for row in rows]
     steps = [
         b["sup"] / a["sup"]
         for a, b in pairwise(rows)
@@ -267,6 +298,8 @@ def density(run: Run) -> Evidence:
 
     return Evidence(
         checks=(
+            # "Below any ε": smooth targets six decades down; at a kink of slope one the tail of the
+            # Schmidt functions falls as 1/d, about 0.8/16 at d = 16.
             Check("sup at (16, 128), smooth targets, largest", last(lambda t: t.smooth), "<", 1e-6),
             Check("sup at (16, 128), kinked", last(lambda t: not t.smooth), "<", 0.06),
             Check(
@@ -276,6 +309,12 @@ def density(run: Run) -> Evidence:
                 1,
             ),
             Check("sup/floor, smallest", least(r["sup"] / r["floor"] for r in told), ">=", 1),
+            # The witness's points are among the grid's, so sup is no lower, up to the rounding of
+            # heads, 1e-3 of errors of 1e-10; and of waves with more than ten points each a coarse
+            # grid misses less than a tenth.
+            Check("error in balls/sup, largest", greatest(found), "<=", 1 + 1e-3),
+            Check("error in balls/sup, smallest", least(found), ">=", 0.9),
+            *floor_checks(rows, "heads"),
         ),
         data={"rows": rows, "points": points},
     )

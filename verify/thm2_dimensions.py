@@ -78,6 +78,7 @@ def floor_sampled(run: Run) -> Evidence:
     falls = least(np.min(np.array(row["lower"])[:-1] / np.array(row["lower"])[1:]) for row in rows)
     return Evidence(
         checks=(
+            # Intervals hold what is known, and quadratures differ by their claimed error: as said.
             Check(
                 "known floors outside the interval, in its widths, largest",
                 greatest(_outside(row, "known") for row in known),
@@ -91,6 +92,8 @@ def floor_sampled(run: Run) -> Evidence:
                 0,
             ),
             Check("|quadrature − known|/quadrature error, largest", agree, "<=", 1),
+            # Narrow enough to say something: a factor that is less than a doubling of d changes
+            # most floors by. Half as many samples may leave a wider one.
             Check("upper/lower, largest", wide, "<=", run.pick(quick=2.5, full=1.5)),
             Check("floor at d over floor at the next d, smallest", falls, ">", 1),
         ),

@@ -174,6 +174,9 @@ def _law_checks(rows: list[dict[str, Any]], tails: dict[str, Tails]) -> tuple[Ch
     outside = greatest(greatest(r["least"] / r["error"], r["error"] / r["most"]) for r in told)
     near = [r["logit_error"] / r["tail"] for r in chosen(links, kind="limit") if r["tail"] > 1e-6]
     saved = greatest(tails[name].saved(d) for name in tails for d in range(12))
+    # Inequalities, in units of rounding or as factors; half of the heads are to have errors above
+    # 1e-9, where factors mean something; and "in the limit" is within 1.1 of the floor
+    # (thm2.limit).
     return (
         Check("(tail − error of the logits)/rounding, all heads, largest", under, "<=", 1),
         Check("floor/error of κ* (of KL), all heads, largest", floors, "<=", 1),
@@ -191,6 +194,9 @@ def _law_checks(rows: list[dict[str, Any]], tails: dict[str, Tails]) -> tuple[Ch
 
 def _rank_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
     """Exact at d = the rank that the link pays for, and not at the rank of the others."""
+    # "Exact" is 1e-7 ‖κ*‖, the root of the rounding of a squared error. Below its rank a link's
+    # floor, a computed bound, stands far above that: 1e-4 at least, a tenth where all of κ* but one
+    # term is missing, and 1e-7 at twice the rank, where exp still is not exact.
     limit = chosen(rows, kind="limit")
     checks = []
 
@@ -227,6 +233,7 @@ def _rank_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
         *checks,
         Check("row_factor, softmax head of d = 2: error of κ* up to its factor", free, "<=", 1e-7),
         Check("row_factor, softmax heads of d = 1: floor of KL, smallest", less, ">=", 1e-4),
+        # Adam has no closed form to be exact with: a tenth of what d = 1 leaves.
         Check("row_factor, softmax by Adam: KL at d = 2 over d = 1, largest", gain, "<=", 0.1),
     )
 
@@ -262,7 +269,11 @@ def log_rank(run: Run) -> Evidence:
     }
     return Evidence(
         checks=(*_law_checks(rows, tails), *_rank_checks(rows)),
-        data={"rows": rows, "curves": {"d": list(range(1, 9)), **curves}},
+        data={
+            "rows": rows,
+            "curves": {"d": list(range(1, 9)), **curves},
+            "formulas": {name: POSITIVE[name].formula for name in RANKS},
+        },
     )
 
 

@@ -99,10 +99,15 @@ def _factor_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
     outside = greatest(bracket_excess(row) for row in rows)
     hidden = least(row["unnormalized"] for row in kinds["limit"])
     checks = [
+        # An inequality in units of rounding; sums of 351 terms of size one; and e^h is not κ*
+        # itself, by c(t) of a tenth or so.
         Check("KL outside [e^{−R}, e^R] σ²/2, over rounding, largest", outside, "<=", 1),
         Check("|KL − KL of the rows by log-sum-exp|, largest", logsumexp, "<=", 1e-13),
         Check("limit: ‖e^h − κ*‖/‖κ*‖, smallest", hidden, ">=", 0.05),
     ]
+    # KL, ratios and errors by the way a head was trained: Adam's budget gives three digits of KL,
+    # the limit those of the floor of log κ* at d = 8, squared. c(t) is free, so it varies by far
+    # more than what is left over s, and the more the nearer to the limit.
     limits = {"Adam": (1e-3, 2, 0.05), "limit": (1e-7, 1e3, 1e-3)}
     for kind, (tiny, many, near) in limits.items():
         some = kinds[kind]
@@ -217,6 +222,8 @@ def _exact_checks(
         least(row[key] for row in kernels) for key in ("without_bias", "over_targets")
     )
     sources = greatest(row["over_sources"] for row in kernels)
+    # Equal rows to rounding, in its units; 1e-11 of logs of 1e-308 … 1; and rows that a bias, or
+    # its lack, moves by a hundredth or a tenth of a weight, no matter of rounding.
     return (
         *(Check(f"{name} apart/rounding, largest", worst[name], "<=", 1) for name in equal),
         Check("q' = (q, 1), k' = (k, c): rows apart, smallest", biased, ">=", 0.1),
@@ -253,7 +260,12 @@ def softmax_factor(run: Run) -> Evidence:
     kernels = hidden_differences(run)
     return Evidence(
         checks=(*_factor_checks(rows), *_exact_checks(extra, kernels)),
-        data={"rows": rows, "extra_dimension": extra, "kernels": kernels},
+        data={
+            "rows": rows,
+            "extra_dimension": extra,
+            "kernels": kernels,
+            "formulas": {name: POSITIVE[name].formula for name in NAMES},
+        },
     )
 
 

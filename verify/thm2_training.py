@@ -139,6 +139,8 @@ def trained(run: Run) -> Evidence:
     return Evidence(
         checks=(
             *floor_checks(rows, "trained heads"),
+            # "Floor ≤ constructive ≤ trained", "falls further behind": ratios against 1, and counts
+            # of runs. "Left behind" is twice the floor at d = 8, where m = 64 units reach it.
             Check(
                 "all runs under the condition, d > 1: worst constructive/trained", worst, "<=", 1
             ),
@@ -238,6 +240,8 @@ def limit(run: Run) -> Evidence:
     return Evidence(
         checks=(
             *floor_checks(rows, "trained heads"),
+            # The 1.1 of the statement; in four dimensions a sample's floor lies lower (scope). One
+            # start in ten may end elsewhere.
             *(
                 Check(f"{what}: best/floor, d ≤ 8, largest", _furthest(rows, *which), "<=", bound)
                 for what, which, bound in told

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import product
-from operator import itemgetter
 from typing import Any
 
 from rkbs.approximation import TARGETS, Head, constructive_head
+from verify.rows import best, like_the_first
 from verify.yardsticks import Yardstick, training_measure
+
+__all__ = [  # with what claims need of the rows
+    "ADAM",
+    "best",
+    "configuration",
+    "constructive_start",
+    "like_the_first",
+    "models",
+    "rows_of",
+    "train",
+    "train_batch",
+]
 
 ADAM = {"kind": "Adam", "lr": 1e-2}
 """What practice starts with; the steps are the claim's."""
@@ -113,28 +124,3 @@ def constructive_start(name: str, d: int, width: int, seed: int) -> Head:
 def rows_of(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of all batches."""
     return [row for result in results for row in result["rows"]]
-
-
-def best(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each (target, d, width), the row whose seed has the least error where it was trained."""
-    groups: dict[tuple, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        groups[row["target"], row["d"], row["width"]].append(row)
-    return [min(group, key=itemgetter("fit_error")) for group in groups.values()]
-
-
-def like_the_first(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of the first row's method and start: of the plain budget, without its variations."""
-    first = rows[0]["method"], rows[0]["start"]
-    return [row for row in rows if (row["method"], row["start"]) == first]
-
-
-def errors_by_dimension(
-    rows: Iterable[dict[str, Any]], target: str, width: int
-) -> dict[int, list[float]]:
-    """The errors of a target's heads of one width, by their dimensions."""
-    errors: dict[int, list[float]] = defaultdict(list)
-    for row in rows:
-        if (row["target"], row["width"]) == (target, width):
-            errors[row["d"]].append(row["error"])
-    return dict(sorted(errors.items()))

@@ -19,6 +19,24 @@ from rkbs.approximation import (
     schmidt,
 )
 from verify.ledger import Check, greatest
+from verify.rows import MIDDLE, NARROW, NEGLIGIBLE, WIDE, excess, ratio, resolved
+
+__all__ = [  # with what claims need of the rows
+    "FIT",
+    "FLOOR_NODES",
+    "MEASURE",
+    "MIDDLE",
+    "NARROW",
+    "NEGLIGIBLE",
+    "WIDE",
+    "Yardstick",
+    "excess",
+    "floor_checks",
+    "measuring_measure",
+    "ratio",
+    "resolved",
+    "training_measure",
+]
 
 FLOOR_NODES = {1: 160, 2: 12}
 """Along each coordinate, by dimension; doubled for the floor (``schmidt``)."""
@@ -26,10 +44,6 @@ FIT = Quadrature.gauss_legendre(128)
 """Where constructive heads on the line are fitted."""
 MEASURE = Quadrature.gauss_legendre(351)
 """Where errors on the line are measured: finer than all of these, and no node in common (odd)."""
-NARROW, MIDDLE, WIDE = 4, 16, 64
-"""Hidden units: too few for frozen layers to resolve the targets, enough for some, for all."""
-NEGLIGIBLE = 1e-6
-"""Share of ‖F‖ under which a floor need not be followed."""
 
 
 @cache
@@ -97,29 +111,23 @@ class Yardstick:
         }
 
 
-def resolved(row: dict[str, Any]) -> bool:
-    """Whether the floor stands ten times above its own error, so that a ratio means something."""
-    return row["floor"] > 10 * max(row["allowance"], row["rounding"])
+def floor_checks(rows: Iterable[dict[str, Any]], heads: str) -> tuple[Check, Check, Check]:
+    """No head is under the floor by more than the quadrature's error, nor under the exact one.
 
-
-def ratio(row: dict[str, Any], name: str = "error") -> float:
-    """Error over the floor of the measure in which the error was measured."""
-    return row[name] / row["floor_there"]
-
-
-def excess(row: dict[str, Any]) -> float:
-    """Error over that floor, or over ``NEGLIGIBLE`` ‖F‖ where the floor is below."""
-    return row["error"] / max(row["floor_there"], NEGLIGIBLE * row["norm"])
-
-
-def floor_checks(rows: Iterable[dict[str, Any]], heads: str) -> tuple[Check, Check]:
-    """No head is under the floor by more than the quadrature's error, nor under the exact one."""
+    And the two floors, of nodes that have none in common, agree within the former's error, so that
+    a floor that is too low is noticed, too.
+    """
     rows = list(rows)
     deficit = greatest(
         (r["floor"] - r["error"]) / r["allowance"] for r in rows if r["allowance"] > 0
     )
     exact = greatest((r["floor_there"] - r["error"]) / r["rounding"] for r in rows)
+    apart = greatest(
+        abs(r["floor"] - r["floor_there"]) / (r["allowance"] + r["rounding"]) for r in rows
+    )
+    # All three in units of what is claimed of the floors.
     return (
         Check(f"{heads}: (floor − error)/(quadrature error + rounding), largest", deficit, "<=", 1),
         Check(f"{heads}: (floor of the measuring quadrature − error)/rounding", exact, "<=", 1),
+        Check(f"{heads}: |floor − that of the measuring quadrature|/their error", apart, "<=", 1),
     )

@@ -18,7 +18,7 @@ For every claim, what it is about is broken, and its verdict must change: a chec
 whatever is put in front of it is no check. `make sabotage` computes this table anew;
 `make test` runs the rows marked fast. {summary}
 
-| claim | sabotaged: | verdict → with it | missed first (of all) | seconds |
+| claim | sabotaged: | verdict → with it | missed first (of all) | CPU seconds |
 |---|---|---|---|---|
 """
 
