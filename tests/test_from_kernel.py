@@ -29,7 +29,7 @@ def features(gamma, x, y):
 
 
 def operator(machine, gamma):
-    """T of h(x, y) = Φ_X(x)ᵀ T Φ_Y(y), from predictions at new points, which must have that form."""
+    """T of h(x, y) = Φ_X(x)ᵀ T Φ_Y(y), from predictions at new points: they must have that form."""
     P, Q = features(gamma, NEW_X, NEW_Y)
     H = machine.predict_grid(NEW_X, NEW_Y)
     T = np.linalg.pinv(P) @ H @ np.linalg.pinv(Q).T
