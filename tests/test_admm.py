@@ -160,3 +160,26 @@ def test_a_matrix_on_which_lapack_gives_up(monkeypatch):
     U, sigma, Vt = svd(matrix)
     assert calls
     np.testing.assert_allclose((U * sigma) @ Vt, matrix, atol=1e-14)
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-6, 1e-9])
+def test_it_stops_at_the_first_certificate_within_the_tolerance(tol):
+    """Certificates are made every 10 iterations, and after the last."""
+    problem = problem_of(20, 15, fraction=0.01)
+    solution = solve(problem, ADMM(tol=tol)).check()
+    n = solution.stats["iterations"]
+    assert n % 10 == 0
+    assert solution.certificate.tolerance == tol
+    assert solution.certificate.relative_gap <= tol
+    before = solve(problem, ADMM(tol=tol, max_iter=n - 10))
+    assert before.certificate.relative_gap > tol
+    assert before.stats["iterations"] == n - 10
+
+
+def test_weights_are_balanced_ever_more_rarely(monkeypatch):
+    steps, balanced = [], []
+    step = Splitting.step
+    monkeypatch.setattr(Splitting, "step", lambda self, p: (steps.append(1), step(self, p))[1])
+    monkeypatch.setattr(Splitting, "balance", lambda self: balanced.append(len(steps)))
+    solve(problem_of(6, 5), ADMM(tol=1e-300, max_iter=2500))
+    assert balanced == [*range(10, 401, 10), 600, 900, 1350, 2030]

@@ -17,7 +17,7 @@ _TESTS = {
     "_search.py": (10, _CERTIFIED),
     "_cells.py": (10, _CERTIFIED),
     "_panels.py": (16, _CERTIFIED),
-    "schmidt.py": (10, ("approximation", "approximation_entries")),
+    "schmidt.py": (10, ("schmidt", "approximation", "approximation_entries")),
     "attention/functional.py": (
         10,
         ("attention_precision", "attention", "attention_masks", "attention_entries"),
