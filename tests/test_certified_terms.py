@@ -263,6 +263,31 @@ def test_what_is_missed_of_a_unit(slope, bias):
         assert missed[0] == pytest.approx(2 * missed[1])
 
 
+def test_mirror_images_miss_the_same():
+    """Also where the rounding of a t + b decides: at a step of slope 1e6, next to its center."""
+    slopes, biases = np.array([1e6, 3.0]), np.array([-5e5, 0.25])
+    centers, half = np.array([0.5 + 2.5e-6, 0.5]), 2.0**-19
+    outputs = np.array([[1.0, 0.0], [0.5, 2.0]]), np.zeros(2)
+    found = panels.Tower(slopes, biases, *outputs).missed(centers, half)
+    for mirror in (
+        panels.Tower(slopes, -biases, *outputs).missed(-centers, half),
+        panels.Tower(-slopes, -biases, *outputs).missed(centers, half),
+        panels.Tower(slopes, biases, -outputs[0], outputs[1]).missed(centers, half),
+    ):
+        assert np.array_equal(found, mirror)
+
+
+def test_steps_are_the_centers_of_steep_units_and_the_points_between_them():
+    slopes = np.array([40.0, -50.0, 32.0, 100.0, 1e3])  # at 0.5, −0.2, (not steep), 0.1, outside
+    biases = np.array([-20.0, -10.0, 5.0, -10.0, 2e3])
+    parts = slopes, biases, np.ones((1, 5)), np.zeros(1)
+    found = panels.Tower(*parts).steps(32.0, 256)
+    assert found == pytest.approx([-0.2, -0.05, 0.1, 0.3, 0.5])
+    assert panels.Tower(*parts).steps(32.0, 3) == pytest.approx([-0.2, 0.1, 0.5])
+    assert panels.Tower(*parts).steps(32.0, 5) == pytest.approx(found)
+    assert panels.Tower(*parts).steps(2e3, 256).size == 0
+
+
 def test_the_pole_of_tanh_decides():
     """Without the bound of tan on the ellipses, less would be promised than is missed."""
     slope = 12.0

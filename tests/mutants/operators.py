@@ -29,7 +29,7 @@ _PAIRS = [
 ]  # fmt: skip
 _TWINS = {a: b for pair in _PAIRS for a, b in (pair.split(), pair.split()[::-1])}
 _DROPPED_CALLS = {"abs", "sqrt", "square", "log", "exp", "tanh", "conjugate", "clip", "copy"}
-_SYMMETRIC = {"vecdot", "maximum", "minimum", "max", "min", "union1d", "gcd", "hypot"}
+_SYMMETRIC = {"vecdot", "maximum", "minimum", "max", "min", "union1d", "broadcast_shapes", "hypot"}
 _SKIPPED_FIELDS = {"annotation", "returns", "decorator_list", "bases", "type_params"}
 _SKIPPED_KEYWORDS = {"strict", "stacklevel"}
 """Arguments that guard against faults which the mutants do not make."""

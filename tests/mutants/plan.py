@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-_CERTIFIED = ("certified_terms", "certified_spikes", "certified")
+_CERTIFIED = ("cells", "certified_terms", "certified_spikes", "certified")
 _DUAL = ("optimality", "expansion", "thm1_separable_gap", "separable")
 _SCHATTEN = ("admm", "schatten", "spectral_newton")
 _RIDGE = ("solvers", "ridge_scales", "groups", "machines")
