@@ -7,8 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 _CERTIFIED = ("cells", "certified_terms", "certified_spikes", "certified")
-_DUAL = ("optimality", "expansion", "thm1_separable_gap", "separable")
-_SCHATTEN = ("admm", "schatten", "spectral_newton")
+_SCHATTEN = ("admm", "schatten")
 _RIDGE = ("solvers", "ridge_scales", "groups", "machines")
 _MACHINES = ("selection", "names", "similarities", "frames", "groups", "machines", "machines_cv")
 
@@ -24,16 +23,16 @@ _TESTS = {
     ),
     "attention/variable_projection.py": (
         10,
-        ("variable_projection", "thm2_training", "ensemble", "attention_entries"),
+        ("defaults", "variable_projection", "ensemble", "attention_entries"),
     ),
     "solvers/base.py": (4, ("solvers", "ridge_scales", "bad_input")),
     "solvers/_leave_out.py": (6, ("ridge_scales", "groups", "machines")),
     "solvers/_splitting.py": (10, _SCHATTEN),
-    "solvers/admm.py": (6, (*_SCHATTEN, "units", "machines_cv")),
-    "solvers/_pair_hessian.py": (6, _DUAL),
-    "solvers/_smoothed_dual.py": (6, _DUAL),
-    "solvers/_optimality.py": (8, _DUAL),
-    "solvers/dual_newton.py": (10, _DUAL),
+    "solvers/admm.py": (6, ("defaults", *_SCHATTEN, "units")),
+    "solvers/_pair_hessian.py": (6, ("expansion", "optimality")),
+    "solvers/_smoothed_dual.py": (6, ("optimality", "separable")),
+    "solvers/_optimality.py": (8, ("optimality", "thm1_separable_gap")),
+    "solvers/dual_newton.py": (10, ("optimality", "thm1_separable_gap", "separable")),
     "solvers/alternating.py": (10, ("product",)),
     "solvers/dense.py": (8, _RIDGE),
     "solvers/incomplete.py": (8, _RIDGE),
