@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 # Where real data sets are, if they are: claims and tests that need one are skipped without it.
 export RKBS_DATA ?= $(CURDIR)/../shared/data
 
-.PHONY: verify compare verify-full test lint figures notebooks bench sabotage gpu clean
+.PHONY: verify compare verify-full test lint figures notebooks bench sabotage mutants gpu clean
 
 verify: $(STAMP)  ## the quick verification: a table of verdicts, report.html, figures
 	$(BIN)/python -m verify --profile quick --jobs 2
@@ -36,6 +36,9 @@ bench: $(STAMP)  ## speed claims, as ratios measured side by side
 
 sabotage: $(STAMP)  ## break what each claim is about; the table of what was noticed goes to docs/sabotage.md
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m sabotage --jobs 2
+
+mutants: $(STAMP)  ## seeded faults of the code, each against its module's tests; resumes; writes docs/mutants.md
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m mutants --jobs 2
 
 gpu: $(STAMP)  ## the claims that train, in full, on a CUDA device, recorded in verify/results; records say so
 	$(BIN)/python -m verify thm1.attention_factorized thm2 --profile full --device cuda --record

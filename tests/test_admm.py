@@ -12,7 +12,7 @@ from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
 from rkbs.schatten import SchattenProblem, singular_values
 from rkbs.solvers import ADMM, ConvergenceError, Spectral, solve
-from rkbs.solvers._splitting import Splitting
+from rkbs.solvers._splitting import Splitting, _balance, _relative, _stiffness
 from rkbs.solvers.base import svd
 
 
@@ -80,8 +80,9 @@ def test_a_path_agrees_with_single_solves_and_is_faster():
     assert all(solution.certificate.passed for solution in path)
     for one, other in zip(path, alone, strict=True):
         assert one.certificate.primal == pytest.approx(other.certificate.primal, rel=2e-8)
-    assert not path[0].value.M.any()
-    assert not path[1].value.M.any()
+    for solution in path[:2]:
+        assert not solution.value.M.any()
+        assert solution.stats["iterations"] == 0  # known without any
     ranks = [solution.stats["rank"] for solution in path]
     assert ranks == sorted(ranks)
     work = [sum(s.stats["iterations"] for s in solutions) for solutions in (path, alone)]
@@ -160,3 +161,71 @@ def test_a_matrix_on_which_lapack_gives_up(monkeypatch):
     U, sigma, Vt = svd(matrix)
     assert calls
     np.testing.assert_allclose((U * sigma) @ Vt, matrix, atol=1e-14)
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-6, 1e-9])
+def test_it_stops_at_the_first_certificate_within_the_tolerance(tol):
+    """Certificates are made every 10 iterations, and after the last."""
+    problem = problem_of(20, 15, fraction=0.01)
+    solution = solve(problem, ADMM(tol=tol)).check()
+    n = solution.stats["iterations"]
+    assert n % 10 == 0
+    assert solution.certificate.tolerance == tol
+    assert solution.certificate.relative_gap <= tol
+    before = solve(problem, ADMM(tol=tol, max_iter=n - 10))
+    assert before.certificate.relative_gap > tol
+    assert before.stats["iterations"] == n - 10
+
+
+def test_weights_are_balanced_ever_more_rarely(monkeypatch):
+    steps, balanced = [], []
+    step = Splitting.step
+    monkeypatch.setattr(Splitting, "step", lambda self, p: (steps.append(1), step(self, p))[1])
+    monkeypatch.setattr(Splitting, "balance", lambda self: balanced.append(len(steps)))
+    solve(problem_of(6, 5), ADMM(tol=1e-300, max_iter=2500))
+    assert balanced == [*range(10, 401, 10), 600, 900, 1350, 2030]
+
+
+@pytest.mark.parametrize(
+    ("primal", "dual", "factor"),
+    [
+        (4.0, 1.0, 2.0), (1.0, 4.0, 0.5), (1.2, 1.0, 1.0), (1.0, 1.2, 1.0), (1.22, 1.0, 1.22**0.5),
+        (1.0, 1.22, 1.22**-0.5), (100.0, 1.0, 5.0), (1.0, 100.0, 0.2), (0.0, 1.0, 1.0),
+        (1.0, 0.0, 1.0),
+    ],
+)  # fmt: skip
+def test_a_weight_follows_its_residuals_within_bounds(primal, dual, factor):
+    assert _balance(primal, dual) == pytest.approx(factor)
+
+
+def test_residuals_are_relative_whatever_their_size():
+    for scale in (1e-100, 1e-3, 1.0, 1e100):
+        found = _relative(scale * np.array([3.0, 4.0]), scale * np.array([0.0, 10.0]))
+        assert found == pytest.approx(0.5)
+    assert _relative(np.ones(2), np.zeros(2)) == 0
+
+
+def test_the_stiffness_is_the_second_derivative_of_the_loss():
+    """Of the squared loss 1, whatever the responses and their signs; times 7 for 7 times it."""
+    problem = problem_of(6, 5)
+    assert problem.z.min() < 0 < problem.z.max()
+    assert _stiffness(problem) == pytest.approx(1)
+    steep = problem_of(6, 5, loss=EpsilonInsensitive(0.0))
+    assert _stiffness(steep) == pytest.approx(len(steep.z) / np.abs(steep.z).sum())
+    silent = SchattenProblem(problem.gram_x, problem.gram_y, problem.pairs, 0 * problem.z, 1.0)
+    assert _stiffness(silent) == 1
+
+
+def test_balancing_moves_no_multiplier():
+    """ρW and ρ_H U are what the weights' change must leave alone."""
+    splitting = Splitting.of(problem_of(8, 7, keep=0.7))
+    for _ in range(3):
+        splitting.step(problem_of(8, 7, keep=0.7))
+    before = splitting.rho * splitting.W, splitting.data.rho * splitting.data.U
+    rho = splitting.rho, splitting.data.rho
+    splitting.balance()
+    assert splitting.rho != rho[0]
+    assert splitting.data.rho != rho[1]
+    after = splitting.rho * splitting.W, splitting.data.rho * splitting.data.U
+    for one, other in zip(before, after, strict=True):
+        assert relative(other, one) < 1e-14

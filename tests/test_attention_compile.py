@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from test_attention import EQUAL, NONNEGATIVE, POSITIVE, inputs, masks
+from plain_attention import off, plain
+from test_attention import EQUAL, NONNEGATIVE, POSITIVE, alike, inputs, masks
 
 from rkbs.attention import attention
 from rkbs.kernels import EDP, KERNELS, RBF, L2Distance, Quadratic, Scaled
@@ -30,14 +31,19 @@ def agrees(function, *tensors, backend="aot_eager", backward=True, options=None)
 @pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE | EQUAL))
 def test_every_kernel_in_attention(name):
     mask = masks(5, 7, torch.float64)["infinite" if name in POSITIVE else "bool"]
-    agrees(lambda q, k, v: attention(q, k, v, KERNELS[name], mask), *inputs())
+    tensors = alike(name, *inputs())
+    assert off(attention(*tensors, KERNELS[name], mask), plain(*tensors, name, mask)) <= 1e-12
+    agrees(lambda q, k, v: attention(q, k, v, KERNELS[name], mask), *tensors)
 
 
 def test_combinations_of_learned_kernels():
     def every(q, k, v, c):
         return sum(attention(q, k, v, combined(c)) for combined in COMBINED)
 
-    agrees(every, *inputs(), torch.tensor(0.7, dtype=torch.float64))
+    tensors, c = inputs(), torch.tensor(0.7, dtype=torch.float64)
+    right = sum(plain(*tensors, combined(c)) for combined in COMBINED)
+    assert off(every(*tensors, c), right) <= 1e-12
+    agrees(every, *tensors, c)
 
 
 def test_every_kernel_on_tensors():
@@ -59,5 +65,6 @@ def test_inductor():
         "cpp.vec_isa_ok": False,
         "cpp_cache_precompile_headers": False,
     }
-    rbf = RBF()
-    agrees(lambda q, k, v: attention(q, k, v, rbf), *inputs(), backend="inductor", options=quick)
+    rbf, tensors = RBF(), inputs()
+    assert off(attention(*tensors, rbf), plain(*tensors, "rbf")) <= 1e-12
+    agrees(lambda q, k, v: attention(q, k, v, rbf), *tensors, backend="inductor", options=quick)

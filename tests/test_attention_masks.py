@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from test_attention import EQUAL, NONNEGATIVE, POSITIVE, inputs
+from plain_attention import GRAMS, off, plain
+from test_attention import EQUAL, NONNEGATIVE, POSITIVE, alike, inputs
 
 from rkbs.attention import attention
 from rkbs.kernels import EDP, KERNELS, RBF, Laplace, LinearMap, Precomputed, Quadratic, Scaled
@@ -42,6 +43,11 @@ def logits_of(allowed, kernel):
     return [allowed, bias] if kernel.is_positive else [allowed]
 
 
+def gram(name):
+    """For ``plain``: written out where it is a kernel of the table."""
+    return name if name in GRAMS else KINDS[name]
+
+
 def run(tensors, kernel, mask, rows=slice(None)):
     leaves = [x.detach().clone().requires_grad_() for x in tensors]
     out = attention(*leaves, kernel, mask)[..., rows, :]
@@ -62,11 +68,13 @@ def test_every_kernel_and_class_of_the_algebra_is_here():
 @pytest.mark.parametrize("name", KINDS)
 def test_a_key_hidden_from_all_queries_may_hold_anything(name, where):
     kernel, (batch, head, rows) = KINDS[name], MASKS[where]
-    q, k, v = inputs(2, 3)
+    q, k, v = alike(name, *inputs(2, 3))
     allowed = torch.ones(2, 3, 5, 7, dtype=torch.bool)
     allowed[batch, head, rows, 5] = False
+    exact = plain(q, k, v, gram(name), allowed)
     for mask in logits_of(allowed, kernel):
         expected = run((q, k, v), kernel, mask)
+        assert off(expected[0], exact) <= 1e-12
         hidden = k.new_zeros(2, 3, 7, dtype=torch.bool)
         hidden[batch, head, 5] = True
         assert all((gradient[hidden] == 0).all() for gradient in expected[2:])
@@ -74,8 +82,9 @@ def test_a_key_hidden_from_all_queries_may_hold_anything(name, where):
             k[hidden], v[hidden] = padding, padding
             for found, right in zip(run((q, k, v), kernel, mask), expected, strict=True):
                 assert torch.equal(found, right), padding
-    short = attention(q[1, 2], k[1, 2][[0, 1, 2, 3, 4, 6]], v[1, 2][[0, 1, 2, 3, 4, 6]], kernel)
-    assert (expected[0][1, 2] - short).abs().max() <= 1e-12  # as without the key
+    keep = [0, 1, 2, 3, 4, 6]
+    without = plain(q[1, 2], k[1, 2][keep], v[1, 2][keep], gram(name))
+    assert off(expected[0][1, 2], without) <= 1e-12
 
 
 @pytest.mark.parametrize(
@@ -89,6 +98,9 @@ def test_masks_of_all_shapes_hide(shape):
         for mask in logits_of(allowed, kernel):
             expected = run((q, k, v), kernel, mask) if len(shape) < 3 else None
             full = run([x.expand(2, 3, *x.shape) for x in (q, k, v)], kernel, mask)
+            shown = allowed.expand(2, 3, 5, 7)
+            right = plain(q, k, v, "edp" if kernel == EDP() else "quadratic", shown)
+            assert off(full[0], right) <= 1e-13
             k[5], v[5] = math.nan, math.inf
             if expected:
                 for found, right in zip(run((q, k, v), kernel, mask), expected, strict=True):
@@ -106,23 +118,24 @@ def test_a_shared_key_hidden_in_one_batch_only():
     allowed[0, :, 5] = False
     out = attention(q.expand(2, 5, 4), k, v, RBF(), allowed)
     keep = [0, 1, 2, 3, 4, 6]
-    assert (out[0] - attention(q, k[keep], v[keep], RBF())).abs().max() <= 1e-14
+    assert off(out[0], plain(q, k[keep], v[keep], "rbf")) <= 1e-14
     assert out[1].isnan().all()
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_queries_that_see_nothing_may_hold_anything(name):
-    q, k, v = inputs()
+    q, k, v = alike(name, *inputs())
     allowed = torch.ones(5, 7, dtype=torch.bool)
     allowed[3] = False
     for mask in logits_of(allowed, KINDS[name]):
         expected = run((q, k, v), KINDS[name], mask)
         assert (expected[0][3] == 0).all()
+        assert off(expected[0], plain(q, k, v, gram(name), allowed)) <= 1e-12
         for padding in PADDINGS:
             q[3] = padding
             for found, right in zip(run((q, k, v), KINDS[name], mask), expected, strict=True):
                 assert torch.equal(found, right)
-        q = inputs()[0]
+        q = alike(name, *inputs())[0]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -146,12 +159,15 @@ def test_a_key_hidden_from_some_queries_may_hold_any_finite_number(name, dtype):
     kernel = KINDS[name]
     if name == "pullback to the sphere":  # its own norm overflows
         kernel = EDP().pullback(None, LinearMap(WEIGHT))
-    q, k, v = inputs(dtype=dtype)
+    q, k, v = alike(name, *inputs(dtype=dtype))
     allowed = torch.ones(5, 7, dtype=torch.bool)
     allowed[1:, 5] = False  # the query 0 sees it
     for mask in [allowed, *(m.to(dtype) for m in logits_of(allowed, kernel)[1:])]:
         q[0] = k[5] = inputs(dtype=dtype)[0][0]
+        v[5] = 1.0
         expected = run((q, k, v), kernel, mask, slice(1, None))
+        right = plain(q, k, v, gram(name) if kernel is KINDS[name] else kernel, allowed)[1:]
+        assert off(expected[0], right) <= (1e-5 if dtype == torch.float32 else 1e-12)
         for extreme in extremes(dtype):
             for query in (q[0].clone(), extreme):
                 q[0], k[5], v[5] = query, extreme, extreme[:3]
@@ -172,12 +188,18 @@ def test_hidden_pairs_do_not_reach_the_gradients_of_parameters(kernel):
     }
     make = makers.get(kernel, type(KERNELS.get(kernel)))
     gradients = []
+
+    def squares(c):
+        return float(plain(q, k, v, make(c), allowed)[1:].square().sum())
+
+    slope = (squares(0.7 + 1e-3) - squares(0.7 - 1e-3)) / 2e-3  # of maps rounded to float32
     for extreme in [k[5].clone(), *extremes(torch.float32)]:
         k[5] = extreme
         c = torch.tensor(0.7, requires_grad=True)
         attention(q, k, v, make(c), allowed)[1:].square().sum().backward()
         gradients.append(c.grad)
     assert all(torch.equal(g, gradients[0]) for g in gradients)
+    assert abs(float(gradients[0]) - slope) <= 1e-3 * max(abs(slope), 0.1)
 
 
 def test_hidden_indices_need_not_be_indices():
@@ -192,7 +214,7 @@ def test_a_key_of_any_padding():
     q, k, v = inputs(dtype=torch.float32)
     allowed = torch.ones(5, 7, dtype=torch.bool)
     allowed[:, 5] = False
-    right = attention(q, k[[0, 1, 2, 3, 4, 6]], v[[0, 1, 2, 3, 4, 6]], RBF())
+    right = plain(q, k[[0, 1, 2, 3, 4, 6]], v[[0, 1, 2, 3, 4, 6]], "rbf")
     for padding in (0.0, 1e2, 1e3, 1e4):
         k[5] = padding
         assert (attention(q, k, v, RBF(), allowed) - right).abs().max() <= 1e-6

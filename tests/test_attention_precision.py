@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from plain_attention import off, plain
 from scipy.special import softmax
 from test_attention import NONNEGATIVE, POSITIVE, inputs
 from torch.nn.functional import scaled_dot_product_attention
@@ -109,7 +110,8 @@ def test_sums_beyond_the_range_are_scaled(dtype):
     assert values.isfinite().all()
     assert values.sum().isinf()
     weights = attention(q, k, torch.eye(4, dtype=dtype), Quadratic())
-    assert (weights - torch.tensor([1.0, 4, 4, 4], dtype=dtype) / 13).abs().max() <= 1e-6
+    right = torch.tensor([1.0, 4, 4, 4], dtype=dtype) / 13
+    assert (weights - right).abs().max() <= 4 * torch.finfo(dtype).eps
 
 
 LOGLESS = {name: KERNELS[name] for name in sorted(NONNEGATIVE)} | {"product": EDP() * Quadratic()}
@@ -128,6 +130,8 @@ def test_overflow_of_kernels_without_a_logit_is_nan_and_nothing_else_is(name, dt
         results.append([kept, *torch.autograd.grad(kept.square().sum(), (q, k, v))])
         if len(out) == 5:
             assert out[2].isnan().all()
+        right = plain(tensors[0][[0, 1, 3, 4]], *tensors[1:], LOGLESS[name])
+        assert off(kept, right) <= 20 * torch.finfo(dtype).eps
     for found, right in zip(*results, strict=True):
         assert found.isfinite().all()
         assert (found - right).abs().max() <= 1e-5 * right.abs().max()
@@ -157,6 +161,8 @@ def test_autocast_does_not_round_logits(dtype):
     q, k, v = (x.to(dtype) for x in inputs(n=16, m=16, d=64, dtype=torch.float32))
     for kernel in (EDP(), RBF(), Laplace().pullback(torch.eye(64), None)):
         expected = attention(q, k, v, kernel)
+        right = plain(q, k, v, kernel).numpy()
+        assert error(expected, right) <= 4 * max(ulp(right, dtype), 1e-6)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert torch.equal(attention(q, k, v, kernel), expected)
 
@@ -201,5 +207,12 @@ def test_gradients_in_half_precision_are_those_of_float32(name, dtype):
     weights = torch.randn(8, 3, generator=torch.Generator().manual_seed(1)).to(dtype)
     for tensors in (halves, singles):
         attention(*tensors, KERNELS[name]).backward(weights.to(tensors[0].dtype))
-    for half, single in zip(halves, singles, strict=True):
+    doubles = [x.detach().double().requires_grad_() for x in halves]
+    plain(*doubles, name).backward(weights.double())
+    for half, single, double in zip(halves, singles, doubles, strict=True):
         assert torch.equal(half.grad, single.grad.to(dtype))
+        if double.grad.any():  # uniform weights know no queries and keys
+            assert off(single.grad, double.grad) <= 1e-5
+        else:
+            assert name == "constant"
+            assert not single.grad.any()

@@ -1,0 +1,62 @@
+"""Which modules are mutated, how often, and the test files that must notice, fastest first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+_CERTIFIED = ("cells", "certified_terms", "certified_spikes", "certified")
+_SCHATTEN = ("admm", "schatten")
+_RIDGE = ("solvers", "ridge_scales", "groups", "machines")
+_MACHINES = ("selection", "names", "similarities", "frames", "groups", "machines", "machines_cv")
+
+_TESTS = {
+    "certified.py": (8, _CERTIFIED),
+    "_search.py": (10, _CERTIFIED),
+    "_cells.py": (10, _CERTIFIED),
+    "_panels.py": (16, _CERTIFIED),
+    "schmidt.py": (10, ("schmidt", "approximation", "approximation_entries")),
+    "attention/functional.py": (
+        10,
+        ("attention_precision", "attention", "attention_masks", "attention_entries"),
+    ),
+    "attention/variable_projection.py": (
+        10,
+        ("defaults", "variable_projection", "ensemble", "attention_entries"),
+    ),
+    "solvers/base.py": (4, ("solvers", "ridge_scales", "bad_input")),
+    "solvers/_leave_out.py": (6, ("ridge_scales", "groups", "machines")),
+    "solvers/_splitting.py": (10, _SCHATTEN),
+    "solvers/admm.py": (6, ("defaults", *_SCHATTEN, "units")),
+    "solvers/_pair_hessian.py": (6, ("expansion", "optimality")),
+    "solvers/_smoothed_dual.py": (6, ("optimality", "separable")),
+    "solvers/_optimality.py": (8, ("optimality", "thm1_separable_gap")),
+    "solvers/dual_newton.py": (10, ("optimality", "thm1_separable_gap", "separable")),
+    "solvers/alternating.py": (10, ("product",)),
+    "solvers/dense.py": (8, _RIDGE),
+    "solvers/incomplete.py": (8, _RIDGE),
+    "solvers/spectral.py": (4, _RIDGE),
+    "solvers/_spectral_calculus.py": (6, ("spectral_newton", "schatten")),
+    "solvers/_spectral_charts.py": (8, ("spectral_newton", "schatten")),
+    "solvers/spectral_newton.py": (8, ("spectral_newton", "schatten", "units")),
+    "machines/_names.py": (4, ("names", "frames")),
+    "machines/_selection.py": (2, ("selection", "machines")),
+    "machines/_within.py": (2, ("similarities", "machines")),
+    "machines/base.py": (8, _MACHINES),
+    "machines/ridge.py": (6, _MACHINES),
+    "machines/schatten.py": (5, _MACHINES),
+    "machines/schatten_cv.py": (8, _MACHINES),
+}
+
+MODULES = tuple(_TESTS)
+
+
+def sample_size(module: str) -> int:
+    """How many mutants of a module are drawn: more where there is more to break."""
+    return _TESTS[module][0]
+
+
+def suite(module: str) -> list[str]:
+    """Paths in the checkout."""
+    return [f"tests/test_{name}.py" for name in _TESTS[module][1]]

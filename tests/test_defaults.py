@@ -1,0 +1,34 @@
+"""Defaults are part of what is promised."""
+
+import pytest
+
+from rkbs.attention import Adam, VariableProjection
+from rkbs.solvers import (
+    ADMM,
+    Alternating,
+    Cholesky,
+    ConjugateGradient,
+    DualNewton,
+    Spectral,
+    SpectralNewton,
+)
+
+DEFAULTS = [
+    (ADMM, {"tol": 1e-8, "max_iter": 20_000}),
+    (Alternating, {"tol": 1e-8, "max_iter": 2000, "seed": 0}),
+    (Cholesky, {"tol": 1e-8}),
+    (ConjugateGradient, {"tol": 1e-10, "max_iter": 5000}),
+    (DualNewton, {"tol": None, "max_iter": 1000}),
+    (Spectral, {"tol": 1e-8}),
+    (SpectralNewton, {"tol": 1e-10, "max_iter": 200}),
+    (VariableProjection, {"steps": 100, "max_slope": 20.0, "ridge": None}),
+]
+
+
+@pytest.mark.parametrize(("kind", "values"), DEFAULTS, ids=lambda x: getattr(x, "__name__", ""))
+def test_defaults(kind, values):
+    assert vars(kind()) == values
+
+
+def test_all_methods_with_a_budget_are_here():
+    assert Adam(3) == Adam(3, 1e-2, 0.0)
