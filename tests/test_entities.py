@@ -540,5 +540,5 @@ def test_pandas_and_tensors_of_features_keep_their_ids():
 def test_a_missing_label_of_a_group_is_named_whatever_it_is():
     labels = pd.array([*DRUGS[:2], pd.NA, *DRUGS[3:]], dtype="string")
     machine = BinaryKernelRidgeCV(RBF(), RBF(), leave="row")
-    with pytest.raises(ValueError, match="groups_x must label every row of X.* none for row 2"):
+    with pytest.raises(ValueError, match=r"groups_x must label every row of X.* none for row 2"):
         machine.fit(Pairs.grid(X, Y), Z, groups_x=labels)
