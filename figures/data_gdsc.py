@@ -9,38 +9,32 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from verify.drug_response import BOTH, CONTESTANTS, KERNEL, MEANS, RIDGE
 from verify.ledger import load_record
-
-FEATURES = (KERNEL, BOTH, RIDGE)
 
 
 def draw(folder: Path) -> Figure:
     """A panel per setting: RMSE over that of the shrunken means, which every fold has at 1."""
     cold = load_record("data.gdsc_cold", folder).evidence.data
     settings = {
-        "known pairs": load_record("data.gdsc", folder).evidence.data["folds"],
-        **{name: cold[name]["folds"] for name in ("new drugs", "new cell lines")},
+        "known pairs": load_record("data.gdsc", folder).evidence.data,
+        **{name: cold[name] for name in ("new drugs", "new cell lines")},
     }
-    figure = Figure(figsize=(9.5, 2.9))
+    figure = Figure(figsize=(9.5, 3.2))
     axes = figure.subplots(1, 3, sharey=True)
-    for axis, (name, folds) in zip(axes, settings.items(), strict=True):
-        means = _errors(folds[MEANS])
-        ratios = {one: _errors(folds[one]) / means for one in CONTESTANTS}
+    for axis, (name, found) in zip(axes, settings.items(), strict=True):
+        errors = {one: np.array(scores, float)[:, 0] for one, scores in found["folds"].items()}
+        means = errors.pop(found["baseline"])
+        del errors["mean"]  # off the scale
         axis.axvline(1, color="0.6", lw=1, zorder=0)
-        plotting.scores_by_fold(axis, ratios, FEATURES)
-        axis.set(title=f"{name} (means: RMSE {means.mean():.2f})", xlabel="RMSE / that of means")
+        ratios = {one: values / means for one, values in errors.items()}
+        plotting.scores_by_fold(axis, ratios, found["features"])
+        axis.set(title=f"{name}\n(RMSE of means {means.mean():.2f})", xlabel="RMSE / that of means")
     figure.suptitle(
         "GDSC, 124 drugs × 124 cell lines: a marker per fold, bar at the mean; what sees features "
         "is set apart.\nGray: row + column means, shrunken, of the same fold",
         fontsize=9,
     )
     return figure
-
-
-def _errors(scores: list[list[float]]) -> np.ndarray:
-    """The RMSE of each fold."""
-    return np.array(scores, dtype=float)[:, 0]
 
 
 if __name__ == "__main__":

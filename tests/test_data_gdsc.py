@@ -1,5 +1,6 @@
 """What the GDSC claims tune, score and check their fits by, on a small problem of its own."""
 
+import importlib.util
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import pytest
 from scipy import stats
 
 from rkbs import ADMM, RBF, BinaryKernelMachine, BinaryKernelRidge, Precomputed
-from verify import drug_folds, drug_response
+from verify import drug_folds, drug_response, readme
 from verify.drug_folds import cold, corrected_p, known_pairs, leaks
 from verify.drug_response import (
     BOTH,
@@ -27,7 +28,7 @@ from verify.drug_response import (
     kkt,
     nuclear_gap,
 )
-from verify.ledger import Run
+from verify.ledger import ROOT, Check, Claim, Evidence, Run, settle
 
 
 def data(n_x=14, n_y=12, seed=0, noise=0.2):
@@ -199,6 +200,7 @@ def test_a_contest_scores_the_test_pairs(monkeypatch):
     for row in found["table"]:
         values = np.array(found["folds"][row["predictor"]])
         assert row["RMSE (ln IC50)"] == pytest.approx(values[:, 0].mean())
+    assert found["features"] == [KERNEL, BOTH, RIDGE]
     sound = drug_folds.soundness(found, "pairs")
     assert all(check.passed for check in sound)
     found["leaks"][0]["pairs"] = 1
@@ -256,3 +258,52 @@ def test_margins_are_by_how_much_the_better_is_less():
     full = drug_folds.mean_margin(Run(profile="full"), found, BOTH, MEANS)
     assert [check.passed for check in full] == [True, False]
     assert drug_response.GAP == 1e-6
+
+
+def test_the_figure_shows_every_contestant_in_every_setting(tmp_path):
+    """From records alone; the ratio of a fold is to the means of that fold."""
+    script = ROOT / "figures" / "data_gdsc.py"
+    spec = importlib.util.spec_from_file_location("figures.data_gdsc", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    names = (MEAN, MEANS, *CONTESTANTS)
+    found = {
+        "folds": {name: [(k + 1.0, 0.5), (2 * k + 1.0, 0.5)] for k, name in enumerate(names)},
+        "baseline": MEANS,
+        "features": [KERNEL, BOTH, RIDGE],
+    }
+    cold = {"new drugs": found, "new cell lines": found}
+    good = (Check("good", 1.0, "<=", 2.0),)
+    for name, kept in (("data.gdsc", found), ("data.gdsc_cold", cold)):
+        claim = Claim(name, "", "", "", lambda run, kept=kept: Evidence(checks=good, data=kept))
+        settle(claim, Run()).save(tmp_path)
+    axes = module.draw(tmp_path).axes
+    assert len(axes) == 3
+    for axis in axes:
+        assert [label.get_text() for label in axes[0].get_yticklabels()] == list(CONTESTANTS)
+        shown = [line.get_xdata() for line in axis.lines if len(line.get_xdata()) == 2]
+        ratios = [[(k + 3.0) / 2, (2 * k + 5.0) / 3] for k in range(len(CONTESTANTS))]
+        for expected in ratios:
+            assert any(np.allclose(x, expected) for x in shown)
+
+
+def test_the_readme_shows_every_setting_that_has_a_record(tmp_path):
+    table = [
+        {"predictor": MEAN, "RMSE (ln IC50)": 3.0, "sd over folds": 0.5, "Pearson": np.nan},
+        {"predictor": BOTH, "RMSE (ln IC50)": 1.0, "sd over folds": 0.1, "Pearson": 0.9},
+    ]
+    found = {"table": table, "folds": {MEAN: [(3.0, 0)] * 4}}
+    known = {}
+    for name, kept in (
+        ("data.gdsc", found),
+        ("data.gdsc_cold", {"new drugs": found, "source": "elsewhere"}),
+    ):
+        claim = Claim(name, "", "", "", lambda run, kept=kept: Evidence(data=kept))
+        known[name] = claim, settle(claim, Run())
+        lines = readme.gdsc_table(known).splitlines()
+        settings = ["known pairs", "new drugs"][: len(known)]
+        assert lines[0] == f"| predictor | {' | '.join(settings)} |"
+        assert lines[2] == f"| {BOTH} |" + " **1.000 ± 0.100** |" * len(known)
+        assert lines[3] == f"| {MEAN} |" + " 3.000 ± 0.500 |" * len(known)
+        assert lines[-1].endswith("over 4 folds.")
+    assert readme.gdsc_table({}) == ""

@@ -535,3 +535,10 @@ def test_pandas_and_tensors_of_features_keep_their_ids():
     found = machine.predict_grid(part, torch.tensor(Y), ids_x=part.index)
     reference = BinaryKernelRidge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
     assert np.array_equal(found, reference.predict_grid(X[[4, 0]], Y, ids_x=["e", "a"]))
+
+
+def test_a_missing_label_of_a_group_is_named_whatever_it_is():
+    labels = pd.array([*DRUGS[:2], pd.NA, *DRUGS[3:]], dtype="string")
+    machine = BinaryKernelRidgeCV(RBF(), RBF(), leave="row")
+    with pytest.raises(ValueError, match=r"groups_x must label every row of X.* none for row 2"):
+        machine.fit(Pairs.grid(X, Y), Z, groups_x=labels)

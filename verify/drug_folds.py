@@ -97,6 +97,8 @@ def contest(run: Run, arena: Arena, split_of: Callable[[int], Split], label: str
         "folds": folds,
         "fits": {name: rows for name, rows in fits.items() if rows[0]},
         "leaks": leaked,
+        "baseline": MEANS,
+        "features": [name for name, one in CONTESTANTS.items() if one.sees_features],
     }
 
 

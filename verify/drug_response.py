@@ -30,7 +30,7 @@ IDENTITY, KERNEL, BOTH = (
     f"nuclear norm, {what}" for what in ("identity", "kernel", "kernel + identity")
 )
 RIDGE = "kernel ridge (Kronecker), kernel + identity"
-PERMUTED = f"{BOTH}, features permuted"
+PERMUTED = "nuclear norm, permuted kernel + identity"
 """The control: as many weights to choose from beside the identity, of features of others."""
 NUCLEAR = (IDENTITY, KERNEL, BOTH, PERMUTED)
 
@@ -89,6 +89,11 @@ class Contestant:
     def is_ridge(self) -> bool:
         """Whether Ω is ½‖T‖², and not the nuclear norm."""
         return self.machine is BinaryKernelRidge
+
+    @property
+    def sees_features(self) -> bool:
+        """Whether it is told the features of the drugs and cell lines themselves."""
+        return not self.permuted and any(weights.features for weights in self.weights)
 
 
 _NONE = (Weights(0.0, 1.0, 0.0), Weights(0.0, 1.0, 0.5))
