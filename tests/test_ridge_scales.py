@@ -60,9 +60,12 @@ def products(left, right):
     return (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
 
 
-def primal(phi, z, alpha, new):
+LINEAR = Linear(), Linear()
+
+
+def primal(phi, z, alpha, new, constant=False):
     """Ridge regression on explicit features, by scikit-learn's singular value decomposition."""
-    return Ridge(alpha, fit_intercept=False, solver="svd").fit(phi, z).predict(new)
+    return Ridge(alpha, fit_intercept=constant, solver="svd").fit(phi, z).predict(new)
 
 
 def weights(phi, z, alpha, rank=None):
@@ -87,7 +90,9 @@ def test_linear_features_at_any_scale(path, scales):
     phi = product_features(X[pairs.i], Y[pairs.j])
     phi_new = product_features(new.X[new.i], new.Y[new.j])
     for alpha in ALPHAS:
-        machine = BinaryKernelRidge(Linear(), Linear(), alpha, solver=solver).fit(pairs, z)
+        machine = BinaryKernelRidge(*LINEAR, alpha, solver=solver, fit_intercept=False).fit(
+            pairs, z
+        )
         assert relative(machine.predict(pairs), primal(phi, z, alpha, phi)) < 1e-9
         assert relative(machine.predict(new), primal(phi, z, alpha, phi_new)) < 1e-9
         towers = machine.query(new.X) @ machine.key(new.Y).T
@@ -225,7 +230,8 @@ def test_leave_out_at_any_scale(leave, keep, scales):
         assert relative(state.leave_out_residuals(alpha, leave), left) < 1e-9
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the best may be at the end of the path
-        cv = BinaryKernelRidgeCV(Linear(), Linear(), alphas=ALPHAS, leave=leave).fit(pairs, z)
+        cv = BinaryKernelRidgeCV(*LINEAR, alphas=ALPHAS, leave=leave, fit_intercept=False)
+        cv.fit(pairs, z)
     assert relative(cv.leave_out_rmse_, np.array(rmse)) < 1e-9
 
 
@@ -296,7 +302,7 @@ def test_what_no_pair_sees_is_zero(solver, alpha, scale):
     same = np.kron(np.eye(2)[::-1], np.ones((5, 5))) > 0
     pairs = Pairs.from_mask(X, Y, same)
     z = rng.standard_normal(len(pairs))
-    machine = BinaryKernelRidge(Linear(), Linear(), alpha, solver=solver).fit(pairs, z)
+    machine = BinaryKernelRidge(*LINEAR, alpha, solver=solver, fit_intercept=False).fit(pairs, z)
     h = machine.predict_grid(X, Y)
     phi = product_features(X[pairs.i], Y[pairs.j])
     assert np.abs(h[same] - phi @ weights(phi, z, alpha, 2)).max() < 1e-9
@@ -317,7 +323,7 @@ def test_a_point_under_two_ids_is_one_point_at_new_points(alpha, scales, digits)
         scales[0] * rng.standard_normal((2, 4)), scales[1] * rng.standard_normal((2, 3))
     )
     phi, rows = (products(each.X[each.i], each.Y[each.j]) / 12**0.25 for each in (pairs, new))
-    machine = BinaryKernelRidge(Linear(), Linear(), alpha).fit(pairs, z)
+    machine = BinaryKernelRidge(*LINEAR, alpha, fit_intercept=False).fit(pairs, z)
     assert relative(machine.predict(pairs), exact(phi, z, alpha)) < 1e-11
     assert relative(machine.predict(new), exact(phi, z, alpha, rows)) < 1e-11
 
@@ -340,7 +346,7 @@ def test_responses_that_no_operator_sees_are_solved_by_zero():
     X, Y, Z = points((1e3, 1e3))
     basis = np.linalg.qr(X, "complete")[0]
     Z = basis[:, 3:] @ basis[:, 3:].T @ Z  # no column of Z is a combination of X's
-    machine = BinaryKernelRidge(Linear(), Linear()).fit(Pairs.grid(X, Y), Z)
+    machine = BinaryKernelRidge(*LINEAR, fit_intercept=False).fit(Pairs.grid(X, Y), Z)
     assert np.abs(machine.predict_grid(X, Y)).max() < 1e-12
 
 
@@ -348,11 +354,12 @@ def test_features_of_size_zero_predict_zero():
     X, Y, Z = points((0, 1))
     for path, (keep, solver) in PATHS.items():
         pairs, z = some(Pairs.grid(X, Y), Z, keep)
-        machine = BinaryKernelRidge(Linear(), Linear(), solver=solver).fit(pairs, z)
+        machine = BinaryKernelRidge(*LINEAR, solver=solver, fit_intercept=False).fit(pairs, z)
         assert not machine.predict_grid(X + 1, Y).any(), path
 
 
-def test_all_three_machines_agree_with_primal_ridge_at_any_scale():
+@pytest.mark.parametrize("constant", [False, True])
+def test_all_three_machines_agree_with_primal_ridge_at_any_scale(constant):
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(30, 3)), rng.normal(size=(20, 2))
     Z = np.sin(X[:, :1]) + Y[:, 0] + 0.1 * rng.normal(size=(30, 20))
@@ -361,13 +368,13 @@ def test_all_three_machines_agree_with_primal_ridge_at_any_scale():
         phi = product_features(pairs.X[pairs.i], pairs.Y[pairs.j])
         alphas = scale**4 * np.logspace(-3, 5, 9)
         machines = (
-            BinaryKernelMachine(Linear(), Linear(), penalty=Schatten(2)),
-            BinaryKernelRidge(Linear(), Linear()),
-            BinaryKernelRidgeCV(Linear(), Linear(), alphas=alphas),
+            BinaryKernelMachine(*LINEAR, penalty=Schatten(2), fit_intercept=constant),
+            BinaryKernelRidge(*LINEAR, fit_intercept=constant),
+            BinaryKernelRidgeCV(*LINEAR, alphas=alphas, fit_intercept=constant),
         )
         for machine in machines:
             machine.fit(pairs, Z)
-            right = primal(phi, Z.ravel(), getattr(machine, "alpha_", 1.0), phi)
+            right = primal(phi, Z.ravel(), getattr(machine, "alpha_", 1.0), phi, constant)
             assert np.abs(machine.predict(pairs) - right).max() < 1e-13
 
 
@@ -387,14 +394,18 @@ def test_a_noisy_half_of_large_quadratic_features_takes_any_alpha():
 
 
 @pytest.mark.parametrize("z", [0.0, 1.0])
-def test_of_equal_errors_the_largest_alpha_is_taken_without_a_word(z):
+@pytest.mark.parametrize("constant", [False, True])
+def test_of_equal_errors_the_largest_alpha_is_taken_without_a_word(constant, z):
     """No response at all, or none that any operator sees."""
     pairs = Pairs.grid(np.zeros((3, 1)), points((1, 1))[1])
-    machine = BinaryKernelRidgeCV(Linear(), RBF(), alphas=(0.1, 10.0, 1.0), leave="column")
+    alphas = (0.1, 10.0, 1.0)
+    machine = BinaryKernelRidgeCV(
+        Linear(), RBF(), alphas=alphas, leave="column", fit_intercept=constant
+    )
     machine.fit(pairs, np.full(18, z))  # warnings are errors
     assert machine.alpha_ == 10.0
     assert np.ptp(machine.leave_out_rmse_) == 0
-    assert machine.leave_out_rmse_[0] == pytest.approx(z)
+    assert machine.leave_out_rmse_[0] == pytest.approx(0.0 if constant else z)
 
 
 @pytest.mark.parametrize("state", [SpectralState, DenseState])
@@ -443,6 +454,7 @@ def test_a_precomputed_gram_matrix_is_its_kernel():
     given = Precomputed(Linear()(X, X)), Precomputed(Linear()(Y, Y))
     for path, (keep, solver) in PATHS.items():
         pairs, z = some(rows, Z, keep)
-        machine = BinaryKernelRidge(*given, alpha=0.1, solver=solver).fit(pairs, z)
+        machine = BinaryKernelRidge(*given, alpha=0.1, solver=solver, fit_intercept=False)
+        machine.fit(pairs, z)
         phi = product_features(X[pairs.i], Y[pairs.j])
         assert relative(machine.predict(pairs), primal(phi, z, 0.1, phi)) < 1e-9, path
