@@ -24,7 +24,6 @@ from verify.drug_response import (
     Setting,
     Weights,
     additive,
-    center,
     kkt,
     nuclear_gap,
 )
@@ -47,10 +46,10 @@ def arena(**params):
 
 
 def some(here, drop=28):
-    """Pairs of a small arena, their centered responses, and both Gram matrices."""
+    """Pairs of a small arena, their responses, and both Gram matrices."""
     keep = np.sort(np.random.default_rng(1).permutation(len(here.z))[drop:])
     pairs, z = here.grid[keep], here.z[keep]
-    return here.similar_x, here.similar_y, pairs, z - center(z)
+    return here.similar_x, here.similar_y, pairs, z
 
 
 def test_the_gap_by_hand_is_that_of_the_certificate_and_rejects_other_fits():
@@ -82,15 +81,15 @@ def test_additive_effects_minimize_their_objective(shrink):
     """Against least squares with the shrinkage as further rows."""
     here = arena()
     _, _, pairs, z = some(here, drop=60)
-    z = z + 2
     n_x, n_y = 14, 12
-    design = np.zeros((len(z), n_x + n_y))
+    design = np.zeros((len(z), n_x + n_y + 1))
+    design[:, -1] = 1
     design[np.arange(len(z)), pairs.i] = design[np.arange(len(z)), n_x + pairs.j] = 1
-    rows = np.diag(np.sqrt(np.repeat(shrink, [n_x, n_y])))
+    rows = np.diag(np.sqrt([*np.repeat(shrink, [n_x, n_y]), 0]))
     effects = np.linalg.lstsq(
-        np.vstack([design, rows]), np.append(z - z.mean(), np.zeros(n_x + n_y)), rcond=None
+        np.vstack([design, rows]), np.append(z, np.zeros(n_x + n_y + 1)), rcond=None
     )[0]
-    expected = z.mean() + effects[:n_x, None] + effects[n_x:]
+    expected = effects[-1] + effects[:n_x, None] + effects[n_x:-1]
     assert np.abs(additive(pairs, z, *shrink) - expected).max() < 1e-12
     new = pairs[pairs.i > 0]  # of a row without pairs nothing but the columns is known
     found = additive(new, z[pairs.i > 0], *shrink)
@@ -111,10 +110,10 @@ def test_a_fit_is_that_of_a_dense_solve_on_known_and_new_rows(name):
             gram_x, gram_y = map(weights.gram, here.similarities(contestant))
             gram = gram_x[i][:, i] * gram_y[j][:, j]
             a = split.train
-            c = np.linalg.solve(
-                gram[np.ix_(a, a)] + 0.7 * np.eye(a.sum()), here.z[a] - here.z[a].mean()
-            )
-            expected = gram[np.ix_(split.test, a)] @ c + here.z[a].mean()
+            one = np.ones((a.sum(), 1))
+            system = np.block([[gram[np.ix_(a, a)] + 0.7 * np.eye(a.sum()), one], [one.T, 0]])
+            *c, b = np.linalg.solve(system, np.append(here.z[a], 0))
+            expected = gram[np.ix_(split.test, a)] @ c + b
             assert np.abs(found["predicted"] - expected).max() < 1e-9
 
 

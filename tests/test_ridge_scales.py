@@ -90,7 +90,8 @@ def test_linear_features_at_any_scale(path, scales):
     phi = product_features(X[pairs.i], Y[pairs.j])
     phi_new = product_features(new.X[new.i], new.Y[new.j])
     for alpha in ALPHAS:
-        machine = BinaryKernelRidge(*LINEAR, alpha, solver=solver, fit_intercept=False).fit(
+        machine = BinaryKernelRidge(*LINEAR, alpha, solver=solver, fit_intercept=False)
+        machine.fit(pairs, z)
             pairs, z
         )
         assert relative(machine.predict(pairs), primal(phi, z, alpha, phi)) < 1e-9
