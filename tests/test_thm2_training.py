@@ -1,12 +1,9 @@
 """The claims on training hold on a few targets, and do not pass with wrong floors or training."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from rkbs.approximation import TARGETS, Quadrature, SampledFloor, sampled_floor
-from rkbs.attention import variable_projection
 from verify import thm2_dimensions, thm2_training, trained_heads, yardsticks
 from verify.ledger import Run, Verdict
 from verify.trained_heads import best, configuration, models, train_batch
@@ -26,58 +23,11 @@ def few(monkeypatch):
     return monkeypatch
 
 
-def failed(evidence):
-    return [check.name for check in evidence.checks if not check.passed]
-
-
 def test_the_limit_is_reached(few):
     evidence = thm2_training.limit(Run())
     assert evidence.verdict is Verdict.HOLDS
     assert {row["width"] for row in evidence.data["rows"]} == {16, 64}
     assert all(row["models"] for row in evidence.data["batches"])
-
-
-def frozen(monkeypatch):
-    monkeypatch.setattr(variable_projection.VariableProjection, "_move", lambda *arguments: None)
-
-
-def shrunk_values(monkeypatch):
-    """Output weights that are not the best."""
-    right = variable_projection.VariableProjection._state
-
-    def wrong(self, ensemble, surfaces):
-        state = right(self, ensemble, surfaces)
-        return state._replace(sizes=state.sizes * 0.9)
-
-    monkeypatch.setattr(variable_projection.VariableProjection, "_state", wrong)
-
-
-@pytest.mark.parametrize("mutate", [frozen, shrunk_values])
-def test_wrong_training_does_not_reach_the_limit(few, mutate):
-    mutate(few)
-    assert "on the line, m = 16, random start: best/floor, d ≤ 8, largest" in failed(
-        thm2_training.limit(Run())
-    )
-
-
-def test_a_floor_that_is_too_high_is_refuted(few):
-    row = Yardstick.row
-
-    def wrong(self, *arguments, **labels):
-        found = row(self, *arguments, **labels)
-        return found | {"floor": 1.01 * found["floor"]}
-
-    few.setattr(Yardstick, "row", wrong)
-    assert any("quadrature error" in name for name in failed(thm2_training.limit(Run())))
-
-
-def test_heads_trained_to_the_limit_are_not_behind_as_adams_are(few):
-    swapped = {"kind": "VariableProjection", "steps": 20}
-    batches = [batch | {"method": swapped} for batch in thm2_training._by_adam(Run())]
-    few.setattr(thm2_training, "_by_adam", lambda run: batches)
-    evidence = thm2_training.trained(Run())
-    assert evidence.verdict is Verdict.UNCONFIRMED
-    assert "median trained/floor at d = 8, smallest" in failed(evidence)
 
 
 def test_rows_are_in_the_order_of_the_models():
@@ -136,25 +86,6 @@ def test_random_starts_of_flatter_layers_in_more_dimensions():
 def test_sampled_floors_hold_what_is_known(monkeypatch):
     monkeypatch.setattr(thm2_dimensions, "SPACES", ("edp_2d", "waves_2d"))
     assert thm2_dimensions.floor_sampled(Run()).verdict is Verdict.HOLDS
-
-
-def one_dimension_too_high(sampled):
-    dims = sampled.dims
-    return replace(sampled, below=sampled.below[:, [0, *range(len(dims) - 1)]])
-
-
-def shrunk(sampled):
-    return replace(sampled, below=0.8 * sampled.below, above=0.8 * sampled.above)
-
-
-@pytest.mark.parametrize("mutate", [one_dimension_too_high, shrunk])
-def test_wrong_sampled_floors_are_not_confirmed(mutate, monkeypatch):
-    monkeypatch.setattr(thm2_dimensions, "SPACES", ("edp_2d",))
-    monkeypatch.setattr(
-        thm2_dimensions, "sampled_floor", lambda *a, **options: mutate(sampled_floor(*a, **options))
-    )
-    evidence = thm2_dimensions.floor_sampled(Run())
-    assert evidence.verdict is Verdict.UNCONFIRMED
 
 
 def test_sampled_floors_by_definition():

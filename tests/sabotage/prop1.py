@@ -171,6 +171,7 @@ SABOTAGES = (
     smaller(
         "EDP := its Taylor cut of order 3",
         lambda patch: patch.setitem(prop1_dimension.INFINITE, "EDP", TaylorEDP(3)),
+        "slow",
     ),
     smaller("EDP := exp(2a)", TWICE, noticed="Gram"),
     smaller("EDP := exp(q·k/d)", OTHER_SCALE, "slow", "Gram"),

@@ -68,8 +68,8 @@ def density(what, patch, kind="fast", noticed=""):
 
 LAYERS = [
     floor("the floor is 0", NO_FLOOR, noticed=APART),
-    floor("the floor × 0.9", LOW_FLOOR, noticed=APART),
-    floor("the floor of d − 1", FLOOR_OF_LESS),
+    floor("the floor × 0.9", LOW_FLOOR, "slow", APART),
+    floor("the floor of d − 1", FLOOR_OF_LESS, "slow"),
     floor("the floor of d + 1", FLOOR_OF_MORE, "slow", APART),
     floor("errors × 0.9", ERRORS_TOO_SMALL, noticed="(floor − error)"),
     floor(
@@ -236,8 +236,16 @@ def adam(what, patch, kind="slow", noticed=""):
 
 
 def fewer_adam(patch):
-    """Two targets, and of the dimensions those that are compared."""
-    patch.setattr(thm2_training, "FEW", ("oscillating", "kink"))
+    """Two targets, one seed, and of the widest heads fewer dimensions and steps."""
+    patch.setattr(thm2_training, "FEW", ("kink", "oscillating"))
+    batches = [batch | {"seeds": [0]} for batch in thm2_training._by_adam(Run())]
+    batches = [
+        batch | {"dims": [2, 4, 8], "method": batch["method"] | {"steps": 500}}
+        if batch["width"] == yardsticks.WIDE
+        else batch
+        for batch in batches
+    ]
+    patch.setattr(thm2_training, "_by_adam", lambda run: batches)
 
 
 def by(method):
@@ -291,12 +299,13 @@ TRAINING = [
     adam(
         "variable projection in place of Adam",
         by({"kind": "VariableProjection", "steps": 20}),
+        "fast",
         noticed="median trained/floor at d = 8, smallest",
     ),
     adam("Adam of one step", by({"kind": "Adam", "lr": 1e-2, "steps": 1})),
     adam("the floor is 0", NO_FLOOR, noticed=APART),
     adam(
-        "constructive heads × 0.9 as rivals",
+        "rivals' errors × 100",
         attribute(
             thm2_training,
             "_rival_errors",
@@ -360,7 +369,7 @@ POSITIVE = [
 
 
 def small_softmax(patch):
-    patch.setattr(thm2_softmax, "NAMES", ("edp", "sine"))
+    patch.setattr(thm2_softmax, "NAMES", ("sine",))
 
 
 def softmax(what, patch, kind="slow", noticed=""):
@@ -547,6 +556,7 @@ FINITE = [
     finite(
         "recorded: the nuclear norm's errors × 2",
         times(2, "nuclear norm"),
+        "slow",
         noticed="attention/nuclear norm, low end",
     ),
     finite(
@@ -556,10 +566,12 @@ FINITE = [
     finite(
         "recorded: heads fitted to the limit × 0.1",
         times(0.1, "limit at d"),
+        "slow",
     ),
     finite(
         "recorded: all errors zero",
         times(0, *("means", "ridge", "nuclear norm", "attention", "attention at d", "limit at d")),
+        "slow",
     ),
     finite(
         "recorded: attention's FLOPs × 0.001",
@@ -569,6 +581,7 @@ FINITE = [
     finite(
         "recorded: heads of d = 1 as good as the chosen",
         lambda r: times(0.1, "attention at d")(r) if r["d"] == 1 else r,
+        "slow",
     ),
     Sabotage(
         "thm2.finite_data",
