@@ -33,6 +33,9 @@ ARITHMETIC = 16 * (DEGREE + 1) ** 3 * UNIT
 
 T_a(x) is off by at most (6a² + 10a) u, a coefficient by (2K + 32) u Σ_kl |D_ak| |E_kl| |D_lb|.
 """
+MOST_GAIN = 16.0
+"""Of an oversampled grid. Its values are off by at most 9700 u Σ |c_ab|, T_a's error and that of
+the points included; the factor multiplies that, and ``ARITHMETIC`` covers it 16 times."""
 GRID = 65
 """Points of the first look along each axis."""
 STEEP, STEPS = 32.0, 256
@@ -148,10 +151,11 @@ class Search:
         enough = (self.ratio - 1) / 10 * np.maximum(self.lower, beside)
         degrees = (tails <= enough[:, None]).argmax(1)
         waiting = peaks + beside > self.lower
+        gain = min(1 + 0.7 * (self.ratio - 1), MOST_GAIN)
         for m in np.unique(degrees[waiting]):
             cells = np.flatnonzero(waiting & (degrees == m))
             cut = tables[cells, : m + 1, : m + 1]
-            u, v, values, factor = oversample(cut, 1 + 0.7 * (self.ratio - 1), side)
+            u, v, values, factor = oversample(cut, gain, side)
             found = np.abs(values)
             bounds = (factor * found.max((1, 2)) + tails[cells, m]) / SHIFTED
             peaks[cells] = np.minimum(peaks[cells], bounds)

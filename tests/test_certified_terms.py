@@ -244,6 +244,35 @@ def test_what_is_dropped_from_a_polynomial_is_added_to_its_bound(kind, ratio):
     assert bracket.ratio <= ratio
 
 
+@pytest.mark.parametrize("side", [0, 1, -1])
+def test_rounding_of_the_oversampled_grid_is_covered_with_its_factor(side):
+    """At the points as they are; the gain is bounded so that the factor cannot outgrow it."""
+    tables = np.random.default_rng(0).normal(size=(5, 25, 25))
+    x, y, values, _ = panels.oversample(tables, 1.5, side)
+    wide_x, wide_y = x.astype(np.longdouble), y.astype(np.longdouble)
+    angles = np.arange(25, dtype=np.longdouble)
+    rows = np.cos(np.arccos(wide_x)[..., None] * angles)
+    columns = np.cos(np.arccos(wide_y)[..., None] * angles)
+    exact = np.einsum("ija,pab,ijb->pij", rows, tables.astype(np.longdouble), columns)
+    off = np.abs(values - exact).max((1, 2)) / np.abs(tables).sum((1, 2))
+    assert off.max() * _search.MOST_GAIN < _search.ARITHMETIC
+    assert 9700 * U * _search.MOST_GAIN < _search.ARITHMETIC
+
+
+def test_gains_are_bounded_whatever_the_ratio(monkeypatch):
+    gains, right = [], _search.oversample
+
+    def recorded(tables, gain, side):
+        gains.append(gain)
+        return right(tables, gain, side)
+
+    monkeypatch.setattr(_search, "oversample", recorded)
+    target = surface(lambda t, s: t * s.T - 0.4, lambda rho: rho**2 + 1)
+    for ratio in (1.05, 10.0, 1e3, 1e30):
+        certified_sup_error(target, head(NOTHING, NOTHING), ratio=ratio)
+        assert gains[-1] == pytest.approx(min(1 + 0.7 * (ratio - 1), 16.0))
+
+
 # ---- along one axis
 
 

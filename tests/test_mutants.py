@@ -132,8 +132,11 @@ def test_the_page_counts_and_lists():
     text, left = report.page({"schmidt.py": (sample, size)}, verdicts, 0)
     assert left == [sample[0]]
     assert f"**{len(sample) - 1} of {len(sample)} mutants" in text
-    assert f"| {size} | {len(sample)} | {len(sample) - 1} | 0 | 1 |" in text
+    assert f"| {size} | {len(sample)} | {len(sample) - 1} | 0 | 1 | 0 |" in text
     assert sample[0].change in text
+    verdicts[sample[1].id] = None
+    text, _ = report.page({"schmidt.py": (sample, size)}, verdicts, 0)
+    assert f"| {size} | {len(sample)} | {len(sample) - 2} | 0 | 1 | 1 |" in text
 
 
 TOY = """

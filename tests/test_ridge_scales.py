@@ -92,8 +92,6 @@ def test_linear_features_at_any_scale(path, scales):
     for alpha in ALPHAS:
         machine = BinaryKernelRidge(*LINEAR, alpha, solver=solver, fit_intercept=False)
         machine.fit(pairs, z)
-            pairs, z
-        )
         assert relative(machine.predict(pairs), primal(phi, z, alpha, phi)) < 1e-9
         assert relative(machine.predict(new), primal(phi, z, alpha, phi_new)) < 1e-9
         towers = machine.query(new.X) @ machine.key(new.Y).T

@@ -266,6 +266,30 @@ def test_the_smoothed_dual_has_its_derivatives(p, loss, regularizer):
 
 
 @every_p
+@pytest.mark.parametrize("alpha", [1e-3, 1.0, 1e3])
+def test_smoothing_leaves_room_in_the_domain_of_a_plain_norm(p, alpha):
+    """R*(s/λ) of R(t) = t is finite for s ≤ λ alone; at c = 0 s is the smoothing's own norm."""
+    problem = make(p, regularizers=(Norm(), Norm()), alphas=(alpha, alpha), keep=12)
+    dual = SmoothedDual.of(problem)
+    for block, s in zip(dual.blocks, dual.norms(np.zeros(12), 1.0)[:, 0], strict=True):
+        assert 0 < s <= alpha * (0.5 + 1e-12)
+        plain = block.side.sections.smoothing(
+            block.side.gather(np.abs(problem.loss.gradient(np.zeros(12), problem.z)))
+        )
+        assert np.max(block.epsilon / plain) <= 1 + 1e-12  # never more than without the bound
+    assert dual.lengths.min() > 0
+
+
+@every_p
+def test_without_a_scale_the_size_of_c_is_that_of_the_slopes(p):
+    problem = make(p, keep=12)
+    dual, same, half = (SmoothedDual.of(problem, *scale) for scale in ((), (1.0,), (0.5,)))
+    c = np.random.default_rng(0).standard_normal(12)
+    assert dual.value(c, 1.0) == same.value(c, 1.0) != half.value(c, 1.0)
+    assert dual.mu == problem.loss.value(np.zeros(12), problem.z).mean()
+
+
+@every_p
 def test_the_smoothed_dual_tends_to_the_dual(p):
     problem, rng = make(p, keep=12), np.random.default_rng(4)
     c = rng.standard_normal(12)

@@ -52,15 +52,15 @@ class Baseline:
         return 60 + 4 * self.seconds[str(files)]
 
 
-def run_all(todo: list[Mutant], jobs: int) -> None:
+def run_all(todo: list[Mutant], jobs: int, seconds: float) -> None:
     """Judge mutants on ``jobs`` processes, each in its own copy; every verdict is kept at once."""
-    waiting, baseline = SimpleQueue(), Baseline()
+    waiting, baseline, end = SimpleQueue(), Baseline(), time.monotonic() + seconds
     for mutant in todo:
         waiting.put(mutant)
 
     def work() -> None:
         with copy_of_checkout() as folder, contextlib.suppress(Empty):
-            while True:
+            while time.monotonic() < end:
                 mutant = waiting.get_nowait()
                 verdict = judge(mutant, folder, baseline.limit(mutant.module, folder))
                 record(verdict)
@@ -83,6 +83,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--factor", type=float, default=1.0, help="of the sizes of the samples")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="then stop; resumable")
     parser.add_argument("--fresh", action="store_true", help="forget what was recorded")
     options = parser.parse_args()
     patterns = options.modules or ["*"]
@@ -92,13 +93,14 @@ def main() -> None:
     todo = [m for m in every if options.fresh or not settled(m)]
     print(f"{len(every)} mutants of {len(chosen)} modules, {len(todo)} of them to run")
     if todo:
-        run_all(todo, options.jobs)
-    verdicts = {mutant.id: known(mutant) for mutant in every}
+        run_all(todo, options.jobs, 60 * options.minutes)
+    verdicts = {mutant.id: settled(mutant) for mutant in every}
     text, unjudged = report.page(drawn, verdicts, options.seed)
     print(text)
-    if chosen == list(MODULES) and options.factor == 1 and options.seed == 0:
+    complete = all(verdicts.values())
+    if complete and chosen == list(MODULES) and options.factor == 1 and options.seed == 0:
         report.PAGE.write_text(text)
-    sys.exit(bool(unjudged))
+    sys.exit(bool(unjudged) or not complete)
 
 
 if __name__ == "__main__":

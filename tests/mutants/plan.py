@@ -33,7 +33,7 @@ _TESTS = {
     "solvers/_smoothed_dual.py": (6, ("optimality", "separable")),
     "solvers/_optimality.py": (8, ("optimality", "thm1_separable_gap")),
     "solvers/dual_newton.py": (10, ("optimality", "thm1_separable_gap", "separable")),
-    "solvers/alternating.py": (10, ("product",)),
+    "solvers/alternating.py": (10, ("alternating", "product")),
     "solvers/dense.py": (8, _RIDGE),
     "solvers/incomplete.py": (8, _RIDGE),
     "solvers/spectral.py": (4, _RIDGE),

@@ -21,8 +21,8 @@ gets a test that kills it, or stands below with the reason why it changes nothin
 
 {score}
 
-| module | mutants | drawn | noticed | judged equivalent | survivors |
-|---|---|---|---|---|---|
+| module | mutants | drawn | noticed | judged equivalent | survivors | not run |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -50,18 +50,20 @@ def page(
     drawn: dict[str, tuple[list[Mutant], int]], verdicts: dict[str, Verdict | None], seed: int
 ) -> tuple[str, list[Mutant]]:
     """docs/mutants.md, and the survivors that nobody has judged."""
-    why, rows, left, excused = judged(), [], [], []
+    why, rows, left, excused, total = judged(), [], [], [], 0
     for module, (sample, size) in drawn.items():
-        survived = [m for m in sample if not verdicts[m.id].noticed]
+        ran = [m for m in sample if verdicts[m.id]]
+        survived = [m for m in ran if not verdicts[m.id].noticed]
         equivalent = [m for m in survived if key(m) in why]
         unjudged = [m for m in survived if key(m) not in why]
-        counts = (size, len(sample), len(sample) - len(survived), len(equivalent), len(unjudged))
+        counts = [size, len(sample), len(ran) - len(survived), len(equivalent), len(unjudged)]
+        counts.append(len(sample) - len(ran))
+        total += len(ran)
         rows.append(f"| `{module}` | " + " | ".join(map(str, counts)) + " |")
         excused, left = excused + equivalent, left + unjudged
-    total = sum(len(sample) for sample, _ in drawn.values())
     real = total - len(excused)
     score = f"**{real - len(left)} of {real} mutants that change something are noticed** "
-    score += f"({total} drawn, {len(excused)} judged equivalent)."
+    score += f"({total} were run, {len(excused)} judged equivalent)."
     text = _HEAD.format(seed=seed, score=score) + "\n".join(rows) + "\n"
     text += _listed("Survivors", left, dict.fromkeys(map(key, left), "not judged"))
     return text + _listed("Judged equivalent", excused, why), left
