@@ -112,7 +112,7 @@ class Yardstick:
 
 
 def floor_checks(rows: Iterable[dict[str, Any]], heads: str) -> tuple[Check, Check, Check]:
-    """No head is under the floor by more than the quadrature's error, nor under the exact one.
+    """No logit is under the floor by more than the quadrature's error, nor under the exact one.
 
     And the two floors, of nodes that have none in common, agree within the former's error, so that
     a floor that is too low is noticed, too.
