@@ -184,7 +184,7 @@ def few_heads(patch):
     def trained_once(phi_x, phi_y, pairs, z, alpha, d, *, steps, **how):
         key = (z.tobytes(), alpha, d, steps)
         if key not in HEADS:
-            steps = min(steps, 1300)
+            steps = min(steps, 1500)
             HEADS[key] = right(phi_x, phi_y, pairs, z, alpha, d, steps=steps, **how)
         return HEADS[key]
 
