@@ -49,8 +49,8 @@ def _general(axis: Axes, rows: list[dict[str, Any]]) -> None:
 def draw(folder: Path) -> Figure:
     """What the literal reading ends in, and where the expansions of general losses are."""
     literal, general = (
-        load_record(f"thm1.{name}", folder).evidence.data["table"]
-        for name in ("literal", "separable_general")
+        load_record(name, folder).evidence.data["table"]
+        for name in ("thm1.literal", "thm1.separable_general")
     )
     figure = Figure(figsize=(7.6, 3.2))
     axes = figure.subplots(1, 2)

@@ -67,8 +67,8 @@ def _obstruction(axis: Axes, rows: list[dict[str, Any]]) -> None:
 def draw(folder: Path) -> Figure:
     """What the quadratic and RBF kernels reach, what EI does, and what a distance cannot."""
     reach, obstruction = (
-        load_record(f"thm2.kernels_{name}", folder).evidence.data["rows"]
-        for name in ("reach", "obstruction")
+        load_record(name, folder).evidence.data["rows"]
+        for name in ("thm2.kernels_reach", "thm2.kernels_obstruction")
     )
     figure = Figure(figsize=(9.6, 3.3))
     axes = figure.subplots(1, 3)

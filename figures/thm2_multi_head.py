@@ -82,8 +82,8 @@ def _softmax(axis: Axes, rows: list[dict[str, Any]]) -> None:
 def draw(folder: Path) -> Figure:
     """By ε and by d through exp, by d through softmax."""
     exp, softmax = (
-        load_record(f"thm2.{name}", folder).evidence.data["rows"]
-        for name in ("multi_head", "multi_head_softmax")
+        load_record(name, folder).evidence.data["rows"]
+        for name in ("thm2.multi_head", "thm2.multi_head_softmax")
     )
     figure = Figure(figsize=(9.6, 3.3))
     axes = figure.subplots(1, 3)

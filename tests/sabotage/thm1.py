@@ -184,7 +184,7 @@ def few_heads(patch):
     def trained_once(phi_x, phi_y, pairs, z, alpha, d, *, steps, **how):
         key = (z.tobytes(), alpha, d, steps)
         if key not in HEADS:
-            steps = min(steps, 1300)
+            steps = min(steps, 1500)
             HEADS[key] = right(phi_x, phi_y, pairs, z, alpha, d, steps=steps, **how)
         return HEADS[key]
 
@@ -749,7 +749,7 @@ NEEDS = [
 
 def small_tensors(patch):
     patch.setattr(thm1_tensor, "SIZES", {1: (6, 6), 2: (5, 5)})
-    patch.setattr(thm1_tensor, "ORDERS", (1, 2, 4, 6, 8, 12, 16))
+    patch.setattr(thm1_tensor, "ORDERS", (1, 2, 4, 6, 8, 12, 20))
 
 
 def tensor(what, patch, kind="slow", noticed=""):

@@ -164,7 +164,6 @@ CERTIFIED = [
         noticed="witness balls confirm",
     ),
     certified("upper ends × 1.5", bracket(upper=1.5), noticed="upper/lower"),
-    certified("brackets of 0", bracket(lower=0, upper=0)),
     certified(
         "heads zero",
         attribute(
