@@ -7,6 +7,7 @@ from test_product import KINDS, SMOOTH, features, left_side, make, norm, penalty
 
 from rkbs.laws import relative
 from rkbs.regularizers import HalfSquare, Norm
+from rkbs.solvers import Alternating, solve
 from rkbs.solvers.alternating import _balanced, _start, _Stationarity
 
 
@@ -122,3 +123,18 @@ def size_of(equations, problem, k):
         return problem.pair.dim
     side = equations.sides[k]
     return side.sections.size + isinstance(side.regularizer, Norm)
+
+
+def test_rounds_end_when_twenty_have_brought_nothing():
+    """The first objective not below that of 20 rounds before, by more than 1e-13 of it."""
+    problem = make(1.5)
+    solution = solve(problem, Alternating(tol=1e-30, max_iter=300))
+    objectives = solution.stats["objectives"]
+    assert len(objectives) == solution.stats["iterations"] < 300
+    ends = [n for n in range(20, len(objectives)) if stalled(objectives, n)]
+    assert ends == [len(objectives) - 1]
+    assert solution.certificate.residual < 1e-8
+
+
+def stalled(objectives, n):
+    return objectives[n] >= objectives[n - 20] * (1 - 1e-13)

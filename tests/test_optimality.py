@@ -273,3 +273,18 @@ def test_straight_in_c_where_the_penalty_is_weak():
         patch.setattr(module.Optimality, "after", in_h)
         _, more = polish(dual, c, 1e-1, 1e-9, 200)
     assert more >= steps + 3
+
+
+@pytest.mark.parametrize("theta", [1.0, 1e-3])
+def test_the_unknowns_of_a_stage_are_the_same_in_all_units(theta):
+    """h belongs to the barrier's weight θμ, and μ is a loss: for Huber's it has its unit."""
+    starts = []
+    for unit in (1.0, 1e3):
+        problem = make(1.5, Huber(0.5 * unit), HalfSquare())
+        problem = replace(problem, z=unit * problem.z)
+        c = unit * np.random.default_rng(2).uniform(-0.3, 0.3, len(problem.z))
+        dual = SmoothedDual.of(problem)
+        h = Optimality.of(dual, c, theta).h
+        assert np.allclose(h, problem.loss.barrier(-c, problem.z, theta * dual.mu)[1], rtol=1e-14)
+        starts.append(h / unit)
+    assert np.abs(starts[1] - starts[0]).max() < 1e-9 * np.abs(starts[0]).max()
