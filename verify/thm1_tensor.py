@@ -258,7 +258,13 @@ def _cut_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
     """Of the cut problems, against it."""
     cuts = [cut for row in rows for cut in row["cuts"]]
     growth = [b["excess"] - a["excess"] for r in rows for a, b in pairwise(r["cuts"])]
+    wrong = sum(
+        cut["features"] != math.comb(row["d"] + cut["N"], cut["N"])
+        for row in rows
+        for cut in row["cuts"]
+    )
     return (
+        Check("cut problems of another number of features than C(d+N, N)", wrong, "==", 0),
         # The default of DualNewton for smooth losses.
         Check("worst gap of a cut problem", greatest(cuts, key="gap"), "<=", 1e-10),
         # A cut space is a subspace: below only by the rounding, and the solvers' own tolerance.

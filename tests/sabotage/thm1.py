@@ -775,11 +775,9 @@ TENSOR = [
         noticed="error of the tensor kernel",
     ),
     tensor(
-        "the tensor kernel of another m",
-        attribute(
-            sections, "power_tensor", lambda f: lambda *x: f(*x[:2]) if len(x) > 2 else f(*x)
-        ),
-        "slow",
+        "the tensor kernel to the power 1.01",
+        kernel(lambda K: np.sign(K) * np.abs(K) ** 1.01),
+        noticed="error of the tensor kernel",
     ),
     tensor(
         "dual coefficients × 1.001",
@@ -798,7 +796,7 @@ TENSOR = [
         attribute(
             thm1_tensor, "PowerFeatures", lambda f: lambda k, d, n: f(k, d, n - 1 if n < 45 else n)
         ),
-        noticed="slope",
+        noticed="number of features",
     ),
     tensor(
         "the balls' series with n! to the power m + 1",

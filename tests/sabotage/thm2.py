@@ -356,7 +356,6 @@ POSITIVE = [
         "the bound × 0.9",
         attribute(thm2_positive, "bounds", lambda f: lambda *a: tuple(0.9 * b for b in f(*a))),
     ),
-    positive("the bound is 0", attribute(thm2_positive, "bounds", lambda f: lambda *a: (0.0, 0.0))),
     positive("trained heads zero", linked(thm2_positive, without_outputs)),
     positive(
         "the positive part for the negative",
