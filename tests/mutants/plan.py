@@ -7,9 +7,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 _CERTIFIED = ("cells", "certified_terms", "certified_spikes", "certified")
-_SCHATTEN = ("admm", "schatten")
-_RIDGE = ("solvers", "ridge_scales", "groups", "machines")
-_MACHINES = ("selection", "names", "similarities", "frames", "groups", "machines", "machines_cv")
+_SCHATTEN = ("offsets", "admm", "schatten")
+_RIDGE = ("offsets", "solvers", "ridge_scales", "groups", "machines")
+_FEW = ("intercept", "entities", "selection", "names", "similarities", "frames", "groups")
+_MACHINES = (*_FEW, "machines", "machines_cv")
 
 _TESTS = {
     "certified.py": (8, _CERTIFIED),
@@ -25,6 +26,12 @@ _TESTS = {
         10,
         ("defaults", "variable_projection", "ensemble", "attention_entries"),
     ),
+    "offsets.py": (10, ("offsets", "intercept")),
+    "_least_pull.py": (5, ("offsets", "intercept")),
+    "_entities.py": (6, ("entities",)),
+    "solvers/_grid_offsets.py": (10, ("offsets", "intercept")),
+    "solvers/_offset_system.py": (4, ("offsets", "intercept")),
+    "machines/_offsets.py": (4, ("intercept", "machines")),
     "solvers/base.py": (4, ("solvers", "ridge_scales", "bad_input")),
     "solvers/_leave_out.py": (6, ("ridge_scales", "groups", "machines")),
     "solvers/_splitting.py": (10, _SCHATTEN),
