@@ -94,11 +94,50 @@ class Offsets:
         columns = [self.values(unit, pairs) for unit in np.eye(self.size)]
         return np.reshape(columns, (self.size, len(pairs))).T
 
+    def ties(self, pairs: Pairs) -> np.ndarray:
+        """A basis N of the θ with Eθ = 0 that D alone decides upon, (p, k).
+
+        Effects of rows may rise where those of columns fall, in each set of entities that pairs
+        connect; effects of a kind may rise where the constant falls.
+        """
+        one, rows, columns = self.sizes
+        basis = np.zeros((one + rows + columns, 0))
+        if rows and columns:
+            label = _connected(self.rows[pairs.i], rows + self.columns[pairs.j], rows + columns)
+            sets = np.equal.outer(label, np.unique(label))
+            signs = np.repeat([1.0, -1.0], [rows, columns])
+            basis = np.vstack([np.zeros((one, sets.shape[1])), signs[:, None] * sets])
+        if one and rows + columns:
+            kind = np.zeros(self.size)
+            kind[0], kind[1 : 1 + (rows or columns)] = -1, 1
+            basis = np.column_stack([basis, kind])
+        return basis
+
+    def centered(self, theta: np.ndarray, pairs: Pairs) -> np.ndarray:
+        """The θ of the least penalty with the same Eθ: at the optimum θ itself."""
+        N = self.ties(pairs)
+        if not N.size:
+            return theta
+        effects = N[int(self.constant) :]
+        along = effects.T @ theta[int(self.constant) :]
+        return theta - N @ np.linalg.solve(effects.T @ effects, along)
+
     def decay(self, alpha: float) -> np.ndarray:
         """The diagonal of D, (p,): 0 for the constant, α_e for the effects."""
         one, rows, columns = self.sizes
         weight = alpha if self.weight is None else self.weight
         return np.concatenate([np.zeros(one), np.full(rows + columns, weight)])
+
+
+def _connected(i: np.ndarray, j: np.ndarray, size: int) -> np.ndarray:
+    """The least node that edges (i_n, j_n) connect with each, (size,)."""
+    label, last = np.arange(size), None
+    while not np.array_equal(label, last):
+        last, least = label, np.minimum(label[i], label[j])
+        label = label.copy()
+        np.minimum.at(label, i, least)
+        np.minimum.at(label, j, least)
+    return label
 
 
 def best_constant(loss: Loss, h: np.ndarray, z: np.ndarray) -> tuple[float, np.ndarray]:
