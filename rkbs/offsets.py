@@ -94,6 +94,19 @@ class Offsets:
         columns = [self.values(unit, pairs) for unit in np.eye(self.size)]
         return np.reshape(columns, (self.size, len(pairs))).T
 
+    def gram(self, pairs: Pairs) -> np.ndarray:
+        """EᵀE, the numbers of pairs that two offsets share, (p, p)."""
+        one, rows, _ = self.sizes
+        parts = [np.zeros(len(pairs), dtype=np.intp)] if self.constant else []
+        if self.rows is not None:
+            parts.append(one + self.rows[pairs.i])
+        if self.columns is not None:
+            parts.append(one + rows + self.columns[pairs.j])
+        out = np.zeros((self.size, self.size))
+        for entry in itertools.product(parts, repeat=2):
+            np.add.at(out, entry, 1.0)
+        return out
+
     def ties(self, pairs: Pairs) -> np.ndarray:
         """A basis N of the θ with Eθ = 0 that D alone decides upon, (p, k).
 
@@ -115,18 +128,20 @@ class Offsets:
 
     def centered(self, theta: np.ndarray, pairs: Pairs) -> np.ndarray:
         """The θ of the least penalty with the same Eθ: at the optimum θ itself."""
-        N = self.ties(pairs)
-        if not N.size:
-            return theta
-        effects = N[int(self.constant) :]
-        along = effects.T @ theta[int(self.constant) :]
-        return theta - N @ np.linalg.solve(effects.T @ effects, along)
+        return centered(theta, self.ties(pairs), int(self.constant))
 
     def decay(self, alpha: float) -> np.ndarray:
         """The diagonal of D, (p,): 0 for the constant, α_e for the effects."""
         one, rows, columns = self.sizes
         weight = alpha if self.weight is None else self.weight
         return np.concatenate([np.zeros(one), np.full(rows + columns, weight)])
+
+
+def centered(theta: np.ndarray, N: np.ndarray, one: int) -> np.ndarray:
+    """θ less what ‖effects‖² has of the columns of N; the first ``one`` unknown is no effect."""
+    if not N.size:
+        return theta
+    return theta - N @ np.linalg.solve(N[one:].T @ N[one:], N[one:].T @ theta[one:])
 
 
 def _connected(i: np.ndarray, j: np.ndarray, size: int) -> np.ndarray:

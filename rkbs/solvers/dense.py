@@ -151,7 +151,7 @@ class DenseState:
             return rows, v
         pairs, decay = self.problem.pairs, offsets.decay(alpha)
         seen = rows.T @ offsets.matrix(pairs)
-        ties = tie_rows(offsets, pairs, (seen * seen).sum(0).max())
+        ties = tie_rows(offsets.ties(pairs), int(offsets.constant), (seen * seen).sum(0).max())
         basis = np.linalg.qr(np.vstack([seen, np.diag(np.sqrt(decay)), ties]))[0]
         seen, more = np.split(basis, [len(v)])  # the second part: where rows and v are 0
         along, own = rows @ seen, seen.T @ v

@@ -119,8 +119,7 @@ class _Profile:
         )
         if offsets.size <= int(offsets.constant):
             return cls(offsets, pairs, decay, None)
-        E = offsets.matrix(pairs)
-        system = OffsetSystem.of(offsets, pairs, E.T @ E, problem.alpha)
+        system = OffsetSystem.of(offsets, pairs, offsets.gram(pairs), problem.alpha)
         return cls(offsets, pairs, decay, system)
 
     def __call__(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
