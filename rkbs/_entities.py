@@ -138,15 +138,15 @@ class Entities:
         if self.ids is None:
             raise ValueError(
                 f"{self.domain} comes without ids, but the machine was fitted with {name} and its "
-                f"kernel asks who is who: predict Pairs that carry {name}, or pass {name} to "
-                "predict_grid (ids to query and key). New entities take ids that the fit did not "
-                "have"
+                f"kernel, or its effects, ask who is who: predict Pairs that carry {name}, or pass "
+                f"{name} to predict_grid (ids to query and key). New entities take ids that the "
+                "fit did not have"
             )
         if known.ids is None:
             raise ValueError(
                 f"{self.domain} comes with {name}, but the machine was fitted without, and its "
-                f"kernel asks who is who: fit {entry}, or predict without {name}, so that equal "
-                "points are one entity"
+                f"kernel, or its effects, ask who is who: fit {entry}, or predict without {name}, "
+                "so that equal points are one entity"
             )
         new, old = ({_kind(label) for label in ids} for ids in (self.ids, known.ids))
         if not new & old:

@@ -94,11 +94,65 @@ class Offsets:
         columns = [self.values(unit, pairs) for unit in np.eye(self.size)]
         return np.reshape(columns, (self.size, len(pairs))).T
 
+    def gram(self, pairs: Pairs) -> np.ndarray:
+        """EᵀE, the numbers of pairs that two offsets share, (p, p)."""
+        one, rows, _ = self.sizes
+        parts = [np.zeros(len(pairs), dtype=np.intp)] if self.constant else []
+        if self.rows is not None:
+            parts.append(one + self.rows[pairs.i])
+        if self.columns is not None:
+            parts.append(one + rows + self.columns[pairs.j])
+        out = np.zeros((self.size, self.size))
+        for entry in itertools.product(parts, repeat=2):
+            np.add.at(out, entry, 1.0)
+        return out
+
+    def ties(self, pairs: Pairs) -> np.ndarray:
+        """A basis N of the θ with Eθ = 0 that D alone decides upon, (p, k).
+
+        Effects of rows may rise where those of columns fall, in each set of entities that pairs
+        connect; effects of a kind may rise where the constant falls.
+        """
+        one, rows, columns = self.sizes
+        basis = np.zeros((one + rows + columns, 0))
+        if rows and columns:
+            label = _connected(self.rows[pairs.i], rows + self.columns[pairs.j], rows + columns)
+            sets = np.equal.outer(label, np.unique(label))
+            signs = np.repeat([1.0, -1.0], [rows, columns])
+            basis = np.vstack([np.zeros((one, sets.shape[1])), signs[:, None] * sets])
+        if one and rows + columns:
+            kind = np.zeros(self.size)
+            kind[0], kind[1 : 1 + (rows or columns)] = -1, 1
+            basis = np.column_stack([basis, kind])
+        return basis
+
+    def centered(self, theta: np.ndarray, pairs: Pairs) -> np.ndarray:
+        """The θ of the least penalty with the same Eθ: at the optimum θ itself."""
+        return centered(theta, self.ties(pairs), int(self.constant))
+
     def decay(self, alpha: float) -> np.ndarray:
         """The diagonal of D, (p,): 0 for the constant, α_e for the effects."""
         one, rows, columns = self.sizes
         weight = alpha if self.weight is None else self.weight
         return np.concatenate([np.zeros(one), np.full(rows + columns, weight)])
+
+
+def centered(theta: np.ndarray, N: np.ndarray, one: int) -> np.ndarray:
+    """θ less what ‖effects‖² has of the columns of N; the first ``one`` unknown is no effect."""
+    if not N.size:
+        return theta
+    return theta - N @ np.linalg.solve(N[one:].T @ N[one:], N[one:].T @ theta[one:])
+
+
+def _connected(i: np.ndarray, j: np.ndarray, size: int) -> np.ndarray:
+    """The least node that edges (i_n, j_n) connect with each, (size,)."""
+    label, last = np.arange(size), None
+    while not np.array_equal(label, last):
+        last, least = label, np.minimum(label[i], label[j])
+        label = label.copy()
+        np.minimum.at(label, i, least)
+        np.minimum.at(label, j, least)
+    return label
 
 
 def best_constant(loss: Loss, h: np.ndarray, z: np.ndarray) -> tuple[float, np.ndarray]:

@@ -261,13 +261,18 @@ class OperatorProblem(GramProblem):
         )
 
     def _offset_residual(self, c: np.ndarray, theta: np.ndarray) -> float:
-        """‖Eᵀc − Dθ‖, each unknown by the root of its curvature, n_k + D_k: at most some ‖c‖."""
+        """‖Eᵀc − Dθ‖, each unknown by the root of its curvature, n_k + D_k: at most some ‖c‖.
+
+        Beside it what θ has of N, EN = 0, by itself: D may be too small to show it, and predictions
+        of entities without effect would.
+        """
         if not self.offsets.size:
             return 0.0
         decay = self.offsets.decay(self.alpha)
         curvature = self.offsets.sums(np.ones_like(c), self.pairs) + decay
         rest = self.offsets.sums(c, self.pairs) - decay * theta
-        return float(np.linalg.norm(rest / np.sqrt(curvature)))
+        kept = theta - self.offsets.centered(theta, self.pairs)
+        return float(np.linalg.norm(rest / np.sqrt(curvature)) + np.linalg.norm(kept))
 
     def _gap(self, M: np.ndarray, c: np.ndarray, theta: np.ndarray, h: np.ndarray) -> float:
         """The duality gap; of the squared loss a sum of squares, in which nothing cancels."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, final
 
 import numpy as np
 
 from rkbs._arrays import check_kinds, short_repr
+from rkbs._least_pull import least_pull, slope_bounds
 from rkbs.certificates import GapCertificate
+from rkbs.offsets import balanced
 from rkbs.penalties import Schatten, SpectralPenalty
 from rkbs.problems import NO_OFFSETS, GramProblem
 
@@ -75,6 +78,16 @@ class SchattenProblem(GramProblem):
                 "OperatorProblem, or kernels with Identity() and Constant()"
             )
 
+    @cached_property
+    def without_operator(self) -> tuple[float, np.ndarray]:
+        """As of ``GramProblem``; of several c at the kinks of ℓ one of about the least pull."""
+        b, c = super().without_operator
+        if self.loss.smooth or not self.offsets.constant:
+            return b, c
+        low, high = slope_bounds(self.loss, b, self.z)
+        norm = float(np.sqrt(self.factors.products.max(initial=0.0)))
+        return b, balanced(least_pull(c, low, high, (self.pull, self.values), norm))
+
     def objective(self, M: np.ndarray, theta: np.ndarray = NO_OFFSETS) -> float:
         """Σ ℓ(h_n; z_n) + α Ω(M)."""
         penalty = self.penalty.value(singular_values(M))
@@ -130,8 +143,9 @@ class SchattenProblem(GramProblem):
     def zero_threshold(self) -> float:
         """‖R_Xᵀ ℓ'(0) R_Y‖_op / φ'(0): from this α on, M = 0 is optimal.
 
-        With a constant, ℓ' is that of the best one: of several subgradients of sum 0 at a kink (the
-        hinge loss has them at its best constant) one, so that M = 0 may be optimal below, too.
+        With a constant, ℓ' is that of the best one: of several subgradients of sum 0 at kinks (the
+        hinge loss has them) one of about the least norm, most often within 2%: by as much M = 0 may
+        be optimal below, too.
         Infinite for penalties with φ'(0) = 0, as for p > 1, unless ℓ' is seen by no M.
         """
         pull = self.pull(self.without_operator[1])

@@ -152,7 +152,8 @@ class BinaryKernelMachineCV(SchattenMachine):
         problem, mean = self._problem(X, y, 1.0)
         solver, self.alphas_ = self._solver(problem), self._path_of_alphas()
         groups = self._groups(X, problem, self.leave, groups_x, groups_y)
-        held_out = _folds(problem.pairs, self.leave, folds, rng, groups)
+        held_out = list(_folds(problem.pairs, self.leave, folds, rng, groups))
+        _check_folds(problem, held_out)
         self._score([_Fold.of(problem, out) for out in held_out], solver)
         failed = self._fit_the_best(problem, solver, mean)
         warn_uncertified(self.alphas_[np.isnan(self.cv_scores_).any(1)], "in some fold")
@@ -296,6 +297,20 @@ def _folds(
         )
     for out in np.array_split(rng.permutation(names), folds):
         yield np.isin(units, out)
+
+
+def _check_folds(problem: SchattenProblem, held_out: list[np.ndarray]) -> None:
+    """``ValueError`` that names the fold whose training responses have no best constant."""
+    if not problem.offsets.constant:
+        return
+    for k, out in enumerate(held_out):
+        try:
+            problem.loss.check_constant(problem.z[~out])
+        except ValueError as error:
+            raise ValueError(
+                f"fold {k + 1} of cv={len(held_out)} has training pairs of which {error}, another "
+                "random_state, or a cv of more folds"
+            ) from error
 
 
 def _part(

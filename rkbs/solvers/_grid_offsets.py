@@ -20,6 +20,7 @@ from rkbs._groups import Groups
 from rkbs.offsets import Offsets
 from rkbs.pairs import Pairs
 from rkbs.solvers._leave_out import residuals
+from rkbs.solvers._offset_system import OffsetSystem
 
 
 @final
@@ -34,15 +35,17 @@ class GridOffsets:
     left_over : array of shape (n_x, n_y)
         α/(s_a t_b + α), the eigenvalues of L.
     offsets : Offsets
-    decay : array of shape (p,)
-        The diagonal of D.
+    pairs : Pairs
+        The grid.
+    alpha : float
     """
 
     U: np.ndarray
     V: np.ndarray
     left_over: np.ndarray
     offsets: Offsets
-    decay: np.ndarray
+    pairs: Pairs
+    alpha: float
 
     @cached_property
     def u(self) -> np.ndarray:
@@ -76,27 +79,25 @@ class GridOffsets:
         return np.concatenate([self.left.T @ (rotated @ self.v), self.right.T @ (self.u @ rotated)])
 
     @cached_property
-    def schur(self) -> tuple[np.ndarray, bool]:
-        """The Cholesky factor of S = EᵀLE + D, whose entries are sums over the eigenbases."""
+    def schur(self) -> OffsetSystem:
+        """S = EᵀLE + D, whose entries are sums over the eigenbases."""
         D, u, v = self.left_over, self.u, self.v
         across = self.left.T @ (u[:, None] * D * v) @ self.right
-        S = np.block(
+        seen = np.block(
             [
                 [(self.left.T * (D @ v**2)) @ self.left, across],
                 [across.T, (self.right.T * (u**2 @ D)) @ self.right],
             ]
         )
-        return cho_factor(S + np.diag(self.decay))
+        return OffsetSystem.of(self.offsets, self.pairs, seen, self.alpha)
 
     def theta(self, rotated: np.ndarray) -> np.ndarray:
         """S⁻¹EᵀLz of the responses whose rotation is given, refined once."""
-        theta = cho_solve(self.schur, self.sums(self.left_over * rotated))
-        rest = self.sums(self.left_over * (rotated - self.spread(theta))) - self.decay * theta
-        return theta + cho_solve(self.schur, rest)
+        theta = self.schur.centered(self.sums(self.left_over * rotated))
+        rest = self.sums(self.left_over * (rotated - self.spread(theta)))
+        return theta + self.schur.centered(rest - self.offsets.decay(self.alpha) * theta)
 
-    def leave_out(
-        self, rotated: np.ndarray, leave: str, groups: Groups, pairs: Pairs
-    ) -> np.ndarray:
+    def leave_out(self, rotated: np.ndarray, leave: str, groups: Groups) -> np.ndarray:
         """z − ẑ on the grid, (R_BB)⁻¹ (Rz)_B for each group B, with R = L − LE S⁻¹ EᵀL.
 
         Parameters
@@ -105,11 +106,9 @@ class GridOffsets:
             UᵀZV.
         leave, groups
             As of ``residuals``.
-        pairs : Pairs
-            The grid.
         """
         rotated = rotated - self.spread(self.theta(rotated))
-        label = pairs.matrix(groups.of_pairs(pairs, leave)).astype(np.intp)
+        label = self.pairs.matrix(groups.of_pairs(self.pairs, leave)).astype(np.intp)
         if self.offsets.size == 1:
             return self._leave_out_constant(rotated, leave, groups, label)
         return self._leave_out_blocks(rotated, label)
@@ -137,11 +136,11 @@ class GridOffsets:
         alone = np.bincount(label.ravel())[label] == 1
         for i in np.flatnonzero(alone.any(1)):
             G = self._seen(np.full(len(V), i), np.arange(len(V)))
-            R = diagonal[i] - (G * cho_solve(self.schur, G.T).T).sum(1)
+            R = diagonal[i] - (G * self.schur.solve(G.T).T).sum(1)
             found[i] = np.where(alone[i], found[i] / R, found[i])
         for rows, columns in _blocks(label, ~alone):
             G = self._seen(rows, columns)
-            R = self._block(rows, columns) - G @ cho_solve(self.schur, G.T)
+            R = self._block(rows, columns) - G @ self.schur.solve(G.T)
             found[rows, columns] = _solve(R, found[rows, columns])
         return found
 

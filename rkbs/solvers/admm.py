@@ -60,6 +60,7 @@ class ADMM(SchattenSolver):
         The Gram matrices are decomposed once. Paths that decrease need the fewest iterations.
         """
         self._check(problem)
+        _ = problem.without_operator  # computed before it is copied
         splitting = None
         for alpha in as_path(alphas):
             at = problem.with_alpha(alpha)

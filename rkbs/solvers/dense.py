@@ -14,6 +14,7 @@ from scipy.linalg.lapack import dgejsv
 from rkbs._arrays import check_number, short_repr
 from rkbs._groups import Groups
 from rkbs.problems import NO_OFFSETS, OperatorPoint, OperatorProblem
+from rkbs.solvers._offset_system import OffsetSystem, tie_rows
 from rkbs.solvers.base import Leave, RidgeSolver, Solution, check_leave
 
 _EPS = np.finfo(float).eps
@@ -148,8 +149,10 @@ class DenseState:
         offsets = self.problem.offsets
         if not offsets.size:
             return rows, v
-        E, decay = offsets.matrix(self.problem.pairs), offsets.decay(alpha)
-        basis = np.linalg.qr(np.vstack([rows.T @ E, np.diag(np.sqrt(decay))]))[0]
+        pairs, decay = self.problem.pairs, offsets.decay(alpha)
+        seen = rows.T @ offsets.matrix(pairs)
+        ties = tie_rows(offsets.ties(pairs), int(offsets.constant), (seen * seen).sum(0).max())
+        basis = np.linalg.qr(np.vstack([seen, np.diag(np.sqrt(decay)), ties]))[0]
         seen, more = np.split(basis, [len(v)])  # the second part: where rows and v are 0
         along, own = rows @ seen, seen.T @ v
         return (
@@ -256,15 +259,16 @@ class _Offsets:
 
     def __init__(self, problem: OperatorProblem, residual: _Residual) -> None:
         self.pairs, self.offsets, self.residual = problem.pairs, problem.offsets, residual
-        self.decay, self.factor = problem.offsets.decay(problem.alpha), None
+        self.decay, self.system = problem.offsets.decay(problem.alpha), None
         if problem.offsets.size:
             E = problem.offsets.matrix(problem.pairs)
-            self.factor = cho_factor(E.T @ residual(E) + np.diag(self.decay))
+            seen = E.T @ residual(E)
+            self.system = OffsetSystem.of(problem.offsets, problem.pairs, seen, problem.alpha)
 
     def __call__(self, q: np.ndarray, s: np.ndarray) -> np.ndarray:
-        if self.factor is None:
+        if self.system is None:
             return NO_OFFSETS
-        return cho_solve(self.factor, self.offsets.sums(self.residual(q), self.pairs) - s)
+        return self.system.centered(self.offsets.sums(self.residual(q), self.pairs) - s)
 
 
 def _refined(problem: OperatorProblem, residual: _Residual, tol: float) -> Solution[OperatorPoint]:

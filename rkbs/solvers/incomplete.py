@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, cg
 
 from rkbs._arrays import check_count
@@ -14,6 +13,7 @@ from rkbs.losses import Squared
 from rkbs.offsets import Offsets, best_constant
 from rkbs.pairs import Pairs
 from rkbs.problems import NO_OFFSETS, OperatorPoint, OperatorProblem
+from rkbs.solvers._offset_system import OffsetSystem
 from rkbs.solvers.base import RidgeSolver, Solution
 
 _EPS = np.finfo(float).eps
@@ -108,7 +108,7 @@ class _Profile:
     offsets: Offsets
     pairs: Pairs
     decay: np.ndarray
-    factor: tuple[np.ndarray, bool] | None
+    system: OffsetSystem | None
 
     @classmethod
     def of(cls, problem: OperatorProblem) -> _Profile:
@@ -119,8 +119,8 @@ class _Profile:
         )
         if offsets.size <= int(offsets.constant):
             return cls(offsets, pairs, decay, None)
-        E = offsets.matrix(pairs)
-        return cls(offsets, pairs, decay, cho_factor(E.T @ E + np.diag(decay)))
+        system = OffsetSystem.of(offsets, pairs, offsets.gram(pairs), problem.alpha)
+        return cls(offsets, pairs, decay, system)
 
     def __call__(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """θ and W r."""
@@ -132,10 +132,10 @@ class _Profile:
         for _ in range(_PASSES):
             rest = r - self.offsets.values(theta, self.pairs)
             sums = self.offsets.sums(rest, self.pairs)
-            if self.factor is None:
+            if self.system is None:
                 theta = theta + sums / len(r)
             else:
-                theta = theta + cho_solve(self.factor, sums - self.decay * theta)
+                theta = theta + self.system.centered(sums - self.decay * theta)
         return theta, r - self.offsets.values(theta, self.pairs)
 
 
@@ -163,7 +163,7 @@ def _point_of(problem: OperatorProblem, a: np.ndarray) -> OperatorPoint:
     theta = _effects(problem, c)
     if problem.offsets.constant:
         theta[0] = (problem.z - problem.fitted(M, theta) - c).mean()
-    return OperatorPoint(M, c, theta)
+    return OperatorPoint(M, c, problem.offsets.centered(theta, problem.pairs))
 
 
 def _by_pairs(

@@ -87,7 +87,7 @@ class SpectralState:
     def _offsets(self, alpha: float) -> GridOffsets:
         """The problem's offsets, in its eigenbases."""
         vectors, offsets = (part.vectors for part in self.problem.eigen), self.problem.offsets
-        return GridOffsets(*vectors, self._left_over(alpha), offsets, offsets.decay(alpha))
+        return GridOffsets(*vectors, self._left_over(alpha), offsets, self.problem.pairs, alpha)
 
     def solve(self, alpha: float) -> Solution[OperatorPoint]:
         """The certified solution for one α."""
@@ -136,7 +136,7 @@ class SpectralState:
         vectors = tuple(part.vectors for part in self.problem.eigen)
         groups = groups or Groups.single(self.problem.pairs)
         if self.problem.offsets.size:
-            offsets, pairs = self._offsets(alpha), self.problem.pairs
-            return pairs.values(offsets.leave_out(self.rotated, leave, groups, pairs))
+            offsets = self._offsets(alpha)
+            return self.problem.pairs.values(offsets.leave_out(self.rotated, leave, groups))
         found = residuals(vectors, self._left_over(alpha), self.rotated, leave, groups)
         return self.problem.pairs.values(found)
