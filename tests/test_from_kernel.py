@@ -29,9 +29,9 @@ def features(gamma, x, y):
 
 
 def operator(machine, gamma):
-    """T of h(x, y) = Φ_X(x)ᵀ T Φ_Y(y), from predictions at new points: they must have that form."""
+    """T of h(x, y) = Φ_X(x)ᵀ T Φ_Y(y) + b, from predictions at new points, which have that form."""
     P, Q = features(gamma, NEW_X, NEW_Y)
-    H = machine.predict_grid(NEW_X, NEW_Y)
+    H = machine.predict_grid(NEW_X, NEW_Y) - machine.intercept_
     T = np.linalg.pinv(P) @ H @ np.linalg.pinv(Q).T
     assert relative(P @ T @ Q.T, H) < 1e-9
     return T
@@ -45,18 +45,22 @@ def data(complete):
 
 @pytest.mark.parametrize("gamma", [0.5, -0.5])
 @pytest.mark.parametrize("complete", [True, False])
-def test_the_ridge_machine_is_ridge_regression_on_products_of_features(complete, gamma):
+@pytest.mark.parametrize("constant", [False, True])
+def test_the_ridge_machine_is_ridge_regression_on_products_of_features(constant, complete, gamma):
     kappa = Quadratic(gamma).pullback(WQ, WK)
     P, Q = features(gamma, X, Y)
     signs = np.array([1, 1, 1, np.sign(gamma), np.sign(gamma), 1])
     assert relative(kappa(X, Y), P * signs @ Q.T) < 1e-13
     pairs, z, mask = data(complete)
-    machine = BinaryKernelRidge.from_kernel(kappa, alpha=0.2).fit(pairs, z)
-    design = np.einsum("ia,jb->ijab", P, Q)[mask].reshape(len(z), -1)
-    T = np.linalg.solve(design.T @ design + 0.2 * np.eye(36), design.T @ z).reshape(6, 6)
-    new_p, new_q = features(gamma, NEW_X, NEW_Y)
-    assert relative(machine.predict_grid(NEW_X, NEW_Y), new_p @ T @ new_q.T) < 1e-9
-    assert relative(machine.predict(pairs), (P @ T @ Q.T)[mask]) < 1e-9
+    machine = BinaryKernelRidge.from_kernel(kappa, alpha=0.2, fit_intercept=constant)
+    machine.fit(pairs, z)
+    products = np.einsum("ia,jb->ijab", P, Q)[mask].reshape(len(z), -1)
+    design = np.column_stack([products, np.full(len(z), float(constant))])
+    penalty = np.diag([0.2] * 36 + [float(not constant)])
+    *T, b = np.linalg.solve(design.T @ design + penalty, design.T @ z)
+    T, (new_p, new_q) = np.reshape(T, (6, 6)), features(gamma, NEW_X, NEW_Y)
+    assert relative(machine.predict_grid(NEW_X, NEW_Y), new_p @ T @ new_q.T + b) < 1e-9
+    assert relative(machine.predict(pairs), (P @ T @ Q.T)[mask] + b) < 1e-9
 
 
 MACHINES = {
@@ -71,14 +75,16 @@ MACHINES = {
 @pytest.mark.parametrize("complete", [True, False])
 @pytest.mark.parametrize("name", MACHINES)
 def test_predictions_satisfy_the_optimality_conditions_in_feature_space(name, complete):
-    """Φ_Xᵀ (z − h) Φ_Y = α ∇Ω(T): for p = 1 a member of the subdifferential."""
+    """Φ_Xᵀ (z − h) Φ_Y = α ∇Ω(T), Σ (z − h) = 0: for p = 1 a member of the subdifferential."""
     machine, params, p = MACHINES[name]
     params = params | ({"alphas": [0.3]} if "cv" in params else {"alpha": 0.3})
     kappa, (pairs, z, mask) = Quadratic(-0.5).pullback(WQ, WK), data(complete)
     fitted = machine.from_kernel(kappa, **params).fit(pairs, z)
     T = operator(fitted, -0.5)
     P, Q = features(-0.5, X, Y)
-    image = P.T @ np.where(mask, Z - P @ T @ Q.T, 0) @ Q / 0.3
+    residual = np.where(mask, Z - P @ T @ Q.T - fitted.intercept_, 0)
+    assert abs(residual.sum()) < 1e-10
+    image = P.T @ residual @ Q / 0.3
     U, sigma, Vt = np.linalg.svd(T)
     assert sigma[0] > 0.1
     if p == 1:
