@@ -1,6 +1,7 @@
 """Identity and Constant within the domains: ids of Pairs, fits, predictions, leaving out."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,17 @@ from rkbs import (
     Pairs,
     Precomputed,
     inspect,
+)
+
+# Without intercept, as the formulas are that the fits are compared with.
+ridge, ridge_cv, nuclear, nuclear_cv = (
+    partial(machine, fit_intercept=False)
+    for machine in (
+        BinaryKernelRidge,
+        BinaryKernelRidgeCV,
+        BinaryKernelMachine,
+        BinaryKernelMachineCV,
+    )
 )
 
 RNG = np.random.default_rng(0)
@@ -70,7 +82,7 @@ def test_fits_and_predictions_go_by_ids(keep, ids_y):
     if keep:
         chosen = np.arange(42) % keep != 0
         pairs, z = pairs[chosen], z[chosen]
-    machine = BinaryKernelRidge(KERNEL, KERNEL, alpha=0.3).fit(pairs, z)
+    machine = ridge(KERNEL, KERNEL, alpha=0.3).fit(pairs, z)
     new_X, new_ids = np.vstack([X[[4, 1]], NEW]), ["e", "b", "new", "x", "y"]
     cells = ids_y or [0, 1, 2, 3, 4, 2]  # equal points are one entity
     expected = dense_ridge(
@@ -96,7 +108,7 @@ def test_fits_and_predictions_go_by_ids(keep, ids_y):
 
 def test_the_order_of_what_is_predicted_does_not_matter():
     """Row numbers of another array are no ids."""
-    machine = BinaryKernelRidge(Identity(), Identity(), alpha=0.1)
+    machine = ridge(Identity(), Identity(), alpha=0.1)
     machine.fit(Pairs.grid(X, Y, ids_x=DRUGS, ids_y=CELLS), Z)
     whole = machine.predict_grid(X, Y, ids_x=DRUGS, ids_y=CELLS)
     assert np.abs(whole - Z / 1.1).max() < 1e-12  # of orthonormal features
@@ -109,7 +121,7 @@ def test_the_order_of_what_is_predicted_does_not_matter():
 
 
 def test_without_ids_equal_points_are_one_entity():
-    machine = BinaryKernelRidge(Identity(), Identity(), alpha=0.1).fit(Pairs.grid(X, Y), Z)
+    machine = ridge(Identity(), Identity(), alpha=0.1).fit(Pairs.grid(X, Y), Z)
     points = np.vstack([NEW[:1], X[4:5], X[:1] * (1 + 1e-15), -0.0 * X[:1] + X[:1]])
     found = machine.predict_grid(points, Y)
     ids_x, ids_y = [0, 1, 2, 3, 1, 5, 6], [0, 1, 2, 3, 4, 2]
@@ -130,12 +142,12 @@ def test_without_ids_equal_points_are_one_entity():
 
 def test_repeated_ids_are_one_entity():
     ids = ["a", "b", "c", "d", "b", "f", "g"]
-    machine = BinaryKernelRidge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=ids), Z)
-    plain = BinaryKernelRidge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y), Z)
+    machine = ridge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=ids), Z)
+    plain = ridge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y), Z)
     named = machine.predict_grid(X, Y, ids_x=ids)
     assert np.abs(named - plain.predict_grid(X, Y)).max() < 1e-10
     assert np.array_equal(named[1], named[4])
-    distinct = BinaryKernelRidge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
+    distinct = ridge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
     assert np.abs(distinct.predict_grid(X, Y, ids_x=DRUGS) - named).max() > 1e-2
 
 
@@ -147,7 +159,7 @@ def test_similarities_and_identity(tall):
     kernel = 1.5 * Precomputed(G) + 0.5 * Identity() + 0.25 * Constant()
     points, named = Precomputed.points(len(G)), ["u", "v", "w"]
     for ids in (None, DRUGS):
-        machine = BinaryKernelRidge(kernel, RBF(), alpha=0.3)
+        machine = ridge(kernel, RBF(), alpha=0.3)
         machine.fit(Pairs.grid(points[:7], Y, ids_x=ids), Z)
         others = points[[6, 2, *range(7, len(G))]]
         names = ids and ["g", "c", *named[: len(G) - 7]]
@@ -178,7 +190,7 @@ def test_similarities_and_identity(tall):
 def test_ids_reach_identity_through_the_algebra(build):
     """The same kernel with its Identity replaced by a table of who is who."""
     kernel = build(Identity())
-    machine = BinaryKernelRidge(kernel, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
+    machine = ridge(kernel, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
     ids = np.array(["c", "e", "z"])
     new = np.vstack([X[[2, 4]], NEW[:1]])
     everyone, names = np.vstack([X, new[2:]]), [*DRUGS, "z"]
@@ -251,7 +263,7 @@ def test_behind_a_map_images_are_compared():
     """The effect of a group: the first column, whatever the ids."""
     grouped = np.column_stack([[0.0, 1, 0, 1, 1, 0, 2], np.arange(7)])
     kernel = Identity().pullback(lambda x: x[:, :1], lambda x: x[:, :1])
-    machine = BinaryKernelRidge(kernel, Identity(), alpha=0.1)
+    machine = ridge(kernel, Identity(), alpha=0.1)
     machine.fit(Pairs.grid(grouped, Y, ids_x=DRUGS, ids_y=CELLS), Z)
     # Of a group's indicator with n members: the sum over n + α.
     groups = grouped[:, 0]
@@ -261,7 +273,7 @@ def test_behind_a_map_images_are_compared():
 
 
 def test_a_constant_alone_leaves_the_columns():
-    machine = BinaryKernelRidge(Constant(), Identity(), alpha=0.7)
+    machine = ridge(Constant(), Identity(), alpha=0.7)
     machine.fit(Pairs.grid(X, Y, ids_y=CELLS), Z)
     expected = np.tile(Z.sum(0) / 7.7, (3, 1))
     assert np.abs(machine.predict_grid(NEW, Y, ids_y=CELLS) - expected).max() < 1e-12
@@ -269,7 +281,7 @@ def test_a_constant_alone_leaves_the_columns():
 
 def test_identity_in_both_domains_is_soft_thresholding():
     """The nuclear norm of a complete matrix: singular values less α, from numpy alone."""
-    machine = BinaryKernelMachine(Identity(), Identity(), alpha=1.2, solver=ADMM(tol=1e-12))
+    machine = nuclear(Identity(), Identity(), alpha=1.2, solver=ADMM(tol=1e-12))
     machine.fit(Pairs.grid(X, Y, ids_x=DRUGS, ids_y=CELLS), Z)
     left, s, right = np.linalg.svd(Z, full_matrices=False)
     expected = left * np.maximum(s - 1.2, 0) @ right
@@ -294,7 +306,7 @@ def test_leave_one_out_is_a_refit(keep, leave, ids):
     if keep:
         chosen = np.arange(42) % keep != 0
         pairs, z = pairs[chosen], z[chosen]
-    machine = BinaryKernelRidgeCV(KERNEL, KERNEL, alphas=(0.3, 2.0), leave=leave).fit(pairs, z)
+    machine = ridge_cv(KERNEL, KERNEL, alphas=(0.3, 2.0), leave=leave).fit(pairs, z)
     gram_x, gram_y = told(RBF()(X, X), drugs, drugs), told(RBF()(Y, Y), cells, cells)
     labels = {"pair": np.arange(len(z)), "row": pairs.i, "column": pairs.j}[leave]
     for alpha, rmse in zip((0.3, 2.0), machine.leave_out_rmse_, strict=True):
@@ -310,7 +322,7 @@ def test_leave_one_out_is_a_refit(keep, leave, ids):
 @pytest.mark.filterwarnings("ignore:[XY] holds", "ignore:the chosen alpha")
 def test_folds_of_the_nuclear_norm_are_refits_of_new_entities(leave):
     pairs = Pairs.grid(X, Y, ids_x=DRUGS, ids_y=CELLS)
-    machine = BinaryKernelMachineCV(
+    machine = nuclear_cv(
         KERNEL,
         KERNEL,
         alphas=(0.5, 2.0),
@@ -323,7 +335,7 @@ def test_folds_of_the_nuclear_norm_are_refits_of_new_entities(leave):
     for k, alpha in enumerate(machine.alphas_):
         for fold, label in enumerate(order):
             out = index == label
-            single = BinaryKernelMachine(KERNEL, KERNEL, alpha=alpha, solver=ADMM(tol=1e-10))
+            single = nuclear(KERNEL, KERNEL, alpha=alpha, solver=ADMM(tol=1e-10))
             h = single.fit(pairs[~out], Z.ravel()[~out]).predict(pairs[out])
             score = ((h - Z.ravel()[out]) ** 2).mean() / 2
             assert machine.cv_scores_[k, fold] == pytest.approx(score, rel=1e-4)
@@ -332,11 +344,11 @@ def test_folds_of_the_nuclear_norm_are_refits_of_new_entities(leave):
 @pytest.mark.filterwarnings("ignore:the chosen alpha")
 def test_a_constant_kernel_leaks_nothing(recwarn):
     pairs = Pairs.grid(X[:4], Y[:5], ids_x=DRUGS[:4])
-    BinaryKernelRidgeCV(Constant(), RBF(), leave="row").fit(pairs, Z[:4, :5])
+    ridge_cv(Constant(), RBF(), leave="row").fit(pairs, Z[:4, :5])
     assert not [w for w in recwarn if "holds" in str(w.message)]
     same = Pairs.grid(X[[0, 0, 0, 0]], Y[:5])
     with pytest.warns(UserWarning, match="X holds 3 rows in use that equal an earlier one"):
-        BinaryKernelRidgeCV(RBF(), RBF(), leave="row").fit(same, Z[:4, :5])
+        ridge_cv(RBF(), RBF(), leave="row").fit(same, Z[:4, :5])
 
 
 # ---- Pairs carry ids
@@ -408,8 +420,8 @@ LABELS = {
 @pytest.mark.parametrize("name", LABELS)
 def test_ids_of_any_kind(name):
     ids = LABELS[name]
-    machine = BinaryKernelRidge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=ids), Z)
-    reference = BinaryKernelRidge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
+    machine = ridge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=ids), Z)
+    reference = ridge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
     order = [3, 4, 1]
     picked = [machine.ids_x_[k] for k in order]
     expected = reference.predict_grid(X[order], Y, ids_x=["d", "e", "b"])
@@ -418,7 +430,7 @@ def test_ids_of_any_kind(name):
 
 
 def test_numbers_are_compared_as_numbers():
-    machine = BinaryKernelRidge(KERNEL, RBF()).fit(Pairs.grid(X, Y, ids_x=np.arange(7)), Z)
+    machine = ridge(KERNEL, RBF()).fit(Pairs.grid(X, Y, ids_x=np.arange(7)), Z)
     expected = machine.predict_grid(X, Y, ids_x=list(range(7)))
     assert np.array_equal(machine.predict_grid(X, Y, ids_x=np.arange(7.0)), expected)
     assert np.array_equal(machine.predict_grid(X, Y, ids_x=torch.arange(7)), expected)
@@ -459,7 +471,7 @@ def test_bad_ids_are_named(ids, error, says):
     ):
         with pytest.raises(error, match=says):
             build()
-    machine = BinaryKernelRidge(KERNEL, RBF()).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
+    machine = ridge(KERNEL, RBF()).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
     with pytest.raises(error, match=says):
         machine.predict_grid(X, Y, ids_x=ids)
     with pytest.raises(error, match=says.replace("ids_x", "ids")):
@@ -471,8 +483,8 @@ def test_bad_ids_are_named(ids, error, says):
 
 
 def test_ids_must_be_there_at_both_times_if_the_kernel_asks():
-    with_ids = BinaryKernelRidge(KERNEL, RBF()).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
-    without = BinaryKernelRidge(KERNEL, RBF()).fit(Pairs.grid(X, Y), Z)
+    with_ids = ridge(KERNEL, RBF()).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
+    without = ridge(KERNEL, RBF()).fit(Pairs.grid(X, Y), Z)
     lacking = (
         "X comes without ids, but the machine was fitted with ids_x .* pass ids_x to predict_grid"
     )
@@ -487,14 +499,14 @@ def test_ids_must_be_there_at_both_times_if_the_kernel_asks():
     with pytest.raises(ValueError, match="X comes with ids_x, but the machine was fitted without"):
         without.predict_grid(X, Y, ids_x=DRUGS)
     # A kernel that does not ask takes them or leaves them.
-    plain = BinaryKernelRidge(RBF(), KERNEL).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
+    plain = ridge(RBF(), KERNEL).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
     assert np.array_equal(plain.predict_grid(X, Y), plain.predict_grid(X, Y, ids_x=DRUGS))
     with pytest.raises(ValueError, match="Y comes with ids_y, but"):
         plain.predict_grid(X, Y, ids_y=CELLS)
 
 
 def test_ids_and_features_must_agree_with_the_fit():
-    machine = BinaryKernelRidge(KERNEL, RBF()).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
+    machine = ridge(KERNEL, RBF()).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
     moved = X.copy()
     moved[3, 1] += 1e-9
     with pytest.raises(ValueError, match="the id 'd' to row 3 of X, which differs in column 1"):
@@ -507,7 +519,7 @@ def test_ids_and_features_must_agree_with_the_fit():
 
 def test_machines_with_ids_live_in_scikit_learn():
     pairs = Pairs.grid(X, Y, ids_x=DRUGS, ids_y=CELLS)
-    machine = clone(BinaryKernelRidge(KERNEL, Identity() + Constant(), alpha=0.5))
+    machine = clone(ridge(KERNEL, Identity() + Constant(), alpha=0.5))
     found = cross_val_predict(machine, pairs, Z.ravel(), cv=3)
     for fold in np.array_split(np.arange(42), 3):
         rest = np.setdiff1d(np.arange(42), fold)
@@ -529,16 +541,16 @@ def test_inspection_of_entity_kernels():
 
 def test_pandas_and_tensors_of_features_keep_their_ids():
     frame = pd.DataFrame(X, columns=["u", "v"], index=DRUGS)
-    machine = BinaryKernelRidge(KERNEL, RBF(), alpha=0.3)
+    machine = ridge(KERNEL, RBF(), alpha=0.3)
     machine.fit(Pairs.grid(frame, torch.tensor(Y), ids_x=frame.index), Z)
     part = frame.loc[["e", "a"]]
     found = machine.predict_grid(part, torch.tensor(Y), ids_x=part.index)
-    reference = BinaryKernelRidge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
+    reference = ridge(KERNEL, RBF(), alpha=0.3).fit(Pairs.grid(X, Y, ids_x=DRUGS), Z)
     assert np.array_equal(found, reference.predict_grid(X[[4, 0]], Y, ids_x=["e", "a"]))
 
 
 def test_a_missing_label_of_a_group_is_named_whatever_it_is():
     labels = pd.array([*DRUGS[:2], pd.NA, *DRUGS[3:]], dtype="string")
-    machine = BinaryKernelRidgeCV(RBF(), RBF(), leave="row")
+    machine = ridge_cv(RBF(), RBF(), leave="row")
     with pytest.raises(ValueError, match=r"groups_x must label every row of X.* none for row 2"):
         machine.fit(Pairs.grid(X, Y), Z, groups_x=labels)
