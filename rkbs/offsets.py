@@ -128,20 +128,18 @@ class Offsets:
 
     def centered(self, theta: np.ndarray, pairs: Pairs) -> np.ndarray:
         """The θ of the least penalty with the same Eθ: at the optimum θ itself."""
-        return centered(theta, self.ties(pairs), int(self.constant))
+        N = self.ties(pairs)
+        if not N.size:
+            return theta
+        effects = slice(int(self.constant), None)
+        along = N[effects].T @ theta[effects]
+        return theta - N @ np.linalg.solve(N[effects].T @ N[effects], along)
 
     def decay(self, alpha: float) -> np.ndarray:
         """The diagonal of D, (p,): 0 for the constant, α_e for the effects."""
         one, rows, columns = self.sizes
         weight = alpha if self.weight is None else self.weight
         return np.concatenate([np.zeros(one), np.full(rows + columns, weight)])
-
-
-def centered(theta: np.ndarray, N: np.ndarray, one: int) -> np.ndarray:
-    """θ less what ‖effects‖² has of the columns of N; the first ``one`` unknown is no effect."""
-    if not N.size:
-        return theta
-    return theta - N @ np.linalg.solve(N[one:].T @ N[one:], N[one:].T @ theta[one:])
 
 
 def _connected(i: np.ndarray, j: np.ndarray, size: int) -> np.ndarray:

@@ -93,9 +93,9 @@ class GridOffsets:
 
     def theta(self, rotated: np.ndarray) -> np.ndarray:
         """S⁻¹EᵀLz of the responses whose rotation is given, refined once."""
-        theta = self.schur.centered(self.sums(self.left_over * rotated))
+        theta = self.schur.solve(self.sums(self.left_over * rotated))
         rest = self.sums(self.left_over * (rotated - self.spread(theta)))
-        return theta + self.schur.centered(rest - self.offsets.decay(self.alpha) * theta)
+        return theta + self.schur.solve(rest - self.offsets.decay(self.alpha) * theta)
 
     def leave_out(self, rotated: np.ndarray, leave: str, groups: Groups) -> np.ndarray:
         """z − ẑ on the grid, (R_BB)⁻¹ (Rz)_B for each group B, with R = L − LE S⁻¹ EᵀL.

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from rkbs.offsets import Offsets, centered
+from rkbs.offsets import Offsets
 from rkbs.pairs import Pairs
 
 _EPS = np.finfo(float).eps
@@ -24,41 +24,30 @@ class OffsetSystem:
 
     Attributes
     ----------
-    ties : array of shape (p, k)
-        N.
-    one : int
-        1 where there is a constant, else 0.
     factor : (array of shape (p, p), bool)
         The Cholesky factor of S + κBBᵀ.
     """
 
-    ties: np.ndarray
-    one: int
     factor: tuple[np.ndarray, bool]
 
     @classmethod
     def of(cls, offsets: Offsets, pairs: Pairs, seen: np.ndarray, alpha: float) -> OffsetSystem:
         """The system of EᵀAE."""
-        ties, one = offsets.ties(pairs), int(offsets.constant)
-        B = tie_rows(ties, one, float(seen.diagonal().max()))
+        B = tie_rows(offsets, pairs, float(seen.diagonal().max()))
         S = seen + B.T @ B + np.diag(offsets.decay(alpha))
         try:
-            return cls(ties, one, cho_factor(S))
+            return cls(cho_factor(S))
         except LinAlgError:  # what is left is hidden by rounding
             hidden = len(S) * _EPS * S.diagonal()
-            return cls(ties, one, cho_factor(S + np.diag(hidden)))
+            return cls(cho_factor(S + np.diag(hidden)))
 
     def solve(self, r: np.ndarray) -> np.ndarray:
         """θ, of one r or of several: (p,) or (p, k)."""
         return cho_solve(self.factor, r)
 
-    def centered(self, r: np.ndarray) -> np.ndarray:
-        """θ of one r, with NᵀDθ = 0 to rounding."""
-        return centered(self.solve(r), self.ties, self.one)
 
-
-def tie_rows(ties: np.ndarray, one: int, size: float) -> np.ndarray:
+def tie_rows(offsets: Offsets, pairs: Pairs, size: float) -> np.ndarray:
     """κ^½Bᵀ, (k, p), with κ‖B_k‖² = ``size``."""
-    B = ties.copy()
-    B[:one] = 0.0
+    B = offsets.ties(pairs)
+    B[: int(offsets.constant)] = 0.0
     return np.sqrt(size) * (B / np.linalg.norm(B, axis=0)).T

@@ -151,7 +151,7 @@ class DenseState:
             return rows, v
         pairs, decay = self.problem.pairs, offsets.decay(alpha)
         seen = rows.T @ offsets.matrix(pairs)
-        ties = tie_rows(offsets.ties(pairs), int(offsets.constant), (seen * seen).sum(0).max())
+        ties = tie_rows(offsets, pairs, (seen * seen).sum(0).max())
         basis = np.linalg.qr(np.vstack([seen, np.diag(np.sqrt(decay)), ties]))[0]
         seen, more = np.split(basis, [len(v)])  # the second part: where rows and v are 0
         along, own = rows @ seen, seen.T @ v
@@ -268,7 +268,7 @@ class _Offsets:
     def __call__(self, q: np.ndarray, s: np.ndarray) -> np.ndarray:
         if self.system is None:
             return NO_OFFSETS
-        return self.system.centered(self.offsets.sums(self.residual(q), self.pairs) - s)
+        return self.system.solve(self.offsets.sums(self.residual(q), self.pairs) - s)
 
 
 def _refined(problem: OperatorProblem, residual: _Residual, tol: float) -> Solution[OperatorPoint]:

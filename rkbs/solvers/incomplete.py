@@ -135,7 +135,7 @@ class _Profile:
             if self.system is None:
                 theta = theta + sums / len(r)
             else:
-                theta = theta + self.system.centered(sums - self.decay * theta)
+                theta = theta + self.system.solve(sums - self.decay * theta)
         return theta, r - self.offsets.values(theta, self.pairs)
 
 
