@@ -52,6 +52,9 @@ class KKTCertificate(Certificate):
         scale: on a complete grid, with the squared loss, ‖αM − R_Xᵀ C R_Y‖_* at c = z − h is the
         error of M in the energy norm, (2 (P(M) − P*))^{1/2}, which bounds that of predictions at
         the pairs. Elsewhere it is of that order, unless the pairs all but miss some feature.
+        With a constant b ‖ℓ'(b; z)‖ stands for ‖ℓ'(0; z)‖, and with offsets their own condition
+        joins: ‖(Eᵀc − Dθ)/(n + D)^½‖, n the pairs of each, and what θ has that no pair shows and
+        the penalty D forbids, both over ‖ℓ'(b; z)‖.
     relative_gap : float
         The duality gap (‖c + h − z‖² + ‖αM − R_Xᵀ C R_Y‖²/α)/2 of the squared loss, or the smaller
         (‖c + h − z‖ + ‖αM − R_Xᵀ C R_Y‖_*)²/2 on a complete grid, over max(|primal|, |dual|, tiny):
