@@ -275,6 +275,11 @@ def test_features_of_size_zero_predict_zero(loss, p):
     Y, z = np.random.default_rng(0).standard_normal((4, 2)), np.tile([1.0, -1.0], 6)
     grid = Pairs.grid(np.zeros((3, 2)), Y)
     for pairs in (grid, grid[:9]):
-        machine = BinaryKernelMachine(Linear(), Linear(), loss, Schatten(p))
-        assert not machine.fit(pairs, z[: len(pairs)]).predict(pairs).any()
-        assert machine.certificate_.passed
+        for constant in (False, True):
+            machine = BinaryKernelMachine(
+                Linear(), Linear(), loss, Schatten(p), fit_intercept=constant
+            )
+            h = machine.fit(pairs, z[: len(pairs)]).predict(pairs)
+            assert np.ptp(h) == 0
+            assert constant or not h.any()
+            assert machine.certificate_.passed
