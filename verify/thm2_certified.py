@@ -170,9 +170,10 @@ def _bracket_checks(run: Run, rows: Sequence[dict[str, Any]]) -> tuple[Check, ..
         Check("heads whose witness balls confirm", _share(rows, "lower_holds"), "==", 1),
         # Sixteen (quick: four) were asked. Balls quarter a cell until its bound is within the
         # bracket's 5 %, into hundreds of parts of some milliseconds each: an hour for all heads.
+        # A bracket of fewer cells is re-checked as a whole, which is all that can be asked.
         Check(
-            "worst cells of each head that balls re-check",
-            least(row["balls"]["cells"] for row in rows),
+            "worst cells of each head that balls re-check, where they are not all",
+            least(r["balls"]["cells"] for r in rows if r["balls"]["cells"] < r["cells"]),
             ">=",
             run.pick(quick=1, full=2),
             asked=run.pick(quick=4, full=16),
