@@ -122,6 +122,7 @@ def test_boolean_masks_drop_keys_for_every_kernel(name):
     mask[0, 4:] = False
     mask[3] = False
     out = attention(q, k, v, KERNELS[name], mask)
+    assert (out[0] - attention(q[:1], k[:4], v[:4], KERNELS[name])[0]).abs().max() <= 1e-14
     assert off(out[0], plain(q[:1], k[:4], v[:4], name)[0]) <= 1e-13
     assert off(out[[1, 2, 4]], plain(q[[1, 2, 4]], k, v, name)) <= 1e-13
     assert (out[3] == 0).all()

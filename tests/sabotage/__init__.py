@@ -44,6 +44,24 @@ class Sabotage:
             raise ValueError(f"seconds_class must be one of {KINDS}, got {self.seconds_class!r}")
 
 
+def about(claim: str, smaller: Patch | None, kind: str = "fast") -> Callable[..., Sabotage]:
+    """Entries of one claim: (what, patch, kind, noticed, smaller) ↦ entry.
+
+    All that are made smaller in one way share the run of the claim without a sabotage.
+    """
+
+    def entry(
+        what: str,
+        patch: Patch,
+        kind: str = kind,
+        noticed: str = "",
+        smaller: Patch | None = smaller,
+    ) -> Sabotage:
+        return Sabotage(claim, what, patch, kind, smaller, noticed)
+
+    return entry
+
+
 def attribute(owner: Any, name: str, wrong: Callable[[Any], Any]) -> Patch:
     """A patch that replaces ``owner.name`` by ``wrong`` of what it was."""
     return lambda patch: patch.setattr(owner, name, wrong(getattr(owner, name)))

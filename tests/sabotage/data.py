@@ -12,7 +12,7 @@ from rkbs._entities import Entities
 from rkbs.datasets import DrugResponse, load_gdsc
 from rkbs.machines import BinaryKernelMachine
 from rkbs.solvers import ADMM
-from sabotage import Sabotage
+from sabotage import Sabotage, scaled
 from verify import data_gdsc, data_gdsc_cold, drug_response
 from verify.drug_response import Split, Weights
 
@@ -46,9 +46,7 @@ def _permuted_cells(data: DrugResponse, rng: np.random.Generator) -> DrugRespons
     return replace(data, cell_kernels=_permuted(data.cell_kernels, rng))
 
 
-def shrunken_predictions(patch: pytest.MonkeyPatch) -> None:
-    predict = BinaryKernelMachine.predict
-    patch.setattr(BinaryKernelMachine, "predict", lambda self, X: 0.9 * predict(self, X))
+shrunken_predictions = scaled(BinaryKernelMachine, "predict", 0.9)
 
 
 def leaking_folds(patch: pytest.MonkeyPatch) -> None:

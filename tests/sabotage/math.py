@@ -12,7 +12,7 @@ from rkbs import function_spaces
 from rkbs.function_spaces import FunctionSpaces
 from rkbs.kernels import RBF
 from rkbs.spaces import RKBSPair
-from sabotage import Patch, Sabotage
+from sabotage import Patch, Sabotage, attribute, scaled
 from verify import (
     prop1_non_mercer,
     thm1_literal,
@@ -24,15 +24,6 @@ from verify import (
     thm2_pair,
 )
 from verify.thm1_literal import Separable
-
-
-def attribute(owner: object, name: str, change) -> Patch:
-    """Put ``change`` of what is there in the place of an attribute."""
-
-    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(owner, name, change(getattr(owner, name)))
-
-    return patch
 
 
 def several(*patches: Patch) -> Patch:
@@ -48,11 +39,6 @@ def several(*patches: Patch) -> Patch:
 def constants(module: object, **values) -> Patch:
     """Sizes of a claim."""
     return several(*(attribute(module, n, lambda _, v=v: v) for n, v in values.items()))
-
-
-def times(factor: float):
-    """A function whose result is multiplied."""
-    return lambda right: lambda *args, **kwargs: factor * right(*args, **kwargs)
 
 
 def loss(name: str, **changes) -> Patch:
@@ -138,7 +124,7 @@ SABOTAGES = (
     Sabotage(
         "thm1.literal",
         "⟨f, g⟩ is 0.9 ⟨u, v⟩",
-        attribute(RKBSPair, "pairing", times(0.9)),
+        scaled(RKBSPair, "pairing", 0.9),
         smaller=LITERAL,
         noticed="⟨f_Φ(y), g_Φ(x)⟩ − κ(x, y)",
     ),
@@ -211,7 +197,7 @@ SABOTAGES = (
     Sabotage(
         "thm1.separable_general",
         "the inverse duality map × 0.9",
-        attribute(RKBSPair, "inverse_duality_map", times(0.9)),
+        scaled(RKBSPair, "inverse_duality_map", 0.9),
         smaller=GENERAL,
         seconds_class="slow",
         noticed="rebuilt",
@@ -267,7 +253,7 @@ SABOTAGES = (
     Sabotage(
         "thm2.multi_head",
         "the bound × 0.9",
-        attribute(thm2_multi_head, "remainder", times(0.9)),
+        scaled(thm2_multi_head, "remainder", 0.9),
         smaller=HEADS,
         noticed="distance to G",
     ),
@@ -378,13 +364,13 @@ SABOTAGES = (
     Sabotage(
         "thm2.kernels_obstruction",
         "the certified distance × 1.1",
-        attribute(thm2_kernels_obstruction, "distance", times(fmpq(11, 10))),
+        scaled(thm2_kernels_obstruction, "distance", fmpq(11, 10)),
         noticed="descents on the surface",
     ),
     Sabotage(
         "thm2.kernels_obstruction",
         "the certified distance × 0.9",
-        attribute(thm2_kernels_obstruction, "distance", times(fmpq(9, 10))),
+        scaled(thm2_kernels_obstruction, "distance", fmpq(9, 10)),
         seconds_class="slow",
         noticed="attained on a line",
     ),

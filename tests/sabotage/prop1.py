@@ -13,7 +13,7 @@ from rkbs.features import PowerFeatures
 from rkbs.kernels import EDP, RBF, Linear, Quadratic, TaylorEDP
 from rkbs.kernels.algebra import Pullback
 from rkbs.spaces import Element, RKBSPair
-from sabotage import Sabotage, attribute, scaled
+from sabotage import Sabotage, about, attribute, scaled
 from verify import (
     exact,
     prop1_all_pairs,
@@ -107,9 +107,7 @@ def two_infinite_kernels(patch):
     patch.setattr(prop1_dimension, "_spectra", lambda n, rng: {})
 
 
-def smaller(what, sabotage, kind="fast", noticed=""):
-    """An entry of the claim on dimensions, on two of its kernels."""
-    return Sabotage("prop1.infinite_dimension", what, sabotage, kind, two_infinite_kernels, noticed)
+smaller = about("prop1.infinite_dimension", two_infinite_kernels)
 
 
 def small_bound(patch):

@@ -17,7 +17,7 @@ from rkbs.product import ProductProblem
 from rkbs.schatten import SchattenProblem
 from rkbs.separable import SeparableProblem
 from rkbs.solvers import DualNewton
-from sabotage import Sabotage, attribute, scaled
+from sabotage import Sabotage, about, attribute, scaled
 from verify import (
     segments,
     tensor_balls,
@@ -121,8 +121,7 @@ def few_schatten(patch):
     patch.setattr(thm1_schatten, "PATH", (*path[:2], *path[4::6]))
 
 
-def schatten(what, patch, kind="slow", noticed=""):
-    return Sabotage("thm1.schatten_expansion", what, patch, kind, few_schatten, noticed)
+schatten = about("thm1.schatten_expansion", few_schatten, "slow")
 
 
 def grown(change):
@@ -224,8 +223,7 @@ def weights(change):
     )
 
 
-def attention(what, patch, kind="slow", noticed=""):
-    return Sabotage("thm1.attention_factorized", what, patch, kind, few_heads, noticed)
+attention = about("thm1.attention_factorized", few_heads, "slow")
 
 
 ATTENTION = [
@@ -309,12 +307,10 @@ def point(change):
     return solved(thm1_product, lambda value: type(value)(*change(*value)))
 
 
-def expansion(what, patch, kind="fast", noticed=""):
-    return Sabotage("thm1.product_expansion", what, patch, kind, few_products, noticed)
+expansion = about("thm1.product_expansion", few_products)
 
 
-def unique(what, patch, kind="fast", noticed="", smaller=few_products):
-    return Sabotage("thm1.product_unique", what, patch, kind, smaller, noticed)
+unique = about("thm1.product_unique", few_products)
 
 
 PRODUCT = [
@@ -493,8 +489,7 @@ def one_draw(patch):
     patch.setattr(Run, "pick", lambda self, quick, full: 1)
 
 
-def fenchel(what, patch, kind="fast", noticed=""):
-    return Sabotage("thm1.separable_gap", what, patch, kind, one_draw, noticed)
+fenchel = about("thm1.separable_gap", one_draw)
 
 
 FENCHEL = [
@@ -531,8 +526,7 @@ def no_starts(patch):
     patch.setattr(thm1_exponents, "gaps_far_from_two", lambda seed: closed)
 
 
-def ends(what, patch, kind="slow", noticed="", smaller=no_starts):
-    return Sabotage("thm1.exponents", what, patch, kind, smaller, noticed)
+ends = about("thm1.exponents", no_starts, "slow")
 
 
 def segment(change):
@@ -636,8 +630,7 @@ def two_problems(patch):
     patch.setattr(Run, "pick", lambda self, quick, full: [quick[1], quick[2]])
 
 
-def needs(what, patch, kind="fast", noticed=""):
-    return Sabotage("thm1.kernel_needs", what, patch, kind, two_problems, noticed)
+needs = about("thm1.kernel_needs", two_problems)
 
 
 def isometry(**wrong):
@@ -752,8 +745,7 @@ def small_tensors(patch):
     patch.setattr(thm1_tensor, "ORDERS", (1, 2, 4, 6, 8, 12, 20))
 
 
-def tensor(what, patch, kind="slow", noticed=""):
-    return Sabotage("thm1.tensor_limit", what, patch, kind, small_tensors, noticed)
+tensor = about("thm1.tensor_limit", small_tensors, "slow")
 
 
 def kernel(change):

@@ -10,7 +10,7 @@ import numpy as np
 import verify.positive_heads as heads_through_links
 from rkbs.approximation import SchmidtSpectrum
 from rkbs.attention import variable_projection
-from sabotage import Sabotage, attribute, scaled
+from sabotage import Sabotage, about, attribute, scaled
 from verify import (
     contestants,
     thm2_approximation,
@@ -54,16 +54,13 @@ def frozen(change, module=thm2_approximation):
     return attribute(module, "constructive_head", lambda f: lambda *a, **k: change(f(*a, **k)))
 
 
-def floor(what, patch, kind="fast", noticed=""):
-    return Sabotage("thm2.floor", what, patch, kind, few_targets("edp", "kink"), noticed)
+floor = about("thm2.floor", few_targets("edp", "kink"))
 
 
-def constructive(what, patch, kind="fast", noticed=""):
-    return Sabotage("thm2.constructive", what, patch, kind, few_targets("kink", "ridge"), noticed)
+constructive = about("thm2.constructive", few_targets("kink", "ridge"))
 
 
-def density(what, patch, kind="fast", noticed=""):
-    return Sabotage("thm2.density", what, patch, kind, few_targets("kink", "ridge"), noticed)
+density = about("thm2.density", few_targets("kink", "ridge"))
 
 
 LAYERS = [
@@ -137,8 +134,7 @@ def few_certified(patch):
     patch.setattr(thm2_certified, "PICTURES", ())
 
 
-def certified(what, patch, kind="slow", noticed=""):
-    return Sabotage("thm2.certified", what, patch, kind, few_certified, noticed)
+certified = about("thm2.certified", few_certified, "slow")
 
 
 def bracket(**factors):
@@ -226,12 +222,7 @@ def few_batches(patch):
     patch.setattr(thm2_training, "_by_projection", lambda run: batches)
 
 
-def limit(what, patch, kind="fast", noticed=""):
-    return Sabotage("thm2.limit", what, patch, kind, few_batches, noticed)
-
-
-def adam(what, patch, kind="slow", noticed=""):
-    return Sabotage("thm2.trained", what, patch, kind, fewer_adam, noticed)
+limit = about("thm2.limit", few_batches)
 
 
 def fewer_adam(patch):
@@ -245,6 +236,9 @@ def fewer_adam(patch):
         for batch in batches
     ]
     patch.setattr(thm2_training, "_by_adam", lambda run: batches)
+
+
+adam = about("thm2.trained", fewer_adam, "slow")
 
 
 def by(method):
@@ -323,8 +317,7 @@ def few_signed(patch):
     patch.setattr(thm2_positive, "DIMS", (1, 8, 16))
 
 
-def positive(what, patch, kind="slow", noticed=""):
-    return Sabotage("thm2.positive", what, patch, kind, few_signed, noticed)
+positive = about("thm2.positive", few_signed, "slow")
 
 
 def linked(module, change):
@@ -370,8 +363,7 @@ def small_softmax(patch):
     patch.setattr(thm2_softmax, "NAMES", ("sine",))
 
 
-def softmax(what, patch, kind="slow", noticed=""):
-    return Sabotage("thm2.softmax_factor", what, patch, kind, small_softmax, noticed)
+softmax = about("thm2.softmax_factor", small_softmax, "slow")
 
 
 SOFTMAX = [
@@ -444,8 +436,7 @@ def trained_once(patch):
     )
 
 
-def rank(what, patch, kind="fast", noticed="", smaller=trained_once):
-    return Sabotage("thm2.log_rank", what, patch, kind, smaller, noticed)
+rank = about("thm2.log_rank", trained_once)
 
 
 def rows(change):
