@@ -35,12 +35,12 @@ import scipy
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_info
 
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP
-from rkbs.pairs import Pairs
-from rkbs.regularizers import PowerNorm
-from rkbs.separable import SeparableProblem
+from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers import DualNewton, solve
 from rkbs.spaces import RKBSPair
+from rkbs.terms.norm_penalties import PowerNorm
 
 try:
     import clarabel

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_info
 
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF, Precomputed
 from rkbs.machines import BinaryKernelRidge
-from rkbs.pairs import Pairs
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import Spectral
 

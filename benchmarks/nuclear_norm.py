@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from rkbs.certificates import relative_gap
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF, Kernel, Laplace
-from rkbs.pairs import Pairs
-from rkbs.schatten import SchattenProblem
+from rkbs.problems.certificates import relative_gap
+from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, solve
 
 TOLERANCE = 1e-6

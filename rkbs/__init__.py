@@ -9,54 +9,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rkbs._version import __version__
-from rkbs.certificates import Certificate
-from rkbs.diagnostics import Inspection, inspect
-from rkbs.expansion import OneSidedProblem
-from rkbs.features import PowerFeatures
-from rkbs.kernels import (
-    EDP,
-    RBF,
-    Constant,
-    ExponentiatedIntersection,
-    Identity,
-    Kernel,
-    L2Distance,
-    Laplace,
-    Linear,
-    Precomputed,
-    Quadratic,
-    TaylorEDP,
-)
-from rkbs.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten
-from rkbs.problems import OperatorProblem
-from rkbs.product import ProductProblem
-from rkbs.regularizers import HalfSquare, Norm, PowerNorm
-from rkbs.schatten import SchattenProblem
-from rkbs.sections import FeatureSections, TensorSections
-from rkbs.separable import SeparableProblem
-from rkbs.spaces import RKBSPair
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.distance import RBF, ExponentiatedIntersection, L2Distance, Laplace
+from rkbs.kernels.dot_product import EDP, Linear, Quadratic, TaylorEDP
+from rkbs.kernels.entity import Constant, Identity
+from rkbs.kernels.features import PowerFeatures
+from rkbs.kernels.inspection import Inspection, inspect
+from rkbs.kernels.precomputed import Precomputed
+from rkbs.problems.certificates import Certificate
+from rkbs.problems.expansion import OneSidedProblem
+from rkbs.problems.operator import OperatorProblem
+from rkbs.problems.product import ProductProblem
+from rkbs.problems.schatten import SchattenProblem
+from rkbs.problems.separable import SeparableProblem
+from rkbs.spaces.banach_pair import RKBSPair
+from rkbs.spaces.sections import FeatureSections, TensorSections
+from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
+from rkbs.terms.spectral_penalties import Schatten
 
 if TYPE_CHECKING:
-    from rkbs.machines import (
-        BinaryKernelMachine,
-        BinaryKernelMachineCV,
-        BinaryKernelRidge,
-        BinaryKernelRidgeCV,
-    )
-    from rkbs.solvers import (
-        ADMM,
-        Alternating,
-        Cholesky,
-        ConjugateGradient,
-        ConvergenceError,
-        DualNewton,
-        Solution,
-        Spectral,
-        SpectralNewton,
-        solve,
-    )
+    from rkbs.machines.ridge import BinaryKernelRidge
+    from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
+    from rkbs.machines.spectral import BinaryKernelMachine
+    from rkbs.machines.spectral_cv import BinaryKernelMachineCV
+    from rkbs.solvers.base import ConvergenceError, Solution, solve
+    from rkbs.solvers.functions.alternating import Alternating
+    from rkbs.solvers.functions.dual_newton import DualNewton
+    from rkbs.solvers.operators.admm import ADMM
+    from rkbs.solvers.operators.dense import Cholesky
+    from rkbs.solvers.operators.incomplete import ConjugateGradient
+    from rkbs.solvers.operators.spectral import Spectral
+    from rkbs.solvers.operators.spectral_newton import SpectralNewton
 
 __all__ = [
     "ADMM",

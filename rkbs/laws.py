@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from rkbs.features import PowerFeatures
-from rkbs.kernels import Kernel
-from rkbs.losses import Loss
-from rkbs.problems import OperatorProblem
-from rkbs.spaces import Element, RKBSPair
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.features import PowerFeatures
+from rkbs.problems.operator import OperatorProblem
+from rkbs.spaces.banach_pair import Element, RKBSPair
+from rkbs.terms.losses import Loss
 
 _TINY = np.finfo(float).tiny
 

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from test_schatten import make
 
+from rkbs._linalg import svd
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF, Laplace
 from rkbs.laws import relative
-from rkbs.losses import EpsilonInsensitive, Hinge, Huber, Loss, Squared
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
-from rkbs.schatten import SchattenProblem, singular_values
+from rkbs.problems.schatten import SchattenProblem, singular_values
 from rkbs.solvers import ADMM, ConvergenceError, Spectral, solve
-from rkbs.solvers._splitting import Splitting, _balance, _relative, _stiffness
-from rkbs.solvers.base import svd
+from rkbs.solvers.operators._splitting import Splitting, _balance, _relative, _stiffness
+from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Loss, Squared
+from rkbs.terms.spectral_penalties import Schatten
 
 
 def problem_of(n_x=50, n_y=40, fraction=0.05, loss=None, keep=1.0, kernels=None, seed=0):

@@ -6,9 +6,9 @@ from scipy.optimize import minimize_scalar
 from test_product import KINDS, SMOOTH, features, left_side, make, norm, penalty
 
 from rkbs.laws import relative
-from rkbs.regularizers import HalfSquare, Norm
 from rkbs.solvers import Alternating, solve
-from rkbs.solvers.alternating import _balanced, _start, _Stationarity
+from rkbs.solvers.functions.alternating import _balanced, _start, _Stationarity
+from rkbs.terms.norm_penalties import HalfSquare, Norm
 
 
 def exponents(problem):

@@ -23,7 +23,7 @@ from rkbs.approximation import (
     schmidt,
     sup_error,
 )
-from rkbs.certified import certified_sup_error
+from rkbs.approximation.sup_bracket import certified_sup_error
 
 # Eighths of whole numbers: each kind holds them exactly.
 RNG = np.random.default_rng(0)

@@ -16,18 +16,16 @@ from rkbs.approximation import (
     sampled_floor,
     schmidt,
 )
+from rkbs.approximation.sup_bracket import certified_sup_error
 from rkbs.attention import TwoTowerEnsemble, train_linear_heads
-from rkbs.attention.training import Surfaces
-from rkbs.certified import certified_sup_error
-from rkbs.expansion import OneSidedProblem
+from rkbs.attention.heads.training import Surfaces
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP, RBF
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
-from rkbs.product import ProductProblem
-from rkbs.schatten import SchattenProblem
-from rkbs.sections import FeatureSections, TensorSections
-from rkbs.separable import SeparableProblem
+from rkbs.problems.expansion import OneSidedProblem
+from rkbs.problems.product import ProductProblem
+from rkbs.problems.schatten import SchattenProblem
+from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers import (
     ADMM,
     Alternating,
@@ -39,6 +37,8 @@ from rkbs.solvers import (
     solve,
 )
 from rkbs.spaces import RKBSPair
+from rkbs.spaces.sections import FeatureSections, TensorSections
+from rkbs.terms.spectral_penalties import Schatten
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.uniform(-1, 1, (30, 2)), RNG.uniform(-1, 1, (25, 2))

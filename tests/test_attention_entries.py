@@ -23,8 +23,8 @@ from rkbs.attention import (
     train_heads,
     train_linear_heads,
 )
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP
-from rkbs.pairs import Pairs
 
 RNG = np.random.default_rng(0)
 GRID, EDP_SURFACE = Quadrature.gauss_legendre(12), TARGETS["edp"]

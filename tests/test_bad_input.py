@@ -9,8 +9,8 @@ import torch
 from test_kernels import points
 
 from rkbs import PowerFeatures, RKBSPair, inspect
-from rkbs.datasets import DataNotFoundError, load_gdsc
-from rkbs.features import misprinted_features, multi_indices
+from rkbs.data.gdsc import DataNotFoundError, load_gdsc
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import (
     EDP,
     KERNELS,
@@ -22,13 +22,13 @@ from rkbs.kernels import (
     Quadratic,
     TaylorEDP,
 )
-from rkbs.losses import Hinge, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten
-from rkbs.product import ProductProblem
-from rkbs.schatten import SchattenProblem
-from rkbs.separable import SeparableProblem
+from rkbs.kernels.features import misprinted_features, multi_indices
+from rkbs.problems.product import ProductProblem
+from rkbs.problems.schatten import SchattenProblem
+from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers import ADMM, DualNewton, SpectralNewton, solve
+from rkbs.terms.losses import Hinge, Logistic, Squared
+from rkbs.terms.spectral_penalties import Schatten
 
 X, Y = points((4, 2)), points((3, 2), 1)
 T = torch.tensor(X)

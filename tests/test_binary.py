@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rkbs.binary import BinaryProblem
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP
-from rkbs.losses import Logistic
-from rkbs.pairs import Pairs
-from rkbs.product import ProductProblem
-from rkbs.separable import SeparableProblem
+from rkbs.problems.binary import BinaryProblem
+from rkbs.problems.product import ProductProblem
+from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers import Alternating, DualNewton, solve
 from rkbs.spaces import RKBSPair
+from rkbs.terms.losses import Logistic
 
 SOLVERS = {SeparableProblem: DualNewton(), ProductProblem: Alternating()}
 every_reading = pytest.mark.parametrize("reading", SOLVERS)

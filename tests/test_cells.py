@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rkbs import _cells, _panels
+from rkbs.approximation import _cells, _panels
 
 LAMBDA = 1 + 2 / math.pi * math.log(25)
 WIDEN = 1 + 2 * LAMBDA**2

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.polynomial import chebyshev
 
-from rkbs import _panels as panels
-from rkbs import _search, certified
-from rkbs.approximation import LINE, TARGETS, Quadrature, constructive_head, sup_error
-from rkbs.certified import SupBracket, certified_sup_error
-from rkbs.targets import Target
+from rkbs.approximation import LINE, TARGETS, Quadrature, _search, constructive_head, sup_error
+from rkbs.approximation import _panels as panels
+from rkbs.approximation import sup_bracket as certified
+from rkbs.approximation.sup_bracket import SupBracket, certified_sup_error
+from rkbs.approximation.surface import Target
 from verify import balls
 
 FIT = Quadrature.gauss_legendre(64)

@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from rkbs import _cells, _panels
-from rkbs.approximation import TARGETS, Quadrature, constructive_head
-from rkbs.certified import certified_sup_error
+from rkbs.approximation import TARGETS, Quadrature, _cells, _panels, constructive_head
+from rkbs.approximation.sup_bracket import certified_sup_error
 from verify import balls
 
 FIT = Quadrature.gauss_legendre(64)
@@ -157,7 +156,8 @@ def test_cells_cover_the_square_once_and_creases_halve_squares(creased):
 
 
 def certified_search(name, weights):
-    from rkbs import _search, certified
+    from rkbs.approximation import _search
+    from rkbs.approximation import sup_bracket as certified
 
     return _search.Search(TARGETS[name], *certified._towers(weights), ratio=1.05)
 

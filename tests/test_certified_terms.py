@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.polynomial import chebyshev
 
-from rkbs import _cells, _search
-from rkbs import _panels as panels
-from rkbs.certified import certified_sup_error
-from rkbs.targets import Target
+from rkbs.approximation import _cells, _search
+from rkbs.approximation import _panels as panels
+from rkbs.approximation.sup_bracket import certified_sup_error
+from rkbs.approximation.surface import Target
 
 K, U = 24, 2.0**-53
 LAMBDA = 1 + 2 / math.pi * math.log(K + 1)

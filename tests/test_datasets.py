@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rkbs.datasets import DataNotFoundError, data_folder, load_gdsc
+from rkbs.data.gdsc import DataNotFoundError, data_folder, load_gdsc
 
 
 def gram(n, seed):

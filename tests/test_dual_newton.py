@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from test_separable import make
 
-from rkbs.losses import Hinge, Huber, Logistic, Squared
-from rkbs.regularizers import HalfSquare, Norm
-from rkbs.solvers import DualNewton, dual_newton, solve
-from rkbs.solvers._smoothed_dual import SmoothedDual
-from rkbs.solvers.dual_newton import _length_jet, _minimize, _stage
+from rkbs.solvers import DualNewton, solve
+from rkbs.solvers.functions import dual_newton
+from rkbs.solvers.functions._smoothed_dual import SmoothedDual
+from rkbs.solvers.functions.dual_newton import _length_jet, _minimize, _stage
+from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
+from rkbs.terms.norm_penalties import HalfSquare, Norm
 
 LOSSES = [Squared(), Logistic(), Hinge()]
 THETA = 1e-2

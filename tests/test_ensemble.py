@@ -15,8 +15,8 @@ from rkbs.approximation import (
     schmidt,
 )
 from rkbs.attention import Adam, TwoTowerEnsemble, TwoTowerHead, VariableProjection, train_heads
-from rkbs.attention.training import Surfaces
-from rkbs.attention.variable_projection import _normal_equations
+from rkbs.attention.heads.training import Surfaces
+from rkbs.attention.heads.variable_projection import _normal_equations
 
 GRID, FINE = Quadrature.gauss_legendre(32), Quadrature.gauss_legendre(61)
 EDP = TARGETS["edp"]

@@ -7,22 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rkbs import features as features_module
-from rkbs import sections as sections_module
-from rkbs.expansion import OneSidedProblem, Side
-from rkbs.features import PowerFeatures
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP
+from rkbs.kernels import features as features_module
+from rkbs.kernels.features import PowerFeatures
 from rkbs.laws import relative
-from rkbs.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.product import GivenOther
-from rkbs.regularizers import HalfSquare, Norm, PowerNorm
-from rkbs.sections import FeatureSections, TensorSections
-from rkbs.separable import SeparableProblem
+from rkbs.problems.expansion import OneSidedProblem, Side
+from rkbs.problems.product import GivenOther
+from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers import DualNewton, solve
-from rkbs.solvers import _optimality as optimality_module
-from rkbs.solvers._pair_hessian import DualHessian, PairSystem
+from rkbs.solvers.functions import _optimality as optimality_module
+from rkbs.solvers.functions._pair_hessian import DualHessian, PairSystem
 from rkbs.spaces import RKBSPair
+from rkbs.spaces import sections as sections_module
+from rkbs.spaces.sections import FeatureSections, TensorSections
+from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 
 SMOOTH = (Squared(), Logistic(), Huber(0.5))
 LOSSES = (*SMOOTH, Hinge(), EpsilonInsensitive(0.2))

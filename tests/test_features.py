@@ -12,8 +12,8 @@ import torch
 from test_kernels import points
 
 from rkbs import laws
-from rkbs.features import MAX_FEATURES, PowerFeatures, misprinted_features, multi_indices
 from rkbs.kernels import EDP, Linear, Quadratic, TaylorEDP
+from rkbs.kernels.features import MAX_FEATURES, PowerFeatures, misprinted_features, multi_indices
 
 POLYNOMIALS = [
     (TaylorEDP(3), 3),
@@ -140,7 +140,7 @@ def test_the_multi_indices_are_built_once(monkeypatch):
         calls.append(size)
         return multi_indices(*size)
 
-    monkeypatch.setattr("rkbs.features.multi_indices", counted)
+    monkeypatch.setattr("rkbs.kernels.features.multi_indices", counted)
     features = PowerFeatures(EDP(), 2, 3)
     assert features.dim == len(features.signs) == features(points((2, 2))).shape[1]
     assert calls == [(2, 3)]

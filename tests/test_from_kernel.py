@@ -6,8 +6,8 @@ import pytest
 from rkbs import BinaryKernelMachine, BinaryKernelMachineCV, BinaryKernelRidge, Pairs
 from rkbs.kernels import Quadratic
 from rkbs.laws import relative
-from rkbs.penalties import Schatten
 from rkbs.solvers import ADMM
+from rkbs.terms.spectral_penalties import Schatten
 
 RNG = np.random.default_rng(7)
 WQ, WK = RNG.standard_normal((2, 3)), RNG.standard_normal((2, 2))

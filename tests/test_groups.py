@@ -10,7 +10,7 @@ import pytest
 from sklearn.base import clone
 
 from rkbs import Pairs, Precomputed
-from rkbs._groups import Groups
+from rkbs.data._groups import Groups
 from rkbs.kernels import RBF, Linear
 from rkbs.laws import relative
 from rkbs.machines import (
@@ -19,10 +19,11 @@ from rkbs.machines import (
     BinaryKernelRidge,
     BinaryKernelRidgeCV,
 )
-from rkbs.machines.schatten_cv import _folds
-from rkbs.offsets import Offsets
+from rkbs.machines.spectral_cv import _folds
 from rkbs.problems import OperatorProblem
-from rkbs.solvers import Spectral, _leave_out
+from rkbs.problems.offsets import Offsets
+from rkbs.solvers import Spectral
+from rkbs.solvers.operators import _leave_out
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(7, 2)), RNG.normal(size=(6, 2))

@@ -16,12 +16,12 @@ from rkbs import (
     BinaryKernelRidgeCV,
     Pairs,
 )
-from rkbs.losses import EpsilonInsensitive, Hinge, Logistic, Squared
-from rkbs.offsets import Offsets
-from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
-from rkbs.schatten import SchattenProblem
+from rkbs.problems.offsets import Offsets
+from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Cholesky, ConjugateGradient, Spectral, solve
+from rkbs.terms.losses import EpsilonInsensitive, Hinge, Logistic, Squared
+from rkbs.terms.spectral_penalties import Schatten
 
 N_X, N_Y = 8, 6
 RNG = np.random.default_rng(5)

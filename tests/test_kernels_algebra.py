@@ -20,7 +20,6 @@ from test_kernels import (
 )
 
 from rkbs import laws
-from rkbs.features import PowerFeatures
 from rkbs.kernels import (
     EDP,
     KERNELS,
@@ -39,6 +38,7 @@ from rkbs.kernels import (
     TaylorEDP,
     Transpose,
 )
+from rkbs.kernels.features import PowerFeatures
 
 C = math.comb
 W, V = points((3, 2), 7), points((3, 4), 8)  # x ∈ R², y ∈ R⁴, heads of dimension 3

@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 from test_kernels import grid, points
 
-from rkbs import _panels, _search, laws, spaces
-from rkbs.certified import certified_sup_error
-from rkbs.features import PowerFeatures, misprinted_features
+from rkbs import laws, spaces
+from rkbs.approximation import _panels, _search
+from rkbs.approximation.sup_bracket import certified_sup_error
+from rkbs.approximation.surface import Target
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP, ExponentiatedIntersection, Kernel, Quadratic, Scaled, TaylorEDP
-from rkbs.losses import Huber, Loss, Squared
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten, SpectralPenalty
+from rkbs.kernels.features import PowerFeatures, misprinted_features
 from rkbs.problems import OperatorProblem
-from rkbs.schatten import SchattenProblem
+from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Spectral
 from rkbs.spaces import RKBSPair
-from rkbs.targets import Target
+from rkbs.terms.losses import Huber, Loss, Squared
+from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
 
 TOLERANCE = 1e-8  # no test and no claim asks for less than this
 X, Y = points((7, 2)), points((6, 2), 1)

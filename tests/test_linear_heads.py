@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from rkbs.attention import train_linear_heads
+from rkbs.data.pairs import Pairs
 from rkbs.laws import relative
-from rkbs.losses import Hinge, Huber, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.schatten import SchattenProblem
+from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, solve
+from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
 
 RNG = np.random.default_rng(0)
 PHI_X, PHI_Y = RNG.standard_normal((8, 4)), RNG.standard_normal((7, 5))

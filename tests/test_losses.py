@@ -4,8 +4,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from rkbs import losses
-from rkbs.losses import DualLoss, EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms import losses
+from rkbs.terms.losses import DualLoss, EpsilonInsensitive, Hinge, Huber, Logistic, Squared
 
 H = np.array([-2.0, -0.3, 0.0, 0.7, 4.0])
 Z = np.array([1.0, -0.4, 2.0, 0.0, -1.5])

@@ -10,9 +10,9 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP, RBF, L2Distance, Laplace, Linear, Precomputed, Quadratic
 from rkbs.laws import check_optimality, relative
-from rkbs.losses import Hinge, Huber, Logistic, Squared
 from rkbs.machines import (
     BinaryKernelMachine,
     BinaryKernelMachineCV,
@@ -20,11 +20,11 @@ from rkbs.machines import (
     BinaryKernelRidgeCV,
     schatten,
 )
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
-from rkbs.schatten import SchattenProblem
+from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Cholesky, ConjugateGradient, ConvergenceError, SpectralNewton
+from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
+from rkbs.terms.spectral_penalties import Schatten
 
 MACHINES = {
     "ridge": BinaryKernelRidge(n_features_x=1),

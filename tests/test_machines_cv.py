@@ -9,15 +9,16 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from test_schatten import LOSSES, loss_by_hand
 
-from rkbs import BinaryKernelMachine, BinaryKernelMachineCV, ConvergenceError, Pairs, losses
-from rkbs._groups import Groups
-from rkbs.certificates import GapCertificate
+from rkbs import BinaryKernelMachine, BinaryKernelMachineCV, ConvergenceError, Pairs
+from rkbs.data._groups import Groups
 from rkbs.kernels import RBF, Linear
 from rkbs.laws import relative
-from rkbs.losses import Hinge, Logistic
 from rkbs.machines import schatten_cv
-from rkbs.penalties import Schatten
+from rkbs.problems.certificates import GapCertificate
 from rkbs.solvers import ADMM, SpectralNewton
+from rkbs.terms import losses
+from rkbs.terms.losses import Hinge, Logistic
+from rkbs.terms.spectral_penalties import Schatten
 
 KERNELS = RBF(0.5), RBF(0.5)
 LEAVES = ("pair", "row", "column")

@@ -8,8 +8,8 @@ import pytest
 from flint import fmpq, fmpq_mat
 from sabotage import math as sabotages
 
-from rkbs.features import PowerFeatures
 from rkbs.kernels import EDP, RBF, ExponentiatedIntersection
+from rkbs.kernels.features import PowerFeatures
 from verify import circle, joint_losses, kernel_maps
 from verify import thm2_kernels_obstruction as obstruction
 from verify import thm2_multi_head_softmax as softmax

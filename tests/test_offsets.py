@@ -8,15 +8,15 @@ from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC, SVR
 
-from rkbs._groups import Groups
+from rkbs.data._groups import Groups
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF
-from rkbs.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
-from rkbs.offsets import Offsets, balanced, best_constant
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
-from rkbs.schatten import SchattenProblem
+from rkbs.problems.offsets import Offsets, balanced, best_constant
+from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Cholesky, ConjugateGradient, Spectral, SpectralNewton, solve
+from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.spectral_penalties import Schatten
 
 N_X, N_Y = 8, 6
 RNG = np.random.default_rng(11)

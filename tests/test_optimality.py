@@ -7,20 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rkbs.expansion import OneSidedProblem
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP
-from rkbs.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.regularizers import HalfSquare, Norm, PowerNorm
-from rkbs.sections import FeatureSections, TensorSections
-from rkbs.separable import SeparableProblem
+from rkbs.problems.expansion import OneSidedProblem
+from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers import DualNewton, solve
-from rkbs.solvers import _optimality as module
-from rkbs.solvers._optimality import InCoordinates, Optimality, ThroughDual, polish
-from rkbs.solvers._pair_hessian import PairSystem
-from rkbs.solvers._smoothed_dual import SmoothedDual
-from rkbs.solvers.dual_newton import _stage
+from rkbs.solvers.functions import _optimality as module
+from rkbs.solvers.functions._optimality import InCoordinates, Optimality, ThroughDual, polish
+from rkbs.solvers.functions._pair_hessian import PairSystem
+from rkbs.solvers.functions._smoothed_dual import SmoothedDual
+from rkbs.solvers.functions.dual_newton import _stage
 from rkbs.spaces import RKBSPair
+from rkbs.spaces.sections import FeatureSections, TensorSections
+from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 
 LOSSES = {"squared": Squared(), "logistic": Logistic(), "huber": Huber(0.5)}
 REGULARIZERS = {"half": HalfSquare(), "power": PowerNorm(2.5)}
@@ -252,7 +252,7 @@ def test_losses_with_kinks_and_plain_norms_follow_the_smoothed_dual(loss, monkey
     def never(*arguments):
         raise AssertionError("not for these")
 
-    monkeypatch.setattr("rkbs.solvers.dual_newton.polish", never)
+    monkeypatch.setattr("rkbs.solvers.functions.dual_newton.polish", never)
     solve(make(1.5, loss, HalfSquare()), DualNewton()).check()
     solve(make(1.5, Squared(), Norm()), DualNewton()).check()
     with pytest.raises(AssertionError, match="not for these"):

@@ -6,7 +6,6 @@ import torch
 from test_kernels import meeting, points
 
 from rkbs import laws
-from rkbs.features import PowerFeatures
 from rkbs.kernels import (
     EDP,
     KERNELS,
@@ -26,6 +25,7 @@ from rkbs.kernels import (
     TaylorEDP,
     Transpose,
 )
+from rkbs.kernels.features import PowerFeatures
 
 NAMED = (
     *("edp", "rbf", "l2", "ei", "quadratic", "taylor-3", "taylor-4", "linear", "laplace"),

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from rkbs import penalties
 from rkbs.laws import relative
-from rkbs.penalties import Schatten, SpectralPenalty
+from rkbs.terms import spectral_penalties as penalties
+from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
 
 EXPONENTS = (1, 1.001, 1.25, 1.5, 2, 3, 4, 50)
 SIGMA = np.array([7.0, 2.5, 1.0, 0.3, 1e-3, 0.0])

@@ -6,18 +6,18 @@ import mpmath
 import numpy as np
 import pytest
 
-from rkbs import sections as sections_module
-from rkbs.certificates import StationarityCertificate
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP
 from rkbs.laws import relative
-from rkbs.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.product import ProductProblem
-from rkbs.regularizers import HalfSquare, Norm, PowerNorm
-from rkbs.separable import SeparableProblem
+from rkbs.problems.certificates import StationarityCertificate
+from rkbs.problems.product import ProductProblem
+from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers import Alternating, ConvergenceError, DualNewton, solve
-from rkbs.solvers import alternating as alternating_module
+from rkbs.solvers.functions import alternating as alternating_module
 from rkbs.spaces import RKBSPair
+from rkbs.spaces import sections as sections_module
+from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 
 SMOOTH = (Squared(), Logistic(), Huber(0.5))
 KINKED = (Hinge(), EpsilonInsensitive(0.2))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rkbs.regularizers import HalfSquare, Norm, PowerNorm
+from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 
 STRICT = (PowerNorm(1.25), PowerNorm(2.0), PowerNorm(4.0), HalfSquare())
 every = pytest.mark.parametrize("regularizer", [*STRICT, Norm()], ids=repr)

@@ -10,8 +10,9 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 
-from rkbs._entities import Entities
-from rkbs.eigen import Eigen
+from rkbs._linalg import Eigen
+from rkbs.data._entities import Entities
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import KERNELS, RBF, Linear, Precomputed, Quadratic, TaylorEDP
 from rkbs.laws import relative
 from rkbs.machines import (
@@ -21,8 +22,6 @@ from rkbs.machines import (
     _within,
     ridge,
 )
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import (
     Cholesky,
@@ -33,6 +32,7 @@ from rkbs.solvers import (
     SpectralState,
     solve,
 )
+from rkbs.terms.spectral_penalties import Schatten
 
 SCALES = [(1e-6, 1e-6), (1e-6, 1e6), (1, 1), (1e3, 1), (1e6, 1e6)]
 ALPHAS = (1e-6, 1.0, 1e6, 1e12)

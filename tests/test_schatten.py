@@ -6,15 +6,15 @@ import pytest
 from scipy.optimize import minimize
 
 from rkbs import eigen
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF, Laplace, Linear
 from rkbs.laws import relative
-from rkbs.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
 from rkbs.machines import BinaryKernelMachine
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
-from rkbs.schatten import SchattenProblem, singular_values
+from rkbs.problems.schatten import SchattenProblem, singular_values
 from rkbs.solvers import ADMM, Cholesky, SpectralNewton, solve
+from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.spectral_penalties import Schatten
 
 LOSSES = (Squared(), Logistic(), Huber(0.5), Hinge(), EpsilonInsensitive(0.2))
 EXPONENTS = (1, 1.25, 1.5, 2, 3, 4)
@@ -44,7 +44,7 @@ def make(loss=None, penalty=None, keep=None, alpha=0.2, seed=2):
 
 
 def loss_by_hand(loss, h, z):
-    """(ℓ(h; z), ℓ*(−c; z) as a function of c), written another way than in ``rkbs.losses``."""
+    """(ℓ(h; z), ℓ*(−c; z) as a function of c), another way than in ``rkbs.terms.losses``."""
     r = h - z
     if isinstance(loss, Squared):
         return r @ r / 2

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from rkbs.certificates import GapCertificate
-from rkbs.features import PowerFeatures
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP, Quadratic
+from rkbs.kernels.features import PowerFeatures
 from rkbs.laws import relative
-from rkbs.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.regularizers import HalfSquare, Norm, PowerNorm
-from rkbs.separable import SeparableProblem
+from rkbs.problems.certificates import GapCertificate
+from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers import ConvergenceError, DualNewton, solve
-from rkbs.solvers._smoothed_dual import SmoothedDual
+from rkbs.solvers.functions._smoothed_dual import SmoothedDual
 from rkbs.spaces import RKBSPair, conjugate_exponent, duality_map
+from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 
 EXPONENTS = (1.25, 1.5, 2.0, 3.0, 4.0)
 SMOOTH = (Squared(), Logistic(), Huber(0.5))

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from sklearn.kernel_ridge import KernelRidge
 
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP, RBF, Laplace, Quadratic
 from rkbs.laws import check_optimality, relative
-from rkbs.losses import Logistic, Loss
-from rkbs.pairs import Pairs
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import (
     Cholesky,
@@ -20,6 +19,7 @@ from rkbs.solvers import (
     Spectral,
     solve,
 )
+from rkbs.terms.losses import Logistic, Loss
 
 KERNELS = (RBF(), Laplace())
 SOLVERS = {

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from test_schatten import make
 
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF
 from rkbs.laws import relative
-from rkbs.losses import Hinge, Huber, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten
 from rkbs.problems import OperatorProblem
-from rkbs.schatten import SchattenProblem
+from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Cholesky, ConvergenceError, Spectral, SpectralNewton, solve
-from rkbs.solvers._spectral_calculus import SpectralDerivative
+from rkbs.solvers.operators._spectral_calculus import SpectralDerivative
+from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
+from rkbs.terms.spectral_penalties import Schatten
 
 EXPONENTS = (1.25, 1.5, 2, 3, 4)
 SHAPES = ((5, 5), (7, 4), (3, 6))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rkbs.losses import Logistic, Squared
+from rkbs.terms.losses import Logistic, Squared
 from verify import thm1_attention, thm1_product, thm1_schatten, thm1_tensor
 from verify.ledger import Run, Verdict
 
@@ -123,7 +123,7 @@ def test_wrong_tensor_kernels(m, mutant, monkeypatch):
 
 def test_another_tensor_kernel_has_another_solution(monkeypatch):
     monkeypatch.setattr(
-        "rkbs.sections.power_tensor", lambda *x: 1.01 * thm1_tensor.power_tensor(*x)
+        "rkbs.spaces.sections.power_tensor", lambda *x: 1.01 * thm1_tensor.power_tensor(*x)
     )
     row = thm1_tensor._case(Run(seed=1), 2, 1, Squared(), 7, [14])
     assert abs(row["cuts"][-1]["excess"]) > 1e-6

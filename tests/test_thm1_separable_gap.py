@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rkbs.expansion import Side
-from rkbs.losses import Squared
+from rkbs.problems.expansion import Side
 from rkbs.solvers import DualNewton
+from rkbs.terms.losses import Squared
 from verify import thm1_separable_gap as gap
 from verify.ledger import Run, Verdict
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from rkbs.features import PowerFeatures
 from rkbs.kernels import EDP
-from rkbs.losses import Huber, Logistic, Squared
-from rkbs.sections import TensorFunction
+from rkbs.kernels.features import PowerFeatures
+from rkbs.spaces.sections import TensorFunction
+from rkbs.terms.losses import Huber, Logistic, Squared
 from verify import tensor_balls
 from verify.ledger import Run, Verdict
 from verify.thm1_tensor import REACH, _case, spread_points, tensor_limit

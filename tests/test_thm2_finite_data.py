@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rkbs.pairs import Pairs
+from rkbs.data.pairs import Pairs
 from verify import contestants, finite_sample, thm2_finite_data
 from verify.finite_sample import KINDS, Sample, Training, interval
 from verify.finite_table import Table, comparisons, ratio

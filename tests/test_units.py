@@ -14,16 +14,18 @@ import test_schatten
 import test_separable
 from test_schatten import LOSSES
 
-from rkbs import BinaryKernelMachine, losses, regularizers
-from rkbs.certificates import relative_gap
+from rkbs import BinaryKernelMachine
+from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF
-from rkbs.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten
-from rkbs.regularizers import HalfSquare, Norm, PowerNorm
-from rkbs.schatten import SchattenProblem
-from rkbs.sections import FeatureSections
+from rkbs.problems.certificates import relative_gap
+from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Alternating, DualNewton, SpectralNewton, solve
+from rkbs.spaces.sections import FeatureSections
+from rkbs.terms import losses
+from rkbs.terms import norm_penalties as regularizers
+from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
+from rkbs.terms.spectral_penalties import Schatten
 
 DEGREES = {Squared: 2, Huber: 2, EpsilonInsensitive: 1, Logistic: 0, Hinge: 0}
 POWERS_OF_TWO = [(4.0**9, 1.0), (4.0**-7, 4.0**5)]

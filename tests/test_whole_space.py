@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rkbs.laws import relative
-from rkbs.losses import EpsilonInsensitive, Hinge, Logistic, Squared
 from rkbs.solvers import DualNewton, solve
+from rkbs.terms.losses import EpsilonInsensitive, Hinge, Logistic, Squared
 from verify import whole_space
 from verify.thm1_separable import make_problem, off_span
 from verify.whole_space import (

@@ -1,4 +1,4 @@
-"""Sup errors once more, in ball arithmetic: what ``rkbs.certified`` states, without its code.
+"""Sup errors once more, in ball arithmetic: what ``certified_sup_error`` states, without its code.
 
 Targets are written again from their formulas; a head is summed from its parameters, which are
 binary fractions, at 128 bits, so that no cancellation matters. On a cell around (t, s) with
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from flint import arb, arb_series, ctx
 
-from rkbs.certified import SupBracket
-from rkbs.targets import _solved
+from rkbs.approximation.sup_bracket import SupBracket
+from rkbs.approximation.targets import _solved
 from verify.exact import lower, upper
 from verify.ledger import greatest
 

@@ -12,11 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rkbs.kernels import RBF
-from rkbs.machines import BinaryKernelRidgeCV
-from rkbs.pairs import Pairs
-from rkbs.schatten import SchattenProblem
-from rkbs.solvers import ADMM, solve
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.distance import RBF
+from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
+from rkbs.problems.schatten import SchattenProblem
+from rkbs.solvers.base import solve
+from rkbs.solvers.operators.admm import ADMM
 from verify.finite_sample import Fit, Training
 
 TAUS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)

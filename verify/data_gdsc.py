@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rkbs.datasets import GDSC_SOURCE, DataNotFoundError, load_gdsc
+from rkbs.data.gdsc import GDSC_SOURCE, DataNotFoundError, load_gdsc
 from verify.drug_folds import arena_of, contest, known_pairs, margins, mean_margin, soundness
 from verify.drug_response import BOTH, IDENTITY, MEANS, PERMUTED, RIDGE
 from verify.ledger import Check, Evidence, Run, claim

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rkbs.datasets import GDSC_SOURCE, DataNotFoundError, load_gdsc
+from rkbs.data.gdsc import GDSC_SOURCE, DataNotFoundError, load_gdsc
 from verify.drug_folds import arena_of, cold, contest, mean_margin, soundness
 from verify.drug_response import BOTH, IDENTITY, MEANS, PERMUTED
 from verify.ledger import Evidence, Run, claim

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from rkbs.datasets import DrugResponse
-from rkbs.pairs import Pairs
+from rkbs.data.gdsc import DrugResponse
+from rkbs.data.pairs import Pairs
 from verify.drug_response import (
     BY_HAND,
     CONTESTANTS,

@@ -15,15 +15,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rkbs.datasets import DrugResponse
-from rkbs.kernels import Constant, Identity, Kernel, Precomputed
-from rkbs.machines import BinaryKernelMachine, BinaryKernelRidge
+from rkbs.data.gdsc import DrugResponse
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.entity import Constant, Identity
+from rkbs.kernels.precomputed import Precomputed
 from rkbs.machines.base import OperatorMachine
-from rkbs.offsets import Offsets
-from rkbs.pairs import Pairs
-from rkbs.problems import OperatorProblem
-from rkbs.schatten import SchattenProblem
-from rkbs.solvers import ADMM, ConjugateGradient, Spectral, solve
+from rkbs.machines.ridge import BinaryKernelRidge
+from rkbs.machines.spectral import BinaryKernelMachine
+from rkbs.problems.offsets import Offsets
+from rkbs.problems.operator import OperatorProblem
+from rkbs.problems.schatten import SchattenProblem
+from rkbs.solvers.base import solve
+from rkbs.solvers.operators.admm import ADMM
+from rkbs.solvers.operators.incomplete import ConjugateGradient
+from rkbs.solvers.operators.spectral import Spectral
 
 MEAN, MEANS = "mean", "row + column means, shrunken"
 IDENTITY, KERNEL, BOTH = (

@@ -17,17 +17,9 @@ from typing import TypeVar
 import numpy as np
 from flint import arb, arb_mat, ctx, fmpq
 
-from rkbs.kernels import (
-    EDP,
-    RBF,
-    ExponentiatedIntersection,
-    Kernel,
-    L2Distance,
-    Laplace,
-    Linear,
-    Quadratic,
-    TaylorEDP,
-)
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.distance import RBF, ExponentiatedIntersection, L2Distance, Laplace
+from rkbs.kernels.dot_product import EDP, Linear, Quadratic, TaylorEDP
 from verify.ledger import greatest
 
 Point = Sequence[fmpq]

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from rkbs.approximation import TARGETS, Quadrature
-from rkbs.pairs import Pairs
+from rkbs.approximation.quadrature import Quadrature
+from rkbs.approximation.targets import TARGETS
+from rkbs.data.pairs import Pairs
 
 KINDS = ("seen", "unobserved", "new rows", "new columns", "both new")
 """Test pairs: the observed ones (without noise), the others of their grid, and pairs of a new

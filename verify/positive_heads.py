@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import logsumexp
 
-from rkbs.approximation import TARGETS, Head, Quadrature, Surface, Target
+from rkbs.approximation.heads import Head
+from rkbs.approximation.quadrature import Quadrature
+from rkbs.approximation.surface import Surface, Target
+from rkbs.approximation.targets import TARGETS
 from verify.yardsticks import MEASURE
 
 if TYPE_CHECKING:  # torch is imported by the claims that train, when they do
     from torch import Tensor
 
-    from rkbs.attention import TwoTowerEnsemble
-    from rkbs.attention.training import Surfaces
+    from rkbs.attention.heads.ensemble import TwoTowerEnsemble
+    from rkbs.attention.heads.training import Surfaces
 
 TRAIN = Quadrature.gauss_legendre(24)
 """Where Adam trains."""
@@ -87,8 +90,8 @@ def by_adam(
     device: str,
 ) -> list[Head]:
     """Heads by Adam from random starts, all in one batch."""
-    from rkbs.attention import Adam, TwoTowerEnsemble
-    from rkbs.attention.training import Surfaces, one_thread
+    from rkbs.attention.heads.ensemble import TwoTowerEnsemble
+    from rkbs.attention.heads.training import Adam, Surfaces, one_thread
 
     targets, dims, seeds = zip(*cells, strict=True)
     ensemble = TwoTowerEnsemble.random(dims, [width] * len(cells), seeds, device=device)
@@ -107,7 +110,9 @@ def to_the_limit(
     device: str,
 ) -> list[Head]:
     """Heads h of least ‖F − h‖ by variable projection, from (d, seed) or from given heads."""
-    from rkbs.attention import TwoTowerEnsemble, VariableProjection, train_heads
+    from rkbs.attention.heads.ensemble import TwoTowerEnsemble
+    from rkbs.attention.heads.training import train_heads
+    from rkbs.attention.heads.variable_projection import VariableProjection
 
     if isinstance(start[0], Head):
         ensemble = TwoTowerEnsemble.from_heads(start, device=device)

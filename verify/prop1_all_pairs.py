@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
-from rkbs.features import PowerFeatures
-from rkbs.kernels import EDP
+from rkbs.kernels.dot_product import EDP
+from rkbs.kernels.features import PowerFeatures
 from verify import exact
 from verify.ledger import Check, Evidence, Run, claim, greatest
 from verify.runner import run_file

@@ -8,17 +8,9 @@ from typing import Any
 import numpy as np
 from flint import ctx, fmpq, fmpq_mat
 
-from rkbs.kernels import (
-    EDP,
-    RBF,
-    ExponentiatedIntersection,
-    Kernel,
-    L2Distance,
-    Laplace,
-    Linear,
-    Quadratic,
-    TaylorEDP,
-)
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.distance import RBF, ExponentiatedIntersection, L2Distance, Laplace
+from rkbs.kernels.dot_product import EDP, Linear, Quadratic, TaylorEDP
 from verify import exact
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file

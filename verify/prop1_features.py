@@ -11,8 +11,8 @@ from flint import arb, ctx
 from sympy import QQ, ring
 from sympy.polys.rings import PolyElement, PolyRing
 
-from rkbs.features import PowerFeatures, misprinted_features, multi_indices
-from rkbs.kernels import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
+from rkbs.kernels.dot_product import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
+from rkbs.kernels.features import PowerFeatures, misprinted_features, multi_indices
 from verify import exact
 from verify.ledger import Check, Evidence, Run, claim, greatest
 from verify.runner import run_file

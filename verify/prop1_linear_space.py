@@ -8,9 +8,9 @@ import numpy as np
 import sympy as sp
 from flint import arb, ctx
 
-from rkbs.features import PowerFeatures
-from rkbs.kernels import EDP
-from rkbs.spaces import Element, RKBSPair
+from rkbs.kernels.dot_product import EDP
+from rkbs.kernels.features import PowerFeatures
+from rkbs.spaces.banach_pair import Element, RKBSPair
 from verify import exact
 from verify.ledger import Check, Evidence, Run, claim, greatest
 from verify.runner import run_file

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx, fmpq
 
-from rkbs.features import PowerFeatures
-from rkbs.kernels import KERNELS, PAPER_KERNELS, DotProductKernel, Kernel, Quadratic
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.dot_product import DotProductKernel, Quadratic
+from rkbs.kernels.features import PowerFeatures
+from rkbs.kernels.tables import KERNELS, PAPER_KERNELS
 from verify import exact
 from verify.ledger import Check, Evidence, Run, claim, greatest
 from verify.prop1_non_mercer import HEAD, dyadic

@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 from flint import arb, ctx, fmpq
 
-from rkbs.kernels import EDP
+from rkbs.kernels.dot_product import EDP
 from verify import exact
 from verify.circle import fewest, predicted
 from verify.ledger import Check, Evidence, Run, claim, greatest, least

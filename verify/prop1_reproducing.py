@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx, fmpq, fmpq_mat
 
-from rkbs.features import PowerFeatures
-from rkbs.kernels import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
-from rkbs.spaces import Element, RKBSPair
+from rkbs.kernels.dot_product import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
+from rkbs.kernels.features import PowerFeatures
+from rkbs.spaces.banach_pair import Element, RKBSPair
 from verify import exact
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file

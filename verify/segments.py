@@ -21,11 +21,11 @@ import numpy as np
 from flint import arb, fmpq
 from scipy.optimize import minimize_scalar, root
 
-from rkbs.features import multi_indices
-from rkbs.kernels import TaylorEDP
-from rkbs.pairs import Pairs
-from rkbs.separable import SeparableProblem
-from rkbs.spaces import RKBSPair
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.dot_product import TaylorEDP
+from rkbs.kernels.features import multi_indices
+from rkbs.problems.separable import SeparableProblem
+from rkbs.spaces.banach_pair import RKBSPair
 from verify import exact
 
 WQ, WK = np.array([[2.0, 1.0], [1.0, 1.0]]), np.array([[1.0, -1.0], [0.0, 1.0]])

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from rkbs.features import PowerFeatures
-from rkbs.kernels import EDP
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.dot_product import EDP
+from rkbs.kernels.features import PowerFeatures
 from rkbs.laws import relative
-from rkbs.losses import Logistic, Loss, Squared
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten
-from rkbs.schatten import SchattenProblem
-from rkbs.solvers import ADMM, solve
+from rkbs.problems.schatten import SchattenProblem
+from rkbs.solvers.base import solve
+from rkbs.solvers.operators.admm import ADMM
+from rkbs.terms.losses import Logistic, Loss, Squared
+from rkbs.terms.spectral_penalties import Schatten
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 
@@ -107,7 +108,9 @@ def _heads(
     run: Run, setting: Setting, alpha: float, d: int, optimum: float, M: np.ndarray
 ) -> dict[str, Any]:
     """Heads of dimension d from several seeds: excess, own certificate, values at the pairs."""
-    from rkbs.attention import train_linear_heads  # imports torch, which other claims do not need
+    from rkbs.attention.heads.linear import (
+        train_linear_heads,  # imports torch, which other claims do not need
+    )
 
     trained = train_linear_heads(
         setting.phi_x,
@@ -187,7 +190,7 @@ def local_minimum(run: Run, d: int) -> dict[str, Any]:
 
     With d = 1 the antisymmetric a ⊗ a, which fits both pairs as well, is a local minimum.
     """
-    from rkbs.attention import train_linear_heads
+    from rkbs.attention.heads.linear import train_linear_heads
 
     phi = np.linalg.cholesky(np.array([[1.0, 0.1], [0.1, 1.0]]))
     points, z, alpha = np.arange(2.0)[:, None], np.ones(2), 0.2

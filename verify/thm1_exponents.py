@@ -10,9 +10,10 @@ import numpy as np
 from flint import ctx, fmpq
 
 from rkbs.laws import relative
-from rkbs.separable import SeparableProblem
-from rkbs.solvers import DualNewton, solve
-from rkbs.spaces import RKBSPair
+from rkbs.problems.separable import SeparableProblem
+from rkbs.solvers.base import solve
+from rkbs.solvers.functions.dual_newton import DualNewton
+from rkbs.spaces.banach_pair import RKBSPair
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 from verify.segments import (

@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 from scipy.stats import ortho_group
 
-from rkbs.features import PowerFeatures
-from rkbs.kernels import EDP
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.dot_product import EDP
+from rkbs.kernels.features import PowerFeatures
 from rkbs.laws import negativity, relative
-from rkbs.losses import DualLoss, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.problems import OperatorProblem
-from rkbs.separable import SeparableProblem
-from rkbs.solvers import Cholesky, ConjugateGradient, DualNewton, Solver, Spectral, solve
-from rkbs.spaces import RKBSPair
+from rkbs.problems.operator import OperatorProblem
+from rkbs.problems.separable import SeparableProblem
+from rkbs.solvers.base import Solver, solve
+from rkbs.solvers.functions.dual_newton import DualNewton
+from rkbs.solvers.operators.dense import Cholesky
+from rkbs.solvers.operators.incomplete import ConjugateGradient
+from rkbs.solvers.operators.spectral import Spectral
+from rkbs.spaces.banach_pair import RKBSPair
+from rkbs.terms.losses import DualLoss, Logistic, Squared
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 from verify.thm1_separable import ALPHA_X, ALPHA_Y, EXPONENTS, off_span

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from rkbs.kernels import TaylorEDP
-from rkbs.losses import DualLoss, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.spaces import RKBSPair, lp_norm
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.dot_product import TaylorEDP
+from rkbs.spaces.banach_pair import RKBSPair
+from rkbs.spaces.lp import lp_norm
+from rkbs.terms.losses import DualLoss, Logistic, Squared
 from verify import exact
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file

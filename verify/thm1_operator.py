@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rkbs.features import PowerFeatures
-from rkbs.kernels import EDP, DotProductKernel, Kernel, Quadratic, TaylorEDP
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.dot_product import EDP, DotProductKernel, Quadratic, TaylorEDP
+from rkbs.kernels.features import PowerFeatures
 from rkbs.laws import check_optimality, relative
-from rkbs.pairs import Pairs
-from rkbs.problems import OperatorProblem
-from rkbs.solvers import Cholesky, ConjugateGradient, Solver, Spectral, solve
+from rkbs.problems.operator import OperatorProblem
+from rkbs.solvers.base import Solver, solve
+from rkbs.solvers.operators.dense import Cholesky
+from rkbs.solvers.operators.incomplete import ConjugateGradient
+from rkbs.solvers.operators.spectral import Spectral
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 

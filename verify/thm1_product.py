@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from rkbs.kernels import TaylorEDP
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.dot_product import TaylorEDP
 from rkbs.laws import negativity, relative
-from rkbs.losses import DualLoss, Huber, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.product import ProductProblem
-from rkbs.solvers import Alternating, Solution, solve
-from rkbs.spaces import RKBSPair, lp_norm
+from rkbs.problems.product import ProductProblem
+from rkbs.solvers.base import Solution, solve
+from rkbs.solvers.functions.alternating import Alternating
+from rkbs.spaces.banach_pair import RKBSPair
+from rkbs.spaces.lp import lp_norm
+from rkbs.terms.losses import DualLoss, Huber, Logistic, Squared
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 from verify.thm1_separable import EXPONENTS, off_span

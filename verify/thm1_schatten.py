@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from rkbs.features import PowerFeatures
-from rkbs.kernels import EDP
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.dot_product import EDP
+from rkbs.kernels.features import PowerFeatures
 from rkbs.laws import negativity, relative
-from rkbs.losses import Huber, Logistic, Loss, Squared
-from rkbs.pairs import Pairs
-from rkbs.penalties import Schatten
-from rkbs.problems import OperatorProblem
-from rkbs.schatten import SchattenProblem
-from rkbs.solvers import ADMM, Spectral, SpectralNewton, solve
+from rkbs.problems.operator import OperatorProblem
+from rkbs.problems.schatten import SchattenProblem
+from rkbs.solvers.base import solve
+from rkbs.solvers.operators.admm import ADMM
+from rkbs.solvers.operators.spectral import Spectral
+from rkbs.solvers.operators.spectral_newton import SpectralNewton
+from rkbs.terms.losses import Huber, Logistic, Loss, Squared
+from rkbs.terms.spectral_penalties import Schatten
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from rkbs.kernels import TaylorEDP
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.dot_product import TaylorEDP
 from rkbs.laws import negativity, relative
-from rkbs.losses import DualLoss, EpsilonInsensitive, Hinge, Huber, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.regularizers import HalfSquare, Norm, PowerNorm
-from rkbs.separable import SeparableProblem
-from rkbs.solvers import DualNewton, solve
-from rkbs.spaces import RKBSPair, conjugate_exponent, duality_map, lp_norm
+from rkbs.problems.separable import SeparableProblem
+from rkbs.solvers.base import solve
+from rkbs.solvers.functions.dual_newton import DualNewton
+from rkbs.spaces.banach_pair import RKBSPair
+from rkbs.spaces.lp import conjugate_exponent, duality_map, lp_norm
+from rkbs.terms.losses import DualLoss, EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 from verify.whole_space import SOLVED, blocks_of, descend, smoothed, whole_space_minimizer

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from scipy.special import entr
 
-from rkbs.kernels import EDP
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.dot_product import EDP
 from rkbs.laws import relative
-from rkbs.losses import DualLoss, Hinge, Logistic, Squared
-from rkbs.pairs import Pairs
-from rkbs.separable import SeparableProblem
-from rkbs.solvers import DualNewton, Solution, solve
-from rkbs.spaces import RKBSPair
+from rkbs.problems.separable import SeparableProblem
+from rkbs.solvers.base import Solution, solve
+from rkbs.solvers.functions.dual_newton import DualNewton
+from rkbs.spaces.banach_pair import RKBSPair
+from rkbs.terms.losses import DualLoss, Hinge, Logistic, Squared
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 from verify.thm1_separable import EXPONENTS, LOSSES, off_span

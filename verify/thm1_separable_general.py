@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from rkbs.kernels import TaylorEDP
+from rkbs.kernels.dot_product import TaylorEDP
 from rkbs.laws import relative
-from rkbs.spaces import RKBSPair, duality_map, lp_norm
+from rkbs.spaces.banach_pair import RKBSPair
+from rkbs.spaces.lp import duality_map, lp_norm
 from verify.joint_losses import Joint, Pointwise, monomials, partials
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file

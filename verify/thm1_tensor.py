@@ -10,14 +10,15 @@ import mpmath
 import numpy as np
 from scipy.optimize import minimize
 
-from rkbs.expansion import OneSidedProblem
-from rkbs.features import PowerFeatures, power_tensor
-from rkbs.kernels import EDP
+from rkbs.kernels.dot_product import EDP
+from rkbs.kernels.features import PowerFeatures, power_tensor
 from rkbs.laws import relative
-from rkbs.losses import DualLoss, Huber, Logistic, Squared
-from rkbs.regularizers import HalfSquare
-from rkbs.sections import FeatureSections, TensorSections
-from rkbs.solvers import DualNewton, Solution, solve
+from rkbs.problems.expansion import OneSidedProblem
+from rkbs.solvers.base import Solution, solve
+from rkbs.solvers.functions.dual_newton import DualNewton
+from rkbs.spaces.sections import FeatureSections, TensorSections
+from rkbs.terms.losses import DualLoss, Huber, Logistic, Squared
+from rkbs.terms.norm_penalties import HalfSquare
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file
 from verify.tensor_balls import gap as ball_gap

@@ -10,18 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.polynomial import legendre
 
-from rkbs.approximation import (
-    LINE,
-    TARGETS,
-    ConstructiveHead,
-    Quadrature,
-    SchmidtSpectrum,
-    Surface,
-    Target,
-    constructive_head,
-    l2_error,
-    sup_error,
-)
+from rkbs.approximation.constructive import ConstructiveHead, constructive_head
+from rkbs.approximation.quadrature import Quadrature, l2_error, sup_error
+from rkbs.approximation.spectrum import SchmidtSpectrum
+from rkbs.approximation.surface import Surface, Target
+from rkbs.approximation.targets import LINE, TARGETS
 from verify.balls import error_at
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.yardsticks import FIT, MIDDLE, WIDE, Yardstick, excess, floor_checks, resolved

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from rkbs.approximation import LINE, TARGETS, Head, constructive_head, sup_error
-from rkbs.certified import certified_sup_error
+from rkbs.approximation.constructive import constructive_head
+from rkbs.approximation.heads import Head
+from rkbs.approximation.quadrature import sup_error
+from rkbs.approximation.sup_bracket import certified_sup_error
+from rkbs.approximation.targets import LINE, TARGETS
 from verify.balls import recheck
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.sweep import sweep

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from rkbs.approximation import TARGETS, sampled_floor, schmidt
+from rkbs.approximation.spectrum import sampled_floor, schmidt
+from rkbs.approximation.targets import TARGETS
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.yardsticks import FLOOR_NODES
 

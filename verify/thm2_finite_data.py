@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rkbs.approximation import TARGETS
+from rkbs.approximation.targets import TARGETS
 from verify.contestants import KERNEL_MACHINES, means
 from verify.finite_sample import KINDS, Fit, Sample
 from verify.finite_table import Row, Table, comparisons, estimates, ratio

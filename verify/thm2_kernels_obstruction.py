@@ -10,7 +10,8 @@ import numpy as np
 from flint import arb, ctx, fmpq
 from scipy.optimize import minimize
 
-from rkbs.kernels import RBF, ExponentiatedIntersection, Kernel, L2Distance
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.distance import RBF, ExponentiatedIntersection, L2Distance
 from rkbs.laws import relative
 from verify import exact
 from verify.kernel_maps import intersection_of_matrix

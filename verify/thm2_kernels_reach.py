@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from rkbs.approximation import Head, Surface, Target, constructive_head
-from rkbs.kernels import RBF, ExponentiatedIntersection, Kernel, Quadratic
+from rkbs.approximation.constructive import constructive_head
+from rkbs.approximation.heads import Head
+from rkbs.approximation.surface import Surface, Target
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.distance import RBF, ExponentiatedIntersection
+from rkbs.kernels.dot_product import Quadratic
 from rkbs.laws import relative
 from verify import exact
 from verify.kernel_maps import (

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from rkbs.approximation import Head, Surface, Target, l2_error
+from rkbs.approximation.heads import Head
+from rkbs.approximation.quadrature import l2_error
+from rkbs.approximation.surface import Surface, Target
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.positive_heads import (
     POSITIVE,

@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 from flint import arb, ctx
 
-from rkbs.approximation import (
-    TARGETS,
-    Head,
-    Surface,
-    constructive_head,
-    l2_error,
-)
-from rkbs.kernels import EDP
+from rkbs.approximation.constructive import constructive_head
+from rkbs.approximation.heads import Head
+from rkbs.approximation.quadrature import l2_error
+from rkbs.approximation.surface import Surface
+from rkbs.approximation.targets import TARGETS
+from rkbs.kernels.dot_product import EDP
 from verify.balls import ORDER, head_series
 from verify.exact import upper
 from verify.ledger import Check, Evidence, Run, claim, greatest, least

@@ -9,8 +9,11 @@ from flint import fmpq, fmpq_mat
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from rkbs.approximation import TARGETS, Surface, constructive_head, l2_error, sup_error
-from rkbs.kernels import EDP
+from rkbs.approximation.constructive import constructive_head
+from rkbs.approximation.quadrature import l2_error, sup_error
+from rkbs.approximation.surface import Surface
+from rkbs.approximation.targets import TARGETS
+from rkbs.kernels.dot_product import EDP
 from rkbs.laws import relative
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from flint import fmpq, fmpq_mat
 
-from rkbs.kernels import EDP
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.dot_product import EDP
 from rkbs.laws import relative
-from rkbs.pairs import Pairs
-from rkbs.separable import SeparableProblem
-from rkbs.solvers import DualNewton, solve
-from rkbs.spaces import RKBSPair
+from rkbs.problems.separable import SeparableProblem
+from rkbs.solvers.base import solve
+from rkbs.solvers.functions.dual_newton import DualNewton
+from rkbs.spaces.banach_pair import RKBSPair
 from verify.exact import dot
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.runner import run_file

@@ -7,16 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from rkbs.approximation import (
-    TARGETS,
-    ConstructiveHead,
-    Quadrature,
-    Surface,
-    Target,
-    constructive_head,
-    l2_error,
-    sup_error,
-)
+from rkbs.approximation.constructive import ConstructiveHead, constructive_head
+from rkbs.approximation.quadrature import Quadrature, l2_error, sup_error
+from rkbs.approximation.surface import Surface, Target
+from rkbs.approximation.targets import TARGETS
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.positive_heads import (
     POSITIVE,

@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax as scipy_softmax
 
-from rkbs.approximation import Head, Quadrature, Surface
-from rkbs.kernels import EDP, RBF, ExponentiatedIntersection, Kernel, Laplace
+from rkbs.approximation.heads import Head
+from rkbs.approximation.quadrature import Quadrature
+from rkbs.approximation.surface import Surface
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.distance import RBF, ExponentiatedIntersection, Laplace
+from rkbs.kernels.dot_product import EDP
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.positive_heads import (
     POSITIVE,
@@ -130,7 +134,7 @@ def rows_of_attention(
     """The weights that ``attention`` gives, by values that are the identity; biases of the keys."""
     import torch
 
-    from rkbs.attention import attention
+    from rkbs.attention.functional import attention
 
     q, k, bias = (torch.as_tensor(a, dtype=torch.float64, device=device) for a in (q, k, bias))
     values = torch.eye(len(k), dtype=q.dtype, device=device)

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from rkbs.approximation import LINE, TARGETS, ConstructiveHead, constructive_head, l2_error
+from rkbs.approximation.constructive import ConstructiveHead, constructive_head
+from rkbs.approximation.quadrature import l2_error
+from rkbs.approximation.targets import LINE, TARGETS
 from verify.ledger import Check, Evidence, Run, claim, greatest, least
 from verify.sweep import sweep
 from verify.trained_heads import (

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rkbs.approximation import Head
-from rkbs.attention import Adam, TwoTowerEnsemble, VariableProjection
-from rkbs.attention.training import Surfaces, one_thread
+from rkbs.approximation.heads import Head
+from rkbs.attention.heads.ensemble import TwoTowerEnsemble
+from rkbs.attention.heads.training import Adam, Surfaces, one_thread
+from rkbs.attention.heads.variable_projection import VariableProjection
 from verify.finite_sample import Fit, Training
 
 DIMS = (1, 2, 4, 8)

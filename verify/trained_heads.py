@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
-from rkbs.approximation import TARGETS, Head, constructive_head
+from rkbs.approximation.constructive import constructive_head
+from rkbs.approximation.heads import Head
+from rkbs.approximation.targets import TARGETS
 from verify.rows import best, like_the_first
 from verify.yardsticks import Yardstick, training_measure
 
@@ -82,7 +84,9 @@ def train_batch(batch: dict[str, Any], device: str) -> dict[str, Any]:
 def train(batch: dict[str, Any], device: str) -> Any:
     """The ``Training`` of a batch, in double precision."""
     # torch, which the other claims do not need
-    from rkbs.attention import Adam, TwoTowerEnsemble, VariableProjection, train_heads
+    from rkbs.attention.heads.ensemble import TwoTowerEnsemble
+    from rkbs.attention.heads.training import Adam, train_heads
+    from rkbs.attention.heads.variable_projection import VariableProjection
 
     kinds = {"Adam": Adam, "VariableProjection": VariableProjection}
     options = {key: value for key, value in batch["method"].items() if key != "kind"}

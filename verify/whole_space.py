@@ -14,10 +14,10 @@ from scipy.linalg import block_diag
 from scipy.optimize import minimize, root
 from scipy.special import expit
 
-from rkbs.losses import DualLoss, EpsilonInsensitive, Hinge
-from rkbs.regularizers import Regularizer
-from rkbs.separable import SeparableProblem
-from rkbs.spaces import conjugate_exponent, duality_map, lp_norm
+from rkbs.problems.separable import SeparableProblem
+from rkbs.spaces.lp import conjugate_exponent, duality_map, lp_norm
+from rkbs.terms.losses import DualLoss, EpsilonInsensitive, Hinge
+from rkbs.terms.norm_penalties import Regularizer
 
 Slope = Callable[[np.ndarray], np.ndarray]
 ATTEMPTS = 12

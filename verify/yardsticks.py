@@ -9,15 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from rkbs.approximation import (
-    TARGETS,
-    Quadrature,
-    SchmidtSpectrum,
-    Surface,
-    Target,
-    l2_error,
-    schmidt,
-)
+from rkbs.approximation.quadrature import Quadrature, l2_error
+from rkbs.approximation.spectrum import SchmidtSpectrum, schmidt
+from rkbs.approximation.surface import Surface, Target
+from rkbs.approximation.targets import TARGETS
 from verify.ledger import Check, greatest
 from verify.rows import MIDDLE, NARROW, NEGLIGIBLE, WIDE, excess, ratio, resolved
 

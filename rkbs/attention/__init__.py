@@ -9,12 +9,12 @@ except ModuleNotFoundError as error:
         "rkbs.attention needs PyTorch, which is not installed: pip install rkbs[attention]"
     ) from error
 
-from rkbs.attention.ensemble import TwoTowerEnsemble
 from rkbs.attention.functional import attention
-from rkbs.attention.linear_heads import LinearHeads, train_linear_heads
-from rkbs.attention.training import Adam, Method, Training, train_heads
-from rkbs.attention.two_tower import TwoTowerHead
-from rkbs.attention.variable_projection import VariableProjection
+from rkbs.attention.heads.ensemble import TwoTowerEnsemble
+from rkbs.attention.heads.linear import LinearHeads, train_linear_heads
+from rkbs.attention.heads.training import Adam, Method, Training, train_heads
+from rkbs.attention.heads.two_tower import TwoTowerHead
+from rkbs.attention.heads.variable_projection import VariableProjection
 
 __all__ = [
     "Adam",

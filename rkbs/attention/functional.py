@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rkbs._pairwise import at_least_single, largest, matmul, saturated
-from rkbs.kernels import EDP, Kernel
+from rkbs.kernels._pairwise import at_least_single, largest, matmul, saturated
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.dot_product import EDP
 
 _EDP = EDP()
 

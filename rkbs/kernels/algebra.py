@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from rkbs._arrays import Array, as_matrix, as_points, is_tensor, namespace
-from rkbs._pairwise import dot, log_sum, product, saturated
+from rkbs.kernels._pairwise import dot, log_sum, product, saturated
 from rkbs.kernels.base import FeatureDimension, Kernel, check_parameter
 
 

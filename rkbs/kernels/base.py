@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rkbs._arrays import Array, as_domains, is_tensor
-from rkbs._pairwise import common_dtype, exponential, logarithm, rounded, unsaturated
+from rkbs.kernels._pairwise import common_dtype, exponential, logarithm, rounded, unsaturated
 
 FeatureDimension = int | float | None
 """An int, ``math.inf``, or None where the structure does not decide it."""

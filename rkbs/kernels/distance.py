@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 from rkbs._arrays import Array
-from rkbs._pairwise import distance, intersection, product, squared_distance
+from rkbs.kernels._pairwise import distance, intersection, product, squared_distance
 from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel, check_parameter
 
 

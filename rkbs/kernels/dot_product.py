@@ -12,7 +12,7 @@ import numpy as np
 from numpy.polynomial import laguerre
 
 from rkbs._arrays import Array, check_count, namespace
-from rkbs._pairwise import dot, held, largest, saturated
+from rkbs.kernels._pairwise import dot, held, largest, saturated
 from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel, check_parameter
 
 MAX_ORDER = 256
@@ -25,7 +25,7 @@ def scaled_dot(x: Array, y: Array) -> Array:
 
 
 class DotProductKernel(Kernel):
-    """κ(q, k) = Σ_n c_n aⁿ, a = q·k/√d: a kernel with power features (``rkbs.features``)."""
+    """κ(q, k) = Σ_n c_n aⁿ, a = q·k/√d: a kernel with power features (``rkbs.PowerFeatures``)."""
 
     is_symmetric = True
 

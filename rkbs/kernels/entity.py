@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 
 from rkbs._arrays import Array, cast, check_same_dimension, is_tensor, namespace
-from rkbs._pairwise import at_least_single, common_dtype
+from rkbs.kernels._pairwise import at_least_single, common_dtype
 from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel
 
 

@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 
 from rkbs._arrays import Array, as_matrix, is_tensor, namespace
-from rkbs._pairwise import common_dtype
+from rkbs.kernels._pairwise import common_dtype
 from rkbs.kernels.base import FeatureDimension, Kernel
 
 

@@ -1,8 +1,9 @@
 """Binary kernel machines as scikit-learn estimators."""
 
-from rkbs.machines.ridge import BinaryKernelRidge, BinaryKernelRidgeCV
-from rkbs.machines.schatten import BinaryKernelMachine
-from rkbs.machines.schatten_cv import BinaryKernelMachineCV
+from rkbs.machines.ridge import BinaryKernelRidge
+from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
+from rkbs.machines.spectral import BinaryKernelMachine
+from rkbs.machines.spectral_cv import BinaryKernelMachineCV
 
 __all__ = [
     "BinaryKernelMachine",

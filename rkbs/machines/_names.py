@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rkbs.pairs import Pairs
+from rkbs.data.pairs import Pairs
 
 _SHOWN = 8
 """Names in a message."""

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rkbs._arrays import check_number
-from rkbs._entities import Entities
-from rkbs.offsets import Offsets
+from rkbs.data._entities import Entities
+from rkbs.problems.offsets import Offsets
 
 EFFECTS = ("row", "column")
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from rkbs._arrays import first_equal, kind_error
-from rkbs._entities import Entities
-from rkbs.kernels import RBF, Kernel, Precomputed
-from rkbs.kernels.precomputed import repair
+from rkbs.data._entities import Entities
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.distance import RBF
+from rkbs.kernels.precomputed import Precomputed, repair
 
 
 def within_domain(kernel: Any, name: str, machine: type) -> Kernel:

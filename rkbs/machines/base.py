@@ -9,19 +9,18 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rkbs._arrays import as_matrix, as_real, check_number, kind_error
-from rkbs._entities import Entities, as_ids
 from rkbs._frames import column_names, is_tensor, refuse_without_numbers, to_numpy
-from rkbs._groups import Groups, warn_equal
-from rkbs.kernels import Kernel
-from rkbs.losses import Loss
+from rkbs.data._entities import Entities, as_ids
+from rkbs.data._groups import Groups, warn_equal
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.base import Kernel
 from rkbs.machines._names import check_names, keep_names, named
 from rkbs.machines._offsets import effects_of, make_offsets
 from rkbs.machines._within import between, gram, within_domain
-from rkbs.offsets import Offsets
-from rkbs.pairs import Pairs
-from rkbs.problems import GramProblem, check_scale
-from rkbs.solvers import Leave, Solver
-from rkbs.solvers.base import check_leave
+from rkbs.problems.gram import GramProblem, check_scale
+from rkbs.problems.offsets import Offsets
+from rkbs.solvers.base import Leave, Solver, check_leave
+from rkbs.terms.losses import Loss
 
 _CHUNK = 4096
 

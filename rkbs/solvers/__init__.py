@@ -1,14 +1,14 @@
 """Solvers: each returns a Solution with its certificate."""
 
-from rkbs.eigen import Eigen
-from rkbs.solvers.admm import ADMM
-from rkbs.solvers.alternating import Alternating, ProductPoint
+from rkbs._linalg import Eigen
 from rkbs.solvers.base import ConvergenceError, Leave, Solution, Solver, solve
-from rkbs.solvers.dense import Cholesky, DenseState
-from rkbs.solvers.dual_newton import DualNewton
-from rkbs.solvers.incomplete import ConjugateGradient
-from rkbs.solvers.spectral import Spectral, SpectralState
-from rkbs.solvers.spectral_newton import SpectralNewton
+from rkbs.solvers.functions.alternating import Alternating, ProductPoint
+from rkbs.solvers.functions.dual_newton import DualNewton
+from rkbs.solvers.operators.admm import ADMM
+from rkbs.solvers.operators.dense import Cholesky, DenseState
+from rkbs.solvers.operators.incomplete import ConjugateGradient
+from rkbs.solvers.operators.spectral import Spectral, SpectralState
+from rkbs.solvers.operators.spectral_newton import SpectralNewton
 
 __all__ = [
     "ADMM",

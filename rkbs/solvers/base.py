@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar, final, get_args
 
-import numpy as np
-import scipy.linalg
-
 from rkbs._arrays import check_count, check_number, kind_error, short_repr
-from rkbs.certificates import Certificate
-from rkbs.losses import Squared
-from rkbs.problems import OperatorPoint, OperatorProblem
-from rkbs.schatten import SchattenProblem
+from rkbs.problems.certificates import Certificate
+from rkbs.problems.gram import OperatorPoint
+from rkbs.problems.operator import OperatorProblem
+from rkbs.problems.schatten import SchattenProblem
+from rkbs.terms.losses import Squared
 
 Leave = Literal["pair", "row", "column"]
 """What leave-one-out leaves out: a pair, a whole target (row) or a whole source (column)."""
@@ -29,14 +27,6 @@ def check_leave(leave: Leave) -> Leave:
 
 class ConvergenceError(RuntimeError):
     """A solver ended without keeping its certificate's tolerance."""
-
-
-def svd(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """U diag(σ) Vᵀ, thin; by LAPACK's gesvd for the rare finite matrix on which gesdd fails."""
-    try:
-        return np.linalg.svd(matrix, full_matrices=False)
-    except np.linalg.LinAlgError:
-        return scipy.linalg.svd(matrix, full_matrices=False, lapack_driver="gesvd")
 
 
 _Value = TypeVar("_Value")

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rkbs._entities import Entities
-from rkbs.datasets import DrugResponse, load_gdsc
+from rkbs.data._entities import Entities
+from rkbs.data.gdsc import DrugResponse, load_gdsc
 from rkbs.machines import BinaryKernelMachine
 from rkbs.solvers import ADMM
 from sabotage import Sabotage, scaled

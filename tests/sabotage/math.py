@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from flint import fmpq
 
-from rkbs import function_spaces
-from rkbs.function_spaces import FunctionSpaces
 from rkbs.kernels import RBF
-from rkbs.spaces import RKBSPair
+from rkbs.spaces import RKBSPair, function_spaces
+from rkbs.spaces.function_spaces import FunctionSpaces
 from sabotage import Patch, Sabotage, attribute, scaled
 from verify import (
     prop1_non_mercer,

@@ -9,9 +9,9 @@ import sympy as sp
 from flint import arb
 
 from rkbs import spaces
-from rkbs.features import PowerFeatures
 from rkbs.kernels import EDP, RBF, Linear, Quadratic, TaylorEDP
 from rkbs.kernels.algebra import Pullback
+from rkbs.kernels.features import PowerFeatures
 from rkbs.spaces import Element, RKBSPair
 from sabotage import Sabotage, about, attribute, scaled
 from verify import (

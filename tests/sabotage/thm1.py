@@ -9,14 +9,14 @@ import numpy as np
 from flint import arb, fmpq
 
 import rkbs.attention
-from rkbs import sections
-from rkbs.expansion import Side
-from rkbs.losses import Hinge, Squared
 from rkbs.problems import OperatorPoint
-from rkbs.product import ProductProblem
-from rkbs.schatten import SchattenProblem
-from rkbs.separable import SeparableProblem
+from rkbs.problems.expansion import Side
+from rkbs.problems.product import ProductProblem
+from rkbs.problems.schatten import SchattenProblem
+from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers import DualNewton
+from rkbs.spaces import sections
+from rkbs.terms.losses import Hinge, Squared
 from sabotage import Sabotage, about, attribute, scaled
 from verify import (
     segments,

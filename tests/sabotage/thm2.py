@@ -9,7 +9,7 @@ import numpy as np
 
 import verify.positive_heads as heads_through_links
 from rkbs.approximation import SchmidtSpectrum
-from rkbs.attention import variable_projection
+from rkbs.attention.heads import variable_projection
 from sabotage import Sabotage, about, attribute, scaled
 from verify import (
     contestants,

@@ -1,0 +1,127 @@
+"""Linear algebra: eigendecompositions of Gram matrices with the factors they give, and an SVD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+
+from rkbs._arrays import first_equal, short_repr
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Eigen:
+    """K = U diag(s) Uᵀ with s ≥ 0, of a positive semi-definite Gram matrix.
+
+    Eigenvalues below n · eps · λ_max are zero: the decomposition cannot tell them from zero, nor
+    their eigenvectors from those of zero. Of equal rows of K the eigenvectors of the others are
+    equal: else points under several ids would differ by rounding, and fits amplify the difference.
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+
+    __repr__ = short_repr
+
+    @classmethod
+    def of(cls, gram: np.ndarray, name: str) -> Eigen:
+        """Decompose; eigenvalues below −n · eps · λ_max raise.
+
+        Raises
+        ------
+        ValueError
+            If the matrix is indefinite: then the "penalty" would be unbounded below and the
+            closed form a saddle point instead of a minimum.
+        """
+        values, vectors = np.linalg.eigh(gram.astype(float, copy=False))
+        rounding = len(gram) * np.finfo(float).eps * np.abs(values).max()
+        _check_signs(values, rounding, gram, name)
+        keep, same = values > rounding, first_equal(gram)
+        if (np.bincount(same) > 1).any():
+            vectors[:, keep] = _alike(vectors[:, keep], same)
+        return cls(np.where(keep, values, 0.0), vectors)
+
+    def range(self) -> Eigen:
+        """The part with positive eigenvalues."""
+        keep = self.values > 0
+        return self if keep.all() else Eigen(self.values[keep], self.vectors[:, keep])
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """R_X = U diag(s)^{1/2} and R_Y = V diag(t)^{1/2}, with K_X = R_X R_Xᵀ and K_Y = R_Y R_Yᵀ.
+
+    ``x`` and ``y`` are the eigendecompositions on the ranges of the Gram matrices.
+    """
+
+    x: Eigen
+    y: Eigen
+
+    __repr__ = short_repr
+
+    @cached_property
+    def left(self) -> np.ndarray:
+        """R_X, (n_x, r_x)."""
+        return self.x.vectors * np.sqrt(self.x.values)
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """R_Y, (n_y, r_y)."""
+        return self.y.vectors * np.sqrt(self.y.values)
+
+    @cached_property
+    def dual_left(self) -> np.ndarray:
+        """U diag(s)^{−1/2}, (n_x, r_x): takes rows k_X(x, X) to rows of R_X, also at new x."""
+        return self.x.vectors / np.sqrt(self.x.values)
+
+    @cached_property
+    def dual_right(self) -> np.ndarray:
+        """V diag(t)^{−1/2}, (n_y, r_y)."""
+        return self.y.vectors / np.sqrt(self.y.values)
+
+    @cached_property
+    def products(self) -> np.ndarray:
+        """s_a t_b, the eigenvalues of M ↦ R_Xᵀ (R_X M R_Yᵀ) R_Y, (r_x, r_y)."""
+        return np.multiply.outer(self.x.values, self.y.values)
+
+    def push(self, M: np.ndarray) -> np.ndarray:
+        """R_X M R_Yᵀ, the values on the grid: (r_x, r_y) → (n_x, n_y)."""
+        return self.left @ M @ self.right.T
+
+    def pull(self, C: np.ndarray) -> np.ndarray:
+        """R_Xᵀ C R_Y, its adjoint: (n_x, n_y) → (r_x, r_y)."""
+        return self.left.T @ C @ self.right
+
+
+def _alike(vectors: np.ndarray, same: np.ndarray) -> np.ndarray:
+    """Each row the mean of the rows that are to equal it."""
+    sums = np.zeros_like(vectors)
+    np.add.at(sums, same, vectors)
+    return sums[same] / np.bincount(same)[same, None]
+
+
+def _check_signs(values: np.ndarray, rounding: float, gram: np.ndarray, name: str) -> None:
+    """Refuse increasing eigenvalues of which the first is more negative than rounding makes it."""
+    if values[0] < -rounding:
+        raise ValueError(
+            f"{name} must be positive semi-definite, but has the eigenvalue {values[0]:.3g} "
+            f"(largest {values[-1]:.3g}; it came in {gram.dtype}, float64 leaves the least "
+            "rounding): an indefinite kernel has no squared norm to penalize. Use a Mercer "
+            "kernel within each domain; a non-Mercer κ(x, y) enters by its within-domain "
+            "kernels κ.domain_x and κ.domain_y, and a matrix of similarities G shifted: "
+            "G = G.astype(float); G = G - np.linalg.eigvalsh(G)[0] * np.eye(len(G))."
+        )
+
+
+def svd(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """U diag(σ) Vᵀ, thin; by LAPACK's gesvd for the rare finite matrix on which gesdd fails."""
+    try:
+        return np.linalg.svd(matrix, full_matrices=False)
+    except np.linalg.LinAlgError:
+        import scipy.linalg  # not at the top: problems import this file, and rkbs is light
+
+        return scipy.linalg.svd(matrix, full_matrices=False, lapack_driver="gesvd")

@@ -1,0 +1,125 @@
+"""Heads of two towers, each a hidden layer and an output layer, in numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+
+from rkbs._arrays import as_matrix, as_real, check_count, check_kinds
+from rkbs.approximation.quadrature import (
+    Rule,
+    check_generator,
+)
+from rkbs.approximation.surface import domain_points
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class HiddenLayer:
+    """t ↦ (tanh(a_1·t + b_1), …, tanh(a_m·t + b_m), 1): (n, d) → (n, m + 1).
+
+    Parameters
+    ----------
+    slopes : array of shape (m, d)
+    biases : array of shape (m,)
+    """
+
+    slopes: np.ndarray = field(repr=False)
+    biases: np.ndarray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        slopes = as_matrix(self.slopes, "slopes").astype(float)
+        biases = as_real(self.biases, "biases")
+        if biases.shape != slopes.shape[:1]:
+            raise ValueError(
+                f"biases must have shape ({len(slopes)},), one per row of slopes, got "
+                f"{tuple(biases.shape)}"
+            )
+        object.__setattr__(self, "slopes", slopes)
+        object.__setattr__(self, "biases", biases)
+
+    def __len__(self) -> int:
+        return len(self.biases)
+
+    @classmethod
+    def random(
+        cls, width: int, rng: np.random.Generator, scale: float, dim: int = 1
+    ) -> HiddenLayer:
+        """Slopes N(0, scale²), centers uniform on [−1.2, 1.2]^d: the steps cover the domain."""
+        check_generator(rng), check_count(width, "width"), check_count(dim, "dim")
+        slopes = rng.normal(scale=scale, size=(width, dim))
+        return cls(slopes, -(slopes * rng.uniform(-1.2, 1.2, size=(width, dim))).sum(1))
+
+    def __call__(self, t: np.ndarray) -> np.ndarray:
+        points = domain_points(t, "t", self.slopes.shape[1])
+        hidden = np.tanh(points @ self.slopes.T + self.biases)  # (n, m)
+        return np.column_stack([hidden, np.ones(len(points))])  # (n, m + 1)
+
+    def orthonormal(self, rule: Rule, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+        """Q (n, r), orthonormal and weighted by √w, and C (m + 1, r) with √w Φ C = Q.
+
+        Directions of singular value ≤ ``cutoff`` × the largest are left out.
+        """
+        U, sizes, Vt = np.linalg.svd(rule.root * self(rule.nodes), full_matrices=False)
+        kept = sizes > cutoff * sizes[0]
+        return U[:, kept], Vt[kept].T / sizes[kept]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Head:
+    """G(t, s) = q(t)·k(s), q = Φ_X A and k = Φ_Y B on hidden layers Φ_X and Φ_Y: two towers.
+
+    Attention's logits before the factor 1/√d, which Theorem 2 leaves to q and k; a ``Surface``.
+
+    Parameters
+    ----------
+    hidden_x, hidden_y : HiddenLayer
+        Of m units each.
+    output_x, output_y : arrays of shape (m + 1, d)
+        A and B, the constant's row last.
+    """
+
+    hidden_x: HiddenLayer
+    hidden_y: HiddenLayer
+    output_x: np.ndarray = field(repr=False)
+    output_y: np.ndarray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        check_kinds(self, hidden_x=HiddenLayer, hidden_y=HiddenLayer)
+        for name, hidden in (("output_x", self.hidden_x), ("output_y", self.hidden_y)):
+            object.__setattr__(self, name, as_matrix(getattr(self, name), name).astype(float))
+            shape = len(hidden) + 1, self.output_x.shape[1]
+            if getattr(self, name).shape != shape:
+                raise ValueError(
+                    f"{name} must have shape (m + 1, d) = {shape}, got {getattr(self, name).shape}"
+                )
+
+    @property
+    def d(self) -> int:
+        """Head dimension."""
+        return self.output_x.shape[1]
+
+    def __call__(self, t: np.ndarray, s: np.ndarray) -> np.ndarray:
+        """G(t_i, s_j), shape (n, m)."""
+        q = self.hidden_x(t) @ self.output_x  # (n, d)
+        k = self.hidden_y(s) @ self.output_y  # (m, d)
+        return q @ k.T  # (n, m)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The parameters by the names that ``rkbs.attention.TwoTowerHead`` gives them.
+
+        Output weights can be large where hidden units are nearly dependent: use float64.
+        """
+        arrays = {}
+        sides = (("query", self.hidden_x, self.output_x), ("key", self.hidden_y, self.output_y))
+        for name, hidden, output in sides:
+            arrays |= {
+                f"{name}.hidden.weight": hidden.slopes,  # (m, d_x)
+                f"{name}.hidden.bias": hidden.biases,
+                f"{name}.output.weight": output[:-1].T,  # (d, m)
+                f"{name}.output.bias": output[-1],
+            }
+        return arrays

@@ -1,0 +1,1 @@
+"""Heads in torch: two towers, many at once, and their training."""

@@ -1,0 +1,178 @@
+"""The head of Theorem 2: two networks, one for each domain, and their inner product."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rkbs._arrays import as_floating, as_matrix, check_count, check_finite
+from rkbs.approximation.heads import Head, HiddenLayer
+
+
+def check_place(dtype: torch.dtype, device: torch.device | str) -> dict[str, Any]:
+    """A dtype and a device to train in, checked, as keyword arguments.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is neither float32 nor float64 (shorter ones lose what is to be measured), and for
+        a device that is not here.
+    """
+    if dtype not in (torch.float32, torch.float64):
+        kind = ValueError if getattr(dtype, "is_floating_point", False) else TypeError
+        raise kind(f"dtype must be torch.float32 or torch.float64, got {dtype!r}")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        here = ", ".join(["cpu", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))])
+        raise kind(f"device must be one that torch finds here ({here}), got {device!r}") from error
+    return {"dtype": dtype, "device": device}
+
+
+def as_list(values: Any, name: str, wanted: str = "a sequence, one entry per model") -> list:
+    """A sequence, or an array or tensor with one axis, as a list of Python's own objects."""
+    if isinstance(values, (np.ndarray, Tensor)) and values.ndim == 1:
+        return values.tolist()
+    if isinstance(values, Sequence) and not isinstance(values, (str, bytes)):
+        return list(values)
+    shown = f"shape {tuple(values.shape)}" if hasattr(values, "shape") else repr(values)
+    raise TypeError(f"{name} must be {wanted}, got {shown}")
+
+
+def native(values: Any) -> Any:
+    """A tensor or array of numbers as an array that torch reads; what is neither, unchanged.
+
+    Torch has no extended precision, no swapped bytes, and warns of memory that is read-only.
+    """
+    if isinstance(values, Tensor):
+        return values.detach().cpu().double().numpy()
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
+        return np.array(values, dtype=float, order="C")
+    return values
+
+
+def check_tensor(x: Any, name: str, like: Tensor, shape: str, fits: bool) -> Tensor:
+    """A tensor of points where and in which precision the weights ``like`` are; else an error."""
+    dtype, device = like.dtype, like.device
+    if not isinstance(x, Tensor):
+        array = isinstance(x, np.ndarray)
+        call = (
+            f"torch.tensor({name}{'.astype(float)' * array}, dtype={dtype}, device={str(device)!r})"
+        )
+        raise TypeError(f"{name} must be a tensor, got {type(x).__name__}: pass {call}")
+    if (x.dtype, x.device) != (dtype, device):
+        raise ValueError(
+            f"{name} must be of {dtype} on {device}, as the head is, got {x.dtype} on {x.device}: "
+            f"pass {name}.to({dtype}).to({str(device)!r})"
+        )
+    if not fits:
+        raise ValueError(f"{name} must have shape {shape}, got shape {tuple(x.shape)}")
+    return x
+
+
+def _tower(inputs: int, width: int, outputs: int, **placement: Any) -> nn.Sequential:
+    """A two-layer network: x ↦ W₂ tanh(W₁ x + b₁) + b₂."""
+    hidden = nn.Linear(inputs, width, **placement)
+    output = nn.Linear(width, outputs, **placement)
+    return nn.Sequential(OrderedDict(hidden=hidden, tanh=nn.Tanh(), output=output))
+
+
+class TwoTowerHead(nn.Module):
+    """h(t, s) = Σ_{l ≤ d} q_l(t) k_l(s), with q and k two-layer networks of m hidden units.
+
+    These are attention's logits before the factor 1/√d, which Theorem 2 leaves to q and k.
+    Source: paper Theorem 2; theory §4.
+
+    Parameters
+    ----------
+    d, width : int
+        Head dimension, and hidden units m of each tower.
+    d_x, d_y : int
+        Dimensions of targets and sources.
+    dtype, device
+        As for ``torch.nn.Linear``; float32 or float64.
+    """
+
+    def __init__(
+        self,
+        d: int,
+        width: int,
+        *,
+        d_x: int = 1,
+        d_y: int = 1,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__()
+        self.d, self.width = check_count(d, "d"), check_count(width, "width")
+        self.d_x, self.d_y = check_count(d_x, "d_x"), check_count(d_y, "d_y")
+        place = check_place(dtype, device)
+        self.query = _tower(self.d_x, width, d, **place)
+        self.key = _tower(self.d_y, width, d, **place)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, np.ndarray],
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> TwoTowerHead:
+        """The head with given parameters, by name, as ``Head.weights()`` gives them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a missing or unknown name, for shapes that are not of one head, and for what are not
+            finite real numbers.
+        """
+        names = {
+            f"{tower}.{layer}.{kind}"
+            for tower in ("query", "key")
+            for layer in ("hidden", "output")
+            for kind in ("weight", "bias")
+        }
+        if set(arrays) != names:
+            raise ValueError(f"arrays must have the names {sorted(names)}, got {sorted(arrays)}")
+        arrays = {name: native(array) for name, array in arrays.items()}
+        for name, array in arrays.items():
+            if name.endswith("weight"):
+                as_matrix(array, f"arrays[{name!r}]")
+            else:
+                check_finite(as_floating(array, f"arrays[{name!r}]"), f"arrays[{name!r}]")
+        d, width = np.shape(arrays["query.output.weight"])
+        d_x, d_y = (np.shape(arrays[f"{tower}.hidden.weight"])[1] for tower in ("query", "key"))
+        head = cls(d, width, d_x=d_x, d_y=d_y, dtype=dtype, device=device)
+        try:
+            head.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
+        except RuntimeError as error:
+            raise ValueError(f"arrays do not fit together as one head: {error}") from error
+        return head
+
+    def to_head(self) -> Head:
+        """The same function in numpy, in float64."""
+        sides = []
+        for tower in (self.query, self.key):
+            weights = (tower.hidden.weight, tower.hidden.bias, tower.output.weight)
+            slopes, biases, output = (w.detach().cpu().double().numpy().copy() for w in weights)
+            constant = tower.output.bias.detach().cpu().double().numpy()
+            sides.append((HiddenLayer(slopes, biases), np.vstack([output.T, constant])))
+        (hidden_x, output_x), (hidden_y, output_y) = sides
+        return Head(hidden_x, hidden_y, output_x, output_y)
+
+    def forward(self, t: Tensor, s: Tensor) -> Tensor:
+        """The logits of targets t (..., n, d_x) and sources s (..., m, d_y), shape (..., n, m)."""
+        q = self.query(self._points(t, "t", self.query))  # (..., n, d)
+        k = self.key(self._points(s, "s", self.key))  # (..., m, d)
+        return q @ k.mT  # (..., n, m)
+
+    @staticmethod
+    def _points(x: Tensor, name: str, tower: nn.Sequential) -> Tensor:
+        weight = tower.hidden.weight
+        fits = isinstance(x, Tensor) and x.ndim >= 2 and x.shape[-1] == weight.shape[1]
+        return check_tensor(x, name, weight, f"(..., points, {weight.shape[1]})", fits)

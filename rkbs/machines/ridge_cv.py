@@ -1,0 +1,127 @@
+"""Ridge with α chosen by what the fit itself leaves out."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+
+from rkbs.data._groups import Groups
+from rkbs.kernels.base import Kernel
+from rkbs.machines._selection import warn_end_of_path, warn_uncertified
+from rkbs.machines.base import check_alphas
+from rkbs.machines.ridge import RidgeMachine
+from rkbs.solvers.base import Leave
+from rkbs.solvers.operators.dense import Cholesky, DenseState
+from rkbs.solvers.operators.spectral import Spectral, SpectralState
+
+
+@final
+class BinaryKernelRidgeCV(RidgeMachine):
+    """``BinaryKernelRidge`` with α chosen by exact leave-one-out.
+
+    On a complete grid the whole path costs two eigendecompositions and a few matrix products per
+    α; other sets of pairs take one of the n × n Gram matrix of the pairs, or of their features.
+
+    Equal points under several ids stay among the training points when one id is left out: pass
+    ``groups_x``, ``groups_y`` to ``fit``, which warns where there are such points.
+
+    An α whose fit to all pairs is not certified is left out of the choice; of equal errors the
+    largest α is taken.
+
+    Parameters
+    ----------
+    kernel_x, kernel_y : Kernel, optional
+        As in ``BinaryKernelRidge``.
+    alphas : sequence of float
+        The α to choose from.
+    leave : {"pair", "row", "column"}, default="pair"
+        What is left out: match it to the use, "row" for new targets, "column" for new sources.
+    n_features_x, fit_intercept, effects, effects_alpha
+        As in ``BinaryKernelRidge``; with effects leave-one-out takes O(n_x n_y (n_x + n_y)²) per α.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The chosen α.
+    leave_out_rmse_ : array
+        Root mean squared leave-out error of each α; NaN where the fit at it was not certified.
+    query_coef_, key_coef_, dual_coef_, intercept_, row_effects_, column_effects_, certificate_
+        Of the fit at ``alpha_``, as in ``BinaryKernelRidge``.
+    X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
+        As in ``BinaryKernelRidge``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit.
+    ConvergenceError
+        When no α was certified.
+
+    Warns
+    -----
+    ConvergenceWarning, UserWarning
+        For α without certificate, and where the best α is at an end of ``alphas``.
+    """
+
+    def __init__(
+        self,
+        kernel_x: Kernel | None = None,
+        kernel_y: Kernel | None = None,
+        alphas: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0),
+        leave: Leave = "pair",
+        n_features_x: int | None = None,
+        fit_intercept: bool = True,
+        effects: tuple[str, ...] = (),
+        effects_alpha: float | None = None,
+    ) -> None:
+        self.kernel_x = kernel_x
+        self.kernel_y = kernel_y
+        self.alphas = alphas
+        self.leave = leave
+        self.n_features_x = n_features_x
+        self.fit_intercept = fit_intercept
+        self.effects = effects
+        self.effects_alpha = effects_alpha
+
+    def fit(
+        self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None
+    ) -> BinaryKernelRidgeCV:
+        """Choose α, then fit.
+
+        Parameters
+        ----------
+        X, y
+            As in ``BinaryKernelRidge``.
+        groups_x, groups_y : arrays of shape (n_x,), (n_y,), optional
+            A label for each row of the Pairs' X and Y, such as the sequence of a protein that has
+            several ids. Rows of one label are left out together; with a pair, all pairs of its two
+            groups.
+        """
+        alphas = check_alphas(self.alphas)
+        problem, mean = self._problem(X, y, min(alphas))
+        groups = self._groups(X, problem, self.leave, groups_x, groups_y)
+        if np.ptp(groups.of_pairs(problem.pairs, self.leave)) == 0:
+            raise ValueError(
+                f"leave={self.leave!r} needs two {self.leave}s, or groups of them, got 1 "
+                f"(n_samples={len(problem.pairs)}): without it no pair is left to train on"
+            )
+        state = (Spectral() if problem.pairs.is_complete else Cholesky()).setup(problem)
+        self.leave_out_rmse_ = np.array([self._rmse(state, alpha, groups) for alpha in alphas])
+        failed = np.isnan(self.leave_out_rmse_)
+        if failed.all():
+            state.solve(max(alphas)).check("none of alphas was certified, and this is the largest")
+        warn_uncertified([alphas[k] for k in np.flatnonzero(failed)], "in the fit to all pairs")
+        least, greatest = np.nanmin(self.leave_out_rmse_), np.nanmax(self.leave_out_rmse_)
+        self.alpha_ = max(alphas[k] for k in np.flatnonzero(self.leave_out_rmse_ == least))
+        if least < greatest:  # else no operator sees the responses, and no α is better
+            warn_end_of_path(self.alpha_, alphas)
+        self._keep(problem.with_alpha(self.alpha_), state.solve(self.alpha_), mean)
+        return self
+
+    def _rmse(self, state: SpectralState | DenseState, alpha: float, groups: Groups) -> float:
+        """The root mean squared leave-out error; NaN where the fit to all is not certified."""
+        if not state.solve(alpha).certificate.passed:
+            return np.nan
+        residuals = state.leave_out_residuals(alpha, self.leave, groups)
+        return float(np.sqrt(np.mean(residuals * residuals)))

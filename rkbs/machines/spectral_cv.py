@@ -1,0 +1,331 @@
+"""The operator machine with α chosen by cross-validation along a path."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+
+from rkbs._arrays import check_count, check_number
+from rkbs.data._groups import Groups
+from rkbs.data.pairs import Pairs
+from rkbs.kernels.base import Kernel
+from rkbs.machines._selection import warn_end_of_path, warn_uncertified
+from rkbs.machines.base import check_alphas
+from rkbs.machines.spectral import SchattenMachine
+from rkbs.problems.schatten import SchattenProblem
+from rkbs.solvers.base import ConvergenceError, Leave, Solver, check_leave, solve
+from rkbs.terms.losses import Loss
+from rkbs.terms.spectral_penalties import SpectralPenalty
+
+_ROUGH_GAP = 1e-4
+"""The duality gap of the first fits in folds: scores then are right to a few percent."""
+_NEAR_LEAST = 1.1
+"""Scores up to so many times the least are made again, at the solver's own tolerance."""
+
+
+@final
+class BinaryKernelMachineCV(SchattenMachine):
+    """``BinaryKernelMachine`` with the α of least mean held-out loss, by cross-validation.
+
+    The score of an α is its loss ℓ, averaged over the held-out pairs of a fold and then over the
+    folds. The machine is fitted to all pairs at the α of least score; of scores equal to the
+    solver's tolerance, at the largest.
+    Each fold fits the whole path of decreasing α, every fit started from the last one; the Gram
+    matrices of its training points are decomposed once.
+
+    The scores of a tenth above the least are those of fits at the solver's tolerance; farther above
+    it a duality gap of 1e-4 is enough. Scores have fewer digits than fits: with a kinked loss and
+    ``ADMM(tol=1e-6)`` a few 1e-4 of them, below which the choice between two α is one of rounding.
+    An α whose fit is not certified in a fold is not chosen, nor tried in the folds after it; nor is
+    one chosen whose final fit is not certified: then the next best is. Warnings name them. With
+    losses other than the squared one the weakest α take most of the time, which a larger ``ratio``
+    saves where the scores rise long before the end.
+
+    Parameters
+    ----------
+    kernel_x, kernel_y, loss, penalty, n_features_x, solver, fit_intercept
+        As in ``BinaryKernelMachine``.
+    alphas : sequence of float, optional
+        The α to choose from, in any order. By default ``n_alphas`` in geometric progression from
+        ``alpha_max_``, from which on T = 0, down to ``ratio`` times it; a penalty without slope at
+        0 (``Schatten(p)``, p > 1) has no such α and needs ``alphas``.
+    n_alphas : int, default=20
+    ratio : float, default=1e-4
+        In (0, 1). Where ``alpha_`` comes out as the last of ``alphas_``, a smaller one may do
+        better, and a warning says so.
+    leave : {"pair", "row", "column"}, default="pair"
+        What a fold leaves out: match it to the use, "row" for new targets, "column" for new
+        sources, all of whose pairs it then leaves out. Equal points under several ids would stay
+        among the training points: pass ``groups_x``, ``groups_y`` to ``fit``, which warns of them.
+    cv : int, default=5
+        The number of folds, ≥ 2, of about as many pairs, rows or columns each.
+    random_state : int, default=0
+        The seed of the folds.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The chosen α.
+    alphas_ : array of shape (n_alphas,)
+        The path, decreasing.
+    cv_scores_ : array of shape (n_alphas, cv)
+        The mean held-out loss of each α and fold, NaN from the fold on in which the α was not
+        certified.
+    alpha_max_, query_coef_, key_coef_, dual_coef_, iota_coef_, intercept_, singular_values_, rank_
+        Of the final fit, as in ``BinaryKernelMachine``.
+    certificate_, X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
+        As in ``BinaryKernelMachine``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit.
+    ConvergenceError
+        When no α could be certified in every fold and in the final fit.
+
+    Warns
+    -----
+    sklearn.exceptions.ConvergenceWarning
+        Naming each α that was left out of the choice for want of a certificate.
+    UserWarning
+        When the chosen α is at an end of the path.
+
+    Examples
+    --------
+    >>> machine = BinaryKernelMachineCV(RBF(0.3), RBF(0.3), leave="row").fit(pairs, z)
+    >>> machine.alpha_ / machine.alpha_max_, machine.cv_scores_.mean(1).min(), machine.rank_
+    """
+
+    def __init__(
+        self,
+        kernel_x: Kernel | None = None,
+        kernel_y: Kernel | None = None,
+        loss: Loss | None = None,
+        penalty: SpectralPenalty | None = None,
+        alphas: tuple[float, ...] | None = None,
+        n_alphas: int = 20,
+        ratio: float = 1e-4,
+        leave: Leave = "pair",
+        cv: int = 5,
+        random_state: int = 0,
+        n_features_x: int | None = None,
+        solver: Solver | None = None,
+        fit_intercept: bool = True,
+    ) -> None:
+        self.kernel_x = kernel_x
+        self.kernel_y = kernel_y
+        self.loss = loss
+        self.penalty = penalty
+        self.alphas = alphas
+        self.n_alphas = n_alphas
+        self.ratio = ratio
+        self.leave = leave
+        self.cv = cv
+        self.random_state = random_state
+        self.n_features_x = n_features_x
+        self.solver = solver
+        self.fit_intercept = fit_intercept
+
+    def fit(
+        self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None
+    ) -> BinaryKernelMachineCV:
+        """Choose α, then fit.
+
+        Parameters
+        ----------
+        X, y
+            As in ``BinaryKernelMachine``.
+        groups_x, groups_y : arrays of shape (n_x,), (n_y,), optional
+            A label for each row of the Pairs' X and Y, such as the sequence of a protein that has
+            several ids. A fold leaves out rows of one label together; with a pair, all pairs of
+            its two groups.
+        """
+        folds = check_count(self.cv, "cv", 2)
+        rng = np.random.default_rng(check_count(self.random_state, "random_state", 0))
+        check_leave(self.leave)
+        problem, mean = self._problem(X, y, 1.0)
+        solver, self.alphas_ = self._solver(problem), self._path_of_alphas()
+        groups = self._groups(X, problem, self.leave, groups_x, groups_y)
+        held_out = list(_folds(problem.pairs, self.leave, folds, rng, groups))
+        _check_folds(problem, held_out)
+        self._score([_Fold.of(problem, out) for out in held_out], solver)
+        failed = self._fit_the_best(problem, solver, mean)
+        warn_uncertified(self.alphas_[np.isnan(self.cv_scores_).any(1)], "in some fold")
+        warn_uncertified(failed, "in the fit to all pairs, so that the next best was taken")
+        if end := self._end_of_path():
+            warnings.warn(end, UserWarning, stacklevel=2)
+        elif self.alpha_max_ > 0:  # else T = 0 at every α, and no other could be better
+            warn_end_of_path(self.alpha_, self.alphas_)
+        return self
+
+    def _path_of_alphas(self) -> np.ndarray:
+        if self.alphas is not None:
+            return np.sort(check_alphas(self.alphas))[::-1]
+        count, ratio = check_count(self.n_alphas, "n_alphas"), check_number(self.ratio, "ratio")
+        if not 0 < ratio < 1:
+            raise ValueError(f"ratio must lie in (0, 1), got {ratio!r}")
+        if math.isinf(self.alpha_max_):
+            raise ValueError(
+                f"alphas must be given with penalty={self.penalty!r}: no α of it makes T = 0, "
+                "from which a path could start"
+            )
+        # Responses without any pull have T = 0 at every α, whatever the path.
+        return (self.alpha_max_ or 1.0) * np.geomspace(1, ratio, count)
+
+    def _score(self, folds: list[_Fold], solver: Solver) -> None:
+        """``cv_scores_``: of the whole path roughly, then of what is near the least exactly."""
+        self.cv_scores_ = np.zeros((len(self.alphas_), len(folds)))
+        chosen, exact = np.full(len(self.alphas_), True), np.full(len(self.alphas_), False)
+        rough = replace(solver, tol=max(solver.tol, _ROUGH_GAP))
+        while chosen.any():
+            self.cv_scores_[chosen] = _scores(folds, rough, self.alphas_[chosen])
+            exact |= chosen & (rough.tol == solver.tol)
+            rough, means = solver, self.cv_scores_.mean(1)
+            chosen = ~exact & (means <= _NEAR_LEAST * np.nanmin(means, initial=np.inf))
+
+    def _fit_the_best(self, problem: SchattenProblem, solver: Solver, mean: float) -> list[float]:
+        """The final fit at the α of least score that is certified; the α before it that are not."""
+        failed = []
+        for k in _best_first(self.cv_scores_.mean(1), solver.tol):
+            at = problem.with_alpha(float(self.alphas_[k]))
+            solution = solve(at, solver)
+            if solution.certificate.passed:
+                self.alpha_ = at.alpha
+                self._keep(at, solution, mean)
+                return failed
+            failed.append(at.alpha)
+        larger = "a larger ratio" if self.alphas is None else "larger alphas"
+        raise ConvergenceError(
+            "no α on the path was certified in every fold"
+            + " and in the fit to all pairs" * bool(failed)
+            + f": pass {larger}, or a solver with a larger tol or max_iter than {solver!r}"
+        )
+
+    def _end_of_path(self) -> str:
+        """What to say of an end of the path beyond advice to extend ``alphas``, or nothing."""
+        if len(self.alphas_) > 1 and self.alpha_ == self.alphas_[0] >= self.alpha_max_ > 0:
+            return (
+                f"no certified fit on the path predicts held-out responses better than T = 0, that "
+                f"of the chosen alpha = {self.alpha_:.3g} (alpha_max_ = {self.alpha_max_:.3g}):"
+                " pass other kernels, or other features of the points"
+            )
+        if len(self.alphas_) > 1 and self.alphas is None and self.alpha_ == self.alphas_[-1]:
+            return (
+                f"the chosen alpha = {self.alpha_:.3g} is the smallest of the {len(self.alphas_)} "
+                f"on the path: pass a smaller ratio than {self.ratio:g}, or smaller alphas, of "
+                "which one may predict better"
+            )
+        return ""
+
+
+def _best_first(scores: np.ndarray, tol: float) -> Iterator[int]:
+    """Indices from the least score on, of those equal to the tolerance the first; no NaN.
+
+    With a kinked loss fits that interpolate are one and the same at all weak α.
+    """
+    left = np.where(np.isfinite(scores), scores, np.inf)
+    while (least := left.min()) < np.inf:
+        k = int(np.argmax(left <= least * (1 + tol)))
+        left[k] = np.inf
+        yield k
+
+
+def _scores(folds: list[_Fold], solver: Solver, alphas: np.ndarray) -> np.ndarray:
+    """The score of each α and fold; an α that is not certified is not tried in later folds."""
+    scores = np.full((len(alphas), len(folds)), np.nan)
+    for k, fold in enumerate(folds):
+        certified = ~np.isnan(scores[:, :k]).any(1)
+        scores[certified, k] = fold.scores(solver, alphas[certified])
+    return scores
+
+
+@dataclass(frozen=True, eq=False)
+class _Fold:
+    """The problem of the pairs that a fold keeps, and the pairs that it leaves out.
+
+    Attributes
+    ----------
+    training : SchattenProblem
+        Over the rows and columns that occur in it.
+    test : Pairs
+    z : array of shape (n_test,)
+    left, right : arrays of shape (n_x, r_x), (n_y, r_y)
+        Rows of R_X and R_Y of all points, also of those that the fold has never seen.
+    """
+
+    training: SchattenProblem
+    test: Pairs
+    z: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+
+    @classmethod
+    def of(cls, problem: SchattenProblem, out: np.ndarray) -> _Fold:
+        """The fold that leaves out the pairs where ``out``."""
+        training, rows, columns = _part(problem, ~out)
+        left = problem.gram_x[:, rows] @ training.factors.dual_left
+        right = problem.gram_y[:, columns] @ training.factors.dual_right
+        return cls(training, problem.pairs[out], problem.z[out], left, right)
+
+    def scores(self, solver: Solver, alphas: np.ndarray) -> list[float]:
+        """The mean loss at ``test`` along the path, NaN where a fit is not certified."""
+        scores = []
+        for solution in solver.path(self.training, alphas):
+            b = self.training.offsets.split(solution.value.theta)[0]
+            h = self.test.values(self.left @ solution.value.M @ self.right.T) + b
+            loss = float(self.training.loss.value(h, self.z).mean())
+            scores.append(loss if solution.certificate.passed else math.nan)
+        return scores
+
+
+def _folds(
+    pairs: Pairs, leave: Leave, folds: int, rng: np.random.Generator, groups: Groups
+) -> Iterator[np.ndarray]:
+    """For each fold the mask of the pairs that it leaves out."""
+    units = groups.of_pairs(pairs, leave)
+    names = np.unique(units)
+    if len(names) < folds:
+        raise ValueError(
+            f"cv={folds} folds need as many {leave}s, or groups of them, got {len(names)} "
+            f"(n_samples={len(pairs)})"
+        )
+    for out in np.array_split(rng.permutation(names), folds):
+        yield np.isin(units, out)
+
+
+def _check_folds(problem: SchattenProblem, held_out: list[np.ndarray]) -> None:
+    """``ValueError`` that names the fold whose training responses have no best constant."""
+    if not problem.offsets.constant:
+        return
+    for k, out in enumerate(held_out):
+        try:
+            problem.loss.check_constant(problem.z[~out])
+        except ValueError as error:
+            raise ValueError(
+                f"fold {k + 1} of cv={len(held_out)} has training pairs of which {error}, another "
+                "random_state, or a cv of more folds"
+            ) from error
+
+
+def _part(
+    problem: SchattenProblem, chosen: np.ndarray
+) -> tuple[SchattenProblem, np.ndarray, np.ndarray]:
+    """The problem of the chosen pairs over the rows and columns that occur in them, and these."""
+    pairs = problem.pairs[chosen]
+    rows, columns = np.unique(pairs.i), np.unique(pairs.j)
+    part = SchattenProblem(
+        problem.gram_x[np.ix_(rows, rows)],
+        problem.gram_y[np.ix_(columns, columns)],
+        pairs.compact(),
+        problem.z[chosen],
+        problem.alpha,
+        problem.loss,
+        problem.penalty,
+        offsets=problem.offsets,
+    )
+    return part, rows, columns

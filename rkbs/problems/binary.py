@@ -1,0 +1,120 @@
+"""What the separable and the product reading share: data, loss, and penalties of f and g."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from rkbs._arrays import check_kinds, check_number
+from rkbs.data.pairs import Pairs
+from rkbs.problems.expansion import Side
+from rkbs.problems.gram import check_scale
+from rkbs.spaces.banach_pair import RKBSPair
+from rkbs.spaces.sections import FeatureSections
+from rkbs.terms.losses import DualLoss, Squared
+from rkbs.terms.norm_penalties import HalfSquare, Regularizer
+
+
+@dataclass(frozen=True, eq=False)
+class BinaryProblem(abc.ABC):
+    """f = f_v ∈ B_X with ‖f‖ = ‖v‖_p, g = g_u ∈ B_Y with ‖g‖ = ‖u‖_{p'}, a response for each pair.
+
+    Parameters
+    ----------
+    pair : RKBSPair
+    pairs : Pairs
+    z : array of shape (n,), or (n_x, n_y) for a complete grid
+        Responses; labels −1 and 1 for the logistic and hinge losses.
+    alpha_x, alpha_y : float
+        λ_X, λ_Y > 0. The loss is a sum over pairs; the paper's average of n losses with λ has
+        alpha = nλ.
+    loss : DualLoss
+    regularizer_x, regularizer_y : Regularizer
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit.
+    """
+
+    pair: RKBSPair
+    pairs: Pairs
+    z: np.ndarray
+    alpha_x: float
+    alpha_y: float
+    loss: DualLoss = field(default_factory=Squared)
+    regularizer_x: Regularizer = field(default_factory=HalfSquare)
+    regularizer_y: Regularizer = field(default_factory=HalfSquare)
+
+    def __post_init__(self) -> None:
+        check_kinds(
+            self,
+            pair=RKBSPair,
+            pairs=Pairs,
+            loss=DualLoss,
+            regularizer_x=Regularizer,
+            regularizer_y=Regularizer,
+        )
+        checked = {
+            "z": self.loss.check(check_scale(self.pairs.responses(self.z)), "z"),
+            "alpha_x": check_number(self.alpha_x, "alpha_x", above=0.0),
+            "alpha_y": check_number(self.alpha_y, "alpha_y", above=0.0),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    @abc.abstractmethod
+    def values(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """h_n, the values at the pairs, shape (n,)."""
+
+    @cached_property
+    def sections_x(self) -> FeatureSections:
+        """Φ_X of the targets, for functions with the p-norm."""
+        return FeatureSections(self._features("features_x", self.pairs.X), self.pair.p)
+
+    @cached_property
+    def sections_y(self) -> FeatureSections:
+        """Φ_Y of the sources, for functions with the p'-norm."""
+        features = self._features("features_y", self.pairs.Y)
+        return FeatureSections(features, self.pair.p_conjugate)
+
+    @cached_property
+    def both(self) -> tuple[Side, Side]:
+        """f, then g, each with b_n = 1."""
+        return (
+            Side(self.sections_x, self.pairs.i, self.alpha_x, self.regularizer_x),
+            Side(self.sections_y, self.pairs.j, self.alpha_y, self.regularizer_y),
+        )
+
+    def _features(self, name: str, points: np.ndarray) -> np.ndarray:
+        features = np.asarray(getattr(self.pair, name)(points), dtype=float)
+        if features.shape != (len(points), self.pair.dim):
+            raise ValueError(
+                f"{name} must give {self.pair.dim} features (dim) for each of {len(points)} "
+                f"points, got shape {features.shape}"
+            )
+        return features
+
+    @property
+    def phi_x(self) -> np.ndarray:
+        """Φ_X of the targets, shape (n_x, D)."""
+        return self.sections_x.phi
+
+    @property
+    def phi_y(self) -> np.ndarray:
+        """Φ_Y of the sources, shape (n_y, D)."""
+        return self.sections_y.phi
+
+    def scaled(self, factor: float) -> Self:
+        """The same problem with λ_X and λ_Y times ``factor``: a point of the regularization path.
+
+        The features are computed once for all of them.
+        """
+        factor = check_number(factor, "factor", above=0.0)
+        scaled = replace(self, alpha_x=factor * self.alpha_x, alpha_y=factor * self.alpha_y)
+        scaled.__dict__.update(sections_x=self.sections_x, sections_y=self.sections_y)
+        return scaled

@@ -1,0 +1,199 @@
+"""What problems of the operator reading share: Gram matrices, offsets, dual unknowns."""
+
+from __future__ import annotations
+
+import abc
+import copy
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from rkbs._arrays import as_matrix, check_kinds, check_number, short_repr
+from rkbs._linalg import Eigen, Factors
+from rkbs.data.pairs import Pairs
+from rkbs.problems.offsets import Offsets, balanced, best_constant
+from rkbs.terms.losses import Loss, Squared
+
+NO_OFFSETS = np.zeros(0)
+_EPS = np.finfo(float).eps
+
+
+@dataclass(frozen=True, eq=False)
+class GramProblem(abc.ABC):
+    """Data, loss and α of the operator reading: h_n = ⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩ + (Eθ)_n.
+
+    Parameters
+    ----------
+    gram_x, gram_y : arrays of shape (n_x, n_x), (n_y, n_y)
+        Within-domain Gram matrices: symmetric, positive semi-definite (the latter is checked
+        where the eigenvalues are computed).
+    pairs : Pairs
+        Only its indices are used.
+    z : array of shape (n,), or (n_x, n_y) for a complete grid
+        Responses; labels −1 and 1 for the logistic and hinge losses.
+    alpha : float
+        α > 0, the regularization. The loss is a sum over pairs, as in scikit-learn's
+        ``KernelRidge``; the paper's 1/(n_x n_y) average has λ = α/(n_x n_y).
+    loss : Loss
+    offsets : Offsets
+        E, of a constant and of effects with unknowns θ of their own; none by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the argument that does not fit; for labels of one class with ``Logistic`` and a
+        constant, which have no minimizer.
+    """
+
+    gram_x: np.ndarray
+    gram_y: np.ndarray
+    pairs: Pairs
+    z: np.ndarray
+    alpha: float
+    loss: Loss = field(default_factory=Squared)
+    offsets: Offsets = field(default_factory=Offsets, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_kinds(self, pairs=Pairs, loss=Loss, offsets=Offsets)
+        checked = {
+            "gram_x": as_gram(self.gram_x, "gram_x", len(self.pairs.X)),
+            "gram_y": as_gram(self.gram_y, "gram_y", len(self.pairs.Y)),
+            "z": self.loss.check(check_scale(self.pairs.responses(self.z))),
+            "alpha": check_number(self.alpha, "alpha", above=0.0),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        if self.offsets.constant:
+            self.loss.check_constant(self.z)
+
+    @cached_property
+    def eigen(self) -> tuple[Eigen, Eigen]:
+        """Both eigendecompositions: computed once, and shared by ``with_alpha``."""
+        return Eigen.of(self.gram_x, "gram_x"), Eigen.of(self.gram_y, "gram_y")
+
+    @cached_property
+    def factors(self) -> Factors:
+        """R_X and R_Y, of the ranges of the Gram matrices: they too are computed once."""
+        x, y = self.eigen
+        return Factors(x.range(), y.range())
+
+    def with_alpha(self, alpha: float) -> Self:
+        """The same problem at another α, with the same factors: nothing is decomposed again."""
+        _ = self.factors  # computed before it is copied
+        other = copy.copy(self)
+        object.__setattr__(other, "alpha", check_number(alpha, "alpha", above=0.0))
+        return other
+
+    def values(self, M: np.ndarray) -> np.ndarray:
+        """h = R_X M R_Yᵀ at the pairs: (r_x, r_y) → (n,)."""
+        return self.pairs.values(self.factors.push(M))
+
+    def pull(self, c: np.ndarray) -> np.ndarray:
+        """R_Xᵀ C R_Y, the adjoint of ``values``: (n,) → (r_x, r_y)."""
+        return self.factors.pull(self.pairs.matrix(c))
+
+    def fitted(self, M: np.ndarray, theta: np.ndarray = NO_OFFSETS) -> np.ndarray:
+        """h = R_X M R_Yᵀ + Eθ at the pairs."""
+        values, theta = self.values(M), self.offsets.check(theta)
+        return values + self.offsets.values(theta, self.pairs) if len(theta) else values
+
+    def best_theta(self, h: np.ndarray) -> np.ndarray:
+        """θ of the best constant beside the values h: (1,), or () where the problem has none."""
+        constants = [best_constant(self.loss, h, self.z)[0]] if self.offsets.constant else []
+        return np.array(constants)
+
+    def with_best_offsets(self, M: np.ndarray) -> np.ndarray:
+        """R_X M R_Yᵀ at the pairs, and the best constant beside it."""
+        h = self.values(M)
+        return h + self.best_theta(h)[0] if self.offsets.constant else h
+
+    @cached_property
+    def without_operator(self) -> tuple[float, np.ndarray]:
+        """b and c of the fit h ≡ b (0 where there is no constant): c_n = −ℓ'(b; z_n)."""
+        zero = np.zeros_like(self.z)
+        if self.offsets.constant:
+            return best_constant(self.loss, zero, self.z)
+        return 0.0, -self.loss.gradient(zero, self.z)
+
+    def feasible(self, c: np.ndarray) -> np.ndarray:
+        """c with Σ c = 0 where there is a constant, changed no more than that takes."""
+        if not self.offsets.constant:
+            return c
+        return c - c.mean() if isinstance(self.loss, Squared) else balanced(c)
+
+    def _offset_penalty(self, theta: np.ndarray) -> float:
+        theta = self.offsets.check(theta)
+        return float(theta @ (self.offsets.decay(self.alpha) * theta)) / 2
+
+    def _offset_conjugate(self, c: np.ndarray) -> float:
+        """½ ‖(Eᵀc)_effects‖²/α_e; infinite unless Σ c is 0, up to the rounding of the sum."""
+        if not self.offsets.size:
+            return 0.0
+        if self.offsets.constant and abs(c.sum()) > len(c) * _EPS * np.abs(c).sum():
+            return np.inf
+        decay, sums = self.offsets.decay(self.alpha), self.offsets.sums(c, self.pairs)
+        return float((sums[decay > 0] ** 2 / decay[decay > 0]).sum()) / 2
+
+    def expansion(self, M: np.ndarray) -> np.ndarray:
+        """A = U S^{−1/2} M T^{−1/2} Vᵀ, with T = Σ_ij A_ij Φ_X(x_i) ⊗ Φ_Y(y_j): (n_x, n_y).
+
+        A is over the whole grid of observed points, also where only some pairs were observed.
+        """
+        return self.factors.dual_left @ M @ self.factors.dual_right.T
+
+
+class OperatorPoint(NamedTuple):
+    """Coordinates M of the operator T, (r_x, r_y), and the dual unknowns c, (n,), c_n = −ℓ'(h_n).
+
+    ``theta`` holds the offsets, (p,): a constant and effects, as far as the problem has them.
+
+    ι(T*) = ∇Ω(T*) = Σ_n c_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}) / α at the optimum: an expansion over the
+    observed pairs only. That of T* itself (``GramProblem.expansion``) is over the whole grid of
+    observed points, unless p = 2, where ι is the identity.
+    """
+
+    M: np.ndarray
+    c: np.ndarray
+    theta: np.ndarray = NO_OFFSETS
+
+    __repr__ = short_repr
+
+
+def check_scale(z: np.ndarray) -> np.ndarray:
+    """``z`` itself; a ``ValueError`` where its squares would leave the range of floats.
+
+    Then neither the objective nor the certificate means anything (0/0, or inf/inf).
+    """
+    largest = np.abs(z).max()
+    if largest > 0 and not 1e-140 < largest < 1e140:
+        raise ValueError(
+            f"z has the largest size {largest:.3g}, whose square leaves the range of float64: "
+            "rescale the responses"
+        )
+    return z
+
+
+def as_gram(gram: np.ndarray, name: str, size: int) -> np.ndarray:
+    """Check a within-domain Gram matrix: square, of the domain's size, symmetric.
+
+    Asymmetry at rounding level, n · eps · max|K| in the matrix's own precision, is averaged away;
+    more is an error, because the closed form would silently solve another problem.
+    """
+    gram = as_matrix(gram, name)
+    if gram.shape != (size, size):
+        raise ValueError(
+            f"{name} must have shape ({size}, {size}), a row per point, got {gram.shape}"
+        )
+    if np.array_equal(gram, gram.T):
+        return gram
+    gap = np.abs(gram - gram.T).max()
+    if gap > size * np.finfo(gram.dtype).eps * np.abs(gram).max():
+        raise ValueError(
+            f"{name} must be symmetric, but max|K − Kᵀ| = {gap:.3g}: a within-domain Gram matrix "
+            "is. For an asymmetric binary kernel κ use its within-domain kernels κ.domain_x and "
+            "κ.domain_y (rkbs.inspect shows what a kernel has); a matrix of "
+            "similarities becomes symmetric by G = (G + G.T) / 2."
+        )
+    return (gram + gram.T) / 2

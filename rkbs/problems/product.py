@@ -1,0 +1,100 @@
+"""The product reading of the binary problem: not jointly convex, so certified as stationary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, final
+
+import numpy as np
+
+from rkbs._arrays import short_repr
+from rkbs.problems.binary import BinaryProblem
+from rkbs.problems.certificates import StationarityCertificate
+from rkbs.problems.expansion import ExpansionProblem, Side
+from rkbs.terms.losses import DualLoss
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ProductProblem(BinaryProblem):
+    """min_{f, g} Σ_n ℓ(f(x_{i_n}) g(y_{j_n}); z_n) + λ_X R_X(‖f‖) + λ_Y R_Y(‖g‖).
+
+    Convex in f and in g, not in both. At a stationary point with f, g ≠ 0 and ℓ'_n the slope of
+    the loss, λ_X R_X'(‖f‖) ι(f) = −Σ_n ℓ'_n g(y_{j_n}) κ(x_{i_n}, ·), and likewise for g. (f, g)
+    and (−f, −g) have the same objective; f = 0, g = 0 is always stationary.
+
+    Parameters and errors: as of ``BinaryProblem``.
+
+    Source: paper Theorem 1; theory §3, reading B.
+    """
+
+    __repr__ = short_repr
+
+    def values(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """h_n = f_v(x_{i_n}) g_u(y_{j_n}), shape (n,)."""
+        f, g = self.both
+        return f.at_pairs(v) * g.at_pairs(u)
+
+    def objective(self, v: np.ndarray, u: np.ndarray) -> float:
+        """Σ ℓ(h_n; z_n) + λ_X R_X(‖v‖_p) + λ_Y R_Y(‖u‖_{p'})."""
+        f, g = self.both
+        penalty = f.penalty(v) + g.penalty(u)
+        return float(self.loss.value(self.values(v, u), self.z).sum() + penalty)
+
+    def given(self, fixed: Literal["f", "g"], coefficients: np.ndarray) -> GivenOther:
+        """The convex problem of the other function when f = f_v or g = g_u is fixed."""
+        if fixed not in ("f", "g"):
+            raise ValueError(f'fixed must be "f" or "g", got {fixed!r}')
+        f, g = self.both
+        free, other = (f, g) if fixed == "g" else (g, f)
+        side = replace(free, factor=other.at_pairs(coefficients))
+        return GivenOther(side, self.z, self.loss)
+
+    def left_sides(self, v: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """λ_X R_X'(‖v‖_p) ι(v) and λ_Y R_Y'(‖u‖_{p'}) ι(u), the derivatives of the penalties."""
+        f, g = self.both
+        return f.penalty_gradient(v), g.penalty_gradient(u)
+
+    def certify(self, v: np.ndarray, u: np.ndarray, tolerance: float) -> StationarityCertificate:
+        """‖left side − expansion‖/‖left side‖, the worse of f and g; infinite where one is 0.
+
+        (0, 0) is always stationary, with the residual 0. Only for a smooth loss, whose slopes
+        ℓ'(h_n) are determined.
+        """
+        if not self.loss.smooth:
+            raise ValueError(f"loss must be smooth for this certificate, got {self.loss!r}")
+        if not v.any() and not u.any():
+            return StationarityCertificate(0.0, tolerance)
+        c = -self.loss.gradient(self.values(v, u), self.z)
+        free = self.given("g", u).side, self.given("f", v).side
+        expansions = [side.gather(c) @ side.sections.phi for side in free]
+        residuals = [
+            np.linalg.norm(left - expansion) / np.linalg.norm(left) if left.any() else np.inf
+            for left, expansion in zip(self.left_sides(v, u), expansions, strict=True)
+        ]
+        return StationarityCertificate(float(np.max(residuals)), tolerance)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class GivenOther(ExpansionProblem):
+    """The product problem in one function, the other fixed: min_f Σ ℓ(b_n f(x_{i_n}); z_n) + λR.
+
+    Parameters
+    ----------
+    side : Side
+        The free function; its ``factor`` b_n is the value of the fixed one.
+    z : array of shape (n,)
+    loss : DualLoss
+    """
+
+    side: Side
+    z: np.ndarray
+    loss: DualLoss
+
+    __repr__ = short_repr
+
+    @property
+    def sides(self) -> tuple[Side]:
+        """The free function."""
+        return (self.side,)

@@ -1,0 +1,1 @@
+"""Solvers of the separable and the product reading: functions f and g."""

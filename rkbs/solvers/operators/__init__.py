@@ -1,0 +1,1 @@
+"""Solvers of the operator reading, with ridge and with spectral penalties."""

@@ -1,0 +1,104 @@
+"""Exact leave-out on a complete grid, from the eigendecompositions of the two Gram matrices.
+
+With U, V the eigenvectors, H the fit's smoother and D = diag(α/(s_a t_b + α)) the eigenvalues of
+I − H, a left-out set B of pairs has the residuals ((I − H)_BB)⁻¹ ((I − H) z)_B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.linalg import cho_solve
+from scipy.linalg.lapack import dpocon, dpotrf
+
+from rkbs.data._groups import Groups
+
+_REGULAR = 1e-6
+"""A matrix of this inverse condition loses so many digits that 1e-10 is left of a solution."""
+
+
+def residuals(
+    vectors: tuple[np.ndarray, np.ndarray],
+    left_over: np.ndarray,
+    rotated: np.ndarray,
+    leave: str,
+    groups: Groups,
+) -> np.ndarray:
+    """z − ẑ on the grid, (n_x, n_y), each group of rows, columns or cells left out as a whole.
+
+    Parameters
+    ----------
+    vectors : (array of shape (n_x, n_x), array of shape (n_y, n_y))
+        U and V.
+    left_over, rotated : arrays of shape (n_x, n_y)
+        α/(s_a t_b + α), and UᵀZV.
+    leave : {"pair", "row", "column"}
+    groups : Groups
+    """
+    U, V = vectors
+    if leave == "row":  # (I − H)_BB is diagonal in K_Y's eigenbasis
+        return _rows(U, left_over, left_over * rotated, groups.x) @ V.T
+    if leave == "column":
+        return U @ _rows(V, left_over.T, (left_over * rotated).T, groups.y).T
+    return _cells(U, V, left_over, left_over * rotated, groups)
+
+
+def _rows(U: np.ndarray, D: np.ndarray, C: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """For each column b by itself: the blocks of U diag(D_b) Uᵀ, with the right side U C_b."""
+    found = (U @ C) / ((U * U) @ D)
+    for rows in _repeated(labels):
+        found[rows] = _blocks(U[rows], D.T, C.T).T
+    return found
+
+
+def _cells(
+    U: np.ndarray, V: np.ndarray, D: np.ndarray, C: np.ndarray, groups: Groups
+) -> np.ndarray:
+    """Of all pairs of a group of rows and a group of columns, from all of D."""
+    left, right = (U * U) @ D, D @ (V * V).T  # summed over a, or over b, for single rows, columns
+    found = (U @ C @ V.T) / (left @ (V * V).T)
+    rows, columns = list(_repeated(groups.x)), list(_repeated(groups.y))
+    for column in columns:
+        found[:, column] = _blocks(V[column], left, U @ C)
+    for row in rows:
+        found[row] = _blocks(U[row], right.T, (C @ V.T).T).T
+        summed = np.einsum("ia,ja,ab->ijb", U[row], U[row], D, optimize=True)
+        for column in columns:
+            block = np.einsum("ijb,kb,lb->ikjl", summed, V[column], V[column], optimize=True)
+            size = len(row) * len(column)
+            found[np.ix_(row, column)] = _block(block.reshape(size, size), U[row], V[column], D, C)
+    return found
+
+
+def _block(
+    matrix: np.ndarray, U: np.ndarray, V: np.ndarray, D: np.ndarray, C: np.ndarray
+) -> np.ndarray:
+    """matrix⁻¹ (U C Vᵀ), for pairs of all rows of U and of V; from its root where it is singular.
+
+    The matrix is small, its root (U ⊗ V) diag(D)^{1/2} as long as there are pairs in the grid.
+    """
+    right = U @ C @ V.T
+    factor, info = dpotrf(matrix, lower=1)
+    if info == 0 and dpocon(factor, np.linalg.norm(matrix, 1), uplo="L")[0] > _REGULAR:
+        return cho_solve((factor, True), right.ravel()).reshape(right.shape)
+    return _blocks(np.kron(U, V), D.reshape(1, -1), C.reshape(1, -1)).reshape(right.shape)
+
+
+def _repeated(labels: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows of each label that several have."""
+    for label in np.flatnonzero(np.bincount(labels) > 1):
+        yield np.flatnonzero(labels == label)
+
+
+def _blocks(V: np.ndarray, D: np.ndarray, C: np.ndarray) -> np.ndarray:
+    """(V diag(D_k) Vᵀ)⁻¹ V C_k for each k: (m, n), (k, n), (k, n) → (k, m).
+
+    As the least squares problem diag(D_k)^{1/2} Vᵀ r ≈ C_k/D_k^{1/2}, whose normal equations these
+    are: the smallest D_k count. Large rows come first, so that QR keeps the digits of small ones.
+    """
+    order = np.argsort(-D, axis=1)
+    root = np.sqrt(np.take_along_axis(D, order, 1))  # (k, n)
+    Q, R = np.linalg.qr(root[:, :, None] * V.T[order])  # (k, n, m), (k, m, m)
+    right = np.take_along_axis(C, order, 1) / root
+    return np.linalg.solve(R, (right[:, None] @ Q).mT)[..., 0]
