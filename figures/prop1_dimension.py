@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from verify.ledger import load_record
+from verify.harness.records import load_record
 
 SHOWN = ("linear", "quadratic, γ = 0", "quadratic, γ = 1", "Taylor 3", "Taylor 4", "Taylor 5")
 
@@ -72,6 +72,6 @@ def draw(folder: Path) -> Figure:
 
 
 if __name__ == "__main__":
-    from verify.figures import main
+    from verify.harness.figures import main
 
     raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

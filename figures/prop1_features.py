@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from verify.ledger import load_record
+from verify.harness.records import load_record
 
 UNIT = 2.0**-53
 NOTE = {"textcoords": "offset points", "ha": "right", "color": "0.4", "fontsize": 7}
@@ -68,6 +68,6 @@ def draw(folder: Path) -> Figure:
 
 
 if __name__ == "__main__":
-    from verify.figures import main
+    from verify.harness.figures import main
 
     raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

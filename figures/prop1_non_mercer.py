@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from rkbs import plotting
-from verify.ledger import load_record
+from verify.harness.records import load_record
 
 TITLES = {
     "edp": "EDP",
@@ -106,6 +106,6 @@ def draw(folder: Path) -> Figure:
 
 
 if __name__ == "__main__":
-    from verify.figures import main
+    from verify.harness.figures import main
 
     raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rkbs import plotting
-from verify.ledger import load_record
+from verify.harness.records import load_record
 
 
 def _error_panel(axis: Axes, curves: list[dict[str, Any]]) -> None:
@@ -69,6 +69,6 @@ def draw(folder: Path) -> Figure:
 
 
 if __name__ == "__main__":
-    from verify.figures import main
+    from verify.harness.figures import main
 
     raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from verify.ledger import load_record
+from verify.harness.records import load_record
 
 SHOWN = 7
 LOWEST = 1e-4
@@ -68,6 +68,6 @@ def draw(folder: Path) -> Figure:
 
 
 if __name__ == "__main__":
-    from verify.figures import main
+    from verify.harness.figures import main
 
     raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from verify.ledger import load_record
-from verify.rows import errors_by_dimension
+from verify.harness.records import load_record
+from verify.studies.rows import errors_by_dimension
 
 WIDTHS = (8, 64)
 """The hidden units of the heads shown."""
@@ -63,6 +63,6 @@ def draw(folder: Path) -> Figure:
 
 
 if __name__ == "__main__":
-    from verify.figures import main
+    from verify.harness.figures import main
 
     raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

@@ -8,8 +8,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from verify.ledger import load_record
-from verify.rows import MIDDLE, at_a_glance
+from verify.harness.records import load_record
+from verify.studies.rows import MIDDLE, at_a_glance
 
 
 def draw(folder: Path) -> Figure:
@@ -29,6 +29,6 @@ def draw(folder: Path) -> Figure:
 
 
 if __name__ == "__main__":
-    from verify.figures import main
+    from verify.harness.figures import main
 
     raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from verify.ledger import load_record
+from verify.harness.records import load_record
 
 
 def draw(folder: Path) -> Figure:
@@ -33,6 +33,6 @@ def draw(folder: Path) -> Figure:
 
 
 if __name__ == "__main__":
-    from verify.figures import main
+    from verify.harness.figures import main
 
     raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

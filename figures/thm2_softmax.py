@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rkbs import plotting
-from verify.ledger import load_record
+from verify.harness.records import load_record
 
 TICKS = [1, 2, 4, 8, 16]
 LINKS = {"linear": ("h", 0), "exp": ("$e^h$", 1), "softmax": ("softmax of h", 2)}
@@ -131,6 +131,6 @@ def draw(folder: Path) -> Figure:
 
 
 if __name__ == "__main__":
-    from verify.figures import main
+    from verify.harness.figures import main
 
     raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from verify.ledger import load_record
-from verify.rows import MIDDLE, WIDE, errors_by_dimension, like_the_first
+from verify.harness.records import load_record
+from verify.studies.rows import MIDDLE, WIDE, errors_by_dimension, like_the_first
 
 Rows = list[dict[str, Any]]
 
@@ -93,6 +93,6 @@ def draw(folder: Path) -> Figure:
 
 
 if __name__ == "__main__":
-    from verify.figures import main
+    from verify.harness.figures import main
 
     raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

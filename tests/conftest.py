@@ -1,6 +1,7 @@
 """Settings that all tests share."""
 
 import pytest
+from checkouts import make_checkout
 from hypothesis import settings
 
 settings.register_profile("rkbs", deadline=None, derandomize=True, max_examples=150, database=None)
@@ -11,3 +12,9 @@ settings.load_profile("rkbs")
 def folder(tmp_path_factory):
     """Where arrays are mapped from."""
     return tmp_path_factory.mktemp("maps")
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A repository with the real harness and claims of our own."""
+    return make_checkout(tmp_path)

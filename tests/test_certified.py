@@ -13,7 +13,7 @@ from rkbs.approximation import _panels as panels
 from rkbs.approximation import sup_bracket as certified
 from rkbs.approximation.sup_bracket import SupBracket, certified_sup_error
 from rkbs.approximation.surface import Target
-from verify import balls
+from verify.oracles import balls
 
 FIT = Quadrature.gauss_legendre(64)
 NODES = np.cos(np.pi * np.arange(panels.DEGREE + 1) / panels.DEGREE)

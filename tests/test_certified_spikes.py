@@ -7,7 +7,7 @@ import pytest
 
 from rkbs.approximation import TARGETS, Quadrature, _cells, _panels, constructive_head
 from rkbs.approximation.sup_bracket import certified_sup_error
-from verify import balls
+from verify.oracles import balls
 
 FIT = Quadrature.gauss_legendre(64)
 HEADS = {

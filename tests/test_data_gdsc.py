@@ -9,9 +9,14 @@ import pytest
 from scipy import stats
 
 from rkbs import ADMM, RBF, BinaryKernelMachine, BinaryKernelRidge, Precomputed
-from verify import drug_folds, drug_response, readme
-from verify.drug_folds import cold, corrected_p, known_pairs, leaks
-from verify.drug_response import (
+from verify.harness import readme
+from verify.harness.evidence import Check, Evidence
+from verify.harness.ledger import Claim, settle
+from verify.harness.paths import ROOT
+from verify.harness.run import Run
+from verify.studies import drug_folds, drug_response
+from verify.studies.drug_folds import cold, corrected_p, known_pairs, leaks
+from verify.studies.drug_response import (
     BOTH,
     CONTESTANTS,
     IDENTITY,
@@ -27,7 +32,6 @@ from verify.drug_response import (
     kkt,
     nuclear_gap,
 )
-from verify.ledger import ROOT, Check, Claim, Evidence, Run, settle
 
 
 def data(n_x=14, n_y=12, seed=0, noise=0.2):

@@ -8,16 +8,22 @@ import numpy as np
 import pytest
 
 from rkbs import plotting
-from verify import rows
-from verify.figures import SCRIPTS
-from verify.ledger import REFERENCE, ROOT, fingerprint, load_record
+from verify.harness.figures import SCRIPTS
+from verify.harness.ledger import load_claim
+from verify.harness.paths import REFERENCE, ROOT
+from verify.harness.records import load_record
+from verify.studies import rows
 
 FIGURES = sorted(SCRIPTS.glob("*.py"))
-ALLOWED = {"rkbs": {"plotting"}, "verify.ledger": {"load_record"}, "verify.figures": {"main"}}
-"""What a script may take from the project; of ``verify.rows`` anything."""
+ALLOWED = {
+    "rkbs": {"plotting"},
+    "verify.harness.records": {"load_record"},
+    "verify.harness.figures": {"main"},
+}
+"""What a script may take from the project; of ``verify.studies.rows`` anything."""
 LIBRARIES = ("numpy", "matplotlib")
 HEAVY = ("svd", "eigh", "eigvalsh", "eig", "eigvals", "solve", "lstsq", "qr", "inv", "cholesky")
-COMPUTING = ("approximation", "targets", "solvers", "spaces", "features", "attention", "machines")
+COMPUTING = ("approximation", "solvers", "spaces", "kernels", "attention", "machines")
 
 
 def imports(path):
@@ -35,7 +41,7 @@ def computes(path):
         (module, name)
         for module, name in imports(path)
         if module.split(".")[0] not in (*LIBRARIES, *sys.stdlib_module_names)
-        and module != "verify.rows"
+        and module != "verify.studies.rows"
         and name not in ALLOWED.get(module, ())
     ]
 
@@ -49,20 +55,22 @@ def test_a_script_imports_plotting_and_records_only(script):
     "line",
     [
         "from rkbs.approximation import schmidt",
-        "from verify.ledger import load_claims",
+        "from verify.harness.ledger import load_claims",
         "import rkbs",
         "def draw(folder):\n    from scipy.linalg import svd",
-        "from verify.yardsticks import Yardstick",
+        "from verify.studies.yardsticks import Yardstick",
     ],
 )
 def test_a_script_that_computes_is_seen(line, tmp_path):
     script = tmp_path / "script.py"
-    script.write_text(f"import numpy as np\nfrom verify.ledger import load_record\n{line}\n")
+    script.write_text(
+        f"import numpy as np\nfrom verify.harness.records import load_record\n{line}\n"
+    )
     assert len(computes(script)) == 1
 
 
 def test_rows_know_nothing_but_dictionaries():
-    found = {module.split(".")[0] for module, _ in imports(ROOT / "verify" / "rows.py")}
+    found = {module.split(".")[0] for module, _ in imports(ROOT / "verify" / "studies" / "rows.py")}
     assert found <= sys.stdlib_module_names
 
 
@@ -90,7 +98,7 @@ def test_a_figure_is_drawn_without_solvers(script, monkeypatch):
         with plotting.style():
             figure = module.draw(REFERENCE)
     except KeyError as error:
-        if all(record.fingerprint == fingerprint() for record in read):
+        if all(record.fingerprint == load_claim(record.claim).fingerprint for record in read):
             raise
         pytest.skip(f"the records are of other sources, and lack {error}")
     assert figure.axes

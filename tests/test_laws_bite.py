@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_kernels import grid, points
 
-from rkbs import laws, spaces
+from rkbs import laws
 from rkbs.approximation import _panels, _search
 from rkbs.approximation.sup_bracket import certified_sup_error
 from rkbs.approximation.surface import Target
@@ -19,7 +19,7 @@ from rkbs.kernels.features import PowerFeatures, misprinted_features
 from rkbs.problems import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Spectral
-from rkbs.spaces import RKBSPair
+from rkbs.spaces import RKBSPair, banach_pair, lp
 from rkbs.terms.losses import Huber, Loss, Squared
 from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
 
@@ -164,11 +164,11 @@ def swapped_sections():
 
 
 def with_changed(name, function, law):
-    """The law, called while ``spaces.<name>`` is another function."""
+    """The law, called while ``banach_pair.<name>`` is another function."""
 
     def call():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(spaces, name, function)
+            patch.setattr(banach_pair, name, function)
             return law()
 
     return call
@@ -182,7 +182,7 @@ def norm2(v, _=2):
     return float(np.linalg.norm(v))
 
 
-def iota(power, sign=np.sign, norm=spaces.lp_norm):
+def iota(power, sign=np.sign, norm=lp.lp_norm):
     return lambda v, p: sign(v) * (np.abs(v) / norm(v, p)) ** power(p)
 
 

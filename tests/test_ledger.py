@@ -7,11 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from verify import ledger
-from verify.ledger import Check, Claim, Evidence, Record, Run, Verdict, load_record, settle
+from verify.harness import ledger
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
+from verify.harness.ledger import Claim, settle
+from verify.harness.provenance import LOADED, describe_device
+from verify.harness.records import Record, load_record
+from verify.harness.run import Run
 
 PASSED, MISSED = Check("good", 1.0, "<=", 2.0), Check("bad", 3.0, "<=", 2.0)
 NAN = Check("nan", math.nan, "<=", 2.0)
+
+WORDS = {"statement": "s", "source": "s", "method": "m"}
 
 
 def record(evidence, claim_id="prop1.fake"):
@@ -144,8 +150,8 @@ def test_record_round_trip():
 def test_record_keeps_the_circumstances():
     found = record(Evidence(checks=(PASSED,)))
     assert (found.profile, found.seed, found.verdict) == ("quick", 0, Verdict.HOLDS)
-    assert found.fingerprint == ledger.fingerprint()
-    assert found.device == ledger.describe_device("cpu")
+    assert found.fingerprint == LOADED.fingerprint(__name__)
+    assert found.device == describe_device("cpu")
     assert {"python", "numpy", "torch"} <= found.versions.keys()
 
 
@@ -167,32 +173,39 @@ def test_save_is_atomic(tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["prop1.fake.json"]
 
 
-def test_a_claim_is_registered_once(monkeypatch):
+def test_a_claim_is_the_file_that_it_is_in(monkeypatch):
     monkeypatch.setattr(ledger, "CLAIMS", {})
-    words = {"statement": "s", "source": "s", "method": "m"}
 
-    @ledger.claim("prop1.fake", **words)
     def first(run):
         return Evidence()
 
-    ledger.claim("prop1.fake", **words)(first)
-    with pytest.raises(ValueError, match="registered twice"):
+    def second(run):
+        return Evidence()
 
-        @ledger.claim("prop1.fake", **words)
-        def second(run):
-            return Evidence()
+    for function in (first, second):
+        function.__module__ = "verify.claims.prop1.fake"
+    ledger.claim(**WORDS, scope="n ≤ 40")(first)
+    assert list(ledger.CLAIMS) == ["prop1.fake"]
+    assert ledger.CLAIMS["prop1.fake"].scope == "n ≤ 40"
+    with pytest.raises(ValueError, match="more claims than one"):
+        ledger.claim(**WORDS)(second)
+    second.__module__ = "verify.studies.fake"
+    with pytest.raises(ValueError, match=r"a file under verify\.claims"):
+        ledger.claim(**WORDS)(second)
 
-    assert ledger.CLAIMS["prop1.fake"].scope == ""
-    ledger.claim("prop1.scoped", **words, scope="n ≤ 40")(first)
-    assert ledger.CLAIMS["prop1.scoped"].scope == "n ≤ 40"
-    with pytest.raises(ValueError, match="begins with"):
-        ledger.claim("lemma9.fake", **words)
-    for name in ("prop1", "prop1.", "prop1.a/b", "prop1.a b", "prop1..a"):  # no file's name
-        with pytest.raises(ValueError, match="words with dots between them"):
-            ledger.claim(name, **words)
-    for names in ({"figure": "shared.a"}, {"also_in": ("shared", "a/b")}):  # shared.pdf for all
-        with pytest.raises(ValueError, match="must be named by one word"):
-            ledger.claim("prop1.fake", **words, **names)
+
+@pytest.mark.parametrize(
+    ("name", "figures", "message"),
+    [
+        ("lemma9.fake", {}, "begins with"),
+        *((f"prop1{end}", {}, "two words") for end in ("", ".", ".a/b", ".a b", "..a", ".a.b")),
+        ("prop1.fake", {"figure": "shared.a"}, "must be one word"),  # shared.pdf for all
+        ("prop1.fake", {"also_in": ("shared", "a/b")}, "must be one word"),
+    ],
+)
+def test_names_that_are_none_of_a_file(name, figures, message):
+    with pytest.raises(ValueError, match=message):
+        Claim(name, **WORDS, compute=lambda run: Evidence(), **figures)
 
 
 def test_every_universal_claim_says_what_was_checked():
@@ -207,7 +220,7 @@ def test_every_claim_is_found_under_its_topic():
         assert list(ledger.load_claims(topic)) == expected
 
 
-@pytest.mark.parametrize("extreme", [ledger.greatest, ledger.least])
+@pytest.mark.parametrize("extreme", [greatest, least])
 @pytest.mark.parametrize("where", [0, 1, 2])
 def test_nan_is_the_extreme_wherever_it_stands(extreme, where):
     numbers = [1.0, 2.0, 3.0]
@@ -224,7 +237,7 @@ def test_nan_is_the_extreme_wherever_it_stands(extreme, where):
 
 
 def test_nothing_to_check_is_not_met():
-    for reduced in (ledger.greatest, ledger.least):
+    for reduced in (greatest, least):
         assert np.isnan(reduced([]))
         assert np.isnan(reduced((row for row in ()), key="value"))
         assert not Check("", reduced([]), "<=", 1.0).passed
@@ -233,9 +246,9 @@ def test_nothing_to_check_is_not_met():
 
 def test_the_greatest_and_the_least_number():
     rows = [{"a": 2, "b": np.array([0.0, 5.0])}, {"a": -1.0, "b": [3.0, -4.0]}]
-    assert (ledger.greatest(1, 3.0, 2), ledger.least([1, 3.0, 2])) == (3.0, 1.0)
-    assert (ledger.greatest(rows, key="a"), ledger.least(rows, key="a")) == (2.0, -1.0)
-    assert (ledger.greatest(rows, key="b"), ledger.least(rows, key="b")) == (5.0, -4.0)
+    assert (greatest(1, 3.0, 2), least([1, 3.0, 2])) == (3.0, 1.0)
+    assert (greatest(rows, key="a"), least(rows, key="a")) == (2.0, -1.0)
+    assert (greatest(rows, key="b"), least(rows, key="b")) == (5.0, -4.0)
 
 
 def test_run_is_reproducible_and_reports_progress():

@@ -13,7 +13,7 @@ from rkbs import BinaryKernelMachine, BinaryKernelMachineCV, ConvergenceError, P
 from rkbs.data._groups import Groups
 from rkbs.kernels import RBF, Linear
 from rkbs.laws import relative
-from rkbs.machines import schatten_cv
+from rkbs.machines import spectral_cv
 from rkbs.problems.certificates import GapCertificate
 from rkbs.solvers import ADMM, SpectralNewton
 from rkbs.terms import losses
@@ -79,7 +79,7 @@ def test_scores_are_those_of_single_fits(leave):
     machine.fit(pairs, z)
     assert list(machine.alphas_) == [1.0, 0.1]
     groups = Groups.single(pairs)
-    masks = list(schatten_cv._folds(pairs, leave, 3, np.random.default_rng(0), groups))
+    masks = list(spectral_cv._folds(pairs, leave, 3, np.random.default_rng(0), groups))
     assert np.array_equal(sum(masks), np.ones(len(pairs)))
     for k, alpha in enumerate(machine.alphas_):
         for fold, out in enumerate(masks):
@@ -112,9 +112,9 @@ def learns_nothing_of_new(leave, used):
 def test_a_fold_never_sees_what_it_leaves_out(leave, monkeypatch):
     assert learns_nothing_of_new(leave, leave)
     assert not learns_nothing_of_new(leave, "pair")
-    fold = schatten_cv._folds
+    fold = spectral_cv._folds
     monkeypatch.setattr(  # a leak: folds of pairs under the name of another
-        schatten_cv, "_folds", lambda pairs, leave, *rest: fold(pairs, "pair", *rest)
+        spectral_cv, "_folds", lambda pairs, leave, *rest: fold(pairs, "pair", *rest)
     )
     assert not learns_nothing_of_new(leave, leave)
 
@@ -269,12 +269,12 @@ def test_where_no_alpha_is_certified_the_advice_works():
 @at_an_end
 def test_where_the_final_fit_misses_the_next_best_is_taken(monkeypatch):
     X, Y, Z = planted(0, n=12, m=10)
-    pairs, solve = Pairs.grid(X, Y), schatten_cv.solve
+    pairs, solve = Pairs.grid(X, Y), spectral_cv.solve
     machine = BinaryKernelMachineCV(*KERNELS, n_alphas=8).fit(pairs, Z)
     best = machine.alpha_
     weak = ADMM(1e-9, 1)
     monkeypatch.setattr(
-        schatten_cv,
+        spectral_cv,
         "solve",
         lambda problem, solver: solve(problem, weak if problem.alpha == best else solver),
     )
@@ -282,7 +282,7 @@ def test_where_the_final_fit_misses_the_next_best_is_taken(monkeypatch):
         again = clone(machine).fit(pairs, Z)
     means = np.where(again.alphas_ == best, np.inf, again.cv_scores_.mean(1))
     assert again.alpha_ == again.alphas_[int(np.argmin(means))] != best
-    monkeypatch.setattr(schatten_cv, "solve", lambda problem, _: solve(problem, ADMM(1e-9, 1)))
+    monkeypatch.setattr(spectral_cv, "solve", lambda problem, _: solve(problem, ADMM(1e-9, 1)))
     with pytest.raises(ConvergenceError, match="certified in every fold and in the fit to all"):
         BinaryKernelMachineCV(*KERNELS, alphas=[0.1]).fit(pairs, Z)
 

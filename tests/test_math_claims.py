@@ -10,10 +10,13 @@ from sabotage import math as sabotages
 
 from rkbs.kernels import EDP, RBF, ExponentiatedIntersection
 from rkbs.kernels.features import PowerFeatures
-from verify import circle, joint_losses, kernel_maps
-from verify import thm2_kernels_obstruction as obstruction
-from verify import thm2_multi_head_softmax as softmax
-from verify.ledger import Run, Verdict, load_claims
+from verify.claims.thm2 import kernels_obstruction as obstruction
+from verify.claims.thm2 import multi_head_softmax as softmax
+from verify.harness.evidence import Verdict
+from verify.harness.ledger import load_claims
+from verify.harness.run import Run
+from verify.oracles import circle, joint_losses
+from verify.studies import kernel_maps
 
 VERDICTS = {
     "thm1.literal": (Verdict.FAILS, sabotages.LITERAL),
@@ -201,7 +204,7 @@ def test_circulant_eigenvalues_are_numpys(d):
 
 
 def test_exact_pairs_have_the_rank_of_their_features():
-    from verify import thm2_pair
+    from verify.claims.thm2 import pair as thm2_pair
 
     assert fmpq_mat(thm2_pair.PHI_X).rank() == 2
     assert thm2_pair.exact_case()["same κ"]

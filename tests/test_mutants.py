@@ -78,7 +78,7 @@ def test_all_of_what_is_to_be_covered_is():
     files = {
         str(file.relative_to(ROOT / "rkbs"))
         for folder in folders
-        for file in folder.glob("*.py")
+        for file in folder.rglob("*.py")
         if file.name != "__init__.py"
     }
     assert files < set(MODULES)
@@ -87,11 +87,11 @@ def test_all_of_what_is_to_be_covered_is():
 
 
 def test_a_seed_draws_the_same_mutants():
-    sample, size = draw("_cells.py", 0, 1.0)
-    assert len(sample) == sample_size("_cells.py") < size
-    assert sample == draw("_cells.py", 0, 1.0)[0]
-    assert sample[:3] == draw("_cells.py", 0, 3 / len(sample))[0]
-    assert sample != draw("_cells.py", 1, 1.0)[0]
+    sample, size = draw("approximation/_cells.py", 0, 1.0)
+    assert len(sample) == sample_size("approximation/_cells.py") < size
+    assert sample == draw("approximation/_cells.py", 0, 1.0)[0]
+    assert sample[:3] == draw("approximation/_cells.py", 0, 3 / len(sample))[0]
+    assert sample != draw("approximation/_cells.py", 1, 1.0)[0]
 
 
 def test_what_was_judged_is_still_there_and_has_a_reason():
@@ -112,10 +112,10 @@ def records(tmp_path, monkeypatch):
 
 
 def test_verdicts_are_kept_for_the_sources_they_were_found_on(records, monkeypatch):
-    mutant = draw("schmidt.py", 0, 1.0)[0][0]
+    mutant = draw("approximation/spectrum.py", 0, 1.0)[0][0]
     assert runner.known(mutant) is None
-    killer = suite("schmidt.py")[0] + "::test_x"
-    digest = runner.digest("schmidt.py", killer)
+    killer = suite("approximation/spectrum.py")[0] + "::test_x"
+    digest = runner.digest("approximation/spectrum.py", killer)
     runner.record(runner.Verdict(mutant.id, "killed", killer, 1.0, digest))
     assert settled(mutant).by == killer
     assert [file.name for file in records.iterdir()] == [f"{mutant.id}.json"]
@@ -126,16 +126,16 @@ def test_verdicts_are_kept_for_the_sources_they_were_found_on(records, monkeypat
 
 
 def test_the_page_counts_and_lists():
-    sample, size = draw("schmidt.py", 0, 1.0)
+    sample, size = draw("approximation/spectrum.py", 0, 1.0)
     verdicts = {m.id: runner.Verdict(m.id, "killed", "a", 1.0, "") for m in sample}
     verdicts[sample[0].id] = runner.Verdict(sample[0].id, "survived", "", 1.0, "")
-    text, left = report.page({"schmidt.py": (sample, size)}, verdicts, 0)
+    text, left = report.page({"approximation/spectrum.py": (sample, size)}, verdicts, 0)
     assert left == [sample[0]]
     assert f"**{len(sample) - 1} of {len(sample)} mutants" in text
     assert f"| {size} | {len(sample)} | {len(sample) - 1} | 0 | 1 | 0 |" in text
     assert sample[0].change in text
     verdicts[sample[1].id] = None
-    text, _ = report.page({"schmidt.py": (sample, size)}, verdicts, 0)
+    text, _ = report.page({"approximation/spectrum.py": (sample, size)}, verdicts, 0)
     assert f"| {size} | {len(sample)} | {len(sample) - 2} | 0 | 1 | 1 |" in text
 
 

@@ -8,8 +8,10 @@ import pytest
 from flint import arb, fmpq
 
 from rkbs.kernels import EDP, Quadratic
-from verify import exact
-from verify.ledger import CLAIMS, Run, Verdict, load_claims, settle
+from verify.harness.evidence import Verdict
+from verify.harness.ledger import CLAIMS, load_claims, settle
+from verify.harness.run import Run
+from verify.oracles import exact
 
 VERDICTS = {
     "prop1.all_pairs": Verdict.HOLDS,

@@ -9,13 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from test_runner import checkout, edit, environment, quick, ran, verify  # noqa: F401 - a fixture
-from test_sweep import SWEPT, kept
+from checkouts import SWEPT, edit, environment, kept, quick, ran, verify, write_source
 
-from verify import figures, readme, runner
-from verify.ledger import Check, Claim, Evidence, RecordError, Run, Verdict, accepted, load_record
-from verify.ledger import settle as settled
-from verify.records import write_atomically
+from verify.harness import figures, readme, runner
+from verify.harness.evidence import Check, Evidence, Verdict
+from verify.harness.ledger import Claim
+from verify.harness.ledger import settle as settled
+from verify.harness.paths import ROOT
+from verify.harness.records import RecordError, accepted, load_record, write_atomically
+from verify.harness.run import Run
 
 GOOD, MISSED = Check("good", 1.0, "<=", 2.0), Check("missed", 3.0, "<=", 2.0)
 NAME = "prop1.fake"
@@ -170,7 +172,7 @@ def test_asking_for_help_fills_nothing(argument, status, monkeypatch):
     assert end.value.code == status
 
 
-def test_the_command_line_refuses_and_goes_on(checkout):  # noqa: F811 - pytest's way
+def test_the_command_line_refuses_and_goes_on(checkout):
     full, results = ("--profile", "full"), checkout / "verify" / "results"
     folder = checkout / "build" / "verify" / "full"
     verify(checkout, "prop1", *full, "--record")
@@ -207,11 +209,12 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
 def test_writers_in_threads_and_processes_leave_one_whole_file(tmp_path):
     path, count = tmp_path / "sweeps" / "a.b.json", 60
     code = (
-        "import sys; from pathlib import Path; from verify.records import write_atomically\n"
+        "import sys; from pathlib import Path\n"
+        "from verify.harness.records import write_atomically\n"
         f"for n in range({count}): write_atomically(Path(sys.argv[1]), sys.argv[2] * 40000)"
     )
     others = [
-        subprocess.Popen([sys.executable, "-c", code, str(path), letter], cwd=runner.ROOT)
+        subprocess.Popen([sys.executable, "-c", code, str(path), letter], cwd=ROOT)
         for letter in "xy"
     ]
     seen, ended = set(), threading.Event()
@@ -258,8 +261,8 @@ def test_a_folder_that_vanishes_is_made_again(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.part"))
 
 
-def test_two_runs_of_one_sweep_in_one_folder(checkout):  # noqa: F811 - pytest's way
-    (checkout / "verify" / "sec5_swept.py").write_text(SWEPT)
+def test_two_runs_of_one_sweep_in_one_folder(checkout):
+    write_source(checkout, "claims.sec5.swept", SWEPT)
     (checkout / "go").touch()
     command = [sys.executable, "-m", "verify", "sec5.swept", "--device", "cpu"]
     runs = [
@@ -281,7 +284,7 @@ def test_two_runs_of_one_sweep_in_one_folder(checkout):  # noqa: F811 - pytest's
     assert not list(folder.rglob("*.part"))
 
 
-def load_record_of(checkout):  # noqa: F811
+def load_record_of(checkout):
     return json.loads(quick(checkout, "sec5.swept").read_text())
 
 
@@ -298,12 +301,12 @@ def test_clearing_is_at_once(tmp_path):
 COMMANDS = {
     "list": ["-m", "verify", "--list"],
     "run": ["-m", "verify", "prop1", "--device", "cpu"],
-    "figures": ["-m", "verify.figures"],
+    "figures": ["-m", "verify.harness.figures"],
 }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_reader_that_has_gone_is_no_error(name, checkout):  # noqa: F811
+def test_a_reader_that_has_gone_is_no_error(name, checkout):
     run = subprocess.Popen(
         [sys.executable, *COMMANDS[name]],
         cwd=checkout,

@@ -7,13 +7,15 @@ import re
 import pytest
 from rich.console import Console
 
-from verify import figures
-from verify.display import summary
-from verify.figures import SCRIPTS
-from verify.ledger import Check, Claim, Evidence, Run, load_claims, settle
-from verify.readme import gallery, verdict_table
-from verify.report import write_report
-from verify.workers import Outcome
+from verify.harness import figures
+from verify.harness.display import summary
+from verify.harness.evidence import Check, Evidence
+from verify.harness.figures import SCRIPTS
+from verify.harness.ledger import Claim, load_claims, settle
+from verify.harness.readme import gallery, verdict_table
+from verify.harness.report import write_report
+from verify.harness.run import Run
+from verify.harness.workers import Outcome
 
 
 def test_report_is_escaped_and_self_contained(tmp_path):

@@ -20,7 +20,7 @@ from rkbs.machines import (
     BinaryKernelRidge,
     BinaryKernelRidgeCV,
     _within,
-    ridge,
+    ridge_cv,
 )
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import (
@@ -413,7 +413,7 @@ def test_alphas_without_certificate_are_left_out_by_name(state, monkeypatch):
     pairs, z = some(Pairs.grid(X, Y), Z, 42 if state is SpectralState else 32)
     alphas = (0.01, 0.1, 1.0, 10.0, 100.0)
     fit = BinaryKernelRidgeCV(RBF(2.0), RBF(2.0), alphas=alphas).fit
-    monkeypatch.setattr(ridge, "warn_end_of_path", lambda alpha, alphas: None)
+    monkeypatch.setattr(ridge_cv, "warn_end_of_path", lambda alpha, alphas: None)
     whole = fit(pairs, z).leave_out_rmse_
     best = alphas[int(np.argmin(whole))]
     right = state.solve

@@ -3,144 +3,15 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from checkouts import PATIENCE, call, edit, environment, quick, ran, verify, write_source
 
-from verify import display, ledger, runner, workers
-
-ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 300
-"""Seconds after which a command hangs; however busy the machine is, none takes so long."""
-
-PROP1 = """
-import os, time
-from verify.ledger import ROOT, Check, Evidence, claim
-from verify.runner import run_file
-
-GOOD, MISSED = Check("good", 1, "<=", 2), Check("missed", 3, "<=", 2)
-
-def note(name):
-    with (ROOT / "ran.txt").open("a") as log:
-        print(name, os.environ.get("OMP_NUM_THREADS"), file=log)
-
-def fake(name, find, figure=""):
-    def compute(run):
-        note(name)
-        return find(run)
-    words = dict(statement=f"{name} [bold] <i>", source="§1", method="by <hand>")
-    claim(name, **words, figure=figure)(compute)
-
-def slow(run):
-    for _ in run.progress(range(600), "waiting"):
-        time.sleep(0.1)
-
-def data(run):
-    print("a word from the claim")
-    curve = {"x": [run.seed, 2], "y": [3, 4]}
-    return Evidence(checks=(GOOD,), data={"curve": curve, "jobs": run.jobs})
-
-def repaired(run):
-    return Evidence(checks=(GOOD,), counterexamples=(GOOD,), condition="x > 0")
-
-fake("prop1.holds", data)
-fake("prop1.repaired", repaired)
-
-if __name__ == "__main__":
-    run_file(__file__)
-"""
-THM1 = """
-import os, signal
-from verify.prop1_fake import Evidence, GOOD, MISSED, fake
-
-def crash(run):
-    raise RuntimeError("no [such] luck")
-
-fake("thm1.crash", crash)
-fake("thm1.killed", lambda run: os.kill(os.getpid(), signal.SIGKILL))
-fake("thm1.open", lambda run: Evidence(checks=(GOOD, MISSED)))
-"""
-THM2 = """
-from verify.prop1_fake import Evidence, GOOD, fake, slow
-fake("thm2.fast", lambda run: Evidence(checks=(GOOD,)))
-fake("thm2.slow", slow)
-"""
-SEC5 = """
-from verify.prop1_fake import data, fake
-fake("sec5.a", data, figure="shared")
-fake("sec5.b", data, figure="shared")
-"""
-DATA = """
-from verify.prop1_fake import Evidence, fake
-fake("data.absent", lambda run: Evidence(skipped="no data set"), figure="undrawn")
-"""
-FIGURE = """
-from matplotlib.figure import Figure
-from verify.ledger import load_record
-
-def draw(folder):
-    curve = load_record("sec5.a", folder).evidence.data["curve"]
-    figure = Figure()
-    figure.add_subplot().plot(curve["x"], curve["y"])
-    return figure
-"""
-
-
-@pytest.fixture
-def checkout(tmp_path):
-    """A repository with the real runner and claims of our own."""
-    claim_files = shutil.ignore_patterns(
-        "results", "__pycache__", *(f"{t}_*" for t in ledger.TOPICS)
-    )
-    shutil.copytree(ROOT / "verify", tmp_path / "verify", ignore=claim_files)
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "shared.py").write_text(FIGURE)
-    for topic, text in zip(ledger.TOPICS, (PROP1, THM1, THM2, SEC5, DATA), strict=True):
-        (tmp_path / "verify" / f"{topic}_fake.py").write_text(text)
-    return tmp_path
-
-
-def environment(checkout):
-    # rkbs itself, which figures need, comes from the real repository.
-    return {**os.environ, "PYTHONPATH": f"{checkout}{os.pathsep}{ROOT}", "PYTHONWARNINGS": "error"}
-
-
-def call(checkout, *arguments, command=("-m", "verify"), status=0):
-    done = subprocess.run(
-        [sys.executable, *command, *arguments],
-        cwd=checkout,
-        env=environment(checkout),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def verify(checkout, *arguments, status=0):
-    return call(checkout, "--device", "cpu", *arguments, status=status)
-
-
-def ran(checkout):
-    """The claims computed since the last call."""
-    log = checkout / "ran.txt"
-    names = [line.split()[0] for line in log.read_text().splitlines()] if log.exists() else []
-    log.unlink(missing_ok=True)
-    return names
-
-
-def quick(checkout, claim_id):
-    return checkout / "build" / "verify" / "quick" / f"{claim_id}.json"
-
-
-def edit(path, **entries):
-    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+from verify.harness import runner, workers
 
 
 def test_run_then_resume_then_fresh(checkout):
@@ -163,11 +34,17 @@ def test_run_then_resume_then_fresh(checkout):
 
 def test_changed_sources_recompute(checkout):
     verify(checkout, "prop1.holds")
-    (checkout / "verify" / "display.py").write_text(Path(display.__file__).read_text() + "#\n")
+    shown = checkout / "verify" / "harness" / "display.py"
+    fakes = checkout / "verify" / "studies" / "fakes.py"
+    for harmless in (shown, fakes):  # what does not compute, and what no code is
+        harmless.write_text(harmless.read_text() + "# a comment\n")
+        assert "kept" in verify(checkout, "prop1.holds")
+    write_source(checkout, "studies.unread", "print('none imports this')")
     assert "kept" in verify(checkout, "prop1.holds")
-    (checkout / "verify" / "a_source_that_results_depend_on.py").touch()
+    assert ran(checkout) == ["prop1.holds"]
+    fakes.write_text(fakes.read_text() + "another = 1\n")
     assert "kept" not in verify(checkout, "prop1.holds")
-    assert ran(checkout) == ["prop1.holds", "prop1.holds"]
+    assert ran(checkout) == ["prop1.holds"]
 
 
 def test_a_crash_and_a_kill_cost_their_own_claims_only(checkout):
@@ -225,7 +102,7 @@ def test_interrupt_keeps_what_is_finished(checkout, fresh):
 def test_workers_end_with_their_parent(checkout):
     arguments = ("thm2.slow", "quick", "cpu", "0", str(checkout), "1", "")
     worker = subprocess.Popen(
-        [sys.executable, "-m", "verify.workers", *arguments],
+        [sys.executable, "-m", "verify.harness.workers", *arguments],
         cwd=checkout,
         env=environment(checkout),
         stdin=subprocess.PIPE,
@@ -263,16 +140,14 @@ def test_figures_are_drawn_once_and_embedded(checkout):
     assert {path.name for path in (folder / "figures").iterdir()} == {"shared.png", "shared.pdf"}
     assert (folder / "report.html").read_text().count("data:image/png;base64,") == 1
 
-    drawn = call(checkout, command=("-m", "verify.figures"))
+    drawn = call(checkout, "verify.harness.figures")
     assert "shared: drawn" in drawn
     assert "undrawn: not drawn, no record of data.absent" in drawn
     assert (checkout / "figures" / "shared.pdf").exists()
-    unknown = call(checkout, "nonsense", command=("-m", "verify.figures"), status=2)
+    unknown = call(checkout, "verify.harness.figures", "nonsense", status=2)
     assert "known: shared, undrawn" in unknown
     for option in ("--records", "--out"):
-        shown = call(
-            checkout, option, "figures/shared.py", command=("-m", "verify.figures"), status=2
-        )
+        shown = call(checkout, "verify.harness.figures", option, "figures/shared.py", status=2)
         assert f"argument {option}: figures/shared.py is a file" in shown
 
 
@@ -322,11 +197,8 @@ def test_list_and_help(checkout):
     assert ran(checkout) == []
 
 
-def test_a_claim_file_runs_alone(checkout):
-    options = ("--device", "cpu", "--jobs", "2", "--results", "elsewhere")
-    shown = call(checkout, *options, command=("verify/prop1_fake.py",))
-    assert "prop1.repaired" in shown
-    assert "thm" not in shown
+def test_results_go_elsewhere_and_workers_share_the_threads(checkout):
+    verify(checkout, "prop1", "--jobs", "2", "--results", "elsewhere")
     assert (checkout / "elsewhere" / "prop1.holds.json").exists()
     threads = {line.split()[1] for line in (checkout / "ran.txt").read_text().splitlines()}
     own = os.environ.get("OMP_NUM_THREADS")
@@ -339,14 +211,6 @@ def test_jobs_are_shared_out(checkout):
         verify(checkout, *options, "--jobs", "7")
         record = json.loads(quick(checkout, "prop1.holds").read_text())
         assert record["evidence"]["data"]["jobs"] == jobs
-
-
-def test_a_claim_file_runs_through_a_symbolic_link(checkout, tmp_path_factory):
-    link = tmp_path_factory.mktemp("link") / "here"
-    link.symlink_to(checkout)
-    shown = call(checkout, "--device", "cpu", command=(str(link / "verify" / "prop1_fake.py"),))
-    assert "registered twice" not in shown
-    assert ran(checkout) == ["prop1.holds", "prop1.repaired"]
 
 
 def test_a_skipped_claim_is_tried_again(checkout):
@@ -367,11 +231,10 @@ def test_a_partial_run_keeps_the_others_in_the_report(checkout):
     assert "prop1.holds" not in shown
     assert reported() == ["prop1.holds", "prop1.repaired", "thm2.fast", "sec5.a"]
     assert "<dt>Seed</dt><dd>0; 7</dd>" in report.read_text()
-    call(checkout, "--device", "cpu", command=("verify/prop1_fake.py",))
-    assert reported() == ["prop1.holds", "prop1.repaired", "thm2.fast", "sec5.a"]
-    (checkout / "verify" / "a_source_that_results_depend_on.py").touch()
-    verify(checkout, "prop1.holds")
-    assert reported() == ["prop1.holds"]
+    source = checkout / "verify" / "claims" / "prop1" / "holds.py"
+    source.write_text(source.read_text() + "another = 1\n")
+    verify(checkout, "thm2.fast", "--seed", "7")
+    assert reported() == ["prop1.repaired", "thm2.fast", "sec5.a"]
 
 
 def test_select_takes_ids_prefixes_and_globs():

@@ -4,7 +4,9 @@ import pytest
 import sabotage
 from sabotage import Outcome, Sabotage
 
-from verify.ledger import ROOT, Verdict, load_claims
+from verify.harness.evidence import Verdict
+from verify.harness.ledger import load_claims
+from verify.harness.paths import ROOT
 
 ENTRIES = sabotage.entries()
 FAST = [entry for entry in ENTRIES if entry.seconds_class == "fast"]
@@ -63,7 +65,7 @@ def test_a_sabotage_that_breaks_nothing_does_not_bite():
 
 
 def test_a_claim_made_so_small_that_it_fails_is_an_error():
-    from verify import prop1_linear_space as module
+    from verify.claims.prop1 import linear_space as module
 
     def empty(patch):
         patch.setattr(module, "greatest", lambda rows, key: float("nan"))

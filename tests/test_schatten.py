@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from rkbs import eigen
+from rkbs import _linalg
 from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF, Laplace, Linear
 from rkbs.laws import relative
@@ -195,9 +195,9 @@ def test_p_2_is_the_ridge_problem(keep):
 
 def test_the_factors_are_shared_along_a_path(monkeypatch):
     problem, calls = make(), []
-    decompose = eigen.Eigen.of.__func__
+    decompose = _linalg.Eigen.of.__func__
     monkeypatch.setattr(
-        eigen.Eigen,
+        _linalg.Eigen,
         "of",
         classmethod(lambda cls, *args: calls.append(args[1]) or decompose(cls, *args)),
     )

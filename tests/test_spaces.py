@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from test_kernels import points
 
-from rkbs import DualNewton, Pairs, SeparableProblem, laws, solve, spaces
+from rkbs import DualNewton, Pairs, SeparableProblem, laws, solve
 from rkbs.kernels import EDP, Linear, Quadratic, TaylorEDP
 from rkbs.laws import relative
-from rkbs.spaces import RKBSPair, conjugate_exponent, duality_map, lp_norm
+from rkbs.spaces import RKBSPair, banach_pair, conjugate_exponent, duality_map, lp_norm
 
 EXPONENTS = (1.25, 1.5, 2, 3, 4)
 WQ, WK = points((2, 3), 7), points((2, 4), 8)  # x ∈ R³, y ∈ R⁴, heads of dimension 2
@@ -344,5 +344,5 @@ def test_features_of_high_order_count_though_they_are_small():
 
 
 def test_examples_of_the_docstrings_run():
-    found = doctest.testmod(spaces)
+    found = doctest.testmod(banach_pair)
     assert (found.failed, found.attempted > 4) == (0, True)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkouts import PATIENCE, SWEPT, environment, kept, quick, ran, verify, write_source
 from sweep_work import no_dict, other_work, threads, word, work
-from test_runner import PATIENCE, checkout, environment, quick, ran, verify  # noqa: F401 - a fixture
 
-from verify import executors, sweep
-from verify.ledger import Run
-from verify.sweep import SweepError
+from verify.harness import executors, sweep
+from verify.harness.run import Run
+from verify.harness.sweep import SweepError
 
 ADDRESS = "tcp://127.0.0.1:1"
 
@@ -40,10 +40,6 @@ def computed(log):
     numbers = sorted(map(int, lines(log)))
     log.unlink(missing_ok=True)
     return numbers
-
-
-def kept(folder, name="thm2.fake"):
-    return sorted((folder / "sweeps" / name).glob("*.json"))
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +106,8 @@ def test_a_file_tells_its_circumstances(log, tmp_path):
     assert entry["sweep"] == "thm2.fake/part"
     assert entry["work"] == "sweep_work.work"
     assert entry["device"].startswith("cpu: ")
-    assert entry["fingerprint"] == executors.HERE["fingerprint"]
-    assert entry["versions"]["numpy"] == np.__version__
+    assert entry["sources"] == executors.here("sweep_work")
+    assert entry["sources"]["numpy"] == np.__version__
     assert entry["result"]["limits"][:3] == ["nan", "inf", "-inf"]
 
 
@@ -155,9 +151,10 @@ def test_the_key_stands_for_all_circumstances(log, tmp_path, monkeypatch):
     assert count(y={"b": 2, "a": 1}) == 4
     monkeypatch.setattr(sweep, "describe_device", lambda device: "another")
     assert count() == 5
-    monkeypatch.setattr(sweep, "HERE", sweep.HERE | {"fingerprint": "another"})
+    mine = executors.here("sweep_work")
+    monkeypatch.setattr(sweep, "here", lambda module: mine | {"fingerprint": "another"})
     assert count() == 6
-    monkeypatch.setattr(sweep, "HERE", sweep.HERE | {"torch": "another"})
+    monkeypatch.setattr(sweep, "here", lambda module: mine | {"torch": "another"})
     assert count() == 7
 
 
@@ -214,7 +211,8 @@ def test_processes_share_out_the_threads(monkeypatch):
 
 @pytest.mark.parametrize("where", ["processes", "cluster"], indirect=True)
 def test_a_worker_with_other_sources_is_refused(where, log, monkeypatch):
-    monkeypatch.setattr(executors, "HERE", executors.HERE | {"fingerprint": "newer"})
+    newer = executors.here("sweep_work") | {"fingerprint": "newer"}
+    monkeypatch.setattr(sweep, "here", lambda module: newer)
     with pytest.raises(executors.OtherSourcesError, match=r"fingerprint [0-9a-f]+ but here newer"):
         sweep.sweep(Run(**where), work, cells(log), "thm2.fake")
     assert computed(log) == []
@@ -293,29 +291,10 @@ def test_non_finite_configurations_are_given_as_numbers(log):
     assert found["given"]["p"] == math.inf
 
 
-SWEPT = """
-import os, time
-from verify.ledger import ROOT, Check, Evidence, claim
-from verify.sweep import sweep
-
-def cell(configuration, device):
-    with (ROOT / "ran.txt").open("a") as log:
-        print(configuration["x"], os.getpid(), file=log)
-    while configuration["x"] > 1 and not (ROOT / "go").exists():
-        time.sleep(0.02)
-    return configuration
-
-@claim("sec5.swept", statement="", source="", method="")
-def swept(run):
-    found = sweep(run, cell, [{"x": x} for x in range(5)], "sec5.swept")
-    return Evidence(checks=(Check("cells", len(found), "==", 5),), data={"jobs": run.jobs})
-"""
-
-
 @pytest.fixture
-def swept(checkout):  # noqa: F811 - pytest's way
+def swept(checkout):
     """A checkout with a claim that sweeps five cells; three of them wait for a file."""
-    (checkout / "verify" / "sec5_swept.py").write_text(SWEPT)
+    write_source(checkout, "claims.sec5.swept", SWEPT)
     return checkout
 
 
@@ -373,7 +352,7 @@ def test_an_interrupted_sweep_goes_on(swept):
 
 def test_the_processes_of_a_killed_claim_end(swept):
     folder = str(quick(swept, "").parent)
-    command = ("-m", "verify.workers", "sec5.swept", "quick", "cpu", "0", folder, "2", "")
+    command = ("-m", "verify.harness.workers", "sec5.swept", "quick", "cpu", "0", folder, "2", "")
     process, pids = start(swept, *command)
     process.kill()
     process.communicate(timeout=PATIENCE)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from rkbs.problems import OperatorPoint
-from verify import thm1_operator
-from verify.ledger import Run, Verdict
+from verify.claims.thm1 import operator_expansion as thm1_operator
+from verify.harness.evidence import Verdict
+from verify.harness.run import Run
 
 CLAIMS = (thm1_operator.operator_expansion, thm1_operator.operator_unique)
 

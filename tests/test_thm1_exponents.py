@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from verify import thm1_exponents, thm1_separable_gap
-from verify.ledger import Run, Verdict
+from verify.claims.thm1 import exponents as thm1_exponents
+from verify.claims.thm1 import separable_gap as thm1_separable_gap
+from verify.harness.evidence import Verdict
+from verify.harness.run import Run
 
 
 def test_holds_if():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from verify import thm1_kernel_needs as needs
-from verify.ledger import Run, Verdict
+from verify.claims.thm1 import kernel_needs as needs
+from verify.harness.evidence import Verdict
+from verify.harness.run import Run
 
 
 @pytest.mark.parametrize("seed", [0, 1])

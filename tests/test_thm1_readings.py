@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from rkbs.terms.losses import Logistic, Squared
-from verify import thm1_attention, thm1_product, thm1_schatten, thm1_tensor
-from verify.ledger import Run, Verdict
+from verify.claims.thm1 import attention_factorized as thm1_attention
+from verify.claims.thm1 import product_expansion as thm1_product
+from verify.claims.thm1 import schatten_expansion as thm1_schatten
+from verify.claims.thm1 import tensor_limit as thm1_tensor
+from verify.harness.evidence import Verdict
+from verify.harness.run import Run
 
 # ---- Schatten penalties
 

@@ -6,8 +6,9 @@ import pytest
 from rkbs.problems.expansion import Side
 from rkbs.solvers import DualNewton
 from rkbs.terms.losses import Squared
-from verify import thm1_separable_gap as gap
-from verify.ledger import Run, Verdict
+from verify.claims.thm1 import separable_gap as gap
+from verify.harness.evidence import Verdict
+from verify.harness.run import Run
 
 
 @pytest.fixture(autouse=True)

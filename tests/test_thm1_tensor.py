@@ -7,9 +7,10 @@ from rkbs.kernels import EDP
 from rkbs.kernels.features import PowerFeatures
 from rkbs.spaces.sections import TensorFunction
 from rkbs.terms.losses import Huber, Logistic, Squared
-from verify import tensor_balls
-from verify.ledger import Run, Verdict
-from verify.thm1_tensor import REACH, _case, spread_points, tensor_limit
+from verify.claims.thm1.tensor_limit import REACH, _case, spread_points, tensor_limit
+from verify.harness.evidence import Verdict
+from verify.harness.run import Run
+from verify.oracles import tensor_balls
 
 
 @pytest.mark.parametrize("d", [1, 2])

@@ -8,15 +8,16 @@ import pytest
 from scipy import stats
 
 from rkbs.data.pairs import Pairs
-from verify import contestants, finite_sample, thm2_finite_data
-from verify.finite_sample import KINDS, Sample, Training, interval
-from verify.finite_table import Table, comparisons, ratio
-from verify.ledger import Run
-from verify.thm2_finite_data import finite_data
+from verify.claims.thm2 import finite_data as thm2_finite_data
+from verify.claims.thm2.finite_data import finite_data
+from verify.harness.run import Run
+from verify.studies import contestants, finite_sample
+from verify.studies.finite_sample import KINDS, Sample, Training, interval
+from verify.studies.finite_table import Table, comparisons, ratio
 
 torch = pytest.importorskip("torch")
 
-from verify import trained_attention as trained  # noqa: E402
+from verify.studies import trained_attention as trained  # noqa: E402
 
 BUDGET = trained.Budget(width=4, steps=20)
 

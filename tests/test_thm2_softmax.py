@@ -8,10 +8,13 @@ import pytest
 from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 
 from rkbs.approximation import TARGETS, Quadrature, constructive_head
-from verify import thm2_log_rank, thm2_positive, thm2_softmax
-from verify.ledger import Check, Run, Verdict
-from verify.positive_heads import POSITIVE, LogResidual, logarithm, on_line
-from verify.thm2_log_rank import RANKS, Tails
+from verify.claims.thm2 import log_rank as thm2_log_rank
+from verify.claims.thm2 import positive as thm2_positive
+from verify.claims.thm2 import softmax_factor as thm2_softmax
+from verify.claims.thm2.log_rank import RANKS, Tails
+from verify.harness.evidence import Check, Verdict
+from verify.harness.run import Run
+from verify.studies.positive_heads import POSITIVE, LogResidual, logarithm, on_line
 
 SMALL = Quadrature.gauss_legendre(20)
 PRODUCT = on_line("product", "$ts$", lambda t, s: t * s)

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from rkbs.approximation import TARGETS, Quadrature, SampledFloor, sampled_floor
-from verify import thm2_dimensions, thm2_training, trained_heads, yardsticks
-from verify.ledger import Run, Verdict
-from verify.trained_heads import best, configuration, models, train_batch
-from verify.yardsticks import Yardstick, excess, floor_checks
+from verify.claims.thm2 import floor_sampled as thm2_dimensions
+from verify.claims.thm2 import trained as thm2_training
+from verify.harness.evidence import Verdict
+from verify.harness.run import Run
+from verify.studies import trained_heads, yardsticks
+from verify.studies.trained_heads import best, configuration, models, train_batch
+from verify.studies.yardsticks import Yardstick, excess, floor_checks
 
 
 @pytest.fixture

@@ -6,9 +6,8 @@ import pytest
 from rkbs.laws import relative
 from rkbs.solvers import DualNewton, solve
 from rkbs.terms.losses import EpsilonInsensitive, Hinge, Logistic, Squared
-from verify import whole_space
-from verify.thm1_separable import make_problem, off_span
-from verify.whole_space import (
+from verify.oracles import whole_space
+from verify.oracles.whole_space import (
     SOLVED,
     Subgradient,
     blocks_of,
@@ -16,6 +15,7 @@ from verify.whole_space import (
     smoothed,
     whole_space_minimizer,
 )
+from verify.studies.separable import make_problem, off_span
 
 
 def problem_and_minimizer(p, loss, natural=True, seed=0):

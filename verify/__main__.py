@@ -1,6 +1,6 @@
 """``python -m verify``: see ``--help``."""
 
-from verify.runner import main
+from verify.harness.runner import main
 
 if __name__ == "__main__":
     try:

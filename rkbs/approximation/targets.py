@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -12,11 +12,6 @@ from scipy.optimize import brentq
 
 from rkbs._arrays import check_count
 from rkbs.approximation.surface import Surface, Target
-from rkbs.data.pairs import Pairs
-from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import solve
-from rkbs.solvers.operators.spectral_newton import SpectralNewton
-from rkbs.terms.spectral_penalties import Schatten
 
 
 def _on_line(formula: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Surface:
@@ -24,7 +19,7 @@ def _on_line(formula: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Surface
     return lambda t, s: formula(t, s.T)  # (n, 1), (1, m) → (n, m)
 
 
-def _semi_axes(rho: float) -> tuple[float, float]:
+def semi_axes(rho: float) -> tuple[float, float]:
     """The largest |Re z| (and |z|) and the largest |Im z| on the Bernstein ellipse E_ρ."""
     return (rho + 1 / rho) / 2, (rho - 1 / rho) / 2
 
@@ -74,49 +69,26 @@ def _kink_values(count: int) -> np.ndarray:
 
 
 def _asymmetric_bound(rho: float) -> float:
-    a, b = _semi_axes(rho)
+    a, b = semi_axes(rho)
     return math.exp(1.5 * a) * math.cosh(3 * b + 2 * a * b)  # |sin z| ≤ cosh Im z
 
 
 def _oscillating_bound(rho: float) -> float:
-    a, b = _semi_axes(rho)
+    a, b = semi_axes(rho)
     return math.cosh(12 * a * b + 3 * b)
 
 
 def _ridge_bound(rho: float) -> float:
-    a, b = _semi_axes(rho)
+    a, b = semi_axes(rho)
     # 1 + z² = (z − i)(z + i) and |Im(2t − s)| ≤ 3b
     return (1 + a / 2) / (1 - 3 * b) ** 2 if 3 * b < 1 else math.inf
 
 
 def _low_rank_bound(rho: float) -> float:
-    a, b = _semi_axes(rho)
+    a, b = semi_axes(rho)
     return (
         math.cosh(3 * b) * math.cosh(2 * b) + a**2 * math.exp(a) / 2 + math.cosh(5 * b) * a**3 / 4
     )
-
-
-@cache
-def _solved() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x (9,), y (8,) and A (9, 8) of ``solution``: data in an RKBS pair, p = 3/2, fitted."""
-    rng = np.random.default_rng(0)
-    x, y = np.sort(rng.uniform(-1, 1, 9)), np.sort(rng.uniform(-1, 1, 8))
-    responses = np.sin(3 * x[:, None] + y) + 0.3 * rng.standard_normal((9, 8))
-    grams = (np.exp(2 * np.multiply.outer(points, points)) for points in (x, y))
-    pairs = Pairs.grid(x[:, None], y[:, None])
-    problem = SchattenProblem(*grams, pairs, responses, 0.3, penalty=Schatten(1.5))
-    return x, y, problem.expansion(solve(problem, SpectralNewton()).check().value.M)
-
-
-def _solution(t: np.ndarray, s: np.ndarray) -> np.ndarray:
-    x, y, A = _solved()
-    return np.exp(2 * t * x) @ A @ np.exp(2 * s * y).T  # (n, m)
-
-
-def _solution_bound(rho: float) -> float:
-    x, y, A = _solved()
-    sizes = [np.exp(2 * np.abs(points) * _semi_axes(rho)[0]) for points in (x, y)]
-    return float(sizes[0] @ np.abs(A) @ sizes[1])
 
 
 def _edp_values(count: int, *, dim: int) -> np.ndarray:
@@ -163,7 +135,7 @@ TARGETS = {
             r"$e^{2ts}$",
             _on_line(lambda t, s: np.exp(2 * t * s)),
             smooth=True,
-            analytic_bound=lambda rho: math.exp(2 * _semi_axes(rho)[0] ** 2),
+            analytic_bound=lambda rho: math.exp(2 * semi_axes(rho)[0] ** 2),
         ),
         Target(
             "asymmetric",
@@ -208,19 +180,12 @@ TARGETS = {
             analytic_bound=_low_rank_bound,
         ),
         Target(
-            "solution",
-            r"$\sum_{ij} A_{ij}\, e^{2x_it}\, e^{2y_js}$",
-            _solution,
-            smooth=True,
-            analytic_bound=_solution_bound,
-        ),
-        Target(
             "kink",
             r"$|t-s|$",
             _on_line(lambda t, s: np.abs(t - s)),
             smooth=False,
             schmidt_values=_kink_values,
-            analytic_bound=lambda rho: 2 * _semi_axes(rho)[0],
+            analytic_bound=lambda rho: 2 * semi_axes(rho)[0],
             sides=(_on_line(lambda t, s: t - s), _on_line(lambda t, s: s - t)),
         ),
         *(
@@ -248,8 +213,8 @@ TARGETS = {
     )
 }
 """Targets by name. On the line: smooth, oscillating, ridged, signed, asymmetric ones, one of low
-rank, one the solution of a problem in an RKBS pair (Schatten-3/2), and a kinked one; in two and
-four dimensions EDP, asymmetric waves and a distance. Some have Schmidt values known otherwise."""
+rank, and a kinked one; in two and four dimensions EDP, asymmetric waves and a distance. Some have
+Schmidt values known otherwise."""
 
 
 LINE = tuple(name for name, target in TARGETS.items() if target.dim == 1)

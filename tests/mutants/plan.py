@@ -51,7 +51,8 @@ _TESTS = {
     "machines/_selection.py": (2, ("selection", "machines")),
     "machines/_within.py": (2, ("similarities", "machines")),
     "machines/base.py": (8, _MACHINES),
-    "machines/ridge.py": (6, _MACHINES),
+    "machines/ridge.py": (3, _MACHINES),
+    "machines/ridge_cv.py": (4, _MACHINES),
     "machines/spectral.py": (5, _MACHINES),
     "machines/spectral_cv.py": (8, _MACHINES),
 }

@@ -17,7 +17,11 @@ from typing import Any
 
 import pytest
 
-from verify.ledger import REFERENCE, Evidence, Run, Verdict, load_claims, load_record
+from verify.harness.evidence import Evidence, Verdict
+from verify.harness.ledger import load_claims
+from verify.harness.paths import REFERENCE
+from verify.harness.records import load_record
+from verify.harness.run import Run
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 

@@ -10,7 +10,9 @@ from fnmatch import fnmatchcase
 
 import sabotage
 from sabotage import Outcome, Sabotage
-from verify.ledger import ROOT, load_claims, write_atomically
+from verify.harness.ledger import load_claims
+from verify.harness.paths import ROOT
+from verify.harness.records import write_atomically
 
 PAGE = ROOT / "docs" / "sabotage.md"
 HEAD = """# Sabotage

@@ -13,8 +13,10 @@ from rkbs.data.gdsc import DrugResponse, load_gdsc
 from rkbs.machines import BinaryKernelMachine
 from rkbs.solvers import ADMM
 from sabotage import Sabotage, scaled
-from verify import data_gdsc, data_gdsc_cold, drug_response
-from verify.drug_response import Split, Weights
+from verify.claims.data import gdsc as data_gdsc
+from verify.claims.data import gdsc_cold as data_gdsc_cold
+from verify.studies import drug_response
+from verify.studies.drug_response import Split, Weights
 
 KNOWN, COLD = "data.gdsc", "data.gdsc_cold"
 

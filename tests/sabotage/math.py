@@ -12,17 +12,15 @@ from rkbs.kernels import RBF
 from rkbs.spaces import RKBSPair, function_spaces
 from rkbs.spaces.function_spaces import FunctionSpaces
 from sabotage import Patch, Sabotage, attribute, scaled
-from verify import (
-    prop1_non_mercer,
-    thm1_literal,
-    thm1_separable_general,
-    thm2_kernels_obstruction,
-    thm2_kernels_reach,
-    thm2_multi_head,
-    thm2_multi_head_softmax,
-    thm2_pair,
-)
-from verify.thm1_literal import Separable
+from verify.claims.prop1 import non_mercer as prop1_non_mercer
+from verify.claims.thm1 import literal as thm1_literal
+from verify.claims.thm1 import separable_general as thm1_separable_general
+from verify.claims.thm1.literal import Separable
+from verify.claims.thm2 import kernels_obstruction as thm2_kernels_obstruction
+from verify.claims.thm2 import kernels_reach as thm2_kernels_reach
+from verify.claims.thm2 import multi_head as thm2_multi_head
+from verify.claims.thm2 import multi_head_softmax as thm2_multi_head_softmax
+from verify.claims.thm2 import pair as thm2_pair
 
 
 def several(*patches: Patch) -> Patch:

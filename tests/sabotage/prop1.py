@@ -14,16 +14,14 @@ from rkbs.kernels.algebra import Pullback
 from rkbs.kernels.features import PowerFeatures
 from rkbs.spaces import Element, RKBSPair
 from sabotage import Sabotage, about, attribute, scaled
-from verify import (
-    exact,
-    prop1_all_pairs,
-    prop1_dimension,
-    prop1_features,
-    prop1_linear_space,
-    prop1_mercer_in_qk,
-    prop1_non_mercer,
-    prop1_truncation,
-)
+from verify.claims.prop1 import all_pairs as prop1_all_pairs
+from verify.claims.prop1 import features as prop1_features
+from verify.claims.prop1 import infinite_dimension as prop1_dimension
+from verify.claims.prop1 import linear_space as prop1_linear_space
+from verify.claims.prop1 import mercer_in_qk as prop1_mercer_in_qk
+from verify.claims.prop1 import non_mercer as prop1_non_mercer
+from verify.claims.prop1 import truncation as prop1_truncation
+from verify.oracles import exact
 
 
 def own_weights(wrong):

@@ -18,20 +18,17 @@ from rkbs.solvers import DualNewton
 from rkbs.spaces import sections
 from rkbs.terms.losses import Hinge, Squared
 from sabotage import Sabotage, about, attribute, scaled
-from verify import (
-    segments,
-    tensor_balls,
-    thm1_attention,
-    thm1_exponents,
-    thm1_kernel_needs,
-    thm1_operator,
-    thm1_product,
-    thm1_schatten,
-    thm1_separable,
-    thm1_separable_gap,
-    thm1_tensor,
-)
-from verify.ledger import Run
+from verify.claims.thm1 import attention_factorized as thm1_attention
+from verify.claims.thm1 import exponents as thm1_exponents
+from verify.claims.thm1 import kernel_needs as thm1_kernel_needs
+from verify.claims.thm1 import operator_expansion as thm1_operator
+from verify.claims.thm1 import product_expansion as thm1_product
+from verify.claims.thm1 import schatten_expansion as thm1_schatten
+from verify.claims.thm1 import separable_expansion as thm1_separable
+from verify.claims.thm1 import separable_gap as thm1_separable_gap
+from verify.claims.thm1 import tensor_limit as thm1_tensor
+from verify.harness.run import Run
+from verify.oracles import segments, tensor_balls
 
 
 def solved(module, change):

@@ -7,25 +7,24 @@ from functools import cache
 
 import numpy as np
 
-import verify.positive_heads as heads_through_links
+import verify.studies.positive_heads as heads_through_links
 from rkbs.approximation import SchmidtSpectrum
 from rkbs.attention.heads import variable_projection
 from sabotage import Sabotage, about, attribute, scaled
-from verify import (
-    contestants,
-    thm2_approximation,
-    thm2_certified,
-    thm2_dimensions,
-    thm2_finite_data,
-    thm2_log_rank,
-    thm2_positive,
-    thm2_softmax,
-    thm2_training,
-    yardsticks,
-)
-from verify.finite_sample import Fit
-from verify.ledger import REFERENCE, Run, load_record
-from verify.yardsticks import Yardstick
+from verify.claims.thm2 import certified as thm2_certified
+from verify.claims.thm2 import finite_data as thm2_finite_data
+from verify.claims.thm2 import floor as thm2_approximation
+from verify.claims.thm2 import floor_sampled as thm2_dimensions
+from verify.claims.thm2 import log_rank as thm2_log_rank
+from verify.claims.thm2 import positive as thm2_positive
+from verify.claims.thm2 import softmax_factor as thm2_softmax
+from verify.claims.thm2 import trained as thm2_training
+from verify.harness.paths import REFERENCE
+from verify.harness.records import load_record
+from verify.harness.run import Run
+from verify.studies import contestants, yardsticks
+from verify.studies.finite_sample import Fit
+from verify.studies.yardsticks import Yardstick
 
 NO_FLOOR = scaled(SchmidtSpectrum, "floor", 0)
 LOW_FLOOR = scaled(SchmidtSpectrum, "floor", 0.9)

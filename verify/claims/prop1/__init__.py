@@ -1,0 +1,1 @@
+"""Claims of Proposition 1: attention's kernel and its feature spaces."""

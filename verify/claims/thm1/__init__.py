@@ -1,0 +1,1 @@
+"""Claims of Theorem 1: the representer theorem, in its readings."""

@@ -1,0 +1,1 @@
+"""Claims of Theorem 2: what attention can approximate."""

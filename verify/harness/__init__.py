@@ -1,0 +1,1 @@
+"""What runs, records and shows claims; it knows no mathematics."""

@@ -1,0 +1,210 @@
+"""Fill README.md and figures/README.md from the reference records: ``python -m verify.readme``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from verify.harness.ledger import Claim, load_claims
+from verify.harness.paths import REFERENCE, ROOT
+from verify.harness.records import Record, RecordError, load_record, write_atomically
+from verify.harness.report import SYMBOLS
+from verify.harness.terminal import quiet
+from verify.studies.rows import (
+    MIDDLE,
+    NEGLIGIBLE,
+    WIDE,
+    at_a_glance,
+    best,
+    excess,
+    like_the_first,
+    median_excess,
+)
+
+_DIMS = (4, 8, 12, 16)
+_REACHED = 1.1
+"""How near to the floor a head has reached it, as thm2.limit says."""
+
+_RMSE = "RMSE (ln IC50)"
+
+
+def references() -> dict[str, tuple[Claim, Record]]:
+    """Every claim that has a reference record, with it; ``RecordError`` for one that is refused."""
+    found = {}
+    for name, claim in load_claims().items():
+        record = load_record(name, REFERENCE)
+        if record:
+            found[name] = claim, record
+    return found
+
+
+def verdict_table(known: dict[str, tuple[Claim, Record]]) -> str:
+    """A row per claim: what is claimed, and what was found."""
+    lines = ["| claim | statement | verdict |", "|---|---|---|"]
+    for name, (claim, record) in known.items():
+        verdict = f"{SYMBOLS[record.verdict]} **{record.verdict.value}**"
+        if record.evidence.condition:
+            verdict += f" {record.evidence.condition}"
+        if record.evidence.reservation:
+            verdict += f"<br>*Short of what was asked:* {record.evidence.reservation}"
+        statement = claim.statement
+        if claim.scope:
+            statement += f"<br>*Checked for:* {claim.scope}"
+        statement, verdict = (text.replace("|", "\\|") for text in (statement, verdict))
+        lines.append(f"| `{name}` | {statement} | {verdict} |")
+    return "\n".join(lines)
+
+
+def gdsc_table(known: dict[str, tuple[Claim, Record]]) -> str:
+    """Held-out errors of the predictors on GDSC, in the settings that have records."""
+    settings: dict[str, dict[str, Any]] = {}
+    if "data.gdsc" in known and "table" in known["data.gdsc"][1].evidence.data:
+        settings["known pairs"] = known["data.gdsc"][1].evidence.data
+    if "data.gdsc_cold" in known:
+        data = known["data.gdsc_cold"][1].evidence.data
+        settings |= {name: part for name, part in data.items() if "table" in part}
+    if not settings:
+        return ""
+    lines = [f"| predictor | {' | '.join(settings)} |", "|---" * (1 + len(settings)) + "|"]
+    first = next(iter(settings.values()))["table"]
+    for name in (row["predictor"] for row in sorted(first, key=lambda row: row[_RMSE])):
+        cells = (_score(part["table"], name) for part in settings.values())
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    folds = len(next(iter(settings.values()))["folds"]["mean"])
+    return "\n".join([*lines, "", f"RMSE in ln IC50, mean ± sd over {folds} folds."])
+
+
+def _score(table: list[dict[str, Any]], predictor: str) -> str:
+    """RMSE and its spread over the folds; bold, the least of the setting."""
+    row = next(row for row in table if row["predictor"] == predictor)
+    shown = f"{row[_RMSE]:.3f} ± {row['sd over folds']:.3f}"
+    return f"**{shown}**" if row[_RMSE] == min(each[_RMSE] for each in table) else shown
+
+
+def limit_table(known: dict[str, tuple[Claim, Record]]) -> str:
+    """The floor of each target on the line, and how far above it the best heads of 64 units end."""
+    if not {"thm2.limit", "thm2.trained"} <= known.keys():
+        return ""
+    limit, adam = (known[name][1].evidence.data["rows"] for name in ("thm2.limit", "thm2.trained"))
+    projected = _by_cell(row for row in limit if row["start"] == "constructive")
+    plain = _by_cell(like_the_first(adam))
+    lines = ["| target | " + " | ".join(f"d = {d}" for d in _DIMS) + " |", "|---" * 5 + "|"]
+    for name in dict.fromkeys(target for target, _ in plain):
+        cells = []
+        for row, other in ((projected[name, d], plain[name, d]) for d in _DIMS):
+            share = row["floor_there"] / row["norm"]
+            floor = f"{share:.0e}" if share >= NEGLIGIBLE else f"< {NEGLIGIBLE:.0e}"
+            near = f"{excess(row):.3f}" if excess(row) >= 0.9995 else "< 1"
+            cells.append(f"{floor}: {near} × and {excess(other):.3g} ×")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def hero(known: dict[str, tuple[Claim, Record]]) -> str:
+    """The figure that opens README, with what its panels show."""
+    ids = [f"thm2.{name}" for name in ("floor", "limit", "trained", "constructive")]
+    if not known.keys() >= set(ids):
+        return ""
+    panels = at_a_glance({name: known[name][1].evidence.data for name in ids}).values()
+    told = {}
+    for method in ("variable projection", "random hidden layers", "plain Adam"):
+        found = [median_excess(panel, method) for panel in panels]
+        last = max(found[0])
+        ends = sorted(ratios[last] for ratios in found)
+        told[method] = (_reached(found), f"{ends[0]:.2g} to {ends[-1]:.2g}", last)
+    (near, ends, last), (frozen, wide, _), (adam, apart, _) = told.values()
+    image = (
+        "![L² error of attention logits against the head dimension, beside the Schmidt floor, for "
+        f"three targets and {MIDDLE} hidden units](figures/thm2_limit.png)"
+    )
+    return (
+        f"{image}\n\n*How close an attention logit of dimension d can come to a response surface "
+        "F(t, s). None can be in the gray: below the Schmidt floor, or rounding. Of heads with "
+        f"{MIDDLE} hidden units those trained by variable projection are on the floor up to "
+        f"d = {near}, those with random layers up to d = {frozen}, those trained by plain Adam up "
+        f"to d = {adam} (medians within {_REACHED} × on all three targets); at d = {last} they end "
+        f"{ends}, {wide} and {apart} times above it.*"
+    )
+
+
+def _reached(found: Sequence[dict[int, float]]) -> int:
+    """The largest d up to which all medians are within ``_REACHED`` × the floor; 0 if none."""
+    reached = 0
+    for d in found[0]:
+        if any(ratios[d] > _REACHED for ratios in found):
+            return reached
+        reached = d
+    return reached
+
+
+def _by_cell(rows: Iterable[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
+    """The best rows of wide heads by target and d."""
+    wide = (row for row in rows if row["width"] == WIDE)
+    return {(row["target"], row["d"]): row for row in best(wide)}
+
+
+def gallery(known: dict[str, tuple[Claim, Record]]) -> str:
+    """A section per figure: the picture, and the claims it is the evidence of."""
+    stems: dict[str, list[str]] = defaultdict(list)
+    for name, (claim, record) in known.items():
+        if claim.figure:
+            verdict = f"{SYMBOLS[record.verdict]} {record.verdict.value}"
+            if record.evidence.reservation:
+                verdict += f" {record.evidence.reservation}"
+            stems[claim.figure].append(f"- `{name}`, {verdict}: {claim.statement}")
+    parts = [
+        f"## {stem}\n\n![{stem}]({stem}.png)\n\n" + "\n".join(lines) + f"\n\n[PDF]({stem}.pdf)"
+        for stem, lines in stems.items()
+    ]
+    return "\n\n".join(parts)
+
+
+def filled(text: str, regions: dict[str, str]) -> str:
+    """The text with each ``<!-- name -->…<!-- /name -->`` region filled anew."""
+    for name, content in regions.items():
+        pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"no region {name!r} in the text")
+        text = pattern.sub(lambda match, body=content: f"{match[1]}{body}\n{match[2]}", text)
+    return text
+
+
+def documents() -> dict[str, str]:
+    """Both documents as the reference records say they should read, by path."""
+    known = references()
+    regions = {
+        "README.md": {
+            "hero": hero(known),
+            "verdicts": verdict_table(known),
+            "limit": limit_table(known),
+            "gdsc": gdsc_table(known),
+        },
+        "figures/README.md": {"gallery": gallery(known)},
+    }
+    return {
+        path: filled((ROOT / path).read_text(encoding="utf-8"), content)
+        for path, content in regions.items()
+    }
+
+
+@quiet
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fill README.md and figures/README.md; status 1, and neither is touched, if a record fails."""
+    argparse.ArgumentParser("python -m verify.readme", description=main.__doc__).parse_args(argv)
+    try:
+        found = documents()
+    except RecordError as error:
+        print(f"nothing was filled: {error}", file=sys.stderr)
+        return 1
+    for path, text in found.items():
+        write_atomically(ROOT / path, text)
+        print(f"{path}: filled from verify/results")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
