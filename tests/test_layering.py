@@ -1,184 +1,95 @@
-"""A file imports only what stands above it in the list; frameworks only where they belong."""
+"""The rooms: what may import what (.importlinter), and that names come from where they are."""
 
 import ast
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import rkbs
+from verify.harness.paths import ROOT
+from verify.harness.provenance import PACKAGES, Sources
 
-ROOT = Path(rkbs.__file__).parent
+SOURCES = Sources()
+INITS = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("__init__.py"))
 
-# The design's list, top to bottom. Within a package the files are in order, too.
-ORDER = [
-    "_version",
-    "_frames",
-    "_arrays",
-    "_coordinates",
-    "_pairwise",
-    "kernels.base",
-    "kernels.algebra",
-    "kernels.distance",
-    "kernels.dot_product",
-    "kernels.entity",
-    "kernels.precomputed",
-    "kernels",
-    "features",
-    "function_spaces",
-    "spaces",
-    "_entities",
-    "pairs",
-    "_groups",
-    "datasets",
-    "certificates",
-    "losses",
-    "regularizers",
-    "penalties",
-    "offsets",
-    "_least_pull",
-    "eigen",
-    "problems",
-    "sections",
-    "expansion",
-    "binary",
-    "schatten",
-    "separable",
-    "product",
-    "solvers.base",
-    "solvers._leave_out",
-    "solvers._offset_system",
-    "solvers._grid_offsets",
-    "solvers._splitting",
-    "solvers.admm",
-    "solvers._pair_hessian",
-    "solvers._smoothed_dual",
-    "solvers._optimality",
-    "solvers.dual_newton",
-    "solvers.alternating",
-    "solvers.dense",
-    "solvers.incomplete",
-    "solvers.spectral",
-    "solvers._spectral_calculus",
-    "solvers._spectral_charts",
-    "solvers.spectral_newton",
-    "solvers",
-    "machines._names",
-    "machines._within",
-    "machines._offsets",
-    "machines.base",
-    "machines._selection",
-    "machines.ridge",
-    "machines.schatten",
-    "machines.schatten_cv",
-    "machines",
-    "diagnostics",
-    "targets",
-    "quadrature",
-    "schmidt",
-    "approximation",
-    "_panels",
-    "_cells",
-    "_search",
-    "certified",
-    "attention.functional",
-    "attention.two_tower",
-    "attention.ensemble",
-    "attention.training",
-    "attention.variable_projection",
-    "attention.linear_heads",
-    "attention",
-    "laws",
-    "plotting",
-]
-# Imports inside a function, for a reason that the code gives: (importer, imported).
-LATE = {("kernels.base", "kernels.algebra")}
-# Who may import a framework, by the top-level name of the framework.
-FRAMEWORKS = {
-    "torch": lambda name: name == "_coordinates" or name.startswith("attention"),
-    "matplotlib": lambda name: name == "plotting",
-    "sklearn": lambda name: name.startswith("machines"),
-    "scipy": lambda name: name in ("_pairwise", "targets") or name.startswith("solvers."),
+
+def contract(folder):
+    """The exit status of the contract's tool on the sources in a folder, and what it says."""
+    code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports({}))"
+    how = "config_filename='.importlinter', no_cache=True"
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(how)], cwd=folder, capture_output=True, text=True
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_contract_is_kept():
+    status, said = contract(ROOT)
+    assert status == 0, said
+
+
+WRONG = {
+    "rkbs.kernels.base": "import rkbs.spaces.lp",
+    "rkbs.kernels.distance": "def f():\n    from torch import nn",
+    "rkbs.terms.losses": "from rkbs.data.pairs import Pairs\nfrom rkbs.kernels.base import Kernel",
+    "rkbs.data.pairs": "import pandas",
+    "rkbs.problems.operator": "from rkbs.solvers.base import solve",
+    "rkbs.solvers.functions.alternating": "from rkbs.solvers.operators.admm import ADMM",
+    "rkbs.approximation.quadrature": "from rkbs.attention.functional import attention",
+    "rkbs.laws": "from matplotlib import pyplot",
+    "rkbs.plotting": "from verify.harness.run import Run",
+    "verify.harness.run": "from rkbs.kernels.base import Kernel",
+    "verify.oracles.exact": "from verify.claims.prop1.span import span",
+    "verify.studies.rows": "import matplotlib",
+    "verify.claims.prop1.span": "from verify.claims.prop1.features import features",
 }
-EVERYWHERE = {"numpy", "rkbs"}
+"""Imports that break a rule, by the module they are added to: the last line is the wrong one."""
 
 
-def name_of(path):
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def test_wrong_imports_are_named(tmp_path):
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package)
+    shutil.copy(ROOT / ".importlinter", tmp_path)
+    (tmp_path / "rkbs" / "misplaced.py").touch()
+    for module, lines in WRONG.items():
+        with (tmp_path / f"{module.replace('.', '/')}.py").open("a") as source:
+            source.write(f"\n{lines}\n")
+    status, said = contract(tmp_path)
+    assert status == 1
+    said = " ".join(said.split())
+    assert [module for module in WRONG if f"- {module} -> " not in said] == []
+    assert "rkbs.misplaced" in said
 
 
-FILES = {
-    name_of(path): path
-    for path in sorted(ROOT.rglob("*.py"))
-    if path.parent != ROOT or path.stem != "__init__"
-}
+@pytest.mark.parametrize("path", INITS, ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_a_package_says_what_it_holds_and_defines_nothing(path):
+    """But rkbs's own, which imports late, and attention's, which asks for torch."""
+    nodes = ast.parse(path.read_text(encoding="utf-8")).body
+    defining = [
+        node
+        for node in nodes[1:]
+        if not isinstance(node, (ast.Import, ast.ImportFrom))
+        and not (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")
+    ]
+    assert ast.get_docstring(ast.Module(nodes, []))
+    assert not defining or path.parent.name in ("rkbs", "attention")
+    modules = {entry.stem for entry in path.parent.iterdir()}
+    exported = {a.name for n in nodes if isinstance(n, ast.ImportFrom) for a in n.names}
+    assert not modules & exported, "a name that is a module's and a function's"
 
 
-def imports(tree, late=False):
-    """(module, inside a function) of each import; ``from a import b`` is a.b if that is a file."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, late) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            for alias in node.names:
-                longer = f"{node.module}.{alias.name}"
-                yield (longer if longer.removeprefix("rkbs.") in FILES else node.module, late)
-        else:
-            inside = late or isinstance(node, (ast.FunctionDef, ast.Lambda))
-            yield from imports(node, inside)
-
-
-def imports_of(name):
-    return list(imports(ast.parse(FILES[name].read_text())))
-
-
-def wrong_imports(name, found):
-    above = set(ORDER[: ORDER.index(name)])
-    for module, late in found:
-        if module.split(".")[0] == "rkbs":
-            target = module.removeprefix("rkbs.")
-            allowed = target in above or (late and (name, target) in LATE)
-        else:
-            top = module.split(".")[0]
-            standard = top in sys.stdlib_module_names or top in EVERYWHERE
-            allowed = standard or FRAMEWORKS.get(top, lambda _: False)(name)
-        if not allowed:
-            yield module
-
-
-def test_the_table_has_every_file():
-    assert sorted(FILES) == sorted(ORDER)
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_imports_only_what_stands_above_it(name):
-    assert list(wrong_imports(name, imports_of(name))) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "source"),
-    [
-        ("kernels.base", "from rkbs.kernels import algebra"),
-        ("kernels.base", "def f():\n    import rkbs.features"),
-        ("features", "import torch"),
-        ("kernels.distance", "def f():\n    from torch import nn"),
-        ("problems", "from rkbs import solvers"),
-        ("pairs", "import rkbs"),
-        ("losses", "if True:\n    import scipy.linalg"),
-        ("diagnostics", "from rkbs.laws import relative"),
-        ("laws", "import pandas"),
-    ],
-)
-def test_a_wrong_import_is_seen(name, source):
-    assert len(list(wrong_imports(name, imports(ast.parse(source))))) == 1
-
-
-def test_late_imports_are_still_needed():
-    late = {(n, m.removeprefix("rkbs.")) for n in FILES for m, late in imports_of(n) if late}
-    assert late >= LATE
+@pytest.mark.parametrize("package", PACKAGES)
+def test_names_are_imported_from_where_they_are_defined(package):
+    found = {
+        f"{module}: from {source} import {name}"
+        for module in SOURCES.modules
+        if module.startswith(f"{package}.") and not SOURCES.passes_on(module)
+        for source, name in SOURCES.imports(module)
+        if SOURCES.passes_on(source) and f"{source}.{name}" not in SOURCES.modules
+    }
+    assert found == set()
 
 
 def run(code):
@@ -194,6 +105,11 @@ def test_importing_rkbs_imports_no_framework():
         "from rkbs import *; import sys; print('torch' in sys.modules, 'scipy' in sys.modules)"
     )
     assert run(everything) == ["False", "True"]
+
+
+def test_approximation_loads_no_solver():
+    loaded = run("import sys, rkbs.approximation; print(*[m for m in sys.modules])")
+    assert not [m for m in loaded if m.startswith(("rkbs.solvers", "rkbs.machines", "sklearn"))]
 
 
 def test_every_public_name_is_there():

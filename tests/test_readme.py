@@ -11,7 +11,7 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 def test_documents_are_filled_from_the_records():
-    from verify.harness.readme import documents
+    from verify.readme import documents
 
     for path, text in documents().items():
         assert (ROOT / path).read_text(encoding="utf-8") == text, (
@@ -20,7 +20,7 @@ def test_documents_are_filled_from_the_records():
 
 
 def test_the_opening_figures_caption_follows_from_the_records():
-    from verify.harness.readme import hero, references
+    from verify.readme import hero, references
 
     known = references()
     caption = hero(known)
@@ -38,7 +38,7 @@ def test_the_opening_figures_caption_follows_from_the_records():
 
 
 def test_regions_must_exist_and_are_replaced():
-    from verify.harness.readme import filled
+    from verify.readme import filled
 
     text = "a\n<!-- x -->\nold\n<!-- /x -->\nb"
     assert filled(text, {"x": "new"}) == "a\n<!-- x -->\nnew\n<!-- /x -->\nb"

@@ -12,10 +12,10 @@ from verify.harness.display import summary
 from verify.harness.evidence import Check, Evidence
 from verify.harness.figures import SCRIPTS
 from verify.harness.ledger import Claim, load_claims, settle
-from verify.harness.readme import gallery, verdict_table
 from verify.harness.report import write_report
 from verify.harness.run import Run
 from verify.harness.workers import Outcome
+from verify.readme import gallery, verdict_table
 
 
 def test_report_is_escaped_and_self_contained(tmp_path):

@@ -9,8 +9,9 @@ from verify.claims.thm2 import trained as thm2_training
 from verify.harness.evidence import Verdict
 from verify.harness.run import Run
 from verify.studies import trained_heads, yardsticks
-from verify.studies.trained_heads import best, configuration, models, train_batch
-from verify.studies.yardsticks import Yardstick, excess, floor_checks
+from verify.studies.rows import best, excess
+from verify.studies.trained_heads import configuration, models, train_batch
+from verify.studies.yardsticks import Yardstick, floor_checks
 
 
 @pytest.fixture

@@ -16,36 +16,11 @@ from rkbs._arrays import check_count, check_number, short_repr
 from rkbs.approximation.heads import Head, HiddenLayer
 from rkbs.approximation.quadrature import (
     Quadrature,
-    Rule,
     check_quadrature,
-    l2_error,
     magnitude,
     norm,
-    sup_error,
 )
-from rkbs.approximation.spectrum import SampledFloor, SchmidtSpectrum, sampled_floor, schmidt
-from rkbs.approximation.surface import Surface, Target
-from rkbs.approximation.targets import LINE, TARGETS
-
-__all__ = [
-    "LINE",
-    "TARGETS",
-    "ConstructiveHead",
-    "Head",
-    "HiddenLayer",
-    "Quadrature",
-    "Rule",
-    "SampledFloor",
-    "SchmidtSpectrum",
-    "Surface",
-    "Target",
-    "constructive_head",
-    "head_on_layers",
-    "l2_error",
-    "sampled_floor",
-    "schmidt",
-    "sup_error",
-]
+from rkbs.approximation.surface import Surface
 
 
 @final

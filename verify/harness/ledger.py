@@ -8,13 +8,13 @@ never written by hand. A record is a finished claim on disk, as JSON. A claim is
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from verify.harness.evidence import Evidence
+from verify.harness.paths import ROOT
 from verify.harness.provenance import LOADED, describe_device, versions
 from verify.harness.records import Record
 from verify.harness.run import Run
@@ -95,13 +95,8 @@ def topic_of(claim_id: str) -> str:
 
 def known_ids() -> list[str]:
     """The ids of all claims, topic by topic, from the files that are there."""
-    import verify.claims
-
-    found = [
-        f"{topic.name}.{module.name}"
-        for topic in pkgutil.iter_modules(verify.claims.__path__)
-        for module in pkgutil.iter_modules([f"{verify.claims.__path__[0]}/{topic.name}"])
-    ]
+    files = (ROOT / "verify" / "claims").glob("*/*.py")
+    found = [f"{path.parent.name}.{path.stem}" for path in files if path.stem != "__init__"]
     return sorted(found, key=lambda claim_id: (TOPICS.index(topic_of(claim_id)), claim_id))
 
 

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
@@ -35,6 +35,11 @@ class Sources:
             for path in sorted((root / package).rglob("*.py"))
         }
         self._fingerprints: dict[str, str] = {}
+
+    @property
+    def modules(self) -> Collection[str]:
+        """The names of all modules."""
+        return self._modules.keys()
 
     def fingerprint(self, module: str) -> str:
         """A hash of the code of ``closure(module)``, without comments, docstrings and statements.
@@ -66,11 +71,15 @@ class Sources:
 
     def imported_by(self, module: str) -> list[str]:
         """The modules that define the names that a module imports from these packages."""
-        return [
-            home
-            for source, name in self._modules[module].imports
-            for home in self._homes(source, name)
-        ]
+        return [home for source, name in self.imports(module) for home in self._homes(source, name)]
+
+    def imports(self, module: str) -> list[tuple[str, str]]:
+        """(where from, name) of what a module imports from these packages; no name: all of it."""
+        return self._modules[module].imports
+
+    def passes_on(self, module: str) -> bool:
+        """Whether a module re-exports names of others."""
+        return module in self._modules and bool(self._modules[module].exports)
 
     def _homes(self, source: str, name: str) -> list[str]:
         """Where ``from source import name`` finds it; all of a package that is imported whole."""
@@ -95,7 +104,7 @@ class _Module:
 
     @cached_property
     def imports(self) -> list[tuple[str, str]]:
-        """(module, name) of each import from these packages, at any depth; no name: all of it."""
+        """At any depth."""
         return [found for node in _running(self.tree) for found in _imports(node)]
 
     @cached_property

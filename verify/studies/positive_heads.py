@@ -217,6 +217,7 @@ class LogResidual:
 
 
 SIGNED = ("asymmetric", "oscillating", "legendre")
+DIMS = (1, 2, 4, 8, 16)
 TOUCHING = on_line("touching", r"$(t-s)^2$", lambda t, s: (t - s) ** 2)
 """κ* ≥ 0 with zeros: the border of the condition."""
 

@@ -8,24 +8,11 @@ from typing import Any
 
 from rkbs.approximation.constructive import constructive_head
 from rkbs.approximation.heads import Head
-from verify.studies.rows import best, like_the_first
 from verify.studies.targets import TARGETS
 from verify.studies.yardsticks import (
     Yardstick,
     training_measure,
 )
-
-__all__ = [  # with what claims need of the rows
-    "ADAM",
-    "best",
-    "configuration",
-    "constructive_start",
-    "like_the_first",
-    "models",
-    "rows_of",
-    "train",
-    "train_batch",
-]
 
 ADAM = {"kind": "Adam", "lr": 1e-2}
 """What practice starts with; the steps are the claim's."""

@@ -13,25 +13,7 @@ from rkbs.approximation.quadrature import Quadrature, l2_error
 from rkbs.approximation.spectrum import SchmidtSpectrum, schmidt
 from rkbs.approximation.surface import Surface, Target
 from verify.harness.evidence import Check, greatest
-from verify.studies.rows import MIDDLE, NARROW, NEGLIGIBLE, WIDE, excess, ratio, resolved
 from verify.studies.targets import TARGETS
-
-__all__ = [  # with what claims need of the rows
-    "FIT",
-    "FLOOR_NODES",
-    "MEASURE",
-    "MIDDLE",
-    "NARROW",
-    "NEGLIGIBLE",
-    "WIDE",
-    "Yardstick",
-    "excess",
-    "floor_checks",
-    "measuring_measure",
-    "ratio",
-    "resolved",
-    "training_measure",
-]
 
 FLOOR_NODES = {1: 160, 2: 12}
 """Along each coordinate, by dimension; doubled for the floor (``schmidt``)."""

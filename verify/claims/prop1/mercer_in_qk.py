@@ -12,7 +12,6 @@ from rkbs.kernels.base import Kernel
 from rkbs.kernels.dot_product import DotProductKernel, Quadratic
 from rkbs.kernels.features import PowerFeatures
 from rkbs.kernels.tables import KERNELS, PAPER_KERNELS
-from verify.claims.prop1.non_mercer import HEAD
 from verify.harness.evidence import Check, Evidence, greatest
 from verify.harness.ledger import claim
 from verify.harness.run import Run
@@ -23,6 +22,9 @@ Points = list[list[fmpq]]
 
 NOT_MERCER = ("l2", "quadratic, γ = −1")
 """The counterexamples; every other kernel of ``kernels()`` has to be Mercer."""
+
+HEAD = 4
+"""Head dimension d: √d = 2 keeps logits rational."""
 
 
 def kernels() -> dict[str, Kernel]:

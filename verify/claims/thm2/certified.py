@@ -16,9 +16,10 @@ from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.harness.sweep import sweep
 from verify.oracles.balls import recheck
+from verify.studies.rows import NEGLIGIBLE, WIDE
 from verify.studies.targets import LINE, TARGETS
 from verify.studies.trained_heads import ADAM, configuration, models, train
-from verify.studies.yardsticks import FIT, NEGLIGIBLE, WIDE, Yardstick, floor_checks
+from verify.studies.yardsticks import FIT, Yardstick, floor_checks
 
 RATIO = 1.05
 """upper/lower that is asked for."""

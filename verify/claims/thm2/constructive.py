@@ -13,16 +13,9 @@ from rkbs.approximation.surface import Target
 from verify.harness.evidence import Check, Evidence, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
+from verify.studies.rows import MIDDLE, WIDE, excess
 from verify.studies.targets import LINE
-from verify.studies.yardsticks import (
-    FIT,
-    MIDDLE,
-    SEEDS,
-    WIDE,
-    Yardstick,
-    excess,
-    floor_checks,
-)
+from verify.studies.yardsticks import FIT, SEEDS, Yardstick, floor_checks
 
 
 def alternating_error(head: ConstructiveHead, target: Target, rng: np.random.Generator) -> float:

@@ -15,8 +15,9 @@ from verify.harness.evidence import Check, Evidence, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles.balls import error_at
+from verify.studies.rows import WIDE, resolved
 from verify.studies.targets import LINE, TARGETS
-from verify.studies.yardsticks import WIDE, Yardstick, floor_checks, resolved
+from verify.studies.yardsticks import Yardstick, floor_checks
 
 
 def witness(name: str, head: ConstructiveHead) -> float:

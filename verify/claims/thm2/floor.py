@@ -14,15 +14,9 @@ from rkbs.approximation.surface import Surface, Target
 from verify.harness.evidence import Check, Evidence, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
+from verify.studies.rows import WIDE, resolved
 from verify.studies.targets import LINE, TARGETS
-from verify.studies.yardsticks import (
-    FIT,
-    SEEDS,
-    WIDE,
-    Yardstick,
-    floor_checks,
-    resolved,
-)
+from verify.studies.yardsticks import FIT, SEEDS, Yardstick, floor_checks
 
 
 def interpolation_head(target: Target, d: int) -> Surface:

@@ -26,7 +26,8 @@ from verify.studies.kernel_maps import (
     rbf_maps,
 )
 from verify.studies.positive_heads import POSITIVE, TOUCHING, logarithm
-from verify.studies.yardsticks import FIT, WIDE
+from verify.studies.rows import WIDE
+from verify.studies.yardsticks import FIT
 
 DIMS = (1, 2, 4, 8, 16)
 KNOTS = (8, 32, 128)

@@ -10,21 +10,10 @@ from verify.harness.evidence import Check, Evidence, greatest
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.harness.sweep import sweep
+from verify.studies.rows import MIDDLE, NEGLIGIBLE, WIDE, best, excess
 from verify.studies.targets import LINE, TARGETS
-from verify.studies.trained_heads import (
-    best,
-    configuration,
-    costs,
-    rows_of,
-    train_batch,
-)
-from verify.studies.yardsticks import (
-    MIDDLE,
-    NEGLIGIBLE,
-    WIDE,
-    excess,
-    floor_checks,
-)
+from verify.studies.trained_heads import configuration, costs, rows_of, train_batch
+from verify.studies.yardsticks import floor_checks
 
 STARTS = 4
 """Random starts of a head."""

@@ -17,11 +17,11 @@ from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles.balls import ORDER, head_series
 from verify.oracles.exact import upper
-from verify.studies.positive_heads import SIGNED, bounds, zero
+from verify.studies.positive_heads import DIMS, SIGNED, bounds, zero
+from verify.studies.rows import WIDE
 from verify.studies.targets import TARGETS
-from verify.studies.yardsticks import FIT, MEASURE, WIDE
+from verify.studies.yardsticks import FIT, MEASURE
 
-DIMS = (1, 2, 4, 8, 16)
 BITS_OF_EPSILON = (2, 8, 15, 22)
 """ε = 2^{−b}."""
 UNIT = 2.0**-53

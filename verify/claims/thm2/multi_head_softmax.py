@@ -14,13 +14,13 @@ from rkbs.approximation.quadrature import l2_error, sup_error
 from rkbs.approximation.surface import Surface
 from rkbs.kernels.dot_product import EDP
 from rkbs.laws import relative
-from verify.claims.thm2.multi_head import DIMS
 from verify.harness.evidence import Check, Evidence, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
-from verify.studies.positive_heads import SIGNED, zero
+from verify.studies.positive_heads import DIMS, SIGNED, zero
+from verify.studies.rows import WIDE
 from verify.studies.targets import TARGETS
-from verify.studies.yardsticks import FIT, MEASURE, WIDE
+from verify.studies.yardsticks import FIT, MEASURE
 
 SIZE = 6
 HEADS = (1, 2, 4)

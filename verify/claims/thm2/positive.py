@@ -14,6 +14,7 @@ from verify.harness.evidence import Check, Evidence, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.studies.positive_heads import (
+    DIMS,
     POSITIVE,
     SIGNED,
     TOUCHING,
@@ -24,12 +25,12 @@ from verify.studies.positive_heads import (
     through_exp,
     zero,
 )
+from verify.studies.rows import WIDE
 from verify.studies.targets import TARGETS
-from verify.studies.yardsticks import FIT, MEASURE, WIDE
+from verify.studies.yardsticks import FIT, MEASURE
 
 DELTAS = (0.3, 0.1, 0.03, 0.01, 0.003)
 """How sharp the positive part is, relative to sup |κ*|."""
-DIMS = (1, 2, 4, 8, 16)
 
 
 def soft_logarithms(target: Target, delta: float) -> dict[str, Surface]:

@@ -14,25 +14,10 @@ from verify.harness.evidence import Check, Evidence, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.harness.sweep import sweep
+from verify.studies.rows import MIDDLE, NARROW, WIDE, like_the_first, ratio, resolved
 from verify.studies.targets import LINE, TARGETS
-from verify.studies.trained_heads import (
-    ADAM,
-    configuration,
-    costs,
-    like_the_first,
-    rows_of,
-    train_batch,
-)
-from verify.studies.yardsticks import (
-    FIT,
-    MEASURE,
-    MIDDLE,
-    NARROW,
-    WIDE,
-    floor_checks,
-    ratio,
-    resolved,
-)
+from verify.studies.trained_heads import ADAM, configuration, costs, rows_of, train_batch
+from verify.studies.yardsticks import FIT, MEASURE, floor_checks
 
 RIVALS = 5
 """Random hidden layers that a trained head is compared with."""
