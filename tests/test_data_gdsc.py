@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from rkbs import ADMM, RBF, BinaryKernelMachine, BinaryKernelRidge, Precomputed
-from verify.harness import readme
+from verify import readme
 from verify.harness.evidence import Check, Evidence
 from verify.harness.ledger import Claim, settle
 from verify.harness.paths import ROOT

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from checkouts import SWEPT, edit, environment, kept, quick, ran, verify, write_source
 
-from verify.harness import figures, readme, runner
+from verify import readme
+from verify.harness import figures, runner
 from verify.harness.evidence import Check, Evidence, Verdict
 from verify.harness.ledger import Claim
 from verify.harness.ledger import settle as settled

@@ -159,3 +159,15 @@ def least(*values: Any, key: str = "") -> float:
 def _numbers(values: tuple, key: str) -> list:
     rows = values[0] if len(values) == 1 else values
     return [row[key] if key else row for row in rows] or [math.nan]
+
+
+def drawn(values: Any, digits: int = 4) -> Any:
+    """Numbers that are drawn, and decide nothing: as many digits as a curve can show.
+
+    Arrays become lists; the sizes of records come from curves.
+    """
+    if isinstance(values, (list, tuple)):
+        return [drawn(value, digits) for value in values]
+    if hasattr(values, "tolist"):
+        return drawn(values.tolist(), digits)
+    return float(f"{values:.{digits}g}")

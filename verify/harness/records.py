@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from verify.harness import compact
 from verify.harness.evidence import Check, Evidence, Verdict
 from verify.harness.run import PROFILES
 
@@ -47,8 +48,10 @@ class Record:
     fingerprint: str
 
     def to_json(self) -> str:
-        """The record as JSON text; NaN and infinity become strings."""
-        return json.dumps(plain(asdict(self)), indent=1, allow_nan=False, ensure_ascii=False)
+        """The record as JSON text; NaN and infinity become strings, equal rows a table."""
+        entries = plain(asdict(self))
+        entries["evidence"]["data"] = compact.tabulated(entries["evidence"]["data"])
+        return compact.to_text(entries)
 
     @staticmethod
     def from_json(text: str) -> Record:
@@ -66,10 +69,11 @@ class Record:
                 for entry in found[name]:
                     _check_kinds(entry, {"name": str})
                 found[name] = tuple(Check(**entry) for entry in found[name])
+            _check_kinds(found, _KINDS_OF_EVIDENCE)
+            found["data"] = compact.spelled_out(found["data"])
             verdict, evidence = Verdict(raw["verdict"]), Evidence(**found)
             record = Record(**{**raw, "verdict": verdict, "evidence": evidence})
             _check_kinds(raw, _KINDS)
-            _check_kinds(found, _KINDS_OF_EVIDENCE)
             if record.profile not in PROFILES:
                 raise ValueError(f"profile {record.profile!r} is none of {PROFILES}")
         except _NOT_A_RECORD as error:

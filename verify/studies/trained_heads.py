@@ -8,6 +8,7 @@ from typing import Any
 
 from rkbs.approximation.constructive import constructive_head
 from rkbs.approximation.heads import Head
+from verify.harness.evidence import drawn
 from verify.studies.targets import TARGETS
 from verify.studies.yardsticks import (
     Yardstick,
@@ -62,7 +63,7 @@ def train_batch(batch: dict[str, Any], device: str) -> dict[str, Any]:
             start=batch["start"],
             method=batch["method"],
             fit_error=errors[-1],
-            curve={"steps": training.steps[::stride], "errors": errors[::stride]},
+            curve={"steps": training.steps[::stride], "errors": drawn(errors[::stride])},
         )
         for (name, d, seed), head, errors in zip(
             models(batch), training.heads, training.errors.T, strict=True

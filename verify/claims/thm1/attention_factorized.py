@@ -15,7 +15,7 @@ from rkbs.solvers.base import solve
 from rkbs.solvers.operators.admm import ADMM
 from rkbs.terms.losses import Logistic, Loss, Squared
 from rkbs.terms.spectral_penalties import Schatten
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, drawn, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 
@@ -135,7 +135,7 @@ def _heads(
         "own bound": bounds / optimum - 1,
         "values": greatest(relative(h, setting.problem.values(M)) for h in values),
         "steps": trained.steps,
-        "curve": trained.objectives / optimum - 1,
+        "curve": drawn(trained.objectives / optimum - 1),
     }
 
 
