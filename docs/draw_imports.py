@@ -42,7 +42,7 @@ def counted(package: str, folders: tuple[str, ...]) -> Counter[tuple[str, str]]:
 def draw(axis: Axes, package: str, folders: tuple[str, ...]) -> None:
     """A square for each folder (row) that imports another (column): below the diagonal, if any."""
     place = {name: k for k, name in enumerate(folders)}
-    for (importer, imported), count in counted(package, folders).items():
+    for (importer, imported), count in sorted(counted(package, folders).items()):
         x, y = place[imported], place[importer]
         axis.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, color=plotting.COLORS[5], lw=0))
         axis.text(x, y, str(count), ha="center", va="center")
