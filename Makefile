@@ -23,9 +23,10 @@ test: $(STAMP)  ## the test suite, a process per core; its matrices are small an
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 figures: $(STAMP)  ## figures/*.pdf and *.png from the reference records
-	$(BIN)/python -m verify.figures
+	$(BIN)/python -m verify.harness.figures
 
 notebooks: $(STAMP)  ## run the notebooks in place, outputs included
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb

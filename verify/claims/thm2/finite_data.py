@@ -177,7 +177,7 @@ def cost_check(table: Table) -> Check:
     "more where there is less noise, which four times the steps make up for in part; heads with "
     "d = 1, and heads fitted to the limit, are worse still; on complete grids ridge takes less "
     "than a tenth of attention's FLOPs",
-    source="Theory §3, reading C, and §4, on finite data",
+    source="Theory §3, reading C; theory §4",
     method="Uniform points, Gaussian noise; errors against the noise-free surface on the observed "
     "pairs, the others of their grid, pairs of a new row, of a new column, of two new points. "
     "Ridge: α and RBF width by exact leave-one-out; nuclear norm: that width, α by 3-fold "
