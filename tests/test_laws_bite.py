@@ -39,10 +39,10 @@ class Mutant(Kernel):
 
     is_mercer = is_symmetric = is_positive = is_nonnegative = True
 
-    def _gram(self, x, y):
+    def formula(self, x, y):
         return self.gram(x, y)
 
-    def _log_gram(self, x, y):
+    def log_formula(self, x, y):
         return self.logit(x, y)
 
     def _checked(self, formula, x, y, advice):
@@ -332,7 +332,7 @@ MUTANTS = {
         lambda: laws.check_domain_kernels(Quadratic(-0.5), X, Y),
         {
             "not positive semi-definite": lambda: laws.check_domain_kernels(
-                Mutant(Quadratic(-0.5)._gram), X, Y
+                Mutant(Quadratic(-0.5).formula), X, Y
             ),
             "a factor too small": lambda: laws.check_domain_kernels(
                 Mutant(edp, domain=Scaled(EDP(), 0.9)), X, X
@@ -353,7 +353,7 @@ MUTANTS = {
         lambda: laws.excess_rank(TaylorEDP(2), points((9, 2))),
         {
             "an order too low": lambda: laws.excess_rank(
-                Mutant(TaylorEDP(3)._gram, dim=6), points((9, 2))
+                Mutant(TaylorEDP(3).formula, dim=6), points((9, 2))
             ),
             "infinite called finite": lambda: laws.excess_rank(Mutant(edp, dim=6), points((9, 2))),
         }

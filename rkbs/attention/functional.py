@@ -69,11 +69,12 @@ def attention(
         q, k = _seen(q, allowed.any(-1)), _seen(k, allowed.any(-2))
         v = torch.where(allowed.any(-2)[..., None], v, 0)
     if kernel.is_positive is True:
-        weights = _softmax(_evaluate(kernel, kernel._log_gram, q, k), bias, allowed)  # (..., n, m)
+        logits = _evaluate(kernel, kernel.log_formula, q, k)  # (..., n, m)
+        weights = _softmax(logits, bias, allowed)
     elif bias is not None:
         raise TypeError(f"mask must be boolean for {kernel!r}: it has no logit to add a mask to")
     else:
-        weights, lost = _normalize(_evaluate(kernel, kernel._gram, q, k), allowed)  # (..., n, m)
+        weights, lost = _normalize(_evaluate(kernel, kernel.formula, q, k), allowed)  # (..., n, m)
     if allowed is not None:  # also for the gradients: those by hidden weights are products with v
         weights = weights.masked_fill(~allowed, 0)
     out = matmul(weights, at_least_single(v))  # (..., n, d_v)
@@ -158,9 +159,10 @@ def _check_inputs(q: Tensor, k: Tensor, v: Tensor, kernel: Kernel, mask: Tensor 
     if not isinstance(kernel, Kernel):
         raise TypeError(f"kernel must be a Kernel, such as EDP(), got {kernel!r}")
     if kernel.is_nonnegative is not True:
+        told = "is not" if kernel.is_nonnegative is False else "does not say: set is_nonnegative"
         raise TypeError(
             f"kernel must be known to be non-negative so that rows of weights can be normalized; "
-            f"{kernel!r} is not"
+            f"{kernel!r} {told}"
         )
     try:
         batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])

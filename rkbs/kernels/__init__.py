@@ -2,6 +2,7 @@
 
 from rkbs.kernels.algebra import LinearMap, Product, Pullback, Scaled, Sum, Transpose
 from rkbs.kernels.base import Kernel, PositiveKernel
+from rkbs.kernels.custom import Custom
 from rkbs.kernels.distance import RBF, ExponentiatedIntersection, L2Distance, Laplace
 from rkbs.kernels.dot_product import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
 from rkbs.kernels.entity import Constant, Identity
@@ -14,6 +15,7 @@ __all__ = [
     "PAPER_KERNELS",
     "RBF",
     "Constant",
+    "Custom",
     "DotProductKernel",
     "ExponentiatedIntersection",
     "Identity",

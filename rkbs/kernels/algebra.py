@@ -55,11 +55,11 @@ class Sum(_Combination):
         some = self.a.is_positive or self.b.is_positive
         return True if some and self.is_nonnegative else None
 
-    def _gram(self, x: Array, y: Array) -> Array:
-        return saturated(self.a._gram(x, y) + self.b._gram(x, y))
+    def formula(self, x: Array, y: Array) -> Array:
+        return saturated(self.a.formula(x, y) + self.b.formula(x, y))
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
-        return log_sum(self.a._log_gram(x, y), self.b._log_gram(x, y))
+    def log_formula(self, x: Array, y: Array) -> Array:
+        return log_sum(self.a.log_formula(x, y), self.b.log_formula(x, y))
 
     def feature_dim(self, d: int) -> FeatureDimension:
         """Infinite for two Mercer kernels of which one is: ranks of PSD matrices cannot cancel."""
@@ -83,11 +83,11 @@ class Sum(_Combination):
 class Product(_Combination):
     """(a · b)(x, y) = a(x, y) b(x, y); Mercer when both are (Schur)."""
 
-    def _gram(self, x: Array, y: Array) -> Array:
-        return product(self.a._gram(x, y), self.b._gram(x, y))
+    def formula(self, x: Array, y: Array) -> Array:
+        return product(self.a.formula(x, y), self.b.formula(x, y))
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
-        return saturated(self.a._log_gram(x, y) + self.b._log_gram(x, y))
+    def log_formula(self, x: Array, y: Array) -> Array:
+        return saturated(self.a.log_formula(x, y) + self.b.log_formula(x, y))
 
     def feature_dim(self, d: int) -> FeatureDimension:
         """Infinite if one factor is, both are Mercer and the other has a positive diagonal.
@@ -154,15 +154,15 @@ class Scaled(_Wrapper):
     def __post_init__(self) -> None:
         check_parameter(self, "factor", positive=False)
 
-    def _gram(self, x: Array, y: Array) -> Array:
-        return product(self.kernel._gram(x, y), self.factor)
+    def formula(self, x: Array, y: Array) -> Array:
+        return product(self.kernel.formula(x, y), self.factor)
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
+    def log_formula(self, x: Array, y: Array) -> Array:
         if is_tensor(self.factor):
             log = self.factor.log()
         else:
             log = math.log(self.factor) if self.factor else -math.inf
-        return saturated(log + self.kernel._log_gram(x, y))
+        return saturated(log + self.kernel.log_formula(x, y))
 
     @property
     def _sign(self) -> int:
@@ -216,11 +216,11 @@ class Scaled(_Wrapper):
 class Transpose(_Wrapper):
     """κᵀ(y, x) = κ(x, y): sources and targets change places."""
 
-    def _gram(self, x: Array, y: Array) -> Array:
-        return self.kernel._gram(y, x).mT
+    def formula(self, x: Array, y: Array) -> Array:
+        return self.kernel.formula(y, x).mT
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
-        return self.kernel._log_gram(y, x).mT
+    def log_formula(self, x: Array, y: Array) -> Array:
+        return self.kernel.log_formula(y, x).mT
 
     def _told(self, same: Callable[[], np.ndarray]) -> Kernel:
         return super()._told(lambda: same().T)
@@ -254,11 +254,11 @@ class Pullback(_Wrapper):
         y = y if self.map_y is None else as_points(self.map_y(y), "map_y(y)")
         return x, y
 
-    def _gram(self, x: Array, y: Array) -> Array:
-        return self.kernel._gram(*self._mapped(x, y))
+    def formula(self, x: Array, y: Array) -> Array:
+        return self.kernel.formula(*self._mapped(x, y))
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
-        return self.kernel._log_gram(*self._mapped(x, y))
+    def log_formula(self, x: Array, y: Array) -> Array:
+        return self.kernel.log_formula(*self._mapped(x, y))
 
     def _told(self, same: Callable[[], np.ndarray]) -> Kernel:
         """Ids are of the points, not of what a map makes of them."""

@@ -1,7 +1,8 @@
 """Kernel, the base of every kernel.
 
-A kernel author writes one formula, ``_gram`` (or ``_log_gram`` for a positive kernel); argument
-checks, dtypes and overflow live here, once. The algebra is in ``rkbs.kernels.algebra``.
+A kernel author writes one formula, ``formula`` (or ``log_formula`` for a positive kernel), and what
+is known of the kernel's structure; argument checks, dtypes and overflow live here, once. The
+algebra is in ``rkbs.kernels.algebra``; a plain function becomes a kernel by ``Custom``.
 """
 
 from __future__ import annotations
@@ -33,12 +34,31 @@ class Kernel(abc.ABC):
     """A kernel κ : X × Y → R on two domains; possibly asymmetric, indefinite or signed.
 
     Calling a kernel gives its rectangular Gram matrix K_ij = κ(x_i, y_j).
+
+    A new kernel is a frozen dataclass with a ``formula``. Of its structure it says what is known:
+    ``is_mercer``, ``is_symmetric``, ``is_positive``, ``is_nonnegative`` and ``feature_dim`` are
+    None, unknown, by default, and what asks for them says which one it lacks.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> from rkbs.kernels import Kernel
+    >>> @dataclass(frozen=True)
+    ... class Sigmoid(Kernel):
+    ...     slope: float = 1.0
+    ...     is_symmetric = True
+    ...
+    ...     def formula(self, x, y):
+    ...         return np.tanh(self.slope * x @ np.swapaxes(y, -1, -2))
+    >>> Sigmoid(0.5)([[1.0, 0.0]], [[2.0, 1.0], [0.0, 3.0]])
+    array([[0.76159416, 0.        ]])
     """
 
     __array_ufunc__ = None  # numpy leaves array · kernel to the kernel, which refuses it
 
     @abc.abstractmethod
-    def _gram(self, x: Array, y: Array) -> Array:
+    def formula(self, x: Array, y: Array) -> Array:
         """The formula: (..., n, d_x), (..., m, d_y) → (..., n, m).
 
         Points may come in two dtypes and in half precision; values are float32 or wider. Finite
@@ -46,26 +66,25 @@ class Kernel(abc.ABC):
         """
 
     @property
-    @abc.abstractmethod
     def is_mercer(self) -> bool | None:
         """Symmetric and positive semi-definite on every finite set; None where unknown."""
+        return None
 
     @property
-    @abc.abstractmethod
     def is_symmetric(self) -> bool | None:
         """κ(x, y) = κ(y, x) on X = Y; None where unknown."""
+        return None
 
     @property
-    @abc.abstractmethod
     def is_positive(self) -> bool | None:
         """κ(x, y) > 0 for all arguments, so that κ has a logit; None where unknown."""
+        return None
 
     @property
     def is_nonnegative(self) -> bool | None:
         """κ(x, y) ≥ 0 for all arguments, so that attention can normalize its rows."""
         return True if self.is_positive else None
 
-    @abc.abstractmethod
     def feature_dim(self, d: int) -> FeatureDimension:
         """The largest rank that a Gram matrix of points in R^d can have.
 
@@ -74,6 +93,7 @@ class Kernel(abc.ABC):
         int, math.inf or None
             None where the structure of the kernel does not decide it.
         """
+        return None
 
     def __call__(self, x: Array, y: Array) -> Array:
         """K_ij = κ(x_i, y_j).
@@ -102,7 +122,7 @@ class Kernel(abc.ABC):
         Half precision is computed in float32 and rounded once.
         """
         advice = "use kernel.log(x, y), or " if self.is_positive else ""
-        return self._checked(self._gram, x, y, advice + "scale the points")
+        return self._checked(self.formula, x, y, advice + "scale the points")
 
     def log(self, x: Array, y: Array) -> Array:
         """log κ(x_i, y_j), the logit, finite where κ itself would overflow.
@@ -114,14 +134,14 @@ class Kernel(abc.ABC):
         """
         if self.is_positive is not True:
             raise TypeError(f"{self!r} is not a positive kernel and has no logarithm")
-        return self._checked(self._log_gram, x, y, "scale the points")
+        return self._checked(self.log_formula, x, y, "scale the points")
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
+    def log_formula(self, x: Array, y: Array) -> Array:
         """The logit; kernels that are always positive define it, others inherit this.
 
         Of a kernel that is non-negative it is −∞ at zeros: what a sum with it asks for.
         """
-        return logarithm(self._gram(x, y))
+        return logarithm(self.formula(x, y))
 
     def _checked(self, formula: Callable, x: Array, y: Array, advice: str) -> Array:
         x, y = as_domains(x, y)
@@ -219,11 +239,11 @@ class PositiveKernel(Kernel):
     is_positive = True
 
     @abc.abstractmethod
-    def _log_gram(self, x: Array, y: Array) -> Array:
+    def log_formula(self, x: Array, y: Array) -> Array:
         """The formula of log κ."""
 
-    def _gram(self, x: Array, y: Array) -> Array:
-        return exponential(self._log_gram(x, y))
+    def formula(self, x: Array, y: Array) -> Array:
+        return exponential(self.log_formula(x, y))
 
 
 def _without_features(kernel: Kernel) -> ValueError:

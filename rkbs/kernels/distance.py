@@ -42,7 +42,7 @@ class RBF(_DistanceKernel, PositiveKernel):
 
     is_mercer = True
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
+    def log_formula(self, x: Array, y: Array) -> Array:
         return product(squared_distance(x, y), -self.tau / math.sqrt(x.shape[-1]))
 
 
@@ -65,7 +65,7 @@ class L2Distance(_DistanceKernel):
     is_positive = False
     is_nonnegative = True
 
-    def _gram(self, x: Array, y: Array) -> Array:
+    def formula(self, x: Array, y: Array) -> Array:
         return product(distance(x, y, 2), self.tau / math.sqrt(x.shape[-1]))
 
 
@@ -84,7 +84,7 @@ class Laplace(_DistanceKernel, PositiveKernel):
 
     is_mercer = True
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
+    def log_formula(self, x: Array, y: Array) -> Array:
         return product(distance(x, y, 1), -self.tau)
 
 
@@ -101,7 +101,7 @@ class ExponentiatedIntersection(PositiveKernel):
     is_mercer = True
     is_symmetric = True
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
+    def log_formula(self, x: Array, y: Array) -> Array:
         return intersection(x, y)
 
     def feature_dim(self, d: int) -> FeatureDimension:

@@ -51,7 +51,7 @@ class EDP(DotProductKernel, PositiveKernel):
     is_mercer = True
     degree = math.inf
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
+    def log_formula(self, x: Array, y: Array) -> Array:
         return scaled_dot(x, y)
 
     def power_coefficients(self, order: int) -> tuple[Fraction, ...]:
@@ -116,12 +116,12 @@ class TaylorEDP(DotProductKernel):
         a = scaled_dot(x, y)
         return namespace(a).stack([g * (t + a) for t, g in self._nodes])
 
-    def _gram(self, x: Array, y: Array) -> Array:
+    def formula(self, x: Array, y: Array) -> Array:
         bases = self._bases(x, y)
         bases = held(bases, (largest(bases) / len(bases)) ** (1 / max(self.order, 1)))
         return saturated((bases**self.order).sum(0))
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
+    def log_formula(self, x: Array, y: Array) -> Array:
         bases = self._bases(x, y)
         xp = namespace(bases)
         # The largest is taken out, so that no power overflows; it can be 0 for N = 0 only.
@@ -163,7 +163,7 @@ class Quadratic(DotProductKernel):
     def __post_init__(self) -> None:
         check_parameter(self, "gamma", positive=False)
 
-    def _gram(self, x: Array, y: Array) -> Array:
+    def formula(self, x: Array, y: Array) -> Array:
         base = scaled_dot(x, y) + self.gamma
         return saturated(held(base, largest(base) ** 0.5) ** 2)
 
@@ -202,7 +202,7 @@ class Linear(DotProductKernel):
     is_nonnegative = False
     degree = 1
 
-    def _gram(self, x: Array, y: Array) -> Array:
+    def formula(self, x: Array, y: Array) -> Array:
         return scaled_dot(x, y)
 
     def power_coefficients(self, order: int) -> tuple[Fraction, ...]:

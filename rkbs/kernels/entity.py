@@ -50,7 +50,7 @@ class Identity(Kernel):
         """Infinite: distinct points have the unit matrix."""
         return math.inf
 
-    def _gram(self, x: Array, y: Array) -> Array:
+    def formula(self, x: Array, y: Array) -> Array:
         return cast(_equal(x, y), _dtype(x, y)) + _blank(x, y)
 
     def _told(self, same: Callable[[], np.ndarray]) -> Kernel:
@@ -73,7 +73,7 @@ class _ToldIdentity(Kernel):
         """As of ``Identity``."""
         return math.inf
 
-    def _gram(self, x: Array, y: Array) -> Array:
+    def formula(self, x: Array, y: Array) -> Array:
         return self.same.astype(_dtype(x, y))
 
 
@@ -98,7 +98,7 @@ class Constant(PositiveKernel):
         """1."""
         return 1
 
-    def _log_gram(self, x: Array, y: Array) -> Array:
+    def log_formula(self, x: Array, y: Array) -> Array:
         return _blank(x, y)
 
 

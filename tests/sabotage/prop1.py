@@ -46,9 +46,9 @@ def edp(gram, log=None, coefficients=None):
     """EDP with other values (and coefficients of its series)."""
 
     def patch(p):
-        p.setattr(EDP, "_gram", gram)
+        p.setattr(EDP, "formula", gram)
         if log:
-            p.setattr(EDP, "_log_gram", log)
+            p.setattr(EDP, "log_formula", log)
         if coefficients:
             p.setattr(EDP, "power_coefficients", coefficients)
 
@@ -91,7 +91,7 @@ KEY_MAP_ZERO = attribute(
     Pullback, "_mapped", lambda right: lambda self, x, y: (self.map_x(x), 0 * self.map_y(y))
 )
 RBF_A_LITTLE_OFF = attribute(
-    RBF, "_log_gram", lambda right: lambda self, x, y: right(self, x, y) * (1 + 1e-10)
+    RBF, "log_formula", lambda right: lambda self, x, y: right(self, x, y) * (1 + 1e-10)
 )
 
 
@@ -217,7 +217,7 @@ SABOTAGES = (
     Sabotage("prop1.linear_space", "EDP := exp(2a)", TWICE, noticed="exp(q·k/√d)"),
     Sabotage("prop1.linear_space", "EDP := exp(q·k/d)", OTHER_SCALE, noticed="exp(q·k/√d)"),
     Sabotage("prop1.linear_space", "EDP := 0", ZERO_KERNEL),
-    Sabotage("prop1.linear_space", "EDP × 0.9", scaled(EDP, "_gram", 0.9)),
+    Sabotage("prop1.linear_space", "EDP × 0.9", scaled(EDP, "formula", 0.9)),
     Sabotage(
         "prop1.linear_space",
         "members that are not 1 at q = 0",
@@ -251,7 +251,7 @@ SABOTAGES = (
     Sabotage("prop1.non_mercer", "W^Q := W^K", QUERY_MAP_IGNORED),
     Sabotage("prop1.non_mercer", "W^K := 0", KEY_MAP_ZERO),
     Sabotage("prop1.non_mercer", "EDP := exp(2a)", TWICE),
-    Sabotage("prop1.non_mercer", "EDP × 0.9", scaled(EDP, "_gram", 0.9)),
+    Sabotage("prop1.non_mercer", "EDP × 0.9", scaled(EDP, "formula", 0.9)),
     Sabotage(
         "prop1.non_mercer",
         "counterexamples with W^Q = W^K",
