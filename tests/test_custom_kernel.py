@@ -33,7 +33,7 @@ def test_a_formula_is_all_that_a_kernel_needs():
     assert np.array_equal((2 * Bare() + EDP()).T(Y, X), (2 * Bare()(X, Y) + EDP()(X, Y)).T)
     with pytest.raises(TypeError, match="is not a positive kernel"):
         Bare().log(X, Y)
-    with pytest.raises(TypeError, match="abstract method .*formula"):
+    with pytest.raises(TypeError, match=r"abstract method .*formula"):
         Nothing()
 
 

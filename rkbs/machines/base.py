@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -16,6 +16,7 @@ from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
 from rkbs.machines._names import check_names, keep_names, named
 from rkbs.machines._offsets import effects_of, make_offsets
+from rkbs.machines._parameters import changed, nested
 from rkbs.machines._within import between, gram, within_domain
 from rkbs.problems.gram import GramProblem, check_scale
 from rkbs.problems.offsets import Offsets
@@ -23,6 +24,7 @@ from rkbs.solvers.base import Leave, Solver, check_leave
 from rkbs.terms.losses import Loss
 
 _CHUNK = 4096
+_KERNELS = ("kernel_x", "kernel_y")
 
 
 class OperatorMachine(RegressorMixin, BaseEstimator):
@@ -40,6 +42,26 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         if not isinstance(kernel, Kernel):
             raise kind_error(kernel, "kernel", Kernel)
         return cls(kernel_x=kernel.domain_x, kernel_y=kernel.domain_y, **params)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters by name; deep: also those of the kernels, such as ``kernel_x__tau``."""
+        params = super().get_params(deep)
+        if deep:
+            for name in _KERNELS:
+                params |= nested(params[name], name)
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, also of the kernels by ``kernel_x__tau``, as a grid search does."""
+        inner: dict[str, dict[str, Any]] = {name: {} for name in _KERNELS}
+        for key in [key for key in params if key.partition("__")[0] in inner and "__" in key]:
+            name, _, part = key.partition("__")
+            inner[name][part] = params.pop(key)
+        super().set_params(**params)
+        for name, changes in inner.items():
+            if changes:
+                setattr(self, name, changed(getattr(self, name), changes, name))
+        return self
 
     def _training_pairs(self, pairs: Any, z: Any) -> tuple[Pairs, np.ndarray]:
         """Pairs over the rows in use, and their responses; sets ``n_features_in_``."""
