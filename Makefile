@@ -6,7 +6,10 @@ STAMP := $(VENV)/installed
 # Where real data sets are, if they are: claims and tests that need one are skipped without it.
 export RKBS_DATA ?= $(CURDIR)/../shared/data
 
-.PHONY: verify compare verify-full test lint figures notebooks bench sabotage mutants gpu clean
+.PHONY: help verify compare verify-full test lint figures notebooks notebook bench sabotage mutants gpu clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 verify: $(STAMP)  ## the quick verification: a table of verdicts, report.html, figures
 	$(BIN)/python -m verify --profile quick --jobs 2
@@ -31,6 +34,10 @@ figures: $(STAMP)  ## figures/*.pdf and *.png from the reference records
 notebooks: $(STAMP)  ## run the notebooks in place, outputs included
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
+notebook: $(STAMP)  ## open the notebooks in JupyterLab, which is installed first
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lab]'
+	$(BIN)/jupyter lab notebooks
+
 bench: $(STAMP)  ## speed claims, as ratios measured side by side
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
@@ -54,5 +61,5 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	  pathlib.Path(sysconfig.get_path("purelib"), "rkbs-checkout.pth").write_text(str(pathlib.Path.cwd()) + "\n")'
 	@touch $@
 
-clean:
+clean:  ## remove .venv and build
 	rm -rf $(VENV) build
