@@ -216,6 +216,16 @@ def test_the_stiffness_is_the_second_derivative_of_the_loss():
     assert _stiffness(silent) == 1
 
 
+def test_sigma_are_the_singular_values_of_n_from_the_start_on():
+    problem = problem_of(8, 5)
+    splitting = Splitting.of(problem)
+    for _ in range(4):
+        sigma = singular_values(splitting.N)
+        np.testing.assert_allclose(splitting.sigma, sigma, rtol=1e-12, atol=1e-14, strict=True)
+        splitting.step(problem)
+    assert splitting.sigma.any()
+
+
 def test_balancing_moves_no_multiplier():
     """ρW and ρ_H U are what the weights' change must leave alone."""
     splitting = Splitting.of(problem_of(8, 7, keep=0.7))

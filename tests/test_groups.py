@@ -4,6 +4,7 @@ import os
 import warnings
 from pathlib import Path
 
+import flint
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,6 +90,37 @@ def test_blocks_are_solved_by_their_matrix_or_its_root(constant, least, alpha, m
     assert relative(state.leave_out_residuals(alpha, "pair", groups), right) < (
         1e-9 if least or alpha > 1e-9 else 1e-5
     )
+
+
+def solved_exactly(U, V, D, C):
+    """((U ⊗ V) diag(D) (U ⊗ V)ᵀ)⁻¹ (U ⊗ V) C of these floats, in ball arithmetic of 300 digits."""
+    with flint.ctx.workprec(1000):
+        W, right = (flint.arb_mat(part.tolist()) for part in (np.kron(U, V), C.reshape(-1, 1)))
+        weighted = W * flint.arb_mat(np.diag(D.ravel()).tolist())
+        solution = (weighted * W.transpose()).solve(W * right)
+        return np.array([float(entry.mid()) for entry in solution.entries()])
+
+
+@pytest.mark.parametrize("decades", [0, 4, 8, 12, 16, 30])
+@pytest.mark.parametrize("shape", [(2, 2), (3, 2), (1, 4), (4, 5)])
+def test_blocks_of_any_shape_and_condition_keep_their_digits(shape, decades):
+    """D is 1 in fewer places than the block has rows, and so many decades below in the others.
+
+    From 20 decades on the matrix has no Cholesky factor in floating point.
+    """
+    rng = np.random.default_rng(0)
+    U, V = (
+        np.linalg.qr(rng.normal(size=(n, n)))[0][:k] for n, k in zip((7, 6), shape, strict=True)
+    )
+    D = 10.0**-decades * rng.uniform(1, 2, (7, 6))
+    few = np.arange(min(5, len(U) * len(V) - 1))
+    D[few, few] = 1.0
+    C = D * rng.normal(size=(7, 6))
+    matrix = np.einsum("ia,ja,ab,kb,lb->ikjl", U, U, D, V, V, optimize=True)
+    matrix = matrix.reshape(len(U) * len(V), -1)
+    found = _leave_out._block(matrix, U, V, D, C)
+    # 1e-10 is what a matrix at the edge of being regular leaves.
+    assert relative(found.ravel(), solved_exactly(U, V, D, C)) < 1e-9
 
 
 def test_large_groups_take_no_more_room_than_their_pairs(monkeypatch):

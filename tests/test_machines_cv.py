@@ -195,6 +195,10 @@ def test_a_choice_at_an_end_of_the_path_is_said():
     for alphas, says in (((20.0, 10.0), "the smallest of the 2"), ((1.0, 1e-3), "the largest")):
         with pytest.warns(UserWarning, match=says):
             BinaryKernelMachineCV(*KERNELS, alphas=alphas).fit(Pairs.grid(X, Y), Z)
+    with pytest.warns(
+        UserWarning, match=r"the smallest of the 2 .*: pass a smaller ratio than 0.1"
+    ):
+        BinaryKernelMachineCV(*KERNELS, n_alphas=2, ratio=0.1).fit(Pairs.grid(X, Y), Z)
     for single in ({"alphas": [0.1]}, {"n_alphas": 1}, {"alphas": [0.1, 0.1]}):
         machine = BinaryKernelMachineCV(*KERNELS, **single).fit(Pairs.grid(X, Y), Z)
         assert machine.certificate_.passed

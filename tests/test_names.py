@@ -49,17 +49,34 @@ def test_names_are_kept_and_expected(name, frame):
     assert machine.feature_names_in_.tolist() == ["a", "b", "c", "u", "v"]
     right = machine.predict_grid(frame(X), frame(Y))
     assert np.array_equal(machine.predict(Pairs.grid(frame(X), frame(Y))), right.ravel())
-    permuted, renamed = frame(X[["c", "b", "a"]]), frame(X.rename(columns={"a": "z"}))
-    for other in (permuted, renamed):
+    for other in (frame(X[["c", "b", "a"]]), frame(X.rename(columns={"a": "z"}))):
         with pytest.raises(ValueError, match=r"^The feature names of X should match.*same order"):
             machine.predict_grid(other, frame(Y))
         with pytest.raises(ValueError, match=r"^The feature names of X should match"):
             machine.predict(Pairs.grid(other, frame(Y)))
     with pytest.raises(ValueError, match=r"^The feature names of Y should match"):
         machine.predict_grid(frame(X), frame(Y[["v", "u"]]))
-    # The advice of the message:
-    again = permuted[list(machine.feature_names_in_x_)]
-    assert np.array_equal(machine.predict_grid(again, frame(Y)), right)
+
+
+OTHERS = {  # and what is said of them, or the advice if they hold what the fit had
+    "another order": (X[["c", "b", "a"]], None),
+    "more columns": (X.assign(z=0.0)[["z", "c", "b", "a"]], None),
+    "renamed": (X.rename(columns={"a": "z"}), r"\['a', 'b', 'c'\], got \['z', 'b', 'c'\]$"),
+    "fewer columns": (X[["b", "a"]], r"\['a', 'b', 'c'\], got \['b', 'a'\]$"),
+}
+
+
+@of_both
+@pytest.mark.parametrize("other", OTHERS)
+def test_the_advice_is_to_select_columns_if_they_are_there(other, frame):
+    machine, (given, says) = fitted("ridge", frame), OTHERS[other]
+    with pytest.raises(ValueError, match=says or r": pass X\[.*\]$") as error:
+        machine.predict_grid(frame(given), frame(Y))
+    if not says:
+        advice = str(error.value).rpartition(": pass ")[2]
+        again = eval(advice, {"X": frame(given), "machine": machine})
+        right = machine.predict_grid(frame(X), frame(Y))
+        assert np.array_equal(machine.predict_grid(again, frame(Y)), right)
 
 
 @everywhere

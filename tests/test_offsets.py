@@ -89,6 +89,20 @@ def test_ridge_solves_the_bordered_system(name, offsets, alpha):
     )
 
 
+@pytest.mark.parametrize("alpha", [1e-12, 1e-9, 1e-6])
+@pytest.mark.parametrize("offsets", OFFSETS.values(), ids=OFFSETS)
+def test_conjugate_gradients_know_the_offsets_where_alpha_is_near_rounding(offsets, alpha):
+    """There it is the coefficients a = c/α that they seek, with the effects as a kernel."""
+    z, K = HALF.values(Z), gram_of(HALF)
+    problem = OperatorProblem(*GRAMS, HALF, z, alpha, offsets=offsets)
+    right = bordered(K, indicators(offsets, HALF), weights(offsets, alpha), z, alpha)
+    point = solve(problem, ConjugateGradient()).check().value
+    # They end at a residual of 1e-11, which K's condition makes an error of.
+    assert 1e-11 * np.linalg.cond(K) < 1e-6
+    for found, expected in zip((point.c, point.theta), right, strict=True):
+        assert np.linalg.norm(found - expected) <= 1e-6 * np.linalg.norm(expected)
+
+
 def leave_out(pairs, label, offsets, alpha):
     """Refits without each set of pairs, by the bordered system; an effect that is gone is 0."""
     z, K = pairs.values(Z), gram_of(pairs)

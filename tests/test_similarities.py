@@ -7,13 +7,16 @@ from rkbs import (
     RBF,
     BinaryKernelMachine,
     BinaryKernelRidge,
+    Identity,
     L2Distance,
     Linear,
     Pairs,
     Precomputed,
     Quadratic,
 )
-from rkbs.kernels import KERNELS
+from rkbs.data._entities import Entities
+from rkbs.kernels import KERNELS, Kernel
+from rkbs.machines import _within
 
 RNG = np.random.default_rng(0)
 S = RNG.uniform(size=(20, 20))
@@ -130,6 +133,29 @@ def circle(kernel, X=F[:, :2]):
         known = {"np": np, "kernel": kernel, "X": X}
         exec(str(error.value).split("make its Gram matrix one: ")[1].split(", and pass")[0], known)
         fit_x(known["G"])
+
+
+class Rounded(Kernel):
+    """1 for all points, but rounded differently in every entry, as a matrix product may be."""
+
+    is_mercer = is_symmetric = is_positive = True
+
+    def feature_dim(self, d):
+        return 1
+
+    def formula(self, x, y):
+        return 1 + 2.0**-52 * np.arange(len(x) * len(y)).reshape(len(x), -1)
+
+
+@pytest.mark.parametrize("kernel", [Rounded(), Rounded() + Identity()], ids=["points", "entities"])
+@pytest.mark.parametrize("labels", ["abc", "abacb", "aabb", "aa"])
+def test_gram_matrices_have_equal_rows_for_equal_points(labels, kernel):
+    """Also where no point is alone, and where all are one."""
+    points, ids = F[["abc".index(label) for label in labels]], np.array(list(labels), dtype=object)
+    gram = _within.gram(kernel, Entities(points, ids, "X"))
+    for i, j in zip(*np.nonzero(ids[:, None] == ids), strict=True):
+        assert np.array_equal(gram[i], gram[j])
+        assert np.array_equal(gram[:, i], gram[:, j])
 
 
 @pytest.mark.parametrize("machine", [BinaryKernelRidge, BinaryKernelMachine])

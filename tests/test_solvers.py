@@ -2,6 +2,7 @@
 
 import tracemalloc
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from rkbs.solvers import (
     Spectral,
     solve,
 )
+from rkbs.solvers.operators import incomplete
 from rkbs.terms.losses import Logistic, Loss
 
 KERNELS = (RBF(), Laplace())
@@ -185,6 +187,53 @@ def test_conjugate_gradient_stops_on_its_certificate_and_says_when_it_cannot():
     with pytest.raises(ConvergenceError, match="raise the regularization"):
         bad.check()
     assert isinstance(good.check(), Solution)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "factor", "routes"),
+    [
+        (1e-12, 1.0, ["pairs"]),
+        (1e-6, 1.0, ["operator", "pairs"]),
+        (1e-6, 2.0, ["operator", "pairs"]),
+        (1.0, 1.0, ["operator"]),
+    ],
+)
+def test_every_step_of_conjugate_gradients_is_counted(alpha, factor, routes, monkeypatch):
+    """Those for M, and those that mend the expansion, also if they spoil it and are dropped."""
+    taken, solvers = [], {"operator": incomplete._descend, "pairs": incomplete._by_pairs}
+
+    def counted(name, *given):
+        value, steps = solvers[name](*given)
+        taken.append((name, steps))
+        return factor * value if name == "pairs" else value, steps
+
+    monkeypatch.setattr(incomplete, "_descend", partial(counted, "operator"))
+    monkeypatch.setattr(incomplete, "_by_pairs", partial(counted, "pairs"))
+    solution = solve(make(keep=25, alpha=alpha), ConjugateGradient()).check()
+    assert [name for name, _ in taken] == routes
+    assert min(steps for _, steps in taken) > 0
+    assert solution.stats["iterations"] == sum(steps for _, steps in taken)
+
+
+@pytest.mark.parametrize(
+    ("part", "most", "runs"), [(0.1, 100, 6), (0.4, 100, 15), (0.6, 100, 1), (0.4, 3, 3)]
+)
+def test_runs_of_conjugate_gradients_go_on_while_they_halve_what_is_left(
+    part, most, runs, monkeypatch
+):
+    """Runs of one step, after which so large a part of the gradient is left, of 0.85 to 1e-6."""
+    problem, allowed = make(), []
+    best = solve(problem, Cholesky()).value.M
+
+    def run(problem, profile, start, G, tol, most):
+        allowed.append(most)
+        return best + part * (start.M - best), 1
+
+    monkeypatch.setattr(incomplete, "_run", run)
+    M, steps = incomplete._descend(problem, 1e-6, most)
+    assert allowed == [most - k for k in range(steps)]
+    assert steps == runs
+    assert relative(M, best) == pytest.approx(part**runs, rel=1e-6)
 
 
 def test_conjugate_gradient_is_exact_at_once_on_a_complete_grid():

@@ -1,6 +1,7 @@
 """SpectralNewton: derivatives of matrix functions, agreement with other solvers, few steps."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF
 from rkbs.laws import relative
 from rkbs.problems import OperatorProblem
+from rkbs.problems.offsets import Offsets
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Cholesky, ConvergenceError, Spectral, SpectralNewton, solve
 from rkbs.solvers.operators._spectral_calculus import SpectralDerivative
+from rkbs.solvers.operators._spectral_charts import DualChart, PrimalChart
+from rkbs.solvers.operators.spectral_newton import _step
 from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
@@ -71,6 +75,55 @@ def test_the_derivative_is_positive_self_adjoint_and_has_its_root(shape):
     assert D.diagonal().sum() + coupling == pytest.approx(trace)
 
 
+def left_of(chart):
+    """What Newton's method makes 0: the gradient in M, or R_X M R_Yᵀ − h."""
+    if isinstance(chart, DualChart):
+        return chart.problem.values(chart.M) - chart.unknown
+    gradient = apply(chart.problem.penalty.gradient, chart.M)
+    return chart.problem.alpha * gradient - chart.problem.pull(chart.c)
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("keep", [None, 40])
+@pytest.mark.parametrize("p", EXPONENTS)
+@pytest.mark.parametrize("loss", [Squared(), Logistic(), Huber(0.5)], ids=repr)
+def test_newtons_direction_takes_away_what_is_left_to_first_order(loss, p, keep, constant):
+    """By central differences: along it the derivative of what is left is minus what is left."""
+    problem = replace(make(loss, Schatten(p), keep), offsets=Offsets(constant))
+    products = problem.factors.products
+    M = np.random.default_rng(1).standard_normal(products.shape) / np.sqrt(products)
+    chart = (PrimalChart if p >= 2 else DualChart).of(problem, M)
+    direction, slope, _ = chart.direction(1e-13)
+    step = 1e-5
+    ahead, behind = (chart.moved(length * direction) for length in (step, -step))
+    change = (left_of(ahead) - left_of(behind)) / (2 * step)
+    assert relative(change, -left_of(chart)) < 1e-8
+    assert slope < 0
+    assert (ahead.merit - behind.merit) / (2 * step) == pytest.approx(slope, rel=1e-8)
+
+
+@pytest.mark.parametrize("overflows", ["direction", "moved", ""])
+def test_a_step_that_fails_tells_its_cost(overflows):
+    """Where its trials overflow, or none of them is better; a direction that does has none."""
+
+    class Uphill:
+        merit = 1.0
+
+        def direction(self, forcing):
+            if overflows == "direction":
+                raise np.linalg.LinAlgError
+            return np.zeros(1), -1.0, 7
+
+        def moved(self, step):
+            if overflows == "moved":
+                raise np.linalg.LinAlgError
+            worse = Uphill()
+            worse.merit = 2.0
+            return worse
+
+    assert _step(Uphill(), 0.1) == (None, 0 if overflows == "direction" else 7)
+
+
 @pytest.mark.parametrize("alpha", [1e-2, 0.2, 50.0])
 @pytest.mark.parametrize("keep", [None, 40])
 @pytest.mark.parametrize("p", EXPONENTS)
@@ -119,6 +172,22 @@ def test_warm_starts_take_half_of_the_steps_of_cold_ones(p, loss):
     for one, other in zip(warm, cold, strict=True):
         assert one.certificate.passed
         assert 2 * one.stats["iterations"] <= other.stats["iterations"]
+
+
+@pytest.mark.parametrize("p", [1.25, 1.5])
+@pytest.mark.parametrize("loss", [Squared(), Logistic(), Huber(0.5)], ids=repr)
+def test_a_start_ends_with_the_first_weight_that_hardly_changes(loss, p, monkeypatch):
+    """Ridge problems are its rounds: each but the first has a weight 10% from the one before."""
+    weights, iterate = [], SpectralNewton._iterate
+
+    def recorded(self, problem, chart):
+        weights.extend([problem.alpha] * isinstance(chart, PrimalChart))
+        return iterate(self, problem, chart)
+
+    monkeypatch.setattr(SpectralNewton, "_iterate", recorded)
+    solve(make(loss, Schatten(p), keep=40), SpectralNewton()).check()
+    assert 1 <= len(weights) < 8  # it did not end at the most rounds
+    assert (np.abs(np.divide(weights[1:], weights[:-1]) - 1) >= 0.1).all()
 
 
 def test_no_signal():

@@ -48,6 +48,7 @@ _TESTS = {
     "solvers/operators/_spectral_charts.py": (8, ("spectral_newton", "schatten")),
     "solvers/operators/spectral_newton.py": (8, ("spectral_newton", "schatten", "units")),
     "machines/_names.py": (4, ("names", "frames")),
+    "machines/_parameters.py": (4, ("kernel_parameters",)),
     "machines/_selection.py": (2, ("selection", "machines")),
     "machines/_within.py": (2, ("similarities", "machines")),
     "machines/base.py": (8, _MACHINES),

@@ -25,7 +25,6 @@ _MAX_ENTRIES = 25_000_000
 """So many entries of the matrix of features are formed where only they keep the digits."""
 _QUICK = 50_000_000
 """So many operations make speed no matter."""
-_REFINEMENTS = 10
 
 
 @final
@@ -281,7 +280,7 @@ def _refined(problem: OperatorProblem, residual: _Residual, tol: float) -> Solut
         theta[0] = problem.without_operator[0]
     left = problem.z - problem.fitted(M, theta)
     size = np.linalg.norm(left)
-    for _ in range(_REFINEMENTS):
+    while True:
         more = offsets(left, s)
         q = left - problem.offsets.values(more, problem.pairs) if len(more) else left
         more_c = residual(q)
@@ -292,7 +291,7 @@ def _refined(problem: OperatorProblem, residual: _Residual, tol: float) -> Solut
         if not size <= last:
             break
         (M, c, theta), left = new, rest
-        if size > last / 2:
+        if not 0 < size <= last / 2:
             break
     stats = {"solver": "Cholesky", "alpha": problem.alpha}
     return Solution(OperatorPoint(M, c, theta), problem.certify(M, c, tol, theta), stats)

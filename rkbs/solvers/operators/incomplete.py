@@ -88,7 +88,9 @@ class ConjugateGradient(RidgeSolver):
         a, more = _by_pairs(problem, a, self.tol, most)
         point = OperatorPoint(M, problem.alpha * a, theta)
         mended = self._solution(problem, point, used + more)
-        return mended if mended.certificate.passed else solution
+        if mended.certificate.passed:
+            return mended
+        return self._solution(problem, solution.value, used + more)
 
     def _solution(
         self, problem: OperatorProblem, point: OperatorPoint, iterations: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -160,7 +161,8 @@ def _step(chart: Chart, forcing: float) -> tuple[Chart | None, int]:
 
     None where no length does: rounding has taken over, or a kink is in the way.
     """
-    try:
+    used = 0
+    with suppress(np.linalg.LinAlgError):  # beyond the range of floats
         direction, slope, used = chart.direction(forcing)
         length, allowance = 1.0, _ROUNDING * abs(chart.merit)
         while length > _SHORTEST:
@@ -168,8 +170,6 @@ def _step(chart: Chart, forcing: float) -> tuple[Chart | None, int]:
             if trial.merit <= chart.merit + _ARMIJO * length * slope + allowance:
                 return trial, used
             length /= 2
-    except np.linalg.LinAlgError:  # beyond the range of floats
-        return None, 0
     return None, used
 
 
