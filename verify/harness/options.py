@@ -44,7 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help=device)
     missing = "only claims without a reference record of these sources and this kind of device"
     add("--missing", action="store_true", help=missing)
-    limit = "stop then, from the start of the command, whatever is running"
+    limit = "so long after its start the command stops what runs, keeps what is finished, and ends"
     add("--time-limit", type=_positive, metavar="SECONDS", help=limit)
     add("--jobs", type=_positive, default=1, metavar="N", help="processes (default: 1)")
     where = "of a running dask.distributed scheduler: sweeps of many configurations go there"
