@@ -48,8 +48,8 @@ sabotage: $(STAMP)  ## break what each claim is about; the table of what was not
 mutants: $(STAMP)  ## seeded faults of the code, each against its module's tests; resumes; writes docs/mutants.md
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m mutants --jobs 2
 
-gpu: $(STAMP)  ## the claims that train, in full, on a CUDA device, recorded in verify/results; records say so
-	$(BIN)/python -m verify thm1.attention_factorized thm2 --profile full --device cuda --record
+gpu: $(STAMP)  ## the claims that use a CUDA device and lack its record, in full, recorded in verify/results/cuda
+	$(BIN)/python -m verify --device cuda --missing --record --results build/verify/cuda
 
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

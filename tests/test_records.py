@@ -12,7 +12,7 @@ import pytest
 from checkouts import SWEPT, edit, environment, kept, quick, ran, verify, write_source
 
 from verify import readme
-from verify.harness import figures, runner
+from verify.harness import compare, figures, runner
 from verify.harness.evidence import Check, Evidence, Verdict
 from verify.harness.ledger import Claim
 from verify.harness.ledger import settle as settled
@@ -148,7 +148,7 @@ def test_nothing_shows_a_refused_record(tmp_path, monkeypatch, capsys):
     for name in claims:
         saved(tmp_path, Evidence(checks=(MISSED,)), name)
     edit(tmp_path / f"{NAME}.json", verdict="holds")
-    assert runner.compare({NAME: right}, tmp_path) == ({NAME: "record refused"}, [NAME])
+    assert compare.compare({NAME: right}, tmp_path) == ({NAME: "record refused"}, [NAME])
     told = []
     assert set(runner.known_records(claims, tmp_path, "quick", told.append)) == {"prop1.other"}
     assert "its verdict is 'holds'" in told[0]

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from verify.harness import figures
-from verify.harness.display import summary
+from verify.harness.bars import Bars
 from verify.harness.evidence import Check, Evidence
 from verify.harness.figures import SCRIPTS
 from verify.harness.ledger import Claim, load_claims, settle
@@ -70,7 +70,7 @@ def test_what_was_asked_and_missed_is_shown(tmp_path):
     console = Console(width=200, file=io.StringIO())
     outcome = Outcome()
     outcome.records["prop1.a"] = record
-    console.print(summary({"prop1.a": claim}, outcome, {}))
+    Bars(console).table({"prop1.a": claim}, outcome, {})
     assert "1 short of asked" in console.file.getvalue()
 
 

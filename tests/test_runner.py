@@ -11,7 +11,7 @@ import time
 import pytest
 from checkouts import PATIENCE, call, edit, environment, quick, ran, verify, write_source
 
-from verify.harness import runner, workers
+from verify.harness import choice, runner, workers
 
 
 def test_run_then_resume_then_fresh(checkout):
@@ -89,8 +89,8 @@ def test_interrupt_keeps_what_is_finished(checkout, fresh):
     process.send_signal(signal.SIGINT)
     shown, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == runner.INTERRUPTED
-    again = "the same command without --fresh" if fresh else "the same command"
-    assert f"1 of 2 claims finished; run {again} to go on" in shown
+    assert "Interrupted: 1 of 2 claims finished; left: thm2.slow" in shown
+    assert re.search(r"To go on: python -m verify thm2 --device cpu$", shown, re.MULTILINE)
     assert quick(checkout, "thm2.fast").exists()
     assert not quick(checkout, "thm2.slow").exists()
     ran(checkout)
@@ -239,22 +239,22 @@ def test_a_partial_run_keeps_the_others_in_the_report(checkout):
 
 def test_select_takes_ids_prefixes_and_globs():
     known = dict.fromkeys(["thm1.a", "thm1.ab", "thm2.a"])
-    assert list(runner.select(known, [])) == ["thm1.a", "thm1.ab", "thm2.a"]
-    assert list(runner.select(known, ["thm1.a"])) == ["thm1.a"]
-    assert list(runner.select(known, ["thm1.a", "thm1.a"])) == ["thm1.a"]
-    assert list(runner.select(known, ["thm2", "thm1"])) == ["thm1.a", "thm1.ab", "thm2.a"]
-    assert list(runner.select(known, ["*.a"])) == ["thm1.a", "thm2.a"]
+    assert list(choice.select(known, [])) == ["thm1.a", "thm1.ab", "thm2.a"]
+    assert list(choice.select(known, ["thm1.a"])) == ["thm1.a"]
+    assert list(choice.select(known, ["thm1.a", "thm1.a"])) == ["thm1.a"]
+    assert list(choice.select(known, ["thm2", "thm1"])) == ["thm1.a", "thm1.ab", "thm2.a"]
+    assert list(choice.select(known, ["*.a"])) == ["thm1.a", "thm2.a"]
 
 
 def test_device_is_asked_of_torch(monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert runner.choose_device("auto") == "cpu"
-    with pytest.raises(runner.UsageError, match="no CUDA device"):
-        runner.choose_device("cuda")
+    assert choice.choose_device("auto") == "cpu"
+    with pytest.raises(choice.UsageError, match="no CUDA device"):
+        choice.choose_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert runner.choose_device("auto") == runner.choose_device("cuda") == "cuda"
-    assert runner.choose_device("cpu") == "cpu"
+    assert choice.choose_device("auto") == choice.choose_device("cuda") == "cuda"
+    assert choice.choose_device("cpu") == "cpu"
 
 
 def test_cores_are_shared_out(monkeypatch):

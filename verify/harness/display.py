@@ -1,137 +1,149 @@
-"""What the terminal shows: bars while claims are computed, then a table."""
+"""What a run shows: a line for each claim that ends, then a table; bars where rich is installed."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from types import TracebackType
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-from rich.progress import TimeElapsedColumn as Elapsed
-from rich.table import Table
-from rich.text import Text
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple, final
 
 from verify.harness.ledger import Claim
 from verify.harness.records import Record
 from verify.harness.report import ERROR, SYMBOLS, count_passed
 from verify.harness.workers import Outcome
 
-STYLES = {
-    "holds": "green",
-    "holds if": "cyan",
-    "fails": "magenta",
-    "unconfirmed": "bold yellow",
-    "skipped": "dim",
-    ERROR: "bold red",
-}
-_LOG_WIDTH = 120
+HEADINGS = ("claim", "statement", "verdict", "checks", "seconds", "reference")
 
 
-def make_console() -> Console:
-    """Standard output as a rich console; a log file is wide, and gets ``?`` for what it lacks."""
-    sys.stdout.reconfigure(errors="replace")
-    # Not rich's own guess: a CI service may ask for colors, and still not be a terminal.
-    terminal = sys.stdout.isatty()
-    return Console(
-        highlight=False,
-        markup=False,
-        emoji=False,
-        force_interactive=terminal,
-        width=None if terminal else _LOG_WIDTH,
-    )
+class Display(ABC):
+    """Shows how a run goes on; it is what ``workers.compute`` tells its news."""
 
+    @abstractmethod
+    def say(self, text: str, aside: bool = False) -> None:
+        """Show a text; what is said aside is of less weight."""
 
-def mark(verdict: str) -> Text:
-    """A verdict told by its symbol and its word as much as by its color."""
-    return Text(f"{SYMBOLS[verdict]} {verdict}", style=STYLES[verdict])
+    @abstractmethod
+    def running(self, total: int) -> AbstractContextManager:
+        """While claims are computed, of ``total``."""
 
+    @abstractmethod
+    def started(self, claim_id: str) -> None:
+        """A claim has begun."""
 
-class Display:
-    """Progress of a run: bars in a terminal, and a line for each claim that ends."""
+    @abstractmethod
+    def progressed(self, claim_id: str, done: int, total: int, label: str) -> None:
+        """A claim is at ``done`` of ``total``."""
 
-    def __init__(self, console: Console, total: int) -> None:
-        self.console = console
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            Elapsed(),
-        )
-        live = console.is_interactive
-        self._bars = Progress(*columns, console=console, transient=True, disable=not live)
-        self._total = self._bars.add_task("all claims", total=total)
-        self._running: dict[str, TaskID] = {}
+    @abstractmethod
+    def ended(self, claim_id: str, verdict: str, note: str) -> None:
+        """A claim has ended, in a verdict or an error."""
 
-    def __enter__(self) -> Display:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+    @abstractmethod
+    def table(
+        self, claims: Mapping[str, Claim], outcome: Outcome, notes: Mapping[str, str]
     ) -> None:
-        self._bars.stop()
+        """Show what was found; ``notes`` say how each verdict stands to its reference."""
 
     def kept(self, record: Record) -> None:
         """Show a claim whose record an earlier run has left."""
-        self._end(record.claim, str(record.verdict), "kept from an earlier run")
-
-    def started(self, claim_id: str) -> None:
-        """Open a bar."""
-        self._running[claim_id] = self._bars.add_task(claim_id, total=None)
-
-    def progressed(self, claim_id: str, done: int, total: int, label: str) -> None:
-        """Move a bar, unless the news come after the end."""
-        if claim_id in self._running:
-            description = f"{claim_id}: {label}" if label else claim_id
-            bar = self._running[claim_id]
-            self._bars.update(bar, completed=done, total=total, description=description)
+        self.ended(record.claim, str(record.verdict), "kept from an earlier run")
 
     def finished(self, record: Record, printed: str) -> None:
-        """Close a bar with the verdict, and show what the claim printed."""
-        self._end(record.claim, str(record.verdict), f"{record.seconds:.1f} s")
+        """Show a claim that was computed, and what it printed."""
+        self.ended(record.claim, str(record.verdict), f"{record.seconds:.1f} s")
         if printed:
-            self.console.print(printed, style="dim")
+            self.say(printed, aside=True)
 
     def failed(self, claim_id: str, error: str) -> None:
-        """Close a bar with the error."""
-        self._end(claim_id, ERROR, "")
-        self.console.print(error)
-
-    def _end(self, claim_id: str, verdict: str, note: str) -> None:
-        if claim_id in self._running:
-            self._bars.remove_task(self._running.pop(claim_id))
-        self._bars.advance(self._total)
-        line = Text.assemble(mark(verdict), f"  {claim_id}  ", (note, "dim"))
-        self.console.print(line, soft_wrap=True)
+        """Show a claim that ended in an error."""
+        self.ended(claim_id, ERROR, "")
+        self.say(error)
 
 
-def summary(claims: Mapping[str, Claim], outcome: Outcome, notes: Mapping[str, str]) -> Table:
-    """All claims of a run with what was found; ``notes`` say how each stands to its reference."""
-    some = next(iter(outcome.records.values()), None)
-    caption = f"{some.profile} profile · {some.device} · seed {some.seed}" if some else None
-    table = Table(title="Claims", caption=caption, expand=True)
-    for heading in ("claim", "statement", "verdict", "checks", "seconds", "reference"):
-        table.add_column(
-            heading,
-            no_wrap=True,
-            overflow="ellipsis" if heading == "statement" else "fold",
-            ratio=1 if heading == "statement" else None,
-            justify="right" if heading in ("checks", "seconds") else "left",
-        )
+@final
+class Lines(Display):
+    """Lines of text, which need nothing but Python."""
+
+    def say(self, text: str, aside: bool = False) -> None:
+        """Print a text, at once: whoever waits for a machine elsewhere reads a log."""
+        print(text, flush=True)
+
+    def running(self, total: int) -> AbstractContextManager:
+        """Nothing is shown meanwhile."""
+        return nullcontext()
+
+    def started(self, claim_id: str) -> None:
+        """Say so."""
+        self.say(f"… {claim_id}")
+
+    def progressed(self, claim_id: str, done: int, total: int, label: str) -> None:
+        """Say nothing: lines would be many."""
+
+    def ended(self, claim_id: str, verdict: str, note: str) -> None:
+        """Print a line."""
+        self.say(f"{mark(verdict)}  {claim_id}  {note}".rstrip())
+
+    def table(
+        self, claims: Mapping[str, Claim], outcome: Outcome, notes: Mapping[str, str]
+    ) -> None:
+        """A line for each claim, without its statement, which is longer than the others."""
+        lines = [HEADINGS]
+        for row in rows(claims, outcome, notes):
+            verdict = f"{mark(row.verdict)}{row.short and f', {row.short}'}"
+            lines.append((row.claim, row.statement, verdict, *row[4:]))
+        shown = [(*line[:1], *line[2:]) for line in lines]
+        widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+        for line in shown:
+            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            self.say("  ".join(cells).rstrip())
+        self.say(caption(outcome))
+
+
+class Row(NamedTuple):
+    """A claim in the table; ``short`` says how many checks missed what was asked first."""
+
+    claim: str
+    statement: str
+    verdict: str
+    short: str
+    checks: str
+    seconds: str
+    reference: str
+
+
+def rows(claims: Mapping[str, Claim], outcome: Outcome, notes: Mapping[str, str]) -> Iterator[Row]:
+    """The table of a run."""
     for claim_id, claim in claims.items():
-        statement, note = Text(claim.statement), notes.get(claim_id, "")
-        record = outcome.records.get(claim_id)
-        if record:
-            passed, count = count_passed(record.evidence)
-            short = len(record.evidence.shortfalls)
-            told = f"\n{short} short of asked" if short else ""
-            verdict = Text.assemble(mark(str(record.verdict)), (told, "yellow"))
-            cells = (verdict, f"{passed}/{count}", f"{record.seconds:.1f}")
-        else:
-            cells = (mark(ERROR), "", "")
-        table.add_row(claim_id, statement, *cells, note)
-    return table
+        found, cells = outcome.records.get(claim_id), (ERROR, "", "", "")
+        if found:
+            passed, count = count_passed(found.evidence)
+            short = len(found.evidence.shortfalls)
+            told = f"{short} short of asked" if short else ""
+            cells = (str(found.verdict), told, f"{passed}/{count}", f"{found.seconds:.1f}")
+        yield Row(claim_id, claim.statement, *cells, notes.get(claim_id, ""))
+
+
+def caption(outcome: Outcome) -> str:
+    """The circumstances of a run's records."""
+    records = outcome.records.values()
+    told = ((f"{r.profile} profile", r.device, f"seed {r.seed}") for r in records)
+    parts = zip(*dict.fromkeys(told), strict=True)
+    return " · ".join("; ".join(dict.fromkeys(part)) for part in parts)
+
+
+def mark(verdict: str) -> str:
+    """A verdict told by its symbol and its word."""
+    return f"{SYMBOLS[verdict]} {verdict}"
+
+
+def make_display() -> Display:
+    """Bars where rich can be imported, lines where not; a log gets ``?`` for what it lacks."""
+    sys.stdout.reconfigure(errors="replace")
+    try:
+        from verify.harness.bars import Bars
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "rich":
+            raise
+        return Lines()
+    return Bars()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from verify.harness.provenance import LOADED, versions
+from verify.harness.provenance import LOADED, installed, versions
 from verify.harness.run import Run
 
 if TYPE_CHECKING:
@@ -66,10 +66,13 @@ def here(module: str) -> dict[str, str]:
 
 
 def executor(run: Run) -> Executor:
-    """The executor that a run asks for: a scheduler's address goes before a number of jobs."""
+    """The executor that a run asks for: a scheduler's address goes before a number of jobs.
+
+    These need joblib; without it there is one.
+    """
     if run.scheduler:
         return Cluster(run.scheduler)
-    return Processes(run.jobs) if run.jobs > 1 else Serial()
+    return Processes(run.jobs) if run.jobs > 1 and installed("joblib") else Serial()
 
 
 class Serial:

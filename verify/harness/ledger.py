@@ -10,18 +10,20 @@ from __future__ import annotations
 import importlib
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from verify.harness.evidence import Evidence
 from verify.harness.paths import ROOT
-from verify.harness.provenance import LOADED, describe_device, versions
+from verify.harness.provenance import LOADED, PACKAGES, describe_device, versions
 from verify.harness.records import Record
 from verify.harness.run import Run
 
 PACKAGE = "verify.claims"
 TOPICS = ("prop1", "thm1", "thm2", "sec5", "deep", "data")
 """The folders of ``verify/claims``, in the paper's order."""
+_INSTALLED_AS = {"flint": "python-flint", "sklearn": "scikit-learn"}
+"""Packages by what they are imported as, where the two differ."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Claim:
 
     ``figure`` is its own, ``also_in`` are others that show it.
     ``scope`` says, of a universal statement, for what it was computed and what the rest rests on.
+    ``on_device``: its computation uses ``run.device``; any other runs on a CPU, wherever that is.
     """
 
     id: str
@@ -40,6 +43,7 @@ class Claim:
     figure: str = ""
     scope: str = ""
     also_in: tuple[str, ...] = ()
+    on_device: bool = False
 
     def __post_init__(self) -> None:
         if topic_of(self.id) not in TOPICS:
@@ -60,6 +64,10 @@ class Claim:
         """Of the sources that its record depends on, as this process has loaded them."""
         return LOADED.fingerprint(self.compute.__module__)
 
+    def device(self, asked: str) -> str:
+        """The device that it is computed on where ``asked`` is the run's."""
+        return asked if self.on_device else "cpu"
+
 
 CLAIMS: dict[str, Claim] = {}
 
@@ -72,6 +80,7 @@ def claim(
     figure: str = "",
     scope: str = "",
     also_in: tuple[str, ...] = (),
+    on_device: bool = False,
 ) -> Callable[[Callable[[Run], Evidence]], Callable[[Run], Evidence]]:
     """Register the decorated function as the computation of the claim of its file."""
 
@@ -82,7 +91,8 @@ def claim(
         id = module.removeprefix(f"{PACKAGE}.")
         if id in CLAIMS and CLAIMS[id].compute.__qualname__ != compute.__qualname__:
             raise ValueError(f"{module} has more claims than one: a claim is a file")
-        CLAIMS[id] = Claim(id, statement, source, method, compute, figure, scope, also_in)
+        told = (statement, source, method, compute, figure, scope, also_in, on_device)
+        CLAIMS[id] = Claim(id, *told)
         return compute
 
     return register
@@ -100,9 +110,14 @@ def known_ids() -> list[str]:
     return sorted(found, key=lambda claim_id: (TOPICS.index(topic_of(claim_id)), claim_id))
 
 
+def module_of(claim_id: str) -> str:
+    """The name of the module that states a claim."""
+    return f"{PACKAGE}.{claim_id}"
+
+
 def load_claim(claim_id: str) -> Claim:
     """Import the file of a claim, and no other claim's."""
-    module = importlib.import_module(f"{PACKAGE}.{claim_id}")
+    module = importlib.import_module(module_of(claim_id))
     if claim_id not in CLAIMS:
         raise ValueError(f"{module.__file__} states no claim")
     return CLAIMS[claim_id]
@@ -113,8 +128,27 @@ def load_claims(topic: str = "") -> dict[str, Claim]:
     return {name: load_claim(name) for name in known_ids() if topic in ("", topic_of(name))}
 
 
+def load_where_possible(claim_ids: Iterable[str]) -> tuple[dict[str, Claim], dict[str, str]]:
+    """The claims by id; and of those that cannot be imported here, the package they need."""
+    claims, lacking = {}, {}
+    for claim_id in claim_ids:
+        try:
+            claims[claim_id] = load_claim(claim_id)
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package in ("", *PACKAGES):
+                raise  # no package that could be installed: a fault of these sources
+            lacking[claim_id] = _INSTALLED_AS.get(package, package)
+    return claims, lacking
+
+
 def settle(claim: Claim, run: Run) -> Record:
-    """Compute a claim and record what was found."""
+    """Compute a claim and record what was found.
+
+    A claim that does not say that it uses the device is given none but the CPU, so that its record
+    cannot name another.
+    """
+    run = replace(run, device=claim.device(run.device))
     start = time.perf_counter()
     evidence = claim.compute(run)
     return Record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 import os
 import platform
 from collections.abc import Collection, Iterator
@@ -77,6 +78,13 @@ class Sources:
         """(where from, name) of what a module imports from these packages; no name: all of it."""
         return self._modules[module].imports
 
+    def declares(self, module: str, word: str) -> bool:
+        """Whether the claim of a module says ``word=True`` in its decorator: asked of the source.
+
+        So it is known of a claim that cannot be imported here, and costs no import.
+        """
+        return word in self._modules[module].declared
+
     def passes_on(self, module: str) -> bool:
         """Whether a module re-exports names of others."""
         return module in self._modules and bool(self._modules[module].exports)
@@ -119,6 +127,14 @@ class _Module:
             for alias in node.names
             if node.module.split(".")[0] in PACKAGES
         }
+
+    @cached_property
+    def declared(self) -> frozenset[str]:
+        """What is set to True in the decorator of a claim."""
+        functions = (node for node in self.tree.body if isinstance(node, ast.FunctionDef))
+        calls = (call for node in functions for call in node.decorator_list if _is_claim(call))
+        words = (word for call in calls for word in call.keywords)
+        return frozenset(word.arg for word in words if ast.unparse(word.value) == "True")
 
     @cached_property
     def digest(self) -> str:
@@ -214,6 +230,11 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "absent"
     return found
+
+
+def installed(package: str) -> bool:
+    """Whether a package can be imported, which this does not."""
+    return importlib.util.find_spec(package) is not None
 
 
 def describe_device(device: str) -> str:

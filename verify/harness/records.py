@@ -64,6 +64,20 @@ class Record:
         """
         try:
             raw = json.loads(text)
+        except _NOT_A_RECORD as error:
+            raise _no_record(error) from error
+        return Record.from_entries(raw)
+
+    @staticmethod
+    def from_entries(raw: Any) -> Record:
+        """The record from what ``json.loads`` gives for its text, which this changes.
+
+        Raises
+        ------
+        RecordError
+            As of ``from_json``.
+        """
+        try:
             found = raw["evidence"]
             for name in ("checks", "counterexamples"):
                 for entry in found[name]:
@@ -77,8 +91,7 @@ class Record:
             if record.profile not in PROFILES:
                 raise ValueError(f"profile {record.profile!r} is none of {PROFILES}")
         except _NOT_A_RECORD as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise RecordError(f"it is no record of this version ({reason})") from error
+            raise _no_record(error) from error
         if verdict is not evidence.verdict:
             raise RecordError(
                 f"its verdict is {verdict.value!r}, but its evidence says "
@@ -91,6 +104,10 @@ class Record:
         path = folder / f"{self.claim}.json"
         write_atomically(path, self.to_json() + "\n")
         return path
+
+
+def _no_record(error: Exception) -> RecordError:
+    return RecordError(f"it is no record of this version ({type(error).__name__}: {error})")
 
 
 def _check_kinds(entries: dict[str, Any], kinds: dict[str, Any]) -> None:

@@ -1,82 +1,121 @@
-"""The command line of the verification: choose claims, compute or keep them, show, compare."""
+"""The command line of the verification: compute or keep what was chosen, show, compare."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
+import math
+import shlex
 import shutil
+import sys
 import tempfile
+import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from verify.harness import ledger
-from verify.harness.display import Display, summary
-from verify.harness.display import make_console as standard_output
+from verify.harness.choice import (
+    Choice,
+    UsageError,
+    choose,
+    choose_device,
+    choose_scheduler,
+    select,
+)
+from verify.harness.compare import compare_by_device
+from verify.harness.display import Display, make_display
 from verify.harness.evidence import Verdict
-from verify.harness.executors import connect
 from verify.harness.figures import draw_figures, missing_records
 from verify.harness.ledger import Claim
+from verify.harness.merge import gather, merge
 from verify.harness.options import make_parser
 from verify.harness.paths import REFERENCE, ROOT, reference
-from verify.harness.provenance import describe_device, versions
+from verify.harness.provenance import describe_device, installed, versions
 from verify.harness.records import Record, accepted
 from verify.harness.report import write_report
 from verify.harness.run import Run
 from verify.harness.terminal import quiet
 from verify.harness.workers import Outcome, compute
 
-OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
-
-
-class UsageError(ValueError):
-    """The command line asks for what there is not."""
+OK, FAILURE, USAGE, OUT_OF_TIME, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 @quiet
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    parser = make_parser()
+    start, parser = time.monotonic(), make_parser()
     options = parser.parse_args(argv)
     try:
-        known = ledger.load_claims()
-        chosen = select(known, options.claims)
+        if options.merged:
+            return _merge(options)
         if options.list:
-            for claim in chosen.values():
-                print(f"{claim.id}\n    {claim.statement}\n    {claim.source}")
-            return OK
-        folder = (options.results or ROOT / "build" / "verify" / options.profile).resolve()
-        if folder in (REFERENCE, reference("cuda")):
-            raise UsageError("--results is a folder to work in; --record writes verify/results")
-        if options.record and options.profile != "full":
-            raise UsageError("--record keeps results of --profile full only")
-        _make(folder)
-        device = choose_device(options.device)
-        _check_places(chosen, [folder, *[reference(device)] * options.record])
-        run = Run(
-            profile=options.profile,
-            device=device,
-            seed=options.seed,
-            folder=folder,
-            jobs=options.jobs,
-            scheduler=choose_scheduler(options.scheduler or ""),
-        )
+            return _list(select(ledger.known_ids(), options.claims))
+        run = _prepare(options)
+        choice = choose(options, run.device)
+        _check_places(choice.claims, run, options.record)
     except UsageError as error:
         parser.error(str(error))
-    outcome, console = Outcome(), standard_output()
+    outcome, display = Outcome(), make_display()
+    for note in choice.notes:
+        display.say(note)
+    if not choice.claims:
+        display.say("Nothing to compute.")
+        return FAILURE if choice.lacks else OK
+    words = [word for word in (sys.argv[1:] if argv is None else argv) if word != "--fresh"]
+    again = shlex.join(["python", "-m", "verify", *words])
     try:
-        _settle(chosen, run, options, outcome, console)
-        return _conclude(chosen, known, run, options, outcome, console)
+        until = start + (options.time_limit or math.inf)
+        _settle(choice.claims, run, options.fresh, outcome, display, until)
+        status = _conclude(choice, run, options, outcome, display)
     except KeyboardInterrupt:
-        count = f"{len(outcome.records)} of {len(chosen)} claims finished"
-        again = "the same command without --fresh" if options.fresh else "the same command"
-        console.print(f"Interrupted: {count}; run {again} to go on.")
+        _keep(choice.claims, run, outcome, lambda _: None)
+        _tell_left("Interrupted", choice.claims, outcome, again, display)
         return INTERRUPTED
+    if _left(choice.claims, outcome):
+        stopped = f"Stopped at the limit of {options.time_limit} s"
+        _tell_left(stopped, choice.claims, outcome, again, display)
+        return OUT_OF_TIME
+    return status
+
+
+def _merge(options: argparse.Namespace) -> int:
+    if options.claims:
+        raise UsageError("--import takes all records of its file: name no claims")
+    return OK if merge(options.merged, make_display().say) else FAILURE
+
+
+def _list(claim_ids: Sequence[str]) -> int:
+    claims, lacking = ledger.load_where_possible(claim_ids)
+    for name in claim_ids:
+        print(name)
+        if name in lacking:
+            print(f"    needs {lacking[name]}, not installed")
+        else:
+            print(f"    {claims[name].statement}\n    {claims[name].source}")
+    return OK
+
+
+def _prepare(options: argparse.Namespace) -> Run:
+    """How the options say to run; the folder of results is made."""
+    profile = options.profile or ("full" if options.missing else "quick")
+    for name in ("missing", "record"):
+        if getattr(options, name) and profile != "full":
+            raise UsageError(f"--{name} is about records of --profile full, got {profile}")
+    if options.missing and options.compare:
+        raise UsageError("--missing leaves out what --compare could compare with")
+    folder = (options.results or ROOT / "build" / "verify" / profile).resolve()
+    if folder in (REFERENCE, reference("cuda")):
+        raise UsageError("--results is a folder to work in; --record writes verify/results")
+    _make(folder)
+    return Run(
+        profile=profile,
+        device=choose_device(options.device),
+        seed=options.seed,
+        folder=folder,
+        jobs=options.jobs,
+        scheduler=choose_scheduler(options.scheduler or ""),
+    )
 
 
 def _make(folder: Path) -> None:
@@ -91,80 +130,47 @@ def _make(folder: Path) -> None:
         raise UsageError(f"--results: cannot write to {folder} ({error.strerror})") from None
 
 
-def _check_places(claim_ids: Iterable[str], folders: Iterable[Path]) -> None:
+def _check_places(claims: Mapping[str, Claim], run: Run, record: bool) -> None:
     """No folder may stand where a record is to be written."""
-    for path in (folder / f"{claim_id}.json" for folder in folders for claim_id in claim_ids):
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder, where a record belongs: move it away")
-
-
-def select(known: Mapping[str, Claim], patterns: Sequence[str]) -> dict[str, Claim]:
-    """The claims that the patterns name: an id, the beginning of ids, or a glob; all if none."""
-    wanted: set[str] = set()
-    for pattern in patterns:
-        found = {pattern} & known.keys() or {
-            name for name in known if name.startswith(pattern) or fnmatchcase(name, pattern)
-        }
-        if not found:
-            ids = "\n  ".join(known) or "(none)"
-            raise UsageError(f"no claim {pattern!r}; the known claims are\n  {ids}")
-        wanted |= found
-    return {name: claim for name, claim in known.items() if name in wanted or not patterns}
-
-
-def choose_device(asked: str) -> str:
-    """``cpu`` or ``cuda``; ``auto`` is cuda where torch finds one."""
-    if asked == "cpu":
-        return asked
-    found = False
-    if importlib.util.find_spec("torch"):
-        import torch
-
-        found = torch.cuda.is_available()
-    if asked == "cuda" and not found:
-        raise UsageError("--device cuda: torch finds no CUDA device here")
-    return "cuda" if found else "cpu"
-
-
-def choose_scheduler(address: str) -> str:
-    """The address, once a scheduler has answered there; or none."""
-    if address:
-        try:
-            connect(address).close()
-        except (ImportError, ConnectionError) as error:
-            raise UsageError(str(error)) from None
-    return address
+    for claim in claims.values():
+        for folder in (run.folder, *[reference(claim.device(run.device))] * record):
+            path = folder / f"{claim.id}.json"
+            if path.is_dir():
+                raise UsageError(f"{path} is a folder, where a record belongs: move it away")
 
 
 def _settle(
     claims: Mapping[str, Claim],
     run: Run,
-    options: argparse.Namespace,
+    fresh: bool,
     outcome: Outcome,
-    console: Console,
+    display: Display,
+    until: float,
 ) -> None:
     """Keep the records that are up to date and compute the others."""
-    folder = run.folder
-    records, refused = ({}, {}) if options.fresh else accepted(claims, folder)
+    records, refused = ({}, {}) if fresh else accepted(claims, run.folder)
     for reason in refused.values():
-        console.print(f"{reason}; computed again", soft_wrap=True)
-    circumstances = (versions(), run.profile, run.seed, describe_device(run.device))
-    with Display(console, len(claims)) as display:
-        for claim_id in claims:
+        display.say(f"{reason}; computed again")
+    with display.running(len(claims)):
+        for claim_id, claim in claims.items():
             record = records.get(claim_id)
-            if record and record.verdict is Verdict.SKIPPED:
-                record = None  # what was missing then may be here now
-            found = record and (record.versions, record.profile, record.seed, record.device)
-            if found == circumstances and record.fingerprint == claims[claim_id].fingerprint:
+            if record and _is_of(record, claim, run):
                 outcome.records[claim_id] = record
                 display.kept(record)
             else:
                 # A record is never older than the last attempt at its claim.
-                (folder / f"{claim_id}.json").unlink(missing_ok=True)
-            if options.fresh:  # once: what this run's sweeps keep, the next one may read
-                _clear(folder / "sweeps" / claim_id)
-        waiting = [claim_id for claim_id in claims if claim_id not in outcome.records]
-        compute(waiting, run, outcome, display)
+                (run.folder / f"{claim_id}.json").unlink(missing_ok=True)
+            if fresh:  # once: what this run's sweeps keep, the next one may read
+                _clear(run.folder / "sweeps" / claim_id)
+        compute(_left(claims, outcome), run, outcome, display, until)
+
+
+def _is_of(record: Record, claim: Claim, run: Run) -> bool:
+    """Whether a run would make this record again."""
+    device = describe_device(claim.device(run.device))
+    mine = (claim.fingerprint, versions(), run.profile, run.seed, device)
+    its = (record.fingerprint, record.versions, record.profile, record.seed, record.device)
+    return mine == its and record.verdict is not Verdict.SKIPPED  # data may be here now
 
 
 def _clear(folder: Path) -> None:
@@ -173,49 +179,90 @@ def _clear(folder: Path) -> None:
         shutil.rmtree(folder.rename(folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")))
 
 
+def _left(claims: Mapping[str, Claim], outcome: Outcome) -> list[str]:
+    """The claims that have not come to an end."""
+    ended = outcome.records.keys() | outcome.errors.keys()
+    return [claim_id for claim_id in claims if claim_id not in ended]
+
+
+def _tell_left(
+    stopped: str, claims: Mapping[str, Claim], outcome: Outcome, again: str, display: Display
+) -> None:
+    left = _left(claims, outcome)
+    count = f"{len(claims) - len(left)} of {len(claims)} claims finished"
+    display.say(f"{stopped}: {count}; left: {', '.join(left) or 'nothing'}")
+    display.say(f"To go on: {again}")
+
+
 def _conclude(
-    claims: Mapping[str, Claim],
-    known: Mapping[str, Claim],
-    run: Run,
-    options: argparse.Namespace,
-    outcome: Outcome,
-    console: Console,
+    choice: Choice, run: Run, options: argparse.Namespace, outcome: Outcome, display: Display
 ) -> int:
-    """Draw, report and compare; return the exit status."""
-    folder, references = run.folder, reference(run.device)
-    lacking = missing_records(known, folder)
-    stems = {stem: None for claim in claims.values() for stem in claim.figures}
-    failed = draw_figures([s for s in stems if not lacking[s]], folder, folder / "figures")
+    """Draw, report and compare what has come to an end; return the exit status."""
+    left = _left(choice.claims, outcome)
+    claims = {name: claim for name, claim in choice.claims.items() if name not in left}
+    failed = {} if left else _draw(claims, run.folder, display.say)
     errors = outcome.errors | {f"figure {stem}": text for stem, text in failed.items()}
     for stem, text in failed.items():
-        console.print(f"figure {stem}: error\n{text}")
-    notes, differences = compare(outcome.records, references)
-    console.print(summary(claims, outcome, notes))
+        display.say(f"figure {stem}: error\n{text}")
+    notes, differences = compare_by_device(outcome.records)
+    display.table(claims, outcome, notes)
     for record in outcome.records.values():
-        if record.verdict is Verdict.UNCONFIRMED:
-            checks = (*record.evidence.checks, *record.evidence.counterexamples)
-            missed = [f"\n    {check}" for check in checks if not check.passed]
-            console.print(f"{record.claim} is unconfirmed:{''.join(missed) or ' no checks'}")
-        elif record.evidence.shortfalls:
-            short = "".join(f"\n    {check}" for check in record.evidence.shortfalls)
-            console.print(f"{record.claim} {record.verdict}, short of what was asked:{short}")
+        _tell_checks(record, display)
         if options.record:
-            record.save(references)
-    tell = partial(console.print, soft_wrap=True)
-    earlier = known_records(known, folder, options.profile, tell)
-    shown = {**earlier, **outcome.records}
+            record.save(reference(record.device))
+    known, shown = _keep(claims, run, outcome, display.say)
     reported = {name: claim for name, claim in known.items() if name in shown or name in claims}
-    report = write_report(reported, shown, errors, folder / "report.html", folder / "figures")
-    console.print(f"Report: {report}", soft_wrap=True)
+    figures = run.folder / "figures"
+    report = write_report(reported, shown, errors, run.folder / "report.html", figures)
+    display.say(f"Report: {report}")
     if options.compare:
-        for reason in accepted(outcome.records, references)[1].values():
-            console.print(reason, soft_wrap=True)
-        for claim_id in differences:
-            found = outcome.records[claim_id].verdict
-            console.print(f"Not as recorded: {claim_id} {found} here; {notes[claim_id]}")
-        return FAILURE if differences or errors else OK
+        for name in differences:
+            record = outcome.records[name]
+            for reason in accepted([name], reference(record.device))[1].values():
+                display.say(reason)
+            display.say(f"Not as recorded: {name} {record.verdict} here; {notes[name]}")
+        return FAILURE if differences or errors or choice.lacks else OK
     verdicts = {record.verdict for record in outcome.records.values()}
-    return FAILURE if errors or Verdict.UNCONFIRMED in verdicts else OK
+    return FAILURE if errors or choice.lacks or Verdict.UNCONFIRMED in verdicts else OK
+
+
+def _draw(claims: Mapping[str, Claim], folder: Path, tell: Callable[[str], None]) -> dict[str, str]:
+    """Draw the figures of claims where all records are there; what went wrong, by stem."""
+    stems = {stem: None for claim in claims.values() for stem in claim.figures}
+    known, lacking = ledger.load_where_possible(ledger.known_ids() if stems else [])
+    if stems and (lacking or not installed("matplotlib")):
+        tell("Figures are not drawn: they need matplotlib, and all claims to be loaded")
+        return {}
+    missing = missing_records(known, folder)
+    return draw_figures([s for s in stems if not missing[s]], folder, folder / "figures")
+
+
+def _tell_checks(record: Record, display: Display) -> None:
+    """Show the checks that make a claim unconfirmed, or short of what was asked."""
+    if record.verdict is Verdict.UNCONFIRMED:
+        checks = (*record.evidence.checks, *record.evidence.counterexamples)
+        missed = "".join(f"\n    {check}" for check in checks if not check.passed)
+        display.say(f"{record.claim} is unconfirmed:{missed or ' no checks'}")
+    elif record.evidence.shortfalls:
+        short = "".join(f"\n    {check}" for check in record.evidence.shortfalls)
+        display.say(f"{record.claim} {record.verdict}, short of what was asked:{short}")
+
+
+def _keep(
+    claims: Mapping[str, Claim], run: Run, outcome: Outcome, tell: Callable[[str], None]
+) -> tuple[dict[str, Claim], dict[str, Record]]:
+    """The claims of a run and of its folder, and their records: full ones go to one file too."""
+    there = [
+        name
+        for name in ledger.known_ids()
+        if name in claims or (run.folder / f"{name}.json").exists()
+    ]
+    known, _ = ledger.load_where_possible(there)
+    shown = {**known_records(known, run.folder, run.profile, tell), **outcome.records}
+    if run.profile == "full":
+        path = gather(shown.values(), run.folder)
+        tell(f"Records: {path}; python -m verify --import makes them reference records")
+    return known, shown
 
 
 def known_records(
@@ -233,32 +280,3 @@ def known_records(
         for name, record in found.items()
         if (record.profile, record.fingerprint) == (profile, known[name].fingerprint)
     }
-
-
-def compare(
-    records: Mapping[str, Record], reference: Path = REFERENCE
-) -> tuple[dict[str, str], list[str]]:
-    """How each verdict stands to its reference record, in words, and the claims that differ.
-
-    A claim skipped for a missing data set, now or then, does not differ.
-    """
-    notes, differences = {}, []
-    references, refused = accepted(records, reference)
-    for claim_id, record in records.items():
-        recorded = references.get(claim_id)
-        if claim_id in refused:
-            notes[claim_id] = "record refused"
-            differences.append(claim_id)
-        elif record.verdict is Verdict.SKIPPED:
-            notes[claim_id] = "not compared: skipped"
-        elif recorded is None:
-            notes[claim_id] = "no record"
-            differences.append(claim_id)
-        elif recorded.verdict is Verdict.SKIPPED:
-            notes[claim_id] = "recorded as skipped"
-        elif recorded.verdict is record.verdict:
-            notes[claim_id] = "as recorded"
-        else:
-            notes[claim_id] = f"differs: recorded as {recorded.verdict}"
-            differences.append(claim_id)
-    return notes, differences

@@ -1,15 +1,16 @@
 """Claims in processes of their own: a crash, a kill or an exhausted memory costs one claim only.
 
-A worker is ``python -m verify.workers CLAIM PROFILE DEVICE SEED FOLDER JOBS SCHEDULER``. It writes
-its record to the folder and nothing else counts: a claim whose record is there is finished, any
-other is an error. Progress comes as JSON lines through the worker's standard output; all that the
-claim prints, tracebacks included, goes to a log that is shown when the worker ends.
+A worker is ``python -m verify.harness.workers CLAIM PROFILE DEVICE SEED FOLDER JOBS SCHEDULER``.
+It writes its record to the folder and nothing else counts: a claim whose record is there is
+finished, any other is an error. Progress comes as JSON lines through the worker's standard output;
+all that the claim prints, tracebacks included, goes to a log that is shown when the worker ends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
 import signal
@@ -64,18 +65,21 @@ class Outcome:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-def compute(claim_ids: Sequence[str], run: Run, outcome: Outcome, watch: Watch) -> None:
+def compute(
+    claim_ids: Sequence[str], run: Run, outcome: Outcome, watch: Watch, until: float = math.inf
+) -> None:
     """Compute claims, ``run.jobs`` at once, into ``outcome``; when interrupted, stop the workers.
 
-    ``run.folder`` must hold no record of these claims yet: what is there afterwards is new. Fewer
-    claims than jobs share these out for their sweeps.
+    So too at ``until`` on the clock ``time.monotonic``: claims that are not finished then are in
+    neither part of the outcome. ``run.folder`` must hold no record of these claims yet: what is
+    there afterwards is new. Fewer claims than jobs share these out for their sweeps.
     """
     waiting, running = deque(claim_ids), []
     news: queue.SimpleQueue[tuple[str, int, int, str]] = queue.SimpleQueue()
     jobs = max(1, min(run.jobs, len(waiting)))
     share = replace(run, jobs=max(1, run.jobs // jobs))
     try:
-        while waiting or running:
+        while (waiting or running) and time.monotonic() < until:
             while waiting and len(running) < jobs:
                 running.append(_Worker(waiting.popleft(), share, jobs, news.put))
                 watch.started(running[-1].claim_id)
@@ -180,7 +184,7 @@ def _end_with_parent() -> None:
 
 def _reporter() -> Callable[[int, int, str], None]:
     """A progress callback onto the real standard output, which nothing else writes to any more."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    channel = os.dup(1)
     os.dup2(2, 1)
     last = -_REPORT_EVERY
 
@@ -188,7 +192,7 @@ def _reporter() -> Callable[[int, int, str], None]:
         nonlocal last
         if done == total or time.monotonic() - last >= _REPORT_EVERY:
             last = time.monotonic()
-            print(json.dumps([int(done), int(total), label]), file=channel)
+            os.write(channel, f"{json.dumps([int(done), int(total), label])}\n".encode())
 
     return report
 

@@ -156,6 +156,7 @@ def _heads(
     figure="thm1_attention",
     scope="28 EDP features, 30 × 25 points, noisy rank-3 responses; squared loss on the complete "
     "grid, logistic loss on half of it (full: both on both, three α each); 2 seeds (full: 4)",
+    on_device=True,
 )
 def attention_factorized(run: Run) -> Evidence:
     """Train below, at and above the rank of the convex solution."""

@@ -134,6 +134,7 @@ def _least_dimension(rows: Iterable[dict[str, Any]], level: float) -> int | None
     "two cells), and a constructive head of d = 16 (kinked: 20) and m = 64; "
     "one-dimensional domains only. Libm's tanh and the targets' own float evaluation are trusted "
     "to a few units of roundoff in the bracket, and not at all in ball arithmetic",
+    on_device=True,
 )
 def certified(run: Run) -> Evidence:
     """A bracket below the grid's maximum, or a cell that balls find higher, refutes it."""

@@ -192,6 +192,7 @@ def cost_check(table: Table) -> Check:
     "(full: 1500) steps, four times as many in one cell: no claim about other kernels, "
     "architectures, budgets or data, nor about the FLOPs of the nuclear norm or on incomplete "
     "grids, which grow faster. Intervals of single cells are not corrected for their number",
+    on_device=True,
 )
 def finite_data(run: Run) -> Evidence:
     """Every cell of targets, sizes, noise and observed shares, for all seeds at once."""

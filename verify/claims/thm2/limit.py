@@ -72,6 +72,7 @@ def _furthest(rows: list[dict[str, Any]], dim: int, width: int, start: str) -> f
     "reported (full). In four dimensions heads see 800 points of "
     "each domain and the floor is a sample's, which is lower than the true one on average: the "
     "bound there is 1.25",
+    on_device=True,
 )
 def limit(run: Run) -> Evidence:
     """The same heads that Adam leaves behind the floor by orders of magnitude."""

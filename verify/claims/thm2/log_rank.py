@@ -259,6 +259,7 @@ def _rank_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
     "contains a head's own least logit. For all heads of dimension d, bounded or not, "
     "inf ‖κ* − e^h‖ > 0 iff log κ* has rank > d (minors of h pass to limits almost everywhere), "
     "not computed. Infinite rank is seen as tails above rounding",
+    on_device=True,
 )
 def log_rank(run: Run) -> Evidence:
     """Three links, four kernels: each exact at its own rank only."""

@@ -227,6 +227,7 @@ def _confirmation(rows: list[dict[str, Any]], positive: list[dict[str, Any]]) ->
     "steps; full: d ≤ 16, 3 seeds, 3000 steps), three positive targets and one with zeros. The "
     "bounds hold for every G > 0, pointwise; that they are the distance follows from Theorem 2 for "
     "log of the smoothed positive part, computed for these targets. Sup errors are grid maxima",
+    on_device=True,
 )
 def positive(run: Run) -> Evidence:
     """Signed kernels stay at a distance ‖κ*⁻‖, kernels ≥ 0 at none."""

@@ -252,6 +252,7 @@ def _exact_checks(
     scope="three positive targets, d = 8, m = 16, 3 seeds, 1200 steps (full: 4 seeds, 4000 steps); "
     "the limit is that of log κ* + c(t), c(t) from Adam. Invariance and the kernels' equalities "
     "are identities, checked on random points in d = 1, 3, 16",
+    on_device=True,
 )
 def softmax_factor(run: Run) -> Evidence:
     """The factor is really free: seeds that agree on the rows disagree on c(t)."""

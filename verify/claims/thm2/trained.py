@@ -101,6 +101,7 @@ def _meets(row: dict[str, Any]) -> bool:
     "about Adam and these budgets, not a theorem: trained to the optimum (thm2.limit), no head is "
     "behind a frozen one of its own width. Ratios to the floor at m = 64 only where it is ten "
     "times its own error; constructive starts are not compared with constructive heads",
+    on_device=True,
 )
 def trained(run: Run) -> Evidence:
     """At m = 4 frozen layers cannot resolve the target, and learned ones win."""
