@@ -24,8 +24,8 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-figures: $(STAMP)  ## figures/*.pdf and *.png from the reference records
-	$(BIN)/python -m verify.figures
+figures: $(STAMP)  ## figures/claims/*/*.pdf and *.png from the reference records
+	$(BIN)/python -m verify.harness.figures
 
 notebooks: $(STAMP)  ## run the notebooks in place, outputs included
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb

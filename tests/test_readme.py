@@ -15,7 +15,7 @@ def test_documents_are_filled_from_the_records():
 
     for path, text in documents().items():
         assert (ROOT / path).read_text(encoding="utf-8") == text, (
-            f"{path} is stale: run python -m verify.readme"
+            f"{path} is stale: run python -m verify.harness.readme"
         )
 
 
@@ -24,7 +24,7 @@ def test_the_opening_figures_caption_follows_from_the_records():
 
     known = references()
     caption = hero(known)
-    assert "thm2_limit.png" in caption
+    assert "figures/claims/thm2/limit.png" in caption
     rows = known["thm2.limit"][1].evidence.data["rows"]
     for row in rows:
         row["error"] *= 1.2

@@ -28,8 +28,9 @@ TOPICS = ("prop1", "thm1", "thm2", "sec5", "deep", "data")
 class Claim:
     """A statement of the paper (in one reading) and the computation that settles it.
 
-    ``figure`` is its own, ``also_in`` are others that show it.
     ``scope`` says, of a universal statement, for what it was computed and what the rest rests on.
+    Its figure is the file of its own path under ``figures/claims``, unless another claim's figure
+    shows it (``shown_in``, that claim's id) or none does (``no_figure``, why).
     """
 
     id: str
@@ -37,28 +38,33 @@ class Claim:
     source: str
     method: str
     compute: Callable[[Run], Evidence]
-    figure: str = ""
     scope: str = ""
-    also_in: tuple[str, ...] = ()
+    shown_in: str = ""
+    no_figure: str = ""
 
     def __post_init__(self) -> None:
-        if topic_of(self.id) not in TOPICS:
-            raise ValueError(f"a claim's id begins with one of {TOPICS}, got {self.id!r}")
-        if not re.fullmatch(r"\w+\.\w+", self.id):  # the name of its file, record and sweeps
-            raise ValueError(f"a claim's id is two words with a dot between, got {self.id!r}")
-        for stem in self.figures:
-            if not re.fullmatch(r"\w+", stem):  # what follows a dot would be taken for a suffix
-                raise ValueError(f"the figure of {self.id!r} must be one word, got {stem!r}")
+        _check_id(self.id)
+        if self.shown_in:
+            _check_id(self.shown_in)
+        if self.shown_in and self.no_figure:
+            raise ValueError(f"{self.id} is shown in {self.shown_in}, and says that no figure does")
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """The stems of all figures that need its record."""
-        return tuple(filter(None, (self.figure, *self.also_in)))
+    def figure(self) -> str:
+        """The id of the claim whose figure shows it: mostly its own; empty if none does."""
+        return "" if self.no_figure else self.shown_in or self.id
 
     @property
     def fingerprint(self) -> str:
         """Of the sources that its record depends on, as this process has loaded them."""
         return LOADED.fingerprint(self.compute.__module__)
+
+
+def _check_id(claim_id: str) -> None:
+    if topic_of(claim_id) not in TOPICS:
+        raise ValueError(f"a claim's id begins with one of {TOPICS}, got {claim_id!r}")
+    if not re.fullmatch(r"\w+\.\w+", claim_id):  # the name of its file, record and sweeps
+        raise ValueError(f"a claim's id is two words with a dot between, got {claim_id!r}")
 
 
 CLAIMS: dict[str, Claim] = {}
@@ -69,9 +75,9 @@ def claim(
     statement: str,
     source: str,
     method: str,
-    figure: str = "",
     scope: str = "",
-    also_in: tuple[str, ...] = (),
+    shown_in: str = "",
+    no_figure: str = "",
 ) -> Callable[[Callable[[Run], Evidence]], Callable[[Run], Evidence]]:
     """Register the decorated function as the computation of the claim of its file."""
 
@@ -82,7 +88,7 @@ def claim(
         id = module.removeprefix(f"{PACKAGE}.")
         if id in CLAIMS and CLAIMS[id].compute.__qualname__ != compute.__qualname__:
             raise ValueError(f"{module} has more claims than one: a claim is a file")
-        CLAIMS[id] = Claim(id, statement, source, method, compute, figure, scope, also_in)
+        CLAIMS[id] = Claim(id, statement, source, method, compute, scope, shown_in, no_figure)
         return compute
 
     return register

@@ -20,7 +20,7 @@ from verify.harness.display import Display, summary
 from verify.harness.display import make_console as standard_output
 from verify.harness.evidence import Verdict
 from verify.harness.executors import connect
-from verify.harness.figures import draw_figures, missing_records
+from verify.harness.figures import draw_figures, figures_of, pictures
 from verify.harness.ledger import Claim
 from verify.harness.options import make_parser
 from verify.harness.paths import REFERENCE, ROOT, reference
@@ -183,12 +183,11 @@ def _conclude(
 ) -> int:
     """Draw, report and compare; return the exit status."""
     folder, references = run.folder, reference(run.device)
-    lacking = missing_records(known, folder)
-    stems = {stem: None for claim in claims.values() for stem in claim.figures}
-    failed = draw_figures([s for s in stems if not lacking[s]], folder, folder / "figures")
-    errors = outcome.errors | {f"figure {stem}": text for stem, text in failed.items()}
-    for stem, text in failed.items():
-        console.print(f"figure {stem}: error\n{text}")
+    drawn = folder / "figures"
+    _, failed = draw_figures(figures_of(claims.values()), folder, drawn)
+    errors = outcome.errors | {f"figure {name}": text for name, text in failed.items()}
+    for name, text in failed.items():
+        console.print(f"figure {name}: error\n{text}")
     notes, differences = compare(outcome.records, references)
     console.print(summary(claims, outcome, notes))
     for record in outcome.records.values():
@@ -205,7 +204,8 @@ def _conclude(
     earlier = known_records(known, folder, options.profile, tell)
     shown = {**earlier, **outcome.records}
     reported = {name: claim for name, claim in known.items() if name in shown or name in claims}
-    report = write_report(reported, shown, errors, folder / "report.html", folder / "figures")
+    figures = pictures(figures_of(reported.values()), drawn)
+    report = write_report(reported, shown, errors, folder / "report.html", figures)
     console.print(f"Report: {report}", soft_wrap=True)
     if options.compare:
         for reason in accepted(outcome.records, references)[1].values():

@@ -1,111 +1,98 @@
-"""Proposition 1: the paper's kernels, their Gram matrices and spectra, W^Q = W^K and not."""
+"""Proposition 1: spectra of the paper's kernels, W^Q = W^K and not."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 
 from rkbs import plotting
-from verify.harness.records import load_record
+from verify.harness.evidence import Evidence
 
-TITLES = {
+RECORDS = ("prop1.mercer_in_qk",)
+CAPTION = (
+    "Left: eigenvalues of the Gram matrix of each kernel at points of a circle, of its symmetric "
+    "part where it is not symmetric. The black line is zero, the limit of a Mercer kernel. With "
+    "W^Q = W^K the paper's kernels have no negative eigenvalue, and with W^Q ≠ W^K all of them do; "
+    "the two kernels below the gap have some in both cases. Right: the two Gram matrices of EDP, "
+    "symmetric and not."
+)
+
+NAMES = {
     "edp": "EDP",
     "rbf": "RBF",
     "ei": "EI",
     "quadratic": "quadratic, γ = 1",
     "taylor-3": "Taylor, N = 3",
     "taylor-4": "Taylor, N = 4",
-    "quadratic, γ = −1": "quadratic, γ = −1\n(not Mercer)",
-    "l2": "L2 distance\n(not Mercer)",
+    "quadratic, γ = −1": "quadratic, γ = −1",
+    "l2": "L2 distance",
 }
-STYLES = (
-    ("positive", plotting.COLORS[0], "|", 0.0),
-    ("negative", plotting.COLORS[1], "v", 0.2),
-    ("zero", "0.5", "x", 0.0),
-)
+NOT_MERCER = ("quadratic, γ = −1", "l2")
 SMALL = 1e-10
 """Eigenvalues smaller than this share the linear part of the axis around 0."""
+SIGNS = {
+    "positive": {"color": plotting.COLORS[0], "marker": "|", "ms": 6},
+    "negative": {"color": plotting.COLORS[1], "marker": "v", "ms": 4.5},
+    "zero": {"color": "0.45", "marker": "x", "ms": 4.5},
+}
 
 
-def _image(axis: Axes, matrix: list[list[float]], extent: tuple[float, ...] | None) -> AxesImage:
-    """A map over its largest size, with colors diverging from 0."""
-    values = np.array(matrix, dtype=float)
-    axis.spines[:].set_visible(True)
-    axis.tick_params(labelsize=7, length=2)
-    if extent is None:
-        axis.set(xticks=[], yticks=[])
-    return axis.imshow(
-        values / np.abs(values).max(),
-        cmap=plotting.SIGNED_MAP,
-        vmin=-1,
-        vmax=1,
-        extent=extent,
-        origin="lower" if extent else "upper",
-        interpolation="nearest",
-    )
-
-
-def _spectrum(axis: Axes, picture: dict[str, Any]) -> None:
-    """Eigenvalues of the symmetric part: above, W^Q = W^K; below, W^Q ≠ W^K."""
-    for row, key in ((1, "spectrum_same"), (0, "spectrum_different")):
-        values = np.array(picture[key], dtype=float)
-        chosen = {"positive": values > 0, "negative": values < 0, "zero": values == 0}
-        for sign, color, marker, lift in STYLES:
-            found = values[chosen[sign]]
-            axis.plot(found, np.full(len(found), row + lift), marker, color=color, ms=5)
-        axis.vlines(0, row - 0.25, row + 0.33, color="black", lw=0.6)  # not through the words above
-        count = int(chosen["negative"].sum())
-        axis.annotate(
-            f"{count or 'none'} negative",
-            (0.02, row + 0.4),
-            xycoords=("axes fraction", "data"),
-            fontsize=7,
-            color=STYLES[1][1] if count else "0.4",
-        )
+def _spectra(axis: Axes, pictures: dict[str, Any]) -> None:
+    """Two lines of eigenvalues a kernel: above, W^Q = W^K; below, W^Q ≠ W^K."""
+    places, labels = [], []
+    y = 0.0
+    for name, title in NAMES.items():
+        y += 0.7 if name == NOT_MERCER[0] else 0.0
+        for key, relation, shift in (("same", "=", 0.0), ("different", "≠", 0.75)):
+            _line(axis, np.array(pictures[name][f"spectrum_{key}"], dtype=float), y + shift)
+            places.append(y + shift)
+            labels.append(f"{title}  {relation}" if key == "same" else relation)
+        y += 2.0
+    axis.axvline(0, **plotting.LIMIT, zorder=0)
+    axis.set_yticks(places, labels)
+    axis.tick_params(axis="y", length=0)
     axis.set_xscale("symlog", linthresh=SMALL)
-    axis.set(ylim=(-0.4, 1.7), yticks=[], xlim=(-3e3, 3e3), xticks=[-1e2, -1e-6, 0, 1e-6, 1e2])
-    axis.set_xticklabels(["−10²", "", "0", "", "10²"], fontsize=7)
-    axis.minorticks_off()
+    axis.set(xlim=(-3e3, 3e3), ylim=(y - 0.6, -1.0), xticks=[-1e2, -1e-4, 0, 1e-4, 1e2])
+    axis.set_xticks([], minor=True)
+    axis.set_xlabel("eigenvalue λ (logarithmic on both sides of 0)")
+    axis.set_ylabel("kernel, with $W^Q = W^K$ (=) and $W^Q \\neq W^K$ (≠)")
+    axis.annotate("negative", (1.04, 1), xycoords="axes fraction", ha="center", fontsize=7)
+    marks = [Line2D([], [], ls="none", label=label, **SIGNS[label]) for label in SIGNS]
+    axis.legend(handles=marks, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 
 
-def draw(folder: Path) -> Figure:
-    """A column per kernel: κ(q, k), the two Gram matrices, eigenvalues of the symmetric part."""
-    pictures = load_record("prop1.mercer_in_qk", folder).evidence.data["pictures"]
-    size = (11.5, 6.0)
-    figure = Figure(figsize=size)
-    axes = figure.subplots(4, len(TITLES), height_ratios=(1, 1, 1, 0.8))
-    for column, (name, title) in zip(axes.T, TITLES.items(), strict=True):
-        picture = pictures[name]
-        image = _image(column[0], picture["map"], (-2, 2, -2, 2))
-        _image(column[1], picture["gram_same"], None)
-        _image(column[2], picture["gram_different"], None)
-        _spectrum(column[3], picture)
-        column[0].set_title(title, fontsize=8)
-        column[0].set_xlabel("k", labelpad=1)
-        column[3].set_xlabel("λ (symlog)", labelpad=1, fontsize=8)
-    labels = ("κ(q, k), d = 1\nq", "Gram matrix\n$W^Q = W^K$", "Gram matrix\n$W^Q \\neq W^K$")
-    for axis, label in zip(axes[:, 0], labels, strict=False):
-        axis.set_ylabel(label)
-    axes[3, 0].set_yticks([1.1, 0.1], ["$=$", "$\\neq$"])
-    axes[3, 0].set_ylabel("eigenvalues,\nsymmetric part")
-    figure.colorbar(
-        image,
-        ax=axes[:3, :],
-        shrink=0.6,
-        fraction=0.02,
-        pad=0.01,
-        label="value / largest size in the map",
+def _line(axis: Axes, values: np.ndarray, y: float) -> None:
+    chosen = {"positive": values > 0, "negative": values < 0, "zero": values == 0}
+    for sign, style in SIGNS.items():
+        some = values[chosen[sign]]
+        axis.plot(some, np.full(len(some), y), ls="none", **style)
+    count = int(chosen["negative"].sum())
+    color = SIGNS["negative"]["color"] if count else "0.35"
+    axis.annotate(str(count), (1.04, y), xycoords=("axes fraction", "data"),
+                  ha="center", va="center", color=color, fontsize=7)  # fmt: skip
+
+
+def _gram(axis: Axes, matrix: list[list[float]], title: str) -> None:
+    values = np.array(matrix, dtype=float)
+    image = axis.imshow(values, cmap=plotting.POSITIVE_MAP, vmin=0)
+    axis.spines[:].set_visible(True)
+    axis.set(xticks=[], yticks=[], title=title, xlabel="source j", ylabel="target i")
+    axis.figure.colorbar(image, ax=axis, shrink=0.9, pad=0.02, label="κ(x$_i$, x$_j$)")
+
+
+def draw(found: Mapping[str, Evidence]) -> Figure:
+    """Spectra of all kernels, beside the two Gram matrices of EDP."""
+    pictures = found["prop1.mercer_in_qk"].data["pictures"]
+    figure = Figure(figsize=(plotting.PAGE, 4.4))
+    axes = figure.subplot_mosaic(
+        [["spectra", "same"], ["spectra", "different"]], width_ratios=(2.5, 1)
     )
+    _spectra(axes["spectra"], pictures)
+    _gram(axes["same"], pictures["edp"]["gram_same"], "EDP, $W^Q = W^K$")
+    _gram(axes["different"], pictures["edp"]["gram_different"], "EDP, $W^Q \\neq W^K$")
     return figure
-
-
-if __name__ == "__main__":
-    from verify.harness.figures import main
-
-    raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

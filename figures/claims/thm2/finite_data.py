@@ -1,10 +1,9 @@
-"""Theorem 2 on finite, noisy data: errors against pairs, noise and d, and what they cost."""
+"""Theorem 2 on finite, noisy data: errors against pairs and d, ratios, and what they cost."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,26 +12,34 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from rkbs import plotting
-from verify.harness.records import load_record
+from verify.harness.evidence import Evidence
 
-STYLES = {
-    name: {"color": color, "marker": marker}
-    for name, color, marker in zip(
-        ("ridge", "nuclear norm", "attention", "means"),
-        (*plotting.COLORS[:3], "0.55"),
-        plotting.MARKERS,
-        strict=False,
-    )
-}
+RECORDS = ("thm2.finite_data",)
+CAPTION = (
+    "Top: errors at pairs of two new points against the number of noisy pairs observed, means and "
+    "intervals over seeds; the dashed line is the noise, and row and column means the simplest "
+    "predictor. Bottom left: the error of trained attention over that of each machine, for every "
+    "kind of test pairs and some variations, with ticks for single cells; right of the black line "
+    "attention is worse. Bottom middle: attention by its d, over the least error of its rank, in "
+    "gray. Bottom right: floating-point operations, selection included."
+)
+
 LABELS = {
-    "ridge": "kernel ridge (leave-one-out)",
-    "nuclear norm": "nuclear norm (cross-validation)",
-    "attention": "trained attention (held-out pairs)",
+    "ridge": "kernel ridge",
+    "nuclear norm": "nuclear norm",
+    "attention": "trained attention",
     "means": "row + column means",
 }
-PATIENT = "attention, 4 × the steps"
+LOOKS = plotting.looks(LABELS)
+LIMIT_LOOK = {"color": plotting.COLORS[4], "marker": "v"}
+MACHINES = ("ridge", "nuclear norm")
+FURTHER = {
+    "d in hindsight": "d in hindsight",
+    "noise 0.05 over 0.3": "at less noise / at more",
+    "the same cell": "one cell, less noise",
+    "4 × the steps, one cell": "there, 4 × the steps",
+}
 LOUD = 0.3
-MACHINES = tuple(STYLES)[:3]
 Rows = list[dict[str, Any]]
 
 
@@ -40,169 +47,113 @@ def _where(rows: Rows, **wanted: Any) -> Rows:
     return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
 
 
-def _plain(axis: Axes) -> None:
-    """Ticks 0.1, 0.2, 0.3, 0.5, … on a logarithmic axis of errors."""
-    axis.set(yscale="log", ylabel="error (sd of F)")
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5), numticks=20))
+def _errors(axis: Axes) -> None:
+    """Ticks 0.1, 0.2, 0.5, … on a logarithmic axis of errors."""
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.yaxis.set_minor_locator(NullLocator())
-
-
-def _columns(rows: Rows, *names: str) -> np.ndarray:
-    """A line for each name, over the rows."""
-    return np.array([[row[name] for row in rows] for name in names])
 
 
 def _curve(axis: Axes, rows: Rows, abscissa: str, name: str) -> None:
     """Means and intervals of one contestant."""
     rows = sorted(rows, key=itemgetter(abscissa))
-    x, mean, low, high = _columns(rows, abscissa, "mean", "low", "high")
-    axis.plot(x, mean, **STYLES[name], label=LABELS[name])
-    axis.fill_between(x, low, high, color=STYLES[name]["color"], alpha=0.18, lw=0)
+    x, mean, low, high = ([row[key] for row in rows] for key in (abscissa, "mean", "low", "high"))
+    axis.plot(x, mean, label=LABELS[name], **LOOKS[name])
+    axis.fill_between(x, low, high, color=LOOKS[name]["color"], alpha=0.15, lw=0)
 
 
-def _pairs_panel(axis: Axes, rows: Rows, target: str, formula: str) -> None:
-    """Error against the number of pairs; hollow where half of a grid was observed."""
-    mine = _where(rows, target=target, noise=LOUD)
-    for name in STYLES:
-        _curve(axis, _where(mine, contestant=name, share=1.0), "pairs", name)
-        for half in _where(mine, contestant=name, share=0.5):
-            mean, low, high = half["mean"], half["low"], half["high"]
-            style = {**STYLES[name], "mfc": "white", "lw": 1, "zorder": 4}
-            shift = 1 + 0.07 * (list(STYLES).index(name) - 1.5)
-            bars = [[mean - low], [high - mean]]
-            axis.errorbar([half["pairs"] * shift], [mean], bars, ls="none", **style)
-    axis.axhline(LOUD, color="black", lw=0.8, ls="--", zorder=0, label="noise of the responses")
-    counts = sorted({row["pairs"] for row in mine})
-    axis.set(xscale="log", xlabel="pairs observed")
-    _plain(axis)
-    axis.set_xticks(counts, [str(n) for n in counts])
-    axis.set_xticks([], minor=True)
-    axis.set_title(f"F = {formula}")
+def _pairs(axis: Axes, rows: Rows, formula: str) -> None:
+    """Error against the number of pairs, on whole grids."""
+    mine = _where(rows, noise=LOUD, share=1.0)
+    for name in LABELS:
+        _curve(axis, _where(mine, contestant=name), "pairs", name)
+    axis.axhline(LOUD, **plotting.LIMIT, ls="--", zorder=0, label="noise of the responses")
+    axis.set(xscale="log", xlabel="pairs observed", title=formula)
+    axis.title.set_fontsize(7)  # one of the formulas is long
+    _errors(axis)
+    plotting.set_ticks(axis.xaxis, sorted({row["pairs"] for row in mine}))
 
 
-def _ratio_panel(axis: Axes, compared: Rows, kinds: list[str]) -> None:
-    """Attention over both machines by kind of test pairs, with intervals."""
-    for shift, machine in ((-0.12, "ridge"), (0.12, "nuclear norm")):
-        for place, kind in enumerate(kinds):
-            cells = [r for r in compared if (r["machine"], r["kind"]) == (machine, kind)]
-            singles = [r["ratio"] for r in cells if r["cell"]]
-            overall = next(r for r in cells if not r["cell"])
-            y, color = place + shift, STYLES[machine]["color"]
-            axis.plot(singles, [y] * len(singles), "|", color=color, alpha=0.5, ms=7)
-            axis.plot([overall["low"], overall["high"]], [y, y], color=color, lw=2.2)
-            axis.plot([overall["ratio"]], [y], **STYLES[machine], ms=6, mec="white")
-    axis.axvline(1, color="black", lw=0.8)
-    axis.set_yticks(range(len(kinds)), kinds)
-    axis.set(
-        xscale="log", ylim=(len(kinds) - 0.5, -0.5), xlabel="attention/machine; over 1 it is worse"
-    )
-    ticks = (0.7, 1, 1.5, 2, 3)
-    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.set_xticks([], minor=True)
-    axis.set_title("ratios of errors (thin: single cells)")
+def _ratios(axis: Axes, data: dict[str, Any]) -> None:
+    """Attention over both machines by kind of test pairs and by variation, with intervals."""
+    labels = [*data["kinds"], *FURTHER.values()]
+    for shift, machine in ((-0.2, "ridge"), (0.2, "nuclear norm")):
+        look, compared = LOOKS[machine], _where(data["comparisons"], machine=machine)
+        found = [_where(compared, kind=kind, cell=None)[0] for kind in data["kinds"]]
+        found += [data["further"][f"attention/{machine}, {name}"] for name in FURTHER]
+        for place, row in enumerate(found):
+            y = place + shift
+            axis.plot([row["low"], row["high"]], [y, y], color=look["color"], lw=1.8)
+            axis.plot([row["ratio"]], [y], mec="white", ms=4.5, mew=0.5, **look)
+        for place, kind in enumerate(data["kinds"]):
+            cells = [row["ratio"] for row in _where(compared, kind=kind) if row["cell"]]
+            y = [place + shift] * len(cells)
+            axis.plot(cells, y, "|", color=look["color"], alpha=0.5, ms=5)
+    axis.axvline(1, **plotting.LIMIT)
+    axis.axhline(len(data["kinds"]) - 0.5, color="0.6", lw=0.6, ls=":")
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set(xscale="log", ylim=(len(labels) - 0.5, -0.6), title="attention / machine")
+    axis.set_xlabel("ratio of errors")
+    plotting.set_ticks(axis.xaxis, (0.7, 1, 1.5, 2, 3))
 
 
-def _noise_panel(axis: Axes, rows: Rows) -> None:
-    """Attention and the nuclear norm at two levels of noise; a line style for each target."""
-    quiet = [row for row in rows if row["noise"] < LOUD]
-    n = quiet[0]["n"]
-    names = dict.fromkeys(row["target"] for row in quiet)
-    for target, line in zip(names, ("-", "--", ":"), strict=False):
-        mine = _where(rows, target=target, n=n, share=1.0)
-        for name in ("nuclear norm", "attention"):
-            theirs = sorted(_where(mine, contestant=name), key=itemgetter("noise"))
-            levels, mean, low, high = _columns(theirs, "noise", "mean", "low", "high")
-            shift = 0.97 if name == "attention" else 1.03
-            axis.errorbar(shift * levels, mean, [mean - low, high - mean], ls=line, **STYLES[name])
-        for patient in _where(mine, contestant="patient attention"):
-            color, where = STYLES["attention"]["color"], patient["noise"] / 1.2
-            axis.plot([where], [patient["mean"]], "v", color=color, mfc="white", label=PATIENT)
-        axis.plot([], [], ls=line, color="black", label=target.replace("_", " "))
-    levels = sorted({row["noise"] for row in rows})
-    axis.set(xscale="log", xlabel="noise (sd of F)")
-    _plain(axis)
-    axis.set_xticks(levels, [f"{level:g}" for level in levels])
-    axis.set_xticks([], minor=True)
-    axis.set_xlim(levels[0] / 1.5, levels[-1] * 1.5)
-    axis.set_title(f"against noise, {n} × {n} pairs")
-    axis.legend(fontsize=7, loc="best")
-
-
-def _dimension_panel(axis: Axes, rows: Rows, target: str) -> None:
+def _dimensions(axis: Axes, rows: Rows, target: str) -> None:
     """Heads of fixed d over the least error of their rank, beside both machines."""
     n = max(row["n"] for row in _where(rows, target=target))
     mine = _where(rows, target=target, n=n, noise=LOUD, share=1.0)
-    heads, limits = (_where(mine, contestant=f"{name} at d") for name in ("attention", "limit"))
-    heads, limits = (sorted(some, key=itemgetter("d")) for some in (heads, limits))
+    heads, limits = (
+        sorted(_where(mine, contestant=f"{name} at d"), key=itemgetter("d"))
+        for name in ("attention", "limit")
+    )
     _curve(axis, heads, "d", "attention")
     dims, floor = [row["d"] for row in heads], [row["floor"] for row in heads]
     for name, phase in (("ridge", 0), ("nuclear norm", 4)):  # one's dashes in the other's gaps
         (machine,) = _where(mine, contestant=name)
-        axis.axhline(machine["mean"], color=STYLES[name]["color"], ls=(phase, (4, 4)), lw=1.4)
-    bottom, top = floor[-1] / 1.3 if floor[-1] > 0.005 else 0.005, 4.0
-    axis.plot(
-        dims,
-        np.minimum([row["median"] for row in limits], top / 1.25),
-        "^",
-        color=plotting.COLORS[3],
-        ms=6,
-        label="fitted to the limit (at the edge: above it)",
-    )
-    axis.plot(dims, floor, color="black", lw=1, label="least error of rank d + 1")
-    axis.fill_between(dims, np.finfo(float).tiny, floor, color="0.88", lw=0)
+        axis.axhline(machine["mean"], color=LOOKS[name]["color"], ls=(phase, (4, 4)), lw=1.4)
+    bottom, top = 0.005, 5.0
+    fitted = np.minimum([row["median"] for row in limits], top / 1.4)
+    axis.plot(dims, fitted, ls="none", ms=5, label="head fitted to the limit", **LIMIT_LOOK)
+    axis.plot(dims, floor, **plotting.LIMIT, label="least error of rank d + 1")
+    axis.fill_between(dims, np.finfo(float).tiny, floor, **plotting.OUT_OF_REACH)
     axis.set(xscale="log", ylim=(bottom, top), xlabel="head dimension d")
-    _plain(axis)
-    axis.set_xticks(dims, [str(d) for d in dims])
-    axis.set_xticks([], minor=True)
-    axis.set_title(f"against d, {target}, {n} × {n} pairs")
+    _errors(axis)
+    plotting.set_ticks(axis.xaxis, dims)
+    axis.set_title(f"{target}, {n} × {n} pairs")
 
 
-def _cost_panel(axis: Axes, rows: Rows, key: str, label: str) -> None:
-    """Error against cost: a line through the sizes of each target, hollow where pairs miss."""
-    for name in MACHINES:
-        mine = _where(rows, contestant=name, noise=LOUD)
-        for target in dict.fromkeys(row["target"] for row in mine):
-            for share in (1.0, 0.5):
-                cells = sorted(_where(mine, target=target, share=share), key=itemgetter("n"))
-                face = {} if share == 1 else {"mfc": "white", "ls": "none"}
-                axis.plot(*_columns(cells, key, "mean"), **STYLES[name], lw=0.8, **face)
-    axis.set(xscale="log", xlabel=label)
-    _plain(axis)
+def _cost(axis: Axes, rows: Rows) -> None:
+    """FLOPs against pairs on whole grids: a marker for each target."""
+    for name in ("ridge", "nuclear norm", "attention"):
+        mine = _where(rows, contestant=name, noise=LOUD, share=1.0)
+        pairs, flops = [row["pairs"] for row in mine], [row["flops"] for row in mine]
+        axis.plot(pairs, flops, ls="none", **LOOKS[name])
+        counts = sorted(set(pairs))
+        means = [np.mean([row["flops"] for row in mine if row["pairs"] == n]) for n in counts]
+        axis.plot(counts, means, color=LOOKS[name]["color"])
+    axis.set(xscale="log", yscale="log", xlabel="pairs observed", title="cost")
+    axis.set_ylabel("FLOPs")
+    plotting.set_ticks(axis.xaxis, counts)
 
 
-def draw(folder: Path) -> Figure:
-    """Two lines of panels: pairs by target and ratios; noise, d, and both costs."""
-    record = load_record("thm2.finite_data", folder)
-    data = record.evidence.data
-    rows = data["estimates"]
-    targets = list(dict.fromkeys(row["target"] for row in rows))
-    figure = Figure(figsize=(12.4, 6.2))
-    axes = figure.subplots(2, 4)
-    for axis, target in zip(axes[0], targets, strict=False):
-        _pairs_panel(axis, rows, target, data["formulas"][target])
-    _ratio_panel(axes[0, len(targets)], data["comparisons"], data["kinds"])
-    for axis in axes[0, len(targets) + 1 :]:
-        axis.axis("off")
-    _noise_panel(axes[1, 0], rows)
-    _dimension_panel(axes[1, 1], rows, targets[0])
-    _cost_panel(axes[1, 2], rows, "flops", "FLOPs, selection included")
-    _cost_panel(axes[1, 3], rows, "seconds", "seconds, selection included")
-    found = {}
-    for axis in (axes[0, 0], axes[1, 1]):
+def draw(found: Mapping[str, Evidence]) -> Figure:
+    """Above: pairs by target. Below: ratios, d, cost."""
+    data = found["thm2.finite_data"].data
+    rows, targets = data["estimates"], list(data["formulas"])
+    figure = Figure(figsize=(plotting.PAGE, 5.6))
+    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.45))
+    axes = above.subplots(1, len(targets))
+    for axis, target in zip(axes, targets, strict=True):
+        _pairs(axis, _where(rows, target=target), data["formulas"][target])
+    axes[0].set_ylabel("error (sd of F)")
+    ratios, dimensions, cost = below.subplots(1, 3, width_ratios=(1.1, 1, 1))
+    _ratios(ratios, data)
+    _dimensions(dimensions, rows, targets[0])
+    dimensions.set_ylabel("error (sd of F)")
+    _cost(cost, rows)
+    shown: dict[str, Any] = {}
+    for axis in (axes[0], dimensions):
         handles, labels = axis.get_legend_handles_labels()
-        found |= dict(zip(labels, handles, strict=True))
-    found = {label: found[label] for label in dict.fromkeys((*LABELS.values(), *found))}
-    figure.legend(found.values(), found, loc="outside lower center", ncols=4)
-    axes[1, 2].set_title("cost (hollow: half of the pairs)")
-    axes[1, 3].set_title(f"one thread, {record.device.split(',')[0]}")
-    seeds = len({row["seed"] for row in data["rows"]})
-    title = f"Errors on pairs of two new points; {seeds} seeds, 95 % intervals"
-    figure.suptitle(title, fontsize=9)
+        shown |= dict(zip(labels, handles, strict=True))
+    below.legend(shown.values(), shown, loc="outside lower center", ncols=4)
     return figure
-
-
-if __name__ == "__main__":
-    from verify.harness.figures import main
-
-    raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

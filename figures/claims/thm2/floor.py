@@ -1,68 +1,63 @@
-"""Theorem 2: L² errors over the Schmidt floor, and sup errors along growing heads."""
+"""Theorem 2: the Schmidt floor of each target, and the heads that attain it."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from verify.harness.records import load_record
-from verify.studies.rows import errors_by_dimension
+from verify.harness.evidence import Evidence
 
-WIDTHS = (8, 64)
-"""The hidden units of the heads shown."""
+RECORDS = ("thm2.floor", "thm2.limit", "thm2.constructive")
+CAPTION = (
+    "L² errors of attention logits of dimension d, for each target on the line. The black line is "
+    "the Schmidt floor, and no logit can be in the gray below it. Schmidt's own functions attain "
+    "it; of all heads that were built or trained, of every width, the best is on it as far as its "
+    "width and training go, and none is below; heads made by interpolation stay above. What is "
+    "lost in rounding is drawn at its edge."
+)
 
-
-_COLORS, _MARKERS = (*plotting.COLORS, "0.5"), (*plotting.MARKERS, "*")
-
-
-def _sup_panel(axis: Axes, rows: list[dict[str, Any]]) -> None:
-    names = dict.fromkeys(row["target"] for row in rows)
-    for name, color, marker in zip(names, _COLORS, _MARKERS, strict=True):
-        mine = [row for row in rows if row["target"] == name]
-        first = [row for row in mine if row["seed"] == mine[0]["seed"]]
-        axis.plot([r["d"] for r in first], [r["sup"] for r in first], color=color, label=name)
-        axis.plot([r["d"] for r in mine], [r["sup"] for r in mine], marker, color=color, alpha=0.6)
-    ticks = sorted({(row["d"], row["width"]) for row in rows})
-    axis.set(
-        xscale="log",
-        yscale="log",
-        xlabel="d, and below it m",
-        ylabel="sup error (grid maximum)",
-    )
-    axis.set_xticks([d for d, _ in ticks], [f"{d}\n{m}" for d, m in ticks])
-    axis.set_xticks([], minor=True)
-    axis.set_title("random hidden layers, growing heads")
-    axis.legend(fontsize=6)
+Errors = dict[int, list[float]]
 
 
-def draw(folder: Path) -> Figure:
-    """A panel per target, and one of sup errors."""
-    ids = ("thm2.floor", "thm2.constructive", "thm2.density")
-    floor, constructive, density = (load_record(i, folder).evidence.data for i in ids)
-    figure = Figure(figsize=(9.4, 8.1))
-    axes = figure.subplots(3, 3)
-    for axis, (name, curve) in zip(axes.flat, floor["curves"].items(), strict=False):
+def _errors(rows: Iterable[dict[str, Any]], target: str, rounding: float) -> Errors:
+    """The errors of a target's heads by d; what is lost in rounding is drawn at its edge."""
+    errors: Errors = defaultdict(list)
+    for row in rows:
+        if row["target"] == target:
+            errors[row["d"]].append(max(row["error"], rounding))
+    return dict(sorted(errors.items()))
+
+
+def draw(found: Mapping[str, Evidence]) -> Figure:
+    """A panel per target: the floor, what attains it, the best of all heads, interpolation."""
+    floor, limit, frozen = (found[name].data for name in RECORDS)
+    kinds: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in floor["rows"]:
+        kinds[row["kind"]].append(row)
+    built = [*limit["rows"], *frozen["rows"], *kinds["random, m = 64"]]
+    figure = Figure(figsize=(plotting.PAGE, 3.9))
+    axes = figure.subplots(2, 4, sharex=True)
+    for axis, (name, curve) in zip(axes.flat, floor["curves"].items(), strict=True):
+        rounding = curve["rounding"]
+        best = {d: [min(errors)] for d, errors in _errors(built, name, rounding).items()}
         heads = {
-            f"random hidden layers, m = {m}": errors_by_dimension(constructive["rows"], name, m)
-            for m in WIDTHS
+            "interpolation": _errors(kinds["interpolation"], name, rounding),
+            "best head of all": best,
+            "Schmidt's functions": _errors(kinds["schmidt"], name, rounding),
         }
-        plotting.error_against_dimension(
-            axis, (curve["d"], curve["floor"]), curve["rounding"], heads
-        )
-        axis.set_title(f"F = {floor['formulas'][name]}", fontsize=8)
-        axis.set(xlabel="head dimension d", ylabel="L² error")
-    _sup_panel(axes.flat[len(floor["curves"])], density["rows"])
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        line = (curve["d"], curve["floor"])
+        plotting.error_against_dimension(axis, line, rounding, heads)
+        axis.set_title(name.replace("_", " "))
+    for axis in axes[1]:
+        axis.set_xlabel("head dimension d")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("L² error")
+    figure.legend(
+        *axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=5,
+        columnspacing=1,
+    )  # fmt: skip
     return figure
-
-
-if __name__ == "__main__":
-    from verify.harness.figures import main
-
-    raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from verify.harness.records import load_record
+from verify.harness.evidence import Evidence
 from verify.studies.rows import MIDDLE, at_a_glance
 
+RECORDS = ("thm2.floor", "thm2.limit", "thm2.trained", "thm2.constructive")
+CAPTION = (
+    "How close an attention logit of dimension d can come to a response surface F(t, s). None can "
+    "be in the gray, below the Schmidt floor. Markers are heads from several seeds, lines go "
+    "through their medians. Heads trained by variable projection follow the floor farthest down, "
+    "heads with random hidden layers leave it earlier, and plain Adam stays far above it, however "
+    "large d is."
+)
 
-def draw(folder: Path) -> Figure:
+
+def draw(found: Mapping[str, Evidence]) -> Figure:
     """Three targets, heads of one width."""
-    ids = ("thm2.floor", "thm2.limit", "thm2.trained", "thm2.constructive")
-    data = {claim: load_record(claim, folder).evidence.data for claim in ids}
+    data = {claim: evidence.data for claim, evidence in found.items()}
     panels = at_a_glance(data)
-    figure = Figure(figsize=(9.4, 3.1))
-    for axis, (name, panel) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+    figure = Figure(figsize=(plotting.PAGE, 2.6))
+    axes = figure.subplots(1, len(panels))
+    for axis, (name, panel) in zip(axes, panels.items(), strict=True):
         curve = panel["curve"]
         floor = (curve["d"], curve["floor"])
         plotting.error_against_dimension(axis, floor, curve["rounding"], panel["heads"])
         axis.set_title(f"F = {data['thm2.floor']['formulas'][name]}, m = {MIDDLE}")
-        axis.set(xlabel="head dimension d", ylabel="L² error")
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        axis.set_xlabel("head dimension d")
+    axes[0].set_ylabel("L² error")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, columnspacing=1
+    )
     return figure
-
-
-if __name__ == "__main__":
-    from verify.harness.figures import main
-
-    raise SystemExit(main([Path(__file__).stem, *sys.argv[1:]]))
