@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from rkbs import plotting
@@ -42,12 +41,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
         axis.plot([row["new points"] for row in mine], places, ls="none", mfc="white", **look)
         axis.plot([], [], ls="none", label=SOLVERS[solver], **look)
     axis.plot([], [], "o", color="0.3", mfc="white", label="hollow: at new points")
-    tolerance = bound(evidence, TOLERANCE)
-    axis.axvline(tolerance, **plotting.TOLERANCE)
-    axis.annotate(
-        f"tolerance\n$10^{{{round(np.log10(tolerance))}}}$", (tolerance, -0.4), (-4, 0),
-        textcoords="offset points", ha="right", va="top",
-    )  # fmt: skip
+    axis.axvline(bound(evidence, TOLERANCE), **plotting.TOLERANCE)
     lowest = {row["space"]: row["lowest"] for row in rows}
     labels = [f"{space} ({lowest[space]:.2f})".replace("-", "−") for space in spaces]
     axis.set_yticks(range(len(spaces)), labels)

@@ -39,7 +39,6 @@ FURTHER = {
     "the same cell": "one cell, less noise",
     "4 × the steps, one cell": "there, 4 × the steps",
 }
-LOUD = 0.3
 Rows = list[dict[str, Any]]
 
 
@@ -64,15 +63,16 @@ def _curve(axis: Axes, rows: Rows, abscissa: str, name: str) -> None:
 
 
 def _pairs(axis: Axes, rows: Rows, formula: str) -> None:
-    """Error against the number of pairs, on whole grids."""
-    mine = _where(rows, noise=LOUD, share=1.0)
+    """Error against the number of pairs."""
     for name in LABELS:
-        _curve(axis, _where(mine, contestant=name), "pairs", name)
-    axis.axhline(LOUD, **plotting.LIMIT, ls="--", zorder=0, label="noise of the responses")
+        _curve(axis, _where(rows, contestant=name), "pairs", name)
+    axis.axhline(
+        rows[0]["noise"], **plotting.LIMIT, ls="--", zorder=0, label="noise of the responses"
+    )
     axis.set(xscale="log", xlabel="pairs observed", title=formula)
     axis.title.set_fontsize(7)  # one of the formulas is long
     _errors(axis)
-    plotting.set_ticks(axis.xaxis, sorted({row["pairs"] for row in mine}))
+    plotting.set_ticks(axis.xaxis, sorted({row["pairs"] for row in rows}))
 
 
 def _ratios(axis: Axes, data: dict[str, Any]) -> None:
@@ -101,7 +101,7 @@ def _ratios(axis: Axes, data: dict[str, Any]) -> None:
 def _dimensions(axis: Axes, rows: Rows, target: str) -> None:
     """Heads of fixed d over the least error of their rank, beside both machines."""
     n = max(row["n"] for row in _where(rows, target=target))
-    mine = _where(rows, target=target, n=n, noise=LOUD, share=1.0)
+    mine = _where(rows, target=target, n=n)
     heads, limits = (
         sorted(_where(mine, contestant=f"{name} at d"), key=itemgetter("d"))
         for name in ("attention", "limit")
@@ -113,7 +113,9 @@ def _dimensions(axis: Axes, rows: Rows, target: str) -> None:
         axis.axhline(machine["mean"], color=LOOKS[name]["color"], ls=(phase, (4, 4)), lw=1.4)
     bottom, top = 0.005, 5.0
     fitted = np.minimum([row["median"] for row in limits], top / 1.4)
-    axis.plot(dims, fitted, ls="none", ms=5, label="head fitted to the limit", **LIMIT_LOOK)
+    axis.plot(
+        dims, fitted, ls="none", ms=5, label="fitted to the limit (top: above it)", **LIMIT_LOOK
+    )
     axis.plot(dims, floor, **plotting.LIMIT, label="least error of rank d + 1")
     axis.fill_between(dims, np.finfo(float).tiny, floor, **plotting.OUT_OF_REACH)
     axis.set(xscale="log", ylim=(bottom, top), xlabel="head dimension d")
@@ -123,9 +125,9 @@ def _dimensions(axis: Axes, rows: Rows, target: str) -> None:
 
 
 def _cost(axis: Axes, rows: Rows) -> None:
-    """FLOPs against pairs on whole grids: a marker for each target."""
+    """FLOPs against pairs: a marker for each target."""
     for name in ("ridge", "nuclear norm", "attention"):
-        mine = _where(rows, contestant=name, noise=LOUD, share=1.0)
+        mine = _where(rows, contestant=name)
         pairs, flops = [row["pairs"] for row in mine], [row["flops"] for row in mine]
         axis.plot(pairs, flops, ls="none", **LOOKS[name])
         counts = sorted(set(pairs))
@@ -139,7 +141,8 @@ def _cost(axis: Axes, rows: Rows) -> None:
 def draw(found: Mapping[str, Evidence]) -> Figure:
     """Above: pairs by target. Below: ratios, d, cost."""
     data = found["thm2.finite_data"].data
-    rows, targets = data["estimates"], list(data["formulas"])
+    targets, loud = list(data["formulas"]), max(row["noise"] for row in data["estimates"])
+    rows = _where(data["estimates"], noise=loud, share=1.0)  # whole grids, at the larger noise
     figure = Figure(figsize=(plotting.PAGE, 5.6))
     above, below = figure.subfigures(2, 1, height_ratios=(1, 1.45))
     axes = above.subplots(1, len(targets))
