@@ -28,7 +28,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache --no-logo
 
-figures: $(STAMP)  ## figures/*.pdf and *.png from the reference records
+figures: $(STAMP)  ## figures/claims/*/*.pdf and *.png from the reference records
 	$(BIN)/python -m verify.harness.figures
 
 notebooks: $(STAMP)  ## run the notebooks in place, outputs included

@@ -1,42 +1,44 @@
-"""One style for every figure; figure functions take results and return a matplotlib Figure."""
+"""One style for every figure, and what several figures draw in the same way.
+
+The style is ``rkbs.mplstyle`` beside this module: installed with the package, it is also
+matplotlib's ``plt.style.use("rkbs.rkbs")``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe & Ito's palette, told apart with any color vision; lines also differ by marker."""
+_STYLE = mpl.rc_params_from_file(
+    Path(__file__).with_name("rkbs.mplstyle"), use_default_template=False
+)
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+COLUMN, PAGE = 5.5, 6.75
+"""Widths of figures in inches, as printed."""
+
+COLORS = tuple(_STYLE["axes.prop_cycle"].by_key()["color"])
+"""Told apart with any color vision; lines also differ by marker."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 SIGNED_MAP, POSITIVE_MAP = "RdBu_r", "viridis"
 """Color maps: diverging around zero, and sequential."""
 
-_STYLE = {
-    "figure.dpi": 110,
-    "savefig.dpi": 200,
-    "figure.constrained_layout.use": True,
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": False,
-    "lines.linewidth": 1.4,
-    "lines.markersize": 4,
-    "axes.prop_cycle": mpl.cycler(color=COLORS),
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "rkbs",
-}
+LIMIT = {"color": "black", "lw": 0.9}
+"""How the best-known limit is drawn, a bound or a floor."""
+
+TOLERANCE = {**LIMIT, "ls": "--", "label": "tolerance of the claim"}
+"""How a bound is drawn that a claim sets for itself."""
+
+OUT_OF_REACH = {"color": "0.88", "lw": 0}
+"""How the region beyond a limit is filled."""
 
 
 @contextmanager
@@ -53,8 +55,54 @@ def save(figure: Figure, stem: Path | str) -> tuple[Path, Path]:
     with style():
         # No creation date: the same record gives the same file.
         figure.savefig(pdf, metadata={"CreationDate": None, "ModDate": None})
-        figure.savefig(png, metadata={"Software": None})
+        figure.savefig(png, metadata={"Software": None}, pil_kwargs={"optimize": True})
     return pdf, png
+
+
+def looks(names: Iterable[Hashable]) -> dict[Hashable, dict[str, str]]:
+    """A color and a marker for each name, in order, as keywords of ``plot``.
+
+    Raises
+    ------
+    ValueError
+        For more names than there are colors.
+    """
+    names = list(dict.fromkeys(names))
+    if len(names) > len(COLORS):
+        raise ValueError(f"looks has {len(COLORS)} colors, got {len(names)} names: {names}")
+    pairs = zip(COLORS, MARKERS, strict=True)
+    return {
+        name: {"color": color, "marker": marker}
+        for name, (color, marker) in zip(names, pairs, strict=False)
+    }
+
+
+def set_ticks(axis: Axis, places: Iterable[float]) -> None:
+    """Ticks at these places, with these labels, and none between: on logarithmic axes, too."""
+    places = list(places)
+    axis.set_ticks(places, [f"{place:g}" for place in places])
+    axis.set_ticks([], minor=True)
+
+
+def ranges(
+    axis: Axes, groups: Mapping[str, Mapping[float, Sequence[float]]], least: float = 0.0
+) -> None:
+    """Draw many numbers at each place of several groups: a marker at the median, a bar over all.
+
+    Parameters
+    ----------
+    axis : Axes
+    groups : mapping
+        By label, the numbers at each place; groups after the first have hollow markers, too.
+    least : float
+        What is smaller is drawn here: 0 has no place on a logarithmic axis.
+    """
+    for hollow, (label, look) in enumerate(looks(groups).items()):
+        places = sorted(groups[label])
+        values = [np.maximum(groups[label][place], least) for place in places]
+        face = {"mfc": "white"} if hollow else {}
+        axis.vlines(places, [min(v) for v in values], [max(v) for v in values], look["color"])
+        axis.plot(places, [np.median(v) for v in values], ls="none", label=label, **look, **face)
 
 
 def error_against_dimension(
@@ -77,19 +125,22 @@ def error_against_dimension(
     """
     dims, levels = np.array(floor[0]), np.array(floor[1])
     told = levels > noise
-    axis.set(yscale="log", xticks=[1, 2, 4, 8, 12, 16])
-    axis.plot(dims[told], levels[told], color="black", lw=1, label="Schmidt floor", zorder=4)
-    for (label, errors), color, marker in zip(heads.items(), COLORS, MARKERS, strict=False):
+    axis.set_yscale("log")
+    axis.set_xticks([1, 4, 8, 12, 16])
+    axis.plot(dims[told], levels[told], **LIMIT, label="Schmidt floor", zorder=4)
+    for (label, errors), look in zip(heads.items(), looks(heads).values(), strict=True):
+        color, marker = look["color"], look["marker"]
         medians = [np.median(errors[d]) for d in errors]
         axis.plot(list(errors), medians, color=color, zorder=1)  # beneath the gray, where it cuts
         axis.plot(list(errors), medians, marker, color=color, zorder=3)
-        axis.plot([], [], color=color, label=label, marker=marker)
+        axis.plot([], [], label=label, **look)
         for d, values in errors.items():
             axis.plot([d] * len(values), values, marker, color=color, alpha=0.5, zorder=3)
     bottom, top = axis.get_ylim()
     below = "no logit can be here (or rounding)"
-    gray = {"color": "0.88", "lw": 0, "zorder": 2}
-    axis.fill_between(dims, bottom, np.maximum(levels, noise), label=below, **gray)
+    axis.fill_between(
+        dims, bottom, np.maximum(levels, noise), label=below, **OUT_OF_REACH, zorder=2
+    )
     axis.set_ylim(bottom, top)
 
 
@@ -112,6 +163,7 @@ def scores_by_fold(
         axis.plot(values, [row] * len(values), marker, color=color, alpha=0.6)
         mean = float(np.mean(values))
         axis.plot([mean, mean], [row - 0.3, row + 0.3], color=color, lw=2)
-        axis.annotate(f"{mean:.3f}", (mean, row - 0.34), ha="center", va="bottom", color=color)
+        label = axis.annotate(f"{mean:.3f}", (mean, row - 0.34), ha="center", va="bottom")
+        label.set(color=color, bbox={"fc": "white", "ec": "none", "pad": 0.5})
     axis.set_yticks(range(len(scores)), list(scores))
     axis.set_ylim(len(scores) - 0.4, -0.8)

@@ -44,7 +44,7 @@ from verify.harness.evidence import Evidence
 from verify.harness.ledger import claim
 from verify.studies.fakes import GOOD, MISSED, WORDS, crash, data, note, repaired, slow
 
-@claim(**WORDS, figure={figure!r})
+@claim(**WORDS, {figure})
 def compute(run):
     note(run, {name!r})
     return {found}
@@ -61,13 +61,16 @@ CLAIMS = {
     "sec5.b": "data(run)",
     "data.absent": 'Evidence(skipped="no data set")',
 }
-FIGURES = {"sec5.a": "shared", "sec5.b": "shared", "data.absent": "undrawn"}
+FIGURES = {"sec5.a": "", "sec5.b": "shown_in='sec5.a'", "data.absent": ""}
+"""What the decorators of some claims say of their figures; the others have none."""
 FIGURE = """
 from matplotlib.figure import Figure
-from verify.harness.records import load_record
 
-def draw(folder):
-    curve = load_record("sec5.a", folder).evidence.data["curve"]
+RECORDS = ("sec5.a", "sec5.b")
+CAPTION = "A curve & what to see."
+
+def draw(found):
+    curve = found["sec5.a"].data["curve"]
     figure = Figure()
     figure.add_subplot().plot(curve["x"], curve["y"])
     return figure
@@ -86,7 +89,7 @@ def cell(configuration, device):
         time.sleep(0.02)
     return configuration
 
-@claim(statement="", source="", method="")
+@claim(statement="", source="", method="", no_figure="nothing to see")
 def swept(run):
     found = sweep(run, cell, [{"x": x} for x in range(5)], "sec5.swept")
     return Evidence(checks=(Check("cells", len(found), "==", 5),), data={"jobs": run.jobs})
@@ -95,15 +98,22 @@ def swept(run):
 
 
 def make_checkout(folder):
-    """The real harness, fake claims and one figure, in an empty folder."""
+    """The real harness, fake claims and two figures, in an empty folder."""
     ours = shutil.ignore_patterns("results", "__pycache__", "claims", "oracles", "studies")
     shutil.copytree(ROOT / "verify", folder / "verify", ignore=ours)
     (folder / "rkbs").symlink_to(ROOT / "rkbs")  # which figures need
-    (folder / "figures").mkdir()
-    (folder / "figures" / "shared.py").write_text(FIGURE)
+    for topic, name, text in (
+        ("sec5", "a", FIGURE),
+        ("data", "absent", FIGURE.replace('("sec5.a", "sec5.b")', '("data.absent",)')),
+    ):
+        script = folder / "figures" / "claims" / topic / f"{name}.py"
+        script.parent.mkdir(parents=True)
+        script.write_text(text)
     write_source(folder, "studies.fakes", FAKES)
     for name, found in CLAIMS.items():
-        text = CLAIM.format(name=name, found=found, figure=FIGURES.get(name, ""))
+        text = CLAIM.format(
+            name=name, found=found, figure=FIGURES.get(name, "no_figure='nothing to see'")
+        )
         write_source(folder, f"claims.{name}", text)
     return folder
 

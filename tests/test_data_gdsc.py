@@ -1,6 +1,5 @@
 """What the GDSC claims tune, score and check their fits by, on a small problem of its own."""
 
-import importlib.util
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,9 +9,9 @@ from scipy import stats
 
 from rkbs import ADMM, RBF, BinaryKernelMachine, BinaryKernelRidge, Precomputed
 from verify import readme
-from verify.harness.evidence import Check, Evidence
+from verify.harness.evidence import Evidence
+from verify.harness.figures import load_script
 from verify.harness.ledger import Claim, settle
-from verify.harness.paths import ROOT
 from verify.harness.run import Run
 from verify.studies import drug_folds, drug_response
 from verify.studies.drug_folds import cold, corrected_p, known_pairs, leaks
@@ -263,12 +262,8 @@ def test_margins_are_by_how_much_the_better_is_less():
     assert drug_response.GAP == 1e-6
 
 
-def test_the_figure_shows_every_contestant_in_every_setting(tmp_path):
-    """From records alone; the ratio of a fold is to the means of that fold."""
-    script = ROOT / "figures" / "data_gdsc.py"
-    spec = importlib.util.spec_from_file_location("figures.data_gdsc", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def test_the_figures_show_every_contestant_in_every_setting():
+    """The ratio of a fold is to the means of that fold."""
     names = (MEAN, MEANS, *CONTESTANTS)
     found = {
         "folds": {name: [(k + 1.0, 0.5), (2 * k + 1.0, 0.5)] for k, name in enumerate(names)},
@@ -276,14 +271,13 @@ def test_the_figure_shows_every_contestant_in_every_setting(tmp_path):
         "features": [KERNEL, BOTH, RIDGE],
     }
     cold = {"new drugs": found, "new cell lines": found}
-    good = (Check("good", 1.0, "<=", 2.0),)
-    for name, kept in (("data.gdsc", found), ("data.gdsc_cold", cold)):
-        claim = Claim(name, "", "", "", lambda run, kept=kept: Evidence(checks=good, data=kept))
-        settle(claim, Run()).save(tmp_path)
-    axes = module.draw(tmp_path).axes
-    assert len(axes) == 3
+    axes = []
+    for name, kept, panels in (("data.gdsc", found, 1), ("data.gdsc_cold", cold, 2)):
+        drawn = load_script(name).draw({name: Evidence(data=kept)}).axes
+        assert len(drawn) == panels
+        assert [label.get_text() for label in drawn[0].get_yticklabels()] == list(CONTESTANTS)
+        axes += drawn
     for axis in axes:
-        assert [label.get_text() for label in axes[0].get_yticklabels()] == list(CONTESTANTS)
         shown = [line.get_xdata() for line in axis.lines if len(line.get_xdata()) == 2]
         ratios = [[(k + 3.0) / 2, (2 * k + 5.0) / 3] for k in range(len(CONTESTANTS))]
         for expected in ratios:

@@ -1,29 +1,40 @@
-"""Figures draw what records hold, and compute nothing."""
+"""Figures draw what records hold, and compute nothing; every claim has one, or a reason."""
 
 import ast
-import importlib.util
+import re
+import struct
 import sys
+from collections import defaultdict
+from string import ascii_letters
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from rkbs import plotting
-from verify.harness.figures import SCRIPTS
-from verify.harness.ledger import load_claim
+from verify.harness.evidence import Check, Evidence
+from verify.harness.figures import SCRIPTS, bound, figures_of, load_script, place
+from verify.harness.ledger import load_claim, load_claims
 from verify.harness.paths import REFERENCE, ROOT
 from verify.harness.records import load_record
 from verify.studies import rows
 
-FIGURES = sorted(SCRIPTS.glob("*.py"))
+FIGURES = [f"{path.parent.name}.{path.stem}" for path in sorted(SCRIPTS.rglob("*.py"))]
 ALLOWED = {
     "rkbs": {"plotting"},
-    "verify.harness.records": {"load_record"},
-    "verify.harness.figures": {"main"},
+    "verify.harness.evidence": {"Evidence"},
+    "verify.harness.figures": {"bound"},
 }
 """What a script may take from the project; of ``verify.studies.rows`` anything."""
 LIBRARIES = ("numpy", "matplotlib")
 HEAVY = ("svd", "eigh", "eigvalsh", "eig", "eigvals", "solve", "lstsq", "qr", "inv", "cholesky")
 COMPUTING = ("approximation", "solvers", "spaces", "kernels", "attention", "machines")
+NAMES = ("Theorem 1", "Proposition 1", "L2 distance", "p = 1", "p = 2", "f = g = 0", "t²/2")
+"""Of what a caption may have digits: all other numbers are in the picture, from a record."""
+WIDTHS = (plotting.COLUMN, plotting.PAGE)
+POINTS = 7
+"""The least size of text, as printed at these widths."""
+LARGEST_PNG = 250_000
 
 
 def imports(path):
@@ -36,7 +47,7 @@ def imports(path):
 
 
 def computes(path):
-    """The imports of a figure's script that are neither a library nor plotting nor records."""
+    """The imports of a figure's script that are neither a library nor plotting nor evidence."""
     return [
         (module, name)
         for module, name in imports(path)
@@ -46,9 +57,9 @@ def computes(path):
     ]
 
 
-@pytest.mark.parametrize("script", FIGURES, ids=lambda path: path.stem)
-def test_a_script_imports_plotting_and_records_only(script):
-    assert computes(script) == []
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_script_imports_plotting_and_evidence_only(figure):
+    assert computes(place(SCRIPTS, figure, ".py")) == []
 
 
 @pytest.mark.parametrize(
@@ -56,16 +67,15 @@ def test_a_script_imports_plotting_and_records_only(script):
     [
         "from rkbs.approximation import schmidt",
         "from verify.harness.ledger import load_claims",
+        "from verify.harness.records import load_record",
         "import rkbs",
-        "def draw(folder):\n    from scipy.linalg import svd",
+        "def draw(found):\n    from scipy.linalg import svd",
         "from verify.studies.yardsticks import Yardstick",
     ],
 )
 def test_a_script_that_computes_is_seen(line, tmp_path):
     script = tmp_path / "script.py"
-    script.write_text(
-        f"import numpy as np\nfrom verify.harness.records import load_record\n{line}\n"
-    )
+    script.write_text(f"import numpy as np\nfrom verify.harness.figures import bound\n{line}\n")
     assert len(computes(script)) == 1
 
 
@@ -74,34 +84,114 @@ def test_rows_know_nothing_but_dictionaries():
     assert found <= sys.stdlib_module_names
 
 
+def test_every_claim_has_a_figure_or_a_reason():
+    claims = load_claims()
+    scripts = set(FIGURES)
+    assert scripts <= claims.keys()  # every script is a claim's
+    assert set(figures_of(claims.values())) == scripts  # and the claim, or another, says so
+    shown = {name: claim.shown_in for name, claim in claims.items() if claim.shown_in}
+    unread = [name for name, figure in shown.items() if name not in load_script(figure).records]
+    assert unread == []
+    both = [name for name, claim in claims.items() if name in scripts and claim.figure != name]
+    assert both == []  # a claim with a script of its own is not shown elsewhere
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_script_reads_its_own_record_and_says_what_to_see(figure):
+    script = load_script(figure)
+    assert figure in script.records
+    assert set(script.records) <= load_claims().keys()
+    assert 2 <= len(re.findall(r"\.(?: |$)", script.caption)) <= 4
+    words = script.caption
+    for name in NAMES:
+        words = words.replace(name, "")
+    assert not re.search(r"[0-9]", words)
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_what_was_drawn_is_there_and_of_its_width(figure):
+    assert place(SCRIPTS, figure, ".pdf").read_bytes().startswith(b"%PDF")
+    png = place(SCRIPTS, figure, ".png").read_bytes()
+    (width,) = struct.unpack(">I", png[16:20])  # of the header
+    assert width in [round(200 * inches) for inches in WIDTHS]
+    assert len(png) <= LARGEST_PNG
+
+
+def test_nothing_else_is_among_the_figures():
+    kinds = defaultdict(set)
+    for path in SCRIPTS.rglob("*.*"):
+        if "__pycache__" not in path.parts:
+            kinds[f"{path.parent.name}.{path.stem}"].add(path.suffix)
+    assert kinds == {figure: {".py", ".pdf", ".png"} for figure in FIGURES}
+
+
+class Logged(dict):
+    """What was found, and which of it is looked at."""
+
+    def __init__(self, found):
+        super().__init__(found)
+        self.read = set()
+
+    def __getitem__(self, name):
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def items(self):
+        self.read |= self.keys()
+        return super().items()
+
+
 def refuse(*arguments, **options):
     raise AssertionError("a figure computes")
 
 
-@pytest.mark.parametrize("script", FIGURES, ids=lambda path: path.stem)
-def test_a_figure_is_drawn_without_solvers(script, monkeypatch):
+def labelled(kind, one, panels):
+    """Whether an axis, "x" or "y", has a label: its own, or one in its row or column."""
+    axis = getattr(one, f"{kind}axis")
+    texts = [label.get_text() for label in axis.get_majorticklabels()]
+    words = any(set(text) & set(ascii_letters) for text in texts if "$" not in text)
+    if axis.get_label_text() or words or not any(texts):
+        return True
+    line = "rowspan" if kind == "y" else "colspan"
+    mine = one.get_subplotspec()
+    return any(
+        getattr(each, f"get_{kind}label")()
+        for each in panels
+        if (spec := each.get_subplotspec()) and spec.get_gridspec() is mine.get_gridspec()
+        if getattr(spec, line) == getattr(mine, line)
+    )
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_figure_is_drawn_from_its_records_alone_and_can_be_read(figure, monkeypatch):
+    script = load_script(figure)
+    records = {name: load_record(name, REFERENCE) for name in script.records}
     for name in HEAVY:
         monkeypatch.setattr(np.linalg, name, refuse)
     for name in COMPUTING:
         monkeypatch.setitem(sys.modules, f"rkbs.{name}", None)
-    read = []
-
-    def load(claim, folder):
-        read.append(load_record(claim, folder))
-        return read[-1]
-
-    spec = importlib.util.spec_from_file_location(f"figures.{script.stem}", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "load_record", load)
+    found = Logged({name: record.evidence for name, record in records.items()})
     try:
         with plotting.style():
-            figure = module.draw(REFERENCE)
+            drawn = script.draw(found)
     except KeyError as error:
-        if all(record.fingerprint == load_claim(record.claim).fingerprint for record in read):
+        if all(r.fingerprint == load_claim(name).fingerprint for name, r in records.items()):
             raise
         pytest.skip(f"the records are of other sources, and lack {error}")
-    assert figure.axes
+    assert found.read == set(script.records)
+    assert drawn.get_figwidth() in WIDTHS
+    sizes = [text.get_fontsize() for text in drawn.findobj(Text) if text.get_text()]
+    assert min(sizes) >= POINTS
+    panels = [axes for axes in drawn.axes if axes.axison]
+    assert panels
+    assert all(labelled(kind, one, panels) for one in panels for kind in "xy")
+
+
+def test_bounds_are_those_of_the_checks():
+    evidence = Evidence((Check("a", 1, "<=", 2),), (Check("b", 1, "<", 3),), condition="c")
+    assert (bound(evidence, "a"), bound(evidence, "b")) == (2, 3)
+    with pytest.raises(KeyError, match="no check 'c'; there are 'a', 'b'"):
+        bound(evidence, "c")
 
 
 def test_the_excess_at_a_glance_by_hand():

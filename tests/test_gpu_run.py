@@ -52,7 +52,7 @@ from verify.harness.evidence import Check, Evidence
 from verify.harness.ledger import claim
 from verify.harness.paths import ROOT
 {first}
-@claim(statement="s", source="§", method="m", on_device={on_device})
+@claim(statement="s", source="§", method="m", no_figure="none", on_device={on_device})
 def compute(run):
     with (ROOT / "ran.txt").open("a") as log:
         print({name!r}, file=log)
@@ -74,7 +74,7 @@ def cell(configuration, device):
         time.sleep(600)
     return configuration
 
-@claim(statement="", source="", method="", on_device=True)
+@claim(statement="", source="", method="", no_figure="none", on_device=True)
 def swept(run):
     found = sweep(run, cell, [{{"x": x}} for x in range(4)], "sec5.swept")
     return Evidence(checks=(Check("cells", len(found), "==", 4),))

@@ -199,8 +199,9 @@ def test_a_claim_is_the_file_that_it_is_in(monkeypatch):
     [
         ("lemma9.fake", {}, "begins with"),
         *((f"prop1{end}", {}, "two words") for end in ("", ".", ".a/b", ".a b", "..a", ".a.b")),
-        ("prop1.fake", {"figure": "shared.a"}, "must be one word"),  # shared.pdf for all
-        ("prop1.fake", {"also_in": ("shared", "a/b")}, "must be one word"),
+        ("prop1.fake", {"shown_in": "lemma9.fake"}, "begins with"),
+        ("prop1.fake", {"shown_in": "prop1.a/b"}, "two words"),
+        ("prop1.fake", {"shown_in": "thm2.a", "no_figure": "why"}, "says that no figure does"),
     ],
 )
 def test_names_that_are_none_of_a_file(name, figures, message):

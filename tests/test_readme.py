@@ -24,7 +24,7 @@ def test_the_opening_figures_caption_follows_from_the_records():
 
     known = references()
     caption = hero(known)
-    assert "thm2_limit.png" in caption
+    assert "figures/claims/thm2/limit.png" in caption
     rows = known["thm2.limit"][1].evidence.data["rows"]
     for row in rows:
         row["error"] *= 1.2

@@ -25,7 +25,7 @@ NAME = "prop1.fake"
 
 
 def claim(evidence, name=NAME):
-    return Claim(name, "statement", "source", "method", lambda run: evidence, "shared")
+    return Claim(name, "statement", "source", "method", lambda run: evidence)
 
 
 def saved(folder, evidence, name=NAME):
@@ -152,11 +152,14 @@ def test_nothing_shows_a_refused_record(tmp_path, monkeypatch, capsys):
     told = []
     assert set(runner.known_records(claims, tmp_path, "quick", told.append)) == {"prop1.other"}
     assert "its verdict is 'holds'" in told[0]
-    assert figures.missing_records(claims, tmp_path) == {"shared": [NAME]}
+    script = figures.Script((NAME, "prop1.other"), "", lambda found: pytest.fail("drawn"))
+    monkeypatch.setattr(figures, "load_script", lambda *_: script)
+    drawn = figures.draw_figures(["prop1.other"], tmp_path, tmp_path / "out")
+    assert drawn == ({"prop1.other": [NAME]}, {})
     monkeypatch.setattr(figures, "load_claims", lambda: claims)
     assert figures.main(["--records", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     shown = capsys.readouterr()
-    assert "shared: not drawn, no record of prop1.fake" in shown.out
+    assert "prop1.other: not drawn, no record of prop1.fake" in shown.out
     assert "its verdict is 'holds'" in shown.err
     monkeypatch.setattr(readme, "load_claims", lambda: claims)
     monkeypatch.setattr(readme, "REFERENCE", tmp_path)

@@ -4,14 +4,12 @@ import base64
 import io
 import re
 
-import pytest
 from rich.console import Console
 
-from verify.harness import figures
 from verify.harness.bars import Bars
 from verify.harness.evidence import Check, Evidence
-from verify.harness.figures import SCRIPTS
-from verify.harness.ledger import Claim, load_claims, settle
+from verify.harness.figures import Picture, draw_figures, pictures, place
+from verify.harness.ledger import Claim, settle
 from verify.harness.report import write_report
 from verify.harness.run import Run
 from verify.harness.workers import Outcome
@@ -28,14 +26,19 @@ def test_report_is_escaped_and_self_contained(tmp_path):
         data={poison: poison, "rows": rows, "curve": {"x": [1.0], poison: [2]}, "long": [0] * 9999},
     )
     claims = {
-        name: Claim(name, poison, poison, poison, lambda run: evidence, "shared", poison)
-        for name in ("prop1.a", "prop1.b")
+        name: Claim(name, poison, poison, poison, lambda run: evidence, poison, **figure)
+        for name, figure in (
+            ("prop1.a", {"shown_in": "prop1.b"}),
+            ("prop1.b", {}),
+            ("prop1.c", {"no_figure": poison}),
+        )
     }
     image = b"\x89PNG fake"
-    (tmp_path / "shared.png").write_bytes(image)
+    (tmp_path / "b.png").write_bytes(image)
+    drawn = {"prop1.b": Picture(tmp_path / "b.png", poison)}
     records = {"prop1.a": settle(claims["prop1.a"], Run())}
     errors = {"prop1.b": poison, "figure x": poison}
-    path = write_report(claims, records, errors, tmp_path / "new" / "report.html", tmp_path)
+    path = write_report(claims, records, errors, tmp_path / "new" / "report.html", drawn)
     page = path.read_text(encoding="utf-8")
     assert "<script" not in page
     assert page.count(base64.b64encode(image).decode()) == 1
@@ -44,8 +47,11 @@ def test_report_is_escaped_and_self_contained(tmp_path):
     assert not re.search(r"url\(|@import", page)
     assert "50 of 60 rows" in page
     assert "? unconfirmed" in page
-    assert page.count("<dt>Scope</dt>") == 2
-    assert page.count("! error") == 4  # in the summary and its legend, the claim, the figure
+    assert page.count("<dt>Scope</dt>") == 3
+    assert page.count("! error") == 6  # in the summary and its legend, two claims, the figure
+    assert page.count("<figcaption>&lt;script") == 1
+    assert page.count('see <a href="#prop1.a">prop1.a</a>') == 1
+    assert page.count("No figure: &lt;script") == 1
 
 
 def test_the_readme_says_what_was_checked():
@@ -57,13 +63,13 @@ def test_the_readme_says_what_was_checked():
 def test_what_was_asked_and_missed_is_shown(tmp_path):
     check = Check("sup", 3e-6, "<", 1e-5, asked=1e-6)
     evidence = Evidence(checks=(check,))
-    claim = Claim("prop1.a", "s", "", "", lambda run: evidence, "shared")
+    claim = Claim("prop1.a", "s", "", "", lambda run: evidence)
     record = settle(claim, Run())
     told = "to 1e-05, 1e-06 asked (sup: 3e-06)"
     known = {"prop1.a": (claim, record)}
     assert f"✓ **holds**<br>*Short of what was asked:* {told} |" in verdict_table(known)
-    assert f"`prop1.a`, ✓ holds {told}: s" in gallery(known)
-    path = write_report({"prop1.a": claim}, {"prop1.a": record}, {}, tmp_path / "r.html", tmp_path)
+    assert f"`prop1.a`, ✓ holds {told}: s" in gallery(known, {"prop1.a": ""})
+    path = write_report({"prop1.a": claim}, {"prop1.a": record}, {}, tmp_path / "r.html", {})
     page = path.read_text(encoding="utf-8")
     assert page.count(told) == 2  # in the summary and the claim's own section
     assert "✓ passed, ✗ missed the 1e-06 asked" in page
@@ -74,25 +80,46 @@ def test_what_was_asked_and_missed_is_shown(tmp_path):
     assert "1 short of asked" in console.file.getvalue()
 
 
+SCRIPT = "RECORDS = ('prop1.a', 'prop1.b')\nCAPTION = 'κ* and more'\ndraw = None\n"
+
+
 def test_missing_records_are_named(tmp_path):
-    found, absent = (
-        Claim(name, "", "", "", lambda run: Evidence(), "shared") for name in ("prop1.a", "prop1.b")
-    )
-    settle(found, Run()).save(tmp_path)
-    known = {"prop1.a": found, "prop1.b": absent}
-    assert figures.missing_records(known, tmp_path) == {"shared": ["prop1.b"]}
+    script = place(tmp_path, "prop1.a", ".py")
+    script.parent.mkdir()
+    script.write_text(SCRIPT, encoding="utf-8")
+    claim = Claim("prop1.a", "", "", "", lambda run: Evidence())
+    settle(claim, Run()).save(tmp_path)
+    lacking, errors = draw_figures(["prop1.a"], tmp_path, tmp_path / "out", tmp_path)
+    assert (lacking, errors) == ({"prop1.a": ["prop1.b"]}, {})
 
 
 def test_a_figure_without_a_script_is_an_error(tmp_path):
-    errors = figures.draw_figures(["absent"], tmp_path, tmp_path / "out", scripts=tmp_path)
-    assert errors == {"absent": f"{tmp_path / 'absent.py'} does not exist"}
+    lacking, errors = draw_figures(["prop1.absent"], tmp_path, tmp_path / "out", tmp_path)
+    assert lacking == {}
+    assert f"{tmp_path / 'prop1' / 'absent.py'} does not exist" in errors["prop1.absent"]
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
-def test_a_figure_is_not_drawn_without_a_record_that_it_reads(script):
-    """The claims that a script names declare the figure."""
-    claims = load_claims()
-    read = {name for name in claims if f'"{name}"' in script.read_text(encoding="utf-8")}
-    assert read
-    assert read <= {name for name, claim in claims.items() if script.stem in claim.figures}
+def test_what_was_drawn_has_its_caption_and_no_failing_script_is_shown(tmp_path):
+    for name, text in (("a", SCRIPT), ("b", "1 / 0"), ("c", SCRIPT)):
+        script = place(tmp_path, f"prop1.{name}", ".py")
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(text, encoding="utf-8")
+    for name in "ab":
+        place(tmp_path, f"prop1.{name}", ".png").touch()
+    shown = pictures([f"prop1.{name}" for name in "abcd"], tmp_path, tmp_path)
+    assert shown == {"prop1.a": Picture(tmp_path / "prop1" / "a.png", "κ* and more")}
+
+
+def test_the_gallery_shows_each_figure_once_and_says_why_there_is_none():
+    claims = [
+        Claim("prop1.a", "the κ* of it", "", "", lambda run: Evidence()),
+        Claim("prop1.b", "s", "", "", lambda run: Evidence(), shown_in="prop1.a"),
+        Claim("prop1.c", "s", "", "", lambda run: Evidence(), no_figure="all is said"),
+    ]
+    known = {claim.id: (claim, settle(claim, Run())) for claim in claims}
+    text = gallery(known, {"prop1.a": "What κ* is."})
+    assert text.count("![") == 1
+    assert "![prop1.a](claims/prop1/a.png)\n\nWhat κ\\* is.\n\n- `prop1.a`" in text
+    assert "the κ\\* of it\n- `prop1.b`, ? unconfirmed: s\n\n[PDF](claims/prop1/a.pdf)" in text
+    assert text.endswith("- `prop1.c`, ? unconfirmed: s (No figure: all is said.)")

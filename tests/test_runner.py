@@ -135,28 +135,36 @@ def test_record_and_compare(checkout):
 
 
 def test_figures_are_drawn_once_and_embedded(checkout):
+    (checkout / "Makefile").touch()
     verify(checkout, "sec5", "data", "--profile", "full", "--record")
     folder = checkout / "build" / "verify" / "full"
-    assert {path.name for path in (folder / "figures").iterdir()} == {"shared.png", "shared.pdf"}
-    assert (folder / "report.html").read_text().count("data:image/png;base64,") == 1
+    drawn = {str(path.relative_to(folder / "figures")) for path in folder.rglob("figures/*/*")}
+    assert drawn == {"sec5/a.png", "sec5/a.pdf"}
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 1
+    assert page.count("<figcaption>A curve &amp; what to see.</figcaption>") == 1
 
-    drawn = call(checkout, "verify.harness.figures")
-    assert "shared: drawn" in drawn
-    assert "undrawn: not drawn, no record of data.absent" in drawn
-    assert (checkout / "figures" / "shared.pdf").exists()
-    unknown = call(checkout, "verify.harness.figures", "nonsense", status=2)
-    assert "known: shared, undrawn" in unknown
+    shown = call(checkout, "verify.harness.figures")
+    assert "sec5.a: drawn" in shown
+    assert "sec5.b" not in shown
+    assert "data.absent: not drawn, no record of data.absent" in shown
+    assert (checkout / "figures" / "claims" / "sec5" / "a.pdf").exists()
+    shown = call(checkout, "verify.harness.figures", "sec5.b", "prop1.holds")
+    assert "prop1.holds: has no figure: nothing to see" in shown
+    assert "sec5.a: drawn" in shown
+    assert "data.absent" not in shown
+    unknown = call(checkout, "verify.harness.figures", "nonsense", "sec5.a", "sec5.c", status=2)
+    assert "unknown claim: nonsense, sec5.c; known: prop1.holds, prop1.repaired," in unknown
     for option in ("--records", "--out"):
-        shown = call(checkout, "verify.harness.figures", option, "figures/shared.py", status=2)
-        assert f"argument {option}: figures/shared.py is a file" in shown
+        shown = call(checkout, "verify.harness.figures", option, "Makefile", status=2)
+        assert f"argument {option}: Makefile is a file" in shown
 
 
 def test_a_failing_figure_is_an_error(checkout):
-    (checkout / "figures" / "shared.py").write_text(
-        "def draw(folder):\n    raise KeyError('axis')\n"
-    )
+    script = checkout / "figures" / "claims" / "sec5" / "a.py"
+    script.write_text("RECORDS, CAPTION = ('sec5.a',), ''\ndef draw(found):\n    found['axis']\n")
     shown = verify(checkout, "sec5", status=1)
-    assert "figure shared: error" in shown
+    assert "figure sec5.a: error" in shown
     page = (checkout / "build" / "verify" / "quick" / "report.html").read_text()
     assert "KeyError: &#x27;axis&#x27;" in page
 
@@ -170,8 +178,8 @@ def test_a_failing_figure_is_an_error(checkout):
         (["--jobs", "0"], "--jobs: must be a whole number from 1 upwards, got '0'"),
         (["--jobs", "two"], "--jobs: must be a whole number from 1 upwards, got 'two'"),
         (["--seed", "-1"], "--seed: must be a whole number from 0 upwards, got '-1'"),
-        (["--results", "figures/shared.py"], "--results: cannot make a folder at"),
-        (["--results", "figures/shared.py/sub"], "--results: cannot make a folder at"),
+        (["--results", "figures/claims/sec5/a.py"], "--results: cannot make a folder at"),
+        (["--results", "figures/claims/sec5/a.py/sub"], "--results: cannot make a folder at"),
         (["--results", "verify/results"], "--record writes verify/results"),
         (["--results", ""], "argument --results: must not be empty"),
         (["--scheduler", " "], "argument --scheduler: must not be empty"),

@@ -1,4 +1,4 @@
-"""Fill README.md and figures/README.md from the reference records: ``python -m verify.readme``."""
+"""README.md and figures/README.md from the records: ``python -m verify.readme``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from verify.harness.figures import figures_of, load_script, place
 from verify.harness.ledger import Claim, load_claims
 from verify.harness.paths import REFERENCE, ROOT
 from verify.harness.records import Record, RecordError, load_record, write_atomically
@@ -30,6 +32,9 @@ _REACHED = 1.1
 """How near to the floor a head has reached it, as thm2.limit says."""
 
 _RMSE = "RMSE (ln IC50)"
+
+_GALLERY = Path("claims")
+"""The pictures, from where figures/README.md is."""
 
 
 def references() -> dict[str, tuple[Claim, Record]]:
@@ -119,7 +124,7 @@ def hero(known: dict[str, tuple[Claim, Record]]) -> str:
     (near, ends, last), (frozen, wide, _), (adam, apart, _) = told.values()
     image = (
         "![L² error of attention logits against the head dimension, beside the Schmidt floor, for "
-        f"three targets and {MIDDLE} hidden units](figures/thm2_limit.png)"
+        f"three targets and {MIDDLE} hidden units](figures/claims/thm2/limit.png)"
     )
     return (
         f"{image}\n\n*How close an attention logit of dimension d can come to a response surface "
@@ -147,20 +152,36 @@ def _by_cell(rows: Iterable[dict[str, Any]]) -> dict[tuple[str, int], dict[str, 
     return {(row["target"], row["d"]): row for row in best(wide)}
 
 
-def gallery(known: dict[str, tuple[Claim, Record]]) -> str:
-    """A section per figure: the picture, and the claims it is the evidence of."""
-    stems: dict[str, list[str]] = defaultdict(list)
+def gallery(known: dict[str, tuple[Claim, Record]], captions: Mapping[str, str]) -> str:
+    """A section per figure: the picture, its caption, and the claims it is the evidence of.
+
+    Claims without a figure are listed at the end, each with the reason.
+    """
+    shown: dict[str, list[str]] = defaultdict(list)
+    bare = []
     for name, (claim, record) in known.items():
-        if claim.figure:
-            verdict = f"{SYMBOLS[record.verdict]} {record.verdict.value}"
-            if record.evidence.reservation:
-                verdict += f" {record.evidence.reservation}"
-            stems[claim.figure].append(f"- `{name}`, {verdict}: {claim.statement}")
-    parts = [
-        f"## {stem}\n\n![{stem}]({stem}.png)\n\n" + "\n".join(lines) + f"\n\n[PDF]({stem}.pdf)"
-        for stem, lines in stems.items()
-    ]
+        verdict = f"{SYMBOLS[record.verdict]} {record.verdict.value}"
+        if record.evidence.reservation:
+            verdict += f" {record.evidence.reservation}"
+        line = f"- `{name}`, {verdict}: {_literal(claim.statement)}"
+        if claim.no_figure:
+            bare.append(f"{line} (No figure: {_literal(claim.no_figure)}.)")
+        else:
+            shown[claim.figure].append(line)
+    parts = []
+    for name, lines in shown.items():
+        png, pdf = (place(_GALLERY, name, suffix).as_posix() for suffix in (".png", ".pdf"))
+        claims = "\n".join(lines)
+        caption = _literal(captions[name])
+        parts.append(f"## {name}\n\n![{name}]({png})\n\n{caption}\n\n{claims}\n\n[PDF]({pdf})")
+    if bare:
+        parts.append("## Claims without a figure\n\n" + "\n".join(bare))
     return "\n\n".join(parts)
+
+
+def _literal(text: str) -> str:
+    """Text in Markdown, where the star of κ* might begin emphasis."""
+    return text.replace("*", r"\*")
 
 
 def filled(text: str, regions: dict[str, str]) -> str:
@@ -176,6 +197,8 @@ def filled(text: str, regions: dict[str, str]) -> str:
 def documents() -> dict[str, str]:
     """Both documents as the reference records say they should read, by path."""
     known = references()
+    figures = figures_of(claim for claim, _ in known.values())
+    captions = {name: load_script(name).caption for name in figures}
     regions = {
         "README.md": {
             "hero": hero(known),
@@ -183,7 +206,7 @@ def documents() -> dict[str, str]:
             "limit": limit_table(known),
             "gdsc": gdsc_table(known),
         },
-        "figures/README.md": {"gallery": gallery(known)},
+        "figures/README.md": {"gallery": gallery(known, captions)},
     }
     return {
         path: filled((ROOT / path).read_text(encoding="utf-8"), content)

@@ -30,9 +30,10 @@ _INSTALLED_AS = {"flint": "python-flint", "sklearn": "scikit-learn"}
 class Claim:
     """A statement of the paper (in one reading) and the computation that settles it.
 
-    ``figure`` is its own, ``also_in`` are others that show it.
     ``scope`` says, of a universal statement, for what it was computed and what the rest rests on.
     ``on_device``: its computation uses ``run.device``; any other runs on a CPU, wherever that is.
+    Its figure is the file of its own path under ``figures/claims``, unless another claim's figure
+    shows it (``shown_in``, that claim's id) or none does (``no_figure``, why).
     """
 
     id: str
@@ -40,24 +41,22 @@ class Claim:
     source: str
     method: str
     compute: Callable[[Run], Evidence]
-    figure: str = ""
     scope: str = ""
-    also_in: tuple[str, ...] = ()
+    shown_in: str = ""
+    no_figure: str = ""
     on_device: bool = False
 
     def __post_init__(self) -> None:
-        if topic_of(self.id) not in TOPICS:
-            raise ValueError(f"a claim's id begins with one of {TOPICS}, got {self.id!r}")
-        if not re.fullmatch(r"\w+\.\w+", self.id):  # the name of its file, record and sweeps
-            raise ValueError(f"a claim's id is two words with a dot between, got {self.id!r}")
-        for stem in self.figures:
-            if not re.fullmatch(r"\w+", stem):  # what follows a dot would be taken for a suffix
-                raise ValueError(f"the figure of {self.id!r} must be one word, got {stem!r}")
+        _check_id(self.id)
+        if self.shown_in:
+            _check_id(self.shown_in)
+        if self.shown_in and self.no_figure:
+            raise ValueError(f"{self.id} is shown in {self.shown_in}, and says that no figure does")
 
     @property
-    def figures(self) -> tuple[str, ...]:
-        """The stems of all figures that need its record."""
-        return tuple(filter(None, (self.figure, *self.also_in)))
+    def figure(self) -> str:
+        """The id of the claim whose figure shows it: mostly its own; empty if none does."""
+        return "" if self.no_figure else self.shown_in or self.id
 
     @property
     def fingerprint(self) -> str:
@@ -69,6 +68,13 @@ class Claim:
         return asked if self.on_device else "cpu"
 
 
+def _check_id(claim_id: str) -> None:
+    if topic_of(claim_id) not in TOPICS:
+        raise ValueError(f"a claim's id begins with one of {TOPICS}, got {claim_id!r}")
+    if not re.fullmatch(r"\w+\.\w+", claim_id):  # the name of its file, record and sweeps
+        raise ValueError(f"a claim's id is two words with a dot between, got {claim_id!r}")
+
+
 CLAIMS: dict[str, Claim] = {}
 
 
@@ -77,9 +83,9 @@ def claim(
     statement: str,
     source: str,
     method: str,
-    figure: str = "",
     scope: str = "",
-    also_in: tuple[str, ...] = (),
+    shown_in: str = "",
+    no_figure: str = "",
     on_device: bool = False,
 ) -> Callable[[Callable[[Run], Evidence]], Callable[[Run], Evidence]]:
     """Register the decorated function as the computation of the claim of its file."""
@@ -91,7 +97,7 @@ def claim(
         id = module.removeprefix(f"{PACKAGE}.")
         if id in CLAIMS and CLAIMS[id].compute.__qualname__ != compute.__qualname__:
             raise ValueError(f"{module} has more claims than one: a claim is a file")
-        told = (statement, source, method, compute, figure, scope, also_in, on_device)
+        told = (statement, source, method, compute, scope, shown_in, no_figure, on_device)
         CLAIMS[id] = Claim(id, *told)
         return compute
 

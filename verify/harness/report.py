@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from verify.harness.evidence import Check, Evidence, Verdict
+from verify.harness.figures import Picture
 from verify.harness.ledger import Claim
 from verify.harness.records import Record, write_atomically
 
@@ -51,12 +52,13 @@ th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: left;
 thead th { background: var(--soft); }
 dt { font-weight: 600; } dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
 pre { background: var(--soft); padding: .75rem; overflow-x: auto; font-size: .85rem; }
+figure { margin: 1rem 0; } figcaption { max-width: 45rem; }
 img { max-width: 100%; height: auto; background: #fff; }
 .verdict { font-weight: 700; white-space: nowrap; }
 .holds { color: var(--good); } .holds-if { color: var(--part); } .fails { color: var(--bad); }
 .unconfirmed { color: var(--open); } .error { color: var(--wrong); }
 @media print { body { max-width: none; font-size: 10pt; } h2 { break-after: avoid; }
-  table, img, pre { break-inside: avoid; } .wide { overflow: visible; } }
+  table, figure, pre { break-inside: avoid; } .wide { overflow: visible; } }
 """
 
 
@@ -71,12 +73,12 @@ def write_report(
     records: Mapping[str, Record],
     errors: Mapping[str, str],
     path: Path,
-    figures: Path,
+    figures: Mapping[str, Picture],
 ) -> Path:
     """Write a report to ``path``: the claims it is about and what they came to, by claim id.
 
-    Errors by other names (a figure's) are shown at the end. Of the images ``<stem>.png`` in the
-    folder ``figures`` those that exist are embedded, each once.
+    Errors by other names (a figure's) are shown at the end. Each picture is embedded once, with
+    its caption, where a claim first shows it.
     """
     shown: dict[str, str] = {}
     parts = [_header(records), _summary(claims, records)]
@@ -208,18 +210,23 @@ def _as_table(value: Any) -> tuple[list[str], list[Sequence[Any]]] | None:
     return None
 
 
-def _figure(claim: Claim, folder: Path, shown: dict[str, str]) -> str:
-    """The claim's figure, or a link to where it is shown already."""
-    image = folder / f"{claim.figure}.png"
-    if not claim.figure or not image.exists():
+def _figure(claim: Claim, figures: Mapping[str, Picture], shown: dict[str, str]) -> str:
+    """The claim's figure with its caption, a link to where it is shown already, or why none is."""
+    if claim.no_figure:
+        return f"<p>No figure: {escape(claim.no_figure)}.</p>"
+    if claim.figure not in figures:
         return ""
     if claim.figure in shown:
         first = escape(shown[claim.figure])
         return f'<p>Figure: see <a href="#{first}">{first}</a>.</p>'
     shown[claim.figure] = claim.id
-    data = base64.b64encode(image.read_bytes()).decode("ascii")
-    alt = escape(f"Figure {claim.figure}: {claim.statement}")
-    return f'<p><img src="data:image/png;base64,{data}" alt="{alt}"></p>'
+    picture = figures[claim.figure]
+    data = base64.b64encode(picture.path.read_bytes()).decode("ascii")
+    alt = escape(f"Figure of {claim.figure}: {claim.statement}")
+    return (
+        f'<figure><img src="data:image/png;base64,{data}" alt="{alt}">'
+        f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
+    )
 
 
 def _verdict(verdict: str) -> str:

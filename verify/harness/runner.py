@@ -26,7 +26,7 @@ from verify.harness.choice import (
 from verify.harness.compare import compare_by_device
 from verify.harness.display import Display, make_display
 from verify.harness.evidence import Verdict
-from verify.harness.figures import draw_figures, missing_records
+from verify.harness.figures import draw_figures, figures_of, pictures
 from verify.harness.ledger import Claim
 from verify.harness.merge import gather, merge
 from verify.harness.options import make_parser
@@ -201,9 +201,9 @@ def _conclude(
     left = _left(choice.claims, outcome)
     claims = {name: claim for name, claim in choice.claims.items() if name not in left}
     failed = {} if left else _draw(claims, run.folder, display.say)
-    errors = outcome.errors | {f"figure {stem}": text for stem, text in failed.items()}
-    for stem, text in failed.items():
-        display.say(f"figure {stem}: error\n{text}")
+    errors = outcome.errors | {f"figure {name}": text for name, text in failed.items()}
+    for name, text in failed.items():
+        display.say(f"figure {name}: error\n{text}")
     notes, differences = compare_by_device(outcome.records)
     display.table(claims, outcome, notes)
     for record in outcome.records.values():
@@ -212,7 +212,7 @@ def _conclude(
             record.save(reference(record.device))
     known, shown = _keep(claims, run, outcome, display.say)
     reported = {name: claim for name, claim in known.items() if name in shown or name in claims}
-    figures = run.folder / "figures"
+    figures = pictures(figures_of(reported.values()), run.folder / "figures")
     report = write_report(reported, shown, errors, run.folder / "report.html", figures)
     display.say(f"Report: {report}")
     if options.compare:
@@ -227,14 +227,12 @@ def _conclude(
 
 
 def _draw(claims: Mapping[str, Claim], folder: Path, tell: Callable[[str], None]) -> dict[str, str]:
-    """Draw the figures of claims where all records are there; what went wrong, by stem."""
-    stems = {stem: None for claim in claims.values() for stem in claim.figures}
-    known, lacking = ledger.load_where_possible(ledger.known_ids() if stems else [])
-    if stems and (lacking or not installed("matplotlib")):
-        tell("Figures are not drawn: they need matplotlib, and all claims to be loaded")
+    """Draw the figures of claims where all records are there; what went wrong, by figure."""
+    figures = figures_of(claims.values())
+    if figures and not installed("matplotlib"):
+        tell("Figures are not drawn: they need matplotlib")
         return {}
-    missing = missing_records(known, folder)
-    return draw_figures([s for s in stems if not missing[s]], folder, folder / "figures")
+    return draw_figures(figures, folder, folder / "figures")[1]
 
 
 def _tell_checks(record: Record, display: Display) -> None:

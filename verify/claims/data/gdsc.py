@@ -61,7 +61,6 @@ def _checks(run: Run, found: dict[str, Any]) -> list[Check]:
     "final fit is certified again from its coefficients alone.",
     scope="one data set; every drug and every cell line occurs in training (data.gdsc_cold has the "
     "others). Quick: 4 folds of a half of the drugs and cell lines; full: all 10 of all",
-    figure="data_gdsc",
 )
 def gdsc(run: Run) -> Evidence:
     """All contestants over the folds of pairs."""

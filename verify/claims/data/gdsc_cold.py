@@ -26,7 +26,6 @@ from verify.studies.drug_response import BOTH, IDENTITY, MEANS, PERMUTED
     scope="one data set; a new drug against known cell lines, and the reverse. Of new drugs by a "
     "hair: with responses centered by hand, in place of a constant minimized with the rest, the "
     "p-value was 0.0504 for the bound of 0.05. Quick: 4 of the 10 parts; full: all 10",
-    figure="data_gdsc",
 )
 def gdsc_cold(run: Run) -> Evidence:
     """All contestants over the parts of the drugs, and over those of the cell lines."""

@@ -112,7 +112,6 @@ def _gaussian(d: int) -> float:
     "tail bounded by the ratio test (ratios decrease to 0 for every ρ and q); it increases in "
     "|q_l|, so q = (3, …, 3) covers all |q_l| ≤ 3, and ρ = 0.1 covers all larger ρ; rkbs's "
     "features against the partial sums, and the closed form at ρ = 2",
-    figure="prop1_all_pairs",
     scope="sums certified at six ρ from 0.1 to 4 in d = 1, 2, 3 (full: also ρ = 0.05 and 0.25, "
     "d = 4), for all |q_l| ≤ 3; every other ρ > 0 and q by the ratio test, on paper",
 )

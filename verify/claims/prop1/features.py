@@ -101,7 +101,6 @@ def _float_error(features: PowerFeatures, points: np.ndarray) -> float:
     method="Polynomial identity in q, k and 1/√d over the rationals (sympy), order by order, on "
     "the features' own indices and squared weights; their float values at random points against "
     "balls, within the rounding of their 6N + d + 2 operations",
-    figure="prop1_features",
     scope="all q and k, exactly, at each order n ≤ 6 in d ≤ 3 (full: n ≤ 12, d ≤ 5), three γ; "
     "every other n and d by the multinomial theorem, on paper; floats: 3 random points per case",
 )

@@ -137,7 +137,6 @@ def _spectra(n: int, rng: np.random.Generator) -> dict[str, list[float]]:
     "order n − 1, whose monomials interpolate n distinct points); "
     "polynomial kernels: exact rational rank at as many points as predicted and at 3 more; rkbs's "
     "float Gram matrices within 1e-13 of the exact ones",
-    figure="prop1_dimension",
     scope="n = 1 … 40 (full: 100) at one random set of points in each d = 1, 2, 3; for every n and "
     "all points, on paper: EDP by the argument in the method, the others because they (up to "
     "diagonal scaling, EI) are strictly positive definite, or strictly conditionally so (L2). "

@@ -154,7 +154,6 @@ def _signs(kernel: Kernel, order: int = 20) -> float:
     "a draw and a rational vector c with cᵀKc < 0, in balls and exactly in rkbs's float Gram; "
     "signs of the power features. The L2 distance and the quadratic kernel with γ < 0 are tried "
     "in the same way",
-    figure="prop1_non_mercer",
     scope="PSD is certified at 20 points, d = 4, 2 draws of W^Q, W^K (full: 12); for all points it "
     "rests on paper: on feature signs of +1 (dot-product kernels; computed up to order 20), on "
     "Schoenberg's theorem (RBF), on diagonal scaling of the Laplace kernel (EI). Negative "

@@ -46,7 +46,6 @@ def _misprint_orders(max_d: int, max_order: int) -> tuple[int, int, int]:
     source="A form often printed for Proposition 1; theory §2",
     method="Polynomial identity over the rationals for its sum at each order; the sum of "
     "rkbs.features.misprinted_features at points with q·k = 3/4 and 3/2 against EDP in balls",
-    figure="prop1_features",
     scope="orders n ≤ 8 in d ≤ 3 (full: n ≤ 12, d ≤ 4), exactly; values at one q with q·k = 3/4 "
     "and one with 3/2, in d = 2",
 )

@@ -236,7 +236,6 @@ def _circle_checks(rows: list[dict[str, Any]], pairs: dict[str, float]) -> tuple
     "with interior, not two: for M = I + εJ equispaced points of the unit circle, certified in "
     "balls from their entries and from Bessel functions; no two points of the unit disc for "
     "ε = ⅛, by an inequality",
-    figure="prop1_non_mercer",
     scope="counterexamples: two pairs of maps, at 12 points. Condition: five chosen M and "
     "10 drawn ones (full: 60), 2 × 2, d = 4; for every M the identities (exact for 1 to 4 input "
     "dimensions) and the argument in the method, on paper. Circle: ε = 1, ½, ¼, ⅛, d = 2, which "

@@ -84,6 +84,7 @@ def _sum_gap(pair: RKBSPair, keys: np.ndarray, c: np.ndarray, v: np.ndarray) -> 
     scope="random sections and coefficients (sums of 2 and of 5) at 10 random points in [−1, 1]^d, "
     "in d ≤ 3 with features cut at orders N from 3 to 12 (full: d ≤ 4, N up to 30); for every "
     "sum by linearity of v ↦ f_v",
+    shown_in="prop1.reproducing",
 )
 def span(run: Run) -> Evidence:
     """Sampled: random sections, coefficients and points in several d and N."""

@@ -166,7 +166,6 @@ def _curves(orders: list[int]) -> list[dict[str, Any]]:
     method="For each N listed, over the whole of [−30, 30]: balls without gaps certify that the "
     "remainder over its bound rises to a = 0 and falls after, and at 0 it is 1 exactly; then "
     "points: the remainder by its definition in balls, rkbs's float bound, and rkbs's features",
-    figure="prop1_truncation",
     scope="the bound: every a in [−30, 30], nine N ≤ 20 (full: every N ≤ 40), certified; every "
     "other a and N by two series of positive terms, on paper. Features: random q, k in "
     "[−1.5, 1.5]^d, d ≤ 3, N ≤ 12",

@@ -153,7 +153,6 @@ def _heads(
     "minimum over W^Q, W^K is the convex optimum iff d ≥ rank T* follows from "
     "‖T‖_* = min ½(‖W^Q‖² + ‖W^K‖²), on paper; that gradients find it is refuted at d = rank T* by "
     "two pairs of two points each.",
-    figure="thm1_attention",
     scope="28 EDP features, 30 × 25 points, noisy rank-3 responses; squared loss on the complete "
     "grid, logistic loss on half of it (full: both on both, three α each); 2 seeds (full: 4)",
     on_device=True,

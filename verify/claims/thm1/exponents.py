@@ -238,7 +238,6 @@ def far_checks(gaps: dict[float, np.ndarray]) -> tuple[Check, ...]:
     "expansion are off the span. There Σ ξ_i κ(x_i, ·) ∈ λ R'(‖f‖) ∂‖f‖ holds instead. For "
     "p → 1 and p → ∞ the unique minimizers, certified to 1e-12, tend to one point of the "
     "segment, while the distance one can move at 1e-6 excess grows to the segment's length.",
-    figure="thm1_exponents",
     scope="two problems of two targets and one source in d = 2 (EDP cut at orders 5 and 2), "
     "p − 1 down to 2⁻²⁰ and p up to 2¹⁰; rkbs refuses p = 1 and p = ∞. The minimizers come from "
     "two equations; DualNewton certifies them to 1e-10 for p up to 32 or more, and reports the gap "

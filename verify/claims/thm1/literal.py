@@ -147,7 +147,6 @@ def examine(run: Run, k: int, p: float, loss: DualLoss) -> dict[str, Any]:
     "alone, and L-BFGS over all coordinates ends at (0, 0) for either of two sets of responses, "
     "where the same code with f(x_i) + g(y_j) ends elsewhere and moves. The theorem's conclusion "
     "holds of (0, 0), with all coefficients 0: it is unique, and ι(0) = 0 = Σ 0·κ(x_i, ·)",
-    figure="thm1_general",
     scope="p ∈ {1.5, 2, 3}, squared loss (full: logistic, too), R = t²/2, Taylor cut of order 2 in "
     "d = 2, 3 × 2 random points, 2 starts; for all others by Definition 2, on paper",
 )

@@ -208,7 +208,6 @@ def _ridge(run: Run) -> float:
     "nothing below and the same optimum. On incomplete grids T* is off the span of the observed "
     "pairs for p ≠ 2, while ∇Ω(T*) = Σ c_n Φ_X(x_n) ⊗ Φ_Y(y_n)/α. Schatten-2 is compared "
     "with the closed form; along a path of α the rank for p = 1 starts at exactly 0.",
-    figure="thm1_schatten",
     scope="p ∈ {1, 1.25, 1.5, 2, 3, 4}; squared loss (full: Huber and logistic, too), 9 × 8 "
     "points, all pairs or two thirds of them, 15 features, α = 0.1",
 )

@@ -131,7 +131,6 @@ def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> 
     "f = g = 0 is large, so that there is something to close. ι(f*), ι(g*) lie in the spans of the "
     "kernel sections, and functions of different p differ on a grid. (f or g is 0 where that, too, "
     "is within the tolerance.)",
-    figure="thm1_separable",
     scope="4 random draws (full: 20) of 8 × 7 points on the line, EDP cut at order 12 in d = 2 "
     "(91 features), R = t²/2, λ = 0.05, five losses. What is left open is left by the barrier that "
     "losses with kinks need, and was met at p = 1.25 only, where g has the exponent 5",

@@ -198,7 +198,6 @@ def _least_bend(
     "derivatives by hand give, and f, g rebuilt from them by rkbs's sections and inverse duality "
     "map are the same functions at new points; f* and g* themselves (p ≠ 2) are off the span. "
     "Losses of f + g have ∂L/∂f = ∂L/∂g; the others do not",
-    figure="thm1_general",
     scope="two losses of (f, g): softmax of (f, g, 0) at one of three labels, and a rounded "
     "distance from (z, −z); two of f + g: Poisson and expectile; p ∈ {1.5, 2, 3}, R = t^r/r with "
     "each space's exponent, 15 features, 7 × 6 random points (full: also a third of the pairs, and "

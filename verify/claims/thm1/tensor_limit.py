@@ -194,7 +194,6 @@ def _cut(
     "of its decades or more, and meets its bound. Differences from the optimum without a cut are "
     "known to 2ρ and the solvers' tolerance, ρ the recorded rounding by which ‖w‖_{2m} is counted "
     "from above.",
-    figure="thm1_tensor",
     scope="m = 1, 2, 3 (p = 2, 4/3, 6/5), d = 1, 2, random points with |q_l| ≤ 1.5, none close to "
     "another, R = t²/2, squared loss (full: Huber and logistic, too); one space: of a pair, only "
     "one has an even dual exponent unless p = 2",

@@ -128,7 +128,6 @@ def _least_dimension(rows: Iterable[dict[str, Any]], level: float) -> int | None
     method="Interpolation of F − G on cells with bounded remainder, Chebyshev oversampling bounds "
     "and a rounding allowance; the worst cells and the witness again in 128-bit ball arithmetic, "
     "without that code; the grid maximum, the L² error and the floor must lie below",
-    figure="thm2_certified",
     scope="three targets, d in {1, 4, 16}, m = 64, one head by variable projection and one by 500 "
     "steps of Adam each, the worst cell re-checked (full: eight targets, six d ≤ 16, 3000 steps, "
     "two cells), and a constructive head of d = 16 (kinked: 20) and m = 64; "

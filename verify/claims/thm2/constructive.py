@@ -44,8 +44,6 @@ def alternating_error(head: ConstructiveHead, target: Target, rng: np.random.Gen
     method="The identity and both inequalities at the nodes of the fit, over targets, widths and "
     "seeds; the ratio on an independent finer quadrature; alternating least squares from a random "
     "start must neither beat the SVD nor miss it",
-    figure="thm2_approximation",
-    also_in=("thm2_limit",),
     scope="eight targets, m = 8, 16, 64, 2 seeds (full: five m, 5 seeds), d ≤ 16; 1 %: m = 64, "
     "those targets and seeds. The identity and the "
     "inequalities hold for every F by orthogonality; alternating least squares: d ≤ 4, m = 16",

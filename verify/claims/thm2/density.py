@@ -38,7 +38,6 @@ def witness(name: str, head: ConstructiveHead) -> float:
     method="Constructive heads along (d, m) = (2, 16), (4, 32), …; the maximum over a fine grid, "
     "which bounds the supremum from below and is no certificate (thm2.certified has those); the "
     "error in balls at the worst of some of its points, without rkbs's formulas",
-    figure="thm2_approximation",
     scope="eight targets, (d, m) from (1, 8) to (16, 128), 1 seed, a grid of 801² points (full: to "
     "(32, 256), 3 seeds, 2001² points); the bounds are at (16, 128). Theorem 2 for every "
     "continuous F is not computed",

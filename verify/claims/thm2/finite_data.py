@@ -185,7 +185,6 @@ def cost_check(table: Table) -> Check:
     "trained again on all. Logarithms of error ratios, paired by seed, averaged over cells and "
     "kinds, with Student's 95 % intervals over seeds; in hindsight and for less noise the mean "
     "alone decides. FLOPs of products and factorizations, selection included",
-    figure="thm2_finite_data",
     scope="an observation on two targets (full: three), 10 and 20 (full: 10, 20, 40) points a "
     "domain, noise of 0.05 and 0.3 sd, half of the pairs for one target (full: three), 5 seeds; "
     "RBF kernels; towers of 32 units, d in {1, 2, 4, 8}, three decays, one learning rate, 500 "

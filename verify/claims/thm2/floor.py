@@ -55,8 +55,6 @@ def analytic_checks(yardsticks: Iterable[Yardstick], count: int = 16) -> tuple[C
     "where closed forms exist; heads built in three ways, measured on an independent finer "
     "quadrature and, without any quadrature error, against the floor of that discrete measure "
     "(trained heads: thm2.trained)",
-    figure="thm2_approximation",
-    also_in=("thm2_limit", "thm2_training"),
     scope="eight targets; heads of four kinds (Schmidt's functions, interpolation, random layers "
     "of 8 and of 64 units), d in {1, 2, 4, 8, 16}, 2 seeds (full: eight d ≤ 16, 5 seeds); attained "
     "where the floor is ten times its own error. For every head it is Schmidt's theorem",

@@ -61,7 +61,6 @@ def _outside(row: dict[str, Any], name: str) -> float:
     method="Independent samples of the two domains, 99.9 % intervals by Student's t over "
     "replicates, against products of one-dimensional Schmidt values (EDP) and against tensor "
     "Gauss–Legendre quadrature with doubled nodes (in the plane)",
-    figure="thm2_training",
     scope="five targets in two and four dimensions, d ≤ 16, 300 points of each domain (full: "
     "600), 12 replicates",
 )

@@ -224,7 +224,6 @@ def least_error(rng: np.random.Generator) -> float:
     "above, and EI reaches it. Two targets with the inequality: points in the plane, in rkbs's "
     "kernels. 3 × 3: a positive semi-definite Laplacian, exactly, that ρ = 1 + 2·1[i = j] violates "
     "though it keeps the inequality",
-    figure="thm2_kernels",
     scope="one target each (the bound holds for every surface with these values at four points), "
     "9 × 9 points and d ≤ 4 for descents (full: 17 × 17); 20 random 2 × 5 cases (full: 200). "
     "That these kernels are those of distances of points is their definition; that κ* ≤ 1 and the "

@@ -163,7 +163,6 @@ def matrix_errors(rng: np.random.Generator, n: int = 6) -> dict[str, float]:
     "normalized: constant |k| is enough. EI: Σ_c min(hx, h(y + c)) is a piecewise linear −(x−y)²/2 "
     "up to functions of x and of y alone, 2A²/(N+1)² below the product xy at most. rkbs's kernels "
     "of these maps keep the bounds carried from G to κ*, and agree with balls",
-    figure="thm2_kernels",
     scope="κ* on [−1, 1]²: four positive ones, and (t − s)² for the quadratic kernel; closed-form "
     "logits of d ≤ 16, m = 64 (EI: d = 1 and 4, N ≤ 128), γ = 1, τ = ½, sup errors on a grid of "
     "101² (full: 401²) points; random 6 × 6 matrices. Every other κ* by the four identities and "

@@ -64,8 +64,6 @@ def _furthest(rows: list[dict[str, Any]], dim: int, width: int, start: str) -> f
     method="Batches of two-tower heads in double precision; of the starts, the one with the least "
     "error where it was trained; errors on an independent finer quadrature (in four dimensions an "
     "independent sample), whose own floor no logit may beat",
-    figure="thm2_limit",
-    also_in=("thm2_training",),
     scope="seven smooth targets on the line, d in {1, 2, 4, 8}, m = 16, 64, 2 constructive starts "
     "(full: 3), random ones at m = 16; one smooth target in the plane (full: two, and two in four "
     "dimensions), d in {2, 4, 8}, m = 64; d = 12 and 16, m = 8 and 32 and kinked targets are "

@@ -252,7 +252,6 @@ def _rank_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
     "KL ≥ e^{−R} min ρ* × tail²/2 to softmax (ρ* the density of the rows, R the range of "
     "h − log κ* over sources); heads by variable projection and by Adam, errors measured in one "
     "independent discrete measure, in which the floors are exact",
-    figure="thm2_softmax",
     scope="four positive targets, d ≤ 8, m = 24, 1 seed, and Adam at d ≤ 3 on three of them, 600 "
     "steps (full: 3 seeds, 4000 steps). The limit is that of the logits' error: Adam on κ* itself "
     "comes nearer to κ* at d = 1, on some at 2, still above its floor, which "

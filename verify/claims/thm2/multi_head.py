@@ -132,7 +132,6 @@ def ball_points(name: str, seed: int) -> dict[str, float]:
     "parameters, for ε down to 2⁻⁴⁰; rkbs's EDP kernel, two heads of it, in floats: the L² "
     "distance to G stays under that bound plus rounding over ε. Beside the error to the target the "
     "floor of one exp head, ‖κ*⁻‖ (thm2.positive)",
-    figure="thm2_multi_head",
     scope="three signed targets, closed-form heads of d ≤ 16, m = 64, ε = 2⁻² … 2⁻²², 1 seed "
     "(full: 3); every other logit by the inequality, every continuous surface by Theorem 2, on "
     "paper",

@@ -199,7 +199,6 @@ def surface_case(name: str, d: int, seed: int) -> dict[str, Any]:
     "softmax heads with free logits and weights never comes below it and comes near it. What is "
     "left is reached by two heads, F = (c + β) A − β U with A = (F + βU)/(c + β) row-stochastic "
     "and U uniform, from rkbs's EDP kernel. Surfaces: the same with closed-form heads",
-    figure="thm2_multi_head",
     scope="random 6 × 6 targets, 3 (full: 10), 1, 2 and 4 heads with free logits, 4 starts; three "
     "signed targets on the line, d ≤ 16, m = 64; for all others by the two identities, on paper. "
     "Output weights are the same for every query; a term per query would add its own row sums",

@@ -178,7 +178,6 @@ def floats(numbers: Sequence[fmpq]) -> np.ndarray:
     "reading A, by DualNewton and over the whole space without its code, move for S with singular "
     "values from ½ to 2, and stay for isometries (signed permutations). At p = 2 once more in "
     "exact rationals, with κ equal as fractions, where DualNewton finds the same functions",
-    figure="thm2_pair",
     scope="p ∈ {1.5, 2, 3}, EDP cut at order 4 in d = 2 (15 features), 7 × 6 random points, "
     "squared loss, R = t²/2, one S each (full: four); rationals: 3 × 2 points, 2 features, "
     "S = diag(2, ½)",

@@ -222,7 +222,6 @@ def _confirmation(rows: list[dict[str, Any]], positive: list[dict[str, Any]]) ->
     "heads through exp, by Adam on ‖κ* − e^h‖² and in closed form from log of a smooth positive "
     "part, must not pass either bound, in the very measure in which they are taken, and must come "
     "near it; linear heads of the same d pass it",
-    figure="thm2_softmax",
     scope="three signed targets, heads of d ≤ 16 (trained ones: d ≤ 8, 2 seeds, m = 16, 1000 "
     "steps; full: d ≤ 16, 3 seeds, 3000 steps), three positive targets and one with zeros. The "
     "bounds hold for every G > 0, pointwise; that they are the distance follows from Theorem 2 for "

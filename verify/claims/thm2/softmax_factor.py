@@ -248,7 +248,6 @@ def _exact_checks(
     "the factor that each has found: KL within e^{±R} σ²/2 (σ² the variance of h − log κ* over "
     "sources, R its range), so that KL = 0 iff h − log κ* = c(t). Factors and biases added to "
     "attention, rows against scipy's",
-    figure="thm2_softmax",
     scope="three positive targets, d = 8, m = 16, 3 seeds, 1200 steps (full: 4 seeds, 4000 steps); "
     "the limit is that of log κ* + c(t), c(t) from Adam. Invariance and the kernels' equalities "
     "are identities, checked on random points in d = 1, 3, 16",

@@ -93,8 +93,6 @@ def _meets(row: dict[str, Any]) -> bool:
     "finer quadrature; the worst of five constructive heads against each trained one wherever "
     "the frozen layers meet the condition, which is computed before training; at m = 4, where "
     "they do not, the best of five",
-    figure="thm2_training",
-    also_in=("thm2_limit",),
     scope="three targets, d ≤ 8, 2 seeds, 1500 steps (full: eight targets, d ≤ 16, 3000 "
     "steps, also AdamW and constructive starts, on two targets also 20000 steps and other learning "
     "rates) at m = 64; edp, oscillating and kink at m = 16, some of these at m = 4. An observation "

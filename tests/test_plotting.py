@@ -1,0 +1,55 @@
+"""The style of figures, and what several of them draw in the same way."""
+
+import matplotlib as mpl
+import matplotlib.style
+import pytest
+from matplotlib.figure import Figure
+
+from rkbs import plotting
+
+SIZES = [name for name in plotting._STYLE if "size" in name and name.split(".")[0] != "lines"]
+
+
+def test_the_style_ends_with_its_context():
+    before = mpl.rcParams["font.size"]
+    with plotting.style():
+        assert mpl.rcParams["font.size"] == 8
+    assert mpl.rcParams["font.size"] == before
+
+
+def test_the_style_is_installed_under_its_name():
+    with mpl.style.context("rkbs.rkbs"):
+        assert {name: mpl.rcParams[name] for name in plotting._STYLE} == plotting._STYLE
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if name != "figure.figsize"])
+def test_no_text_is_smaller_than_it_can_be_printed(name):
+    assert plotting._STYLE[name] >= 7
+
+
+def test_every_name_looks_different():
+    names = [*range(len(plotting.COLORS))]
+    looks = plotting.looks([*names, 0])
+    assert list(looks) == names
+    assert len({tuple(look.values()) for look in looks.values()}) == len(names)
+    assert len(set(plotting.COLORS)) == len(set(plotting.MARKERS)) == len(names)
+    with pytest.raises(ValueError, match=r"8 colors, got 9 names: \[0, 1,"):
+        plotting.looks([*names, "one more"])
+
+
+def test_there_are_the_ticks_that_were_asked_for():
+    axes = Figure().add_subplot()
+    axes.set_xscale("log")
+    plotting.set_ticks(axes.xaxis, (1.25, 2, 4))
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1.25", "2", "4"]
+    assert list(axes.get_xticks(minor=True)) == []
+
+
+def test_ranges_have_a_bar_over_all_and_a_marker_at_the_median():
+    axes = Figure().add_subplot()
+    plotting.ranges(axes, {"a": {2: [1.0, 5.0, 2.0], 1: [3.0]}, "b": {1: [0.0, 0.2]}}, least=0.1)
+    bars = [[line[:, 1].tolist() for line in bar.get_segments()] for bar in axes.collections]
+    assert bars == [[[3.0, 3.0], [1.0, 5.0]], [[0.1, 0.2]]]
+    medians = [line.get_ydata().tolist() for line in axes.lines]
+    assert medians == [[3.0, 2.0], [pytest.approx(0.15)]]
+    assert axes.lines[1].get_markerfacecolor() == "white"
