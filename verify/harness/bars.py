@@ -10,10 +10,9 @@ from typing import final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
-from rich.table import Table
 from rich.text import Text
 
-from verify.harness.display import HEADINGS, Display, caption, mark, rows
+from verify.harness.display import Display, mark, rows, summary
 from verify.harness.ledger import Claim
 from verify.harness.report import ERROR
 from verify.harness.workers import Outcome
@@ -79,21 +78,14 @@ class Bars(Display):
     def table(
         self, claims: Mapping[str, Claim], outcome: Outcome, notes: Mapping[str, str]
     ) -> None:
-        """Print the table in the width that there is: statements are cut."""
-        table = Table(title="Claims", caption=caption(outcome) or None, expand=True)
-        for heading in HEADINGS:
-            table.add_column(
-                heading,
-                no_wrap=True,
-                overflow="ellipsis" if heading == "statement" else "fold",
-                ratio=1 if heading == "statement" else None,
-                justify="right" if heading in ("checks", "seconds") else "left",
-            )
+        """A block for each claim, then how many came to which verdict."""
+        self._console.print()
         for row in rows(claims, outcome, notes):
-            short = f"\n{row.short}" if row.short else ""
-            verdict = Text.assemble(_colored(row.verdict), (short, "yellow"))
-            table.add_row(row.claim, Text(row.statement), verdict, *row[4:])
-        self._console.print(table)
+            head = Text.assemble(_colored(row.verdict), ": ", (row.title, "bold"))
+            self._console.print(head, soft_wrap=True)
+            for line in row.lines(min(self._console.width, _LOG_WIDTH)):
+                self._console.print(Text(line, style="dim"), soft_wrap=True)
+        self._console.print(summary(outcome), soft_wrap=True)
 
 
 def _standard_output() -> Console:

@@ -1,4 +1,4 @@
-"""What a run shows: a line for each claim that ends, then a table; bars where rich is installed."""
+"""What a run shows: a line for each claim that ends, then all of them; bars where rich is there."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from textwrap import wrap
 from typing import NamedTuple, final
 
+from verify.harness.evidence import Evidence, Verdict
 from verify.harness.ledger import Claim
 from verify.harness.records import Record
-from verify.harness.report import ERROR, SYMBOLS, count_passed
+from verify.harness.report import ERROR, SYMBOLS, counted, tally
 from verify.harness.workers import Outcome
 
-HEADINGS = ("claim", "statement", "verdict", "checks", "seconds", "reference")
+_WIDTH = 80
 
 
 class Display(ABC):
@@ -87,49 +90,64 @@ class Lines(Display):
     def table(
         self, claims: Mapping[str, Claim], outcome: Outcome, notes: Mapping[str, str]
     ) -> None:
-        """A line for each claim, without its statement, which is longer than the others."""
-        lines = [HEADINGS]
+        """A block for each claim, then how many came to which verdict."""
         for row in rows(claims, outcome, notes):
-            verdict = f"{mark(row.verdict)}{row.short and f', {row.short}'}"
-            lines.append((row.claim, row.statement, verdict, *row[4:]))
-        shown = [(*line[:1], *line[2:]) for line in lines]
-        widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-        for line in shown:
-            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            self.say("  ".join(cells).rstrip())
-        self.say(caption(outcome))
+            self.say(f"{mark(row.verdict)}: {row.title}")
+            for line in row.lines(_WIDTH):
+                self.say(line)
+        self.say(summary(outcome))
 
 
 class Row(NamedTuple):
-    """A claim in the table; ``short`` says how many checks missed what was asked first."""
+    """A claim in the table: its verdict with its title, and lines under these."""
 
-    claim: str
-    statement: str
     verdict: str
-    short: str
-    checks: str
-    seconds: str
-    reference: str
+    title: str
+    finding: str
+    condition: str
+    checks: tuple[str, ...]
+    aside: str
+
+    def lines(self, width: int) -> list[str]:
+        """What stands under the title, broken at a width and set off by two blanks."""
+        texts = [self.condition and f"if {self.condition}", self.finding, *self.checks, self.aside]
+        broken = partial(wrap, width=width, initial_indent="  ", subsequent_indent="  ")
+        return [line for text in texts for line in broken(text)]
 
 
 def rows(claims: Mapping[str, Claim], outcome: Outcome, notes: Mapping[str, str]) -> Iterator[Row]:
-    """The table of a run."""
+    """The table of a run; of a single claim with its finding and all of its checks."""
     for claim_id, claim in claims.items():
-        found, cells = outcome.records.get(claim_id), (ERROR, "", "", "")
-        if found:
-            passed, count = count_passed(found.evidence)
-            short = len(found.evidence.shortfalls)
-            told = f"{short} short of asked" if short else ""
-            cells = (str(found.verdict), told, f"{passed}/{count}", f"{found.seconds:.1f}")
-        yield Row(claim_id, claim.statement, *cells, notes.get(claim_id, ""))
+        found, title = outcome.records.get(claim_id), claim.title or claim_id
+        if not found:
+            yield Row(ERROR, title, "", "", (), claim_id)
+            continue
+        told = (claim_id, counted(found.evidence), f"{found.seconds:.1f} s", notes.get(claim_id))
+        evidence, alone = found.evidence, len(claims) == 1
+        yield Row(
+            verdict=str(found.verdict),
+            title=title,
+            finding=claim.finding_of(found.verdict) if alone else "",
+            condition=evidence.condition if found.verdict is Verdict.HOLDS_IF else "",
+            checks=tuple(_check_lines(evidence)) if alone else (),
+            aside=" · ".join(filter(None, told)),
+        )
 
 
-def caption(outcome: Outcome) -> str:
-    """The circumstances of a run's records."""
+def _check_lines(evidence: Evidence) -> Iterator[str]:
+    for kind, checks in (("witness", evidence.counterexamples), ("check", evidence.checks)):
+        for check in checks:
+            yield f"{'✓' if check.passed else '✗'} {kind} {check}"
+
+
+def summary(outcome: Outcome) -> str:
+    """How many claims came to which verdict, and in which circumstances."""
     records = outcome.records.values()
+    verdicts = [*(record.verdict for record in records), *[ERROR] * len(outcome.errors)]
+    counts = ", ".join(f"{mark(verdict)} {count}" for verdict, count in tally(verdicts).items())
     told = ((f"{r.profile} profile", r.device, f"seed {r.seed}") for r in records)
     parts = zip(*dict.fromkeys(told), strict=True)
-    return " · ".join("; ".join(dict.fromkeys(part)) for part in parts)
+    return "\n".join(filter(None, (counts, " · ".join("; ".join(dict.fromkeys(p)) for p in parts))))
 
 
 def mark(verdict: str) -> str:

@@ -10,18 +10,31 @@ from __future__ import annotations
 import importlib
 import re
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from verify.harness.evidence import Evidence
+from verify.harness.evidence import Evidence, Verdict
 from verify.harness.paths import ROOT
 from verify.harness.provenance import LOADED, PACKAGES, describe_device, versions
 from verify.harness.records import Record
 from verify.harness.run import Run
 
 PACKAGE = "verify.claims"
-TOPICS = ("prop1", "thm1", "thm2", "sec5", "deep", "data")
-"""The folders of ``verify/claims``, in the paper's order."""
+TOPICS = {
+    "prop1": "Proposition 1: attention's kernel and its feature spaces",
+    "thm1": "Theorem 1: the representer theorem",
+    "thm2": "Theorem 2: what attention can approximate",
+    "sec5": "Section 5: kernels in Transformers",
+    "deep": "Depth",
+    "data": "Real data",
+}
+"""The folders of ``verify/claims`` in the paper's order, and what they are about."""
+ORIGINS = {
+    "paper": "the paper's own claim",
+    "circulation": "a misstatement in circulation",
+    "ours": "our addition",
+}
+_LONGEST_TITLE = 60
 _INSTALLED_AS = {"flint": "python-flint", "sklearn": "scikit-learn"}
 """Packages by what they are imported as, where the two differ."""
 
@@ -30,6 +43,8 @@ _INSTALLED_AS = {"flint": "python-flint", "sklearn": "scikit-learn"}
 class Claim:
     """A statement of the paper (in one reading) and the computation that settles it.
 
+    ``title`` names it in at most 60 characters; ``finding`` says in one sentence what was found,
+    for each verdict that it can have; ``origin`` whose claim it is, one of ``ORIGINS``.
     ``scope`` says, of a universal statement, for what it was computed and what the rest rests on.
     ``on_device``: its computation uses ``run.device``; any other runs on a CPU, wherever that is.
     Its figure is the file of its own path under ``figures/claims``, unless another claim's figure
@@ -41,6 +56,9 @@ class Claim:
     source: str
     method: str
     compute: Callable[[Run], Evidence]
+    title: str = ""
+    finding: Mapping[Verdict, str] = field(default_factory=dict)
+    origin: str = "ours"
     scope: str = ""
     shown_in: str = ""
     no_figure: str = ""
@@ -48,10 +66,23 @@ class Claim:
 
     def __post_init__(self) -> None:
         _check_id(self.id)
+        if len(self.title) > _LONGEST_TITLE:
+            raise ValueError(
+                f"the title of {self.id} must have at most {_LONGEST_TITLE} characters, "
+                f"got {len(self.title)}: {self.title!r}"
+            )
+        if self.origin not in ORIGINS:
+            raise ValueError(
+                f"the origin of {self.id} must be one of {list(ORIGINS)}, got {self.origin!r}"
+            )
         if self.shown_in:
             _check_id(self.shown_in)
         if self.shown_in and self.no_figure:
             raise ValueError(f"{self.id} is shown in {self.shown_in}, and says that no figure does")
+
+    def finding_of(self, verdict: Verdict) -> str:
+        """What was found where the verdict is this; empty where it was not to be expected."""
+        return self.finding.get(verdict, "")
 
     @property
     def figure(self) -> str:
@@ -70,7 +101,7 @@ class Claim:
 
 def _check_id(claim_id: str) -> None:
     if topic_of(claim_id) not in TOPICS:
-        raise ValueError(f"a claim's id begins with one of {TOPICS}, got {claim_id!r}")
+        raise ValueError(f"a claim's id begins with one of {list(TOPICS)}, got {claim_id!r}")
     if not re.fullmatch(r"\w+\.\w+", claim_id):  # the name of its file, record and sweeps
         raise ValueError(f"a claim's id is two words with a dot between, got {claim_id!r}")
 
@@ -83,6 +114,9 @@ def claim(
     statement: str,
     source: str,
     method: str,
+    title: str = "",
+    finding: Mapping[Verdict, str] | None = None,
+    origin: str = "ours",
     scope: str = "",
     shown_in: str = "",
     no_figure: str = "",
@@ -97,8 +131,20 @@ def claim(
         id = module.removeprefix(f"{PACKAGE}.")
         if id in CLAIMS and CLAIMS[id].compute.__qualname__ != compute.__qualname__:
             raise ValueError(f"{module} has more claims than one: a claim is a file")
-        told = (statement, source, method, compute, scope, shown_in, no_figure, on_device)
-        CLAIMS[id] = Claim(id, *told)
+        CLAIMS[id] = Claim(
+            id=id,
+            statement=statement,
+            source=source,
+            method=method,
+            compute=compute,
+            title=title,
+            finding=finding or {},
+            origin=origin,
+            scope=scope,
+            shown_in=shown_in,
+            no_figure=no_figure,
+            on_device=on_device,
+        )
         return compute
 
     return register
@@ -113,7 +159,7 @@ def known_ids() -> list[str]:
     """The ids of all claims, topic by topic, from the files that are there."""
     files = (ROOT / "verify" / "claims").glob("*/*.py")
     found = [f"{path.parent.name}.{path.stem}" for path in files if path.stem != "__init__"]
-    return sorted(found, key=lambda claim_id: (TOPICS.index(topic_of(claim_id)), claim_id))
+    return sorted(found, key=lambda claim_id: ([*TOPICS].index(topic_of(claim_id)), claim_id))
 
 
 def module_of(claim_id: str) -> str:

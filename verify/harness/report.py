@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from verify.harness.evidence import Check, Evidence, Verdict
 from verify.harness.figures import Picture
-from verify.harness.ledger import Claim
+from verify.harness.ledger import ORIGINS, TOPICS, Claim, topic_of
 from verify.harness.records import Record, write_atomically
 
 ERROR = "error"
@@ -33,39 +34,41 @@ MEANINGS = {
     Verdict.SKIPPED: "not computed: a data set is missing",
     ERROR: "the computation did not finish",
 }
-_MAX_ROWS = 50
+_TEMPLATES = Path(__file__).with_name("templates")
+_MAX_ROWS = 30
 _MAX_CELL = 80
-_MAX_TEXT = 4000
-
-_CSS = """
-:root { color-scheme: light dark; --line: #bbb; --soft: #f3f3f1; --good: #00694d; --part: #005a8c;
-  --bad: #8a3a6b; --open: #8a5a00; --wrong: #b00020; }
-@media (prefers-color-scheme: dark) { :root { --line: #555; --soft: #262626; --good: #4cc9a0;
-  --part: #6db8e8; --bad: #e39bc6; --open: #e8b04a; --wrong: #ff8a8a; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 1rem; }
-h2 { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: 1rem;
-  overflow-wrap: anywhere; }
-.wide { overflow-x: auto; margin: .75rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: left;
-  vertical-align: top; }
-thead th { background: var(--soft); }
-dt { font-weight: 600; } dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
-pre { background: var(--soft); padding: .75rem; overflow-x: auto; font-size: .85rem; }
-figure { margin: 1rem 0; } figcaption { max-width: 45rem; }
-img { max-width: 100%; height: auto; background: #fff; }
-.verdict { font-weight: 700; white-space: nowrap; }
-.holds { color: var(--good); } .holds-if { color: var(--part); } .fails { color: var(--bad); }
-.unconfirmed { color: var(--open); } .error { color: var(--wrong); }
-@media print { body { max-width: none; font-size: 10pt; } h2 { break-after: avoid; }
-  table, figure, pre { break-inside: avoid; } .wide { overflow: visible; } }
-"""
+_MAX_TEXT = 2000
+_COLORS = 96
 
 
-def count_passed(evidence: Evidence) -> tuple[int, int]:
-    """How many checks and counterexamples passed, of how many."""
-    checks = (*evidence.checks, *evidence.counterexamples)
-    return sum(check.passed for check in checks), len(checks)
+def counted(evidence: Evidence) -> str:
+    """How many checks and witnesses passed, of how many, in words."""
+    parts = []
+    for checks, words in (
+        (evidence.counterexamples, "refuted by {} of {} witnesses"),
+        (evidence.checks, "{} of {} checks pass"),
+    ):
+        if checks:
+            parts.append(words.format(sum(check.passed for check in checks), len(checks)))
+    if evidence.shortfalls:
+        parts.append(f"{len(evidence.shortfalls)} short of what was asked")
+    return ", ".join(parts)
+
+
+def tally(verdicts: Iterable[str]) -> dict[str, int]:
+    """How many claims came to each verdict, in the verdicts' order."""
+    counts = Counter(verdicts)
+    return {str(verdict): counts[verdict] for verdict in SYMBOLS if verdict in counts}
+
+
+def by_topic(claims: Mapping[str, Claim]) -> dict[str, list[Claim]]:
+    """The claims of each topic that has any, topics in the paper's order, by the topic's title."""
+    found: dict[str, list[Claim]] = {}
+    for name, title in TOPICS.items():
+        members = [claim for claim in claims.values() if topic_of(claim.id) == name]
+        if members:
+            found[title] = members
+    return found
 
 
 def write_report(
@@ -78,121 +81,136 @@ def write_report(
     """Write a report to ``path``: the claims it is about and what they came to, by claim id.
 
     Errors by other names (a figure's) are shown at the end. Each picture is embedded once, with
-    its caption, where a claim first shows it.
+    its caption, at its own claim, or where it is first shown.
     """
-    shown: dict[str, str] = {}
-    parts = [_header(records), _summary(claims, records)]
-    for claim in claims.values():
-        parts.append(_section(claim, records.get(claim.id), errors.get(claim.id, "")))
-        parts.append(_figure(claim, figures, shown))
-    parts += [
-        f"<h2>{_verdict(ERROR)}: {escape(name)}</h2><pre>{escape(error)}</pre>"
-        for name, error in errors.items()
-        if name not in claims
+    from jinja2 import Environment, FileSystemLoader  # asked for by reports alone
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    embedded: dict[str, str] = {}
+    topics = [
+        {
+            "name": topic_of(members[0].id),
+            "title": title,
+            "entries": [
+                _entry(claim, records.get(claim.id), errors.get(claim.id, ""), figures, embedded)
+                for claim in members
+            ],
+        }
+        for title, members in by_topic(claims).items()
     ]
-    page = (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>rkbs: verification</title><style>{_CSS}</style></head>\n<body>\n"
-        + "\n".join(filter(None, parts))
-        + "\n</body></html>\n"
+    verdicts = [entry["verdict"] for topic in topics for entry in topic["entries"]]
+    others = {name: error for name, error in errors.items() if name not in claims}
+    counts = tally(verdicts)
+    page = environment.get_template("report.html").render(
+        css=_css(),
+        topics=topics,
+        tally=counts,
+        legend={name: MEANINGS[name] for name in SYMBOLS if str(name) in counts},
+        symbols=SYMBOLS,
+        origins=ORIGINS,
+        others=others,
+        facts=_facts(records),
     )
     write_atomically(path, page)
     return path
 
 
-def _header(records: Mapping[str, Record]) -> str:
+def _css() -> Any:
+    from markupsafe import Markup
+
+    return Markup((_TEMPLATES / "report.css").read_text(encoding="utf-8"))
+
+
+def _facts(records: Mapping[str, Record]) -> dict[str, str]:
     """The circumstances, all of them where records of several runs differ."""
-    lines = ["<h1>Verification of the claims</h1>"]
-    if records:
-        dates = sorted({record.date for record in records.values()})
-        facts = {
-            "Profile": _distinct(record.profile for record in records.values()),
-            "Device": _distinct(record.device for record in records.values()),
-            "Seed": _distinct(record.seed for record in records.values()),
-            "Date": dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
-            "Versions": _distinct(
-                ", ".join(f"{name} {number}" for name, number in record.versions.items())
-                for record in records.values()
-            ),
-            "Sources": _distinct(record.fingerprint for record in records.values()),
-        }
-        lines.append(_definitions(facts))
-    return "\n".join(lines)
+    if not records:
+        return {}
+    dates = sorted({record.date for record in records.values()})
+    return {
+        "Profile": _distinct(record.profile for record in records.values()),
+        "Device": _distinct(record.device for record in records.values()),
+        "Seed": _distinct(record.seed for record in records.values()),
+        "Date": dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
+        "Versions": _distinct(
+            ", ".join(f"{name} {number}" for name, number in record.versions.items())
+            for record in records.values()
+        ),
+    }
 
 
 def _distinct(values: Iterable[Any]) -> str:
     return "; ".join(dict.fromkeys(map(str, values)))
 
 
-def _summary(claims: Mapping[str, Claim], records: Mapping[str, Record]) -> str:
-    rows, seen = [], set()
-    for claim in claims.values():
-        record = records.get(claim.id)
-        verdict = record.verdict if record else ERROR
-        seen.add(verdict)
-        checks = "{}/{}".format(*count_passed(record.evidence)) if record else ""
-        short = record.evidence.reservation if record else ""
-        told = _verdict(verdict) + (f"<br>{escape(short)}" if short else "")
-        link = f'<a href="#{escape(claim.id)}">{escape(claim.id)}</a>'
-        seconds = f"{record.seconds:.1f}" if record else ""
-        rows.append([link, told, escape(claim.statement), checks, seconds])
-    heads = ("Claim", "Verdict", "Statement", "Checks passed", "Seconds")
-    legend = [f"{_verdict(name)}: {MEANINGS[name]}" for name in SYMBOLS if name in seen]
-    return _table(heads, rows) + f"<p>{'<br>'.join(legend)}</p>"
-
-
-def _section(claim: Claim, record: Record | None, error: str) -> str:
-    """One claim: what is claimed, how it is checked, what was found."""
-    parts = [f'<h2 id="{escape(claim.id)}">{escape(claim.id)}</h2>']
-    facts = {
-        "Statement": claim.statement,
-        "Scope": claim.scope,
-        "Source": claim.source,
-        "Method": claim.method,
-    }
-    if record:
-        facts["Computed"] = f"{record.date}, seed {record.seed}, {record.device}"
-    parts.append(_definitions(facts))
-    parts.append(f"<p>Verdict: {_verdict(record.verdict if record else ERROR)}")
+def _entry(
+    claim: Claim,
+    record: Record | None,
+    error: str,
+    figures: Mapping[str, Picture],
+    embedded: dict[str, str],
+) -> dict[str, Any]:
+    """What the template shows of one claim."""
+    entry: dict[str, Any] = {"claim": claim, "verdict": ERROR, "finding": "", "error": error}
+    picture = figures.get(claim.figure)
+    if picture and claim.figure not in embedded:
+        embedded[claim.figure] = claim.id
+        entry["picture"] = {"data": _embedded(picture.path), "caption": picture.caption}
+    elif picture:
+        entry["shown_in"] = embedded[claim.figure]
     if record is None:
-        return "\n".join([*parts, f"</p><pre>{escape(error)}</pre>"])
+        return entry
     evidence = record.evidence
-    parts.append(f"{escape(evidence.condition or evidence.skipped)}</p>")
-    if evidence.reservation:
-        parts.append(f"<p>Short of what was asked: {escape(evidence.reservation)}</p>")
-    parts.append(_checks("Checks", evidence.checks))
-    parts.append(_checks("Counterexamples to the statement as it stands", evidence.counterexamples))
-    parts.extend(_data(name, value) for name, value in evidence.data.items())
-    return "\n".join(filter(None, parts))
+    told = {
+        "verdict": record.verdict,
+        "finding": claim.finding_of(record.verdict) or evidence.skipped,
+        "condition": evidence.condition,
+        "reservation": evidence.reservation,
+        "computed": f"{record.date}, {record.profile} profile, seed {record.seed}, "
+        f"{record.device}, {record.seconds:.1f} s, sources {record.fingerprint}",
+        "checks": {
+            "Checks": [_row(check) for check in evidence.checks],
+            "Counterexamples to the statement as it stands": [
+                _row(check) for check in evidence.counterexamples
+            ],
+        },
+        "data": [_piece(name, value) for name, value in evidence.data.items()],
+    }
+    return entry | told
 
 
-def _checks(title: str, checks: Sequence[Check]) -> str:
-    if not checks:
-        return ""
-    rows = []
-    for check in checks:
-        passed = "✓ passed" if check.passed else "✗ not passed"
-        passed += f", ✗ missed the {check.asked:.6g} asked" if check.short else ""
-        numbers = (f"{check.value:.6g}", check.relation, f"{check.bound:.6g}")
-        rows.append([escape(cell) for cell in (check.name, *numbers, passed)])
-    heads = ("Name", "Value", "Relation", "Bound", "Passed")
-    return f"<h3>{title}</h3>{_table(heads, rows)}"
+def _embedded(path: Path) -> str:
+    """A picture as text, in as few colors as line drawings need: a third of the bytes."""
+    content = path.read_bytes()
+    try:
+        from PIL import Image  # which matplotlib has brought
+
+        small = io.BytesIO()
+        with Image.open(path) as image:
+            image.convert("RGB").quantize(_COLORS).save(small, format="png", optimize=True)
+        content = min(content, small.getvalue(), key=len)
+    except (ImportError, OSError):  # no such package, or nothing that it can read: as it is
+        pass
+    return base64.b64encode(content).decode("ascii")
 
 
-def _data(name: str, value: Any) -> str:
-    """A piece of evidence, closed until asked for; the record holds all of what is cut here."""
+def _row(check: Check) -> tuple[str, ...]:
+    passed = "✓ passed" if check.passed else "✗ not passed"
+    passed += f", ✗ missed the {check.asked:.6g} asked" if check.short else ""
+    return check.name, f"{check.value:.6g}", check.relation, f"{check.bound:.6g}", passed
+
+
+def _piece(name: str, value: Any) -> dict[str, Any]:
+    """A piece of evidence; the record holds all of what is cut here."""
     table = _as_table(value)
-    if table:
-        heads, rows = table
-        cut = f"<p>{_MAX_ROWS} of {len(rows)} rows</p>" if len(rows) > _MAX_ROWS else ""
-        cells = [[escape(_text(cell)) for cell in row] for row in rows[:_MAX_ROWS]]
-        body = _table([escape(head) for head in heads], cells) + cut
-    else:
+    if not table:
         text = json.dumps(value, ensure_ascii=False)
-        cut = " …" if len(text) > _MAX_TEXT else ""
-        body = f"<pre>{escape(text[:_MAX_TEXT])}{cut}</pre>"
-    return f"<details><summary>Data: {escape(name)}</summary>{body}</details>"
+        return {"name": name, "text": text[:_MAX_TEXT] + " …" * (len(text) > _MAX_TEXT)}
+    heads, rows = table
+    cells = [[_text(cell) for cell in row] for row in rows[:_MAX_ROWS]]
+    cut = f" ({_MAX_ROWS} of {len(rows)} rows)" if len(rows) > _MAX_ROWS else ""
+    return {"name": name, "heads": heads, "rows": cells, "cut": cut}
 
 
 def _as_table(value: Any) -> tuple[list[str], list[Sequence[Any]]] | None:
@@ -208,45 +226,6 @@ def _as_table(value: Any) -> tuple[list[str], list[Sequence[Any]]] | None:
         if heads and all(list(row) == heads for row in value):
             return heads, [list(row.values()) for row in value]
     return None
-
-
-def _figure(claim: Claim, figures: Mapping[str, Picture], shown: dict[str, str]) -> str:
-    """The claim's figure with its caption, a link to where it is shown already, or why none is."""
-    if claim.no_figure:
-        return f"<p>No figure: {escape(claim.no_figure)}.</p>"
-    if claim.figure not in figures:
-        return ""
-    if claim.figure in shown:
-        first = escape(shown[claim.figure])
-        return f'<p>Figure: see <a href="#{first}">{first}</a>.</p>'
-    shown[claim.figure] = claim.id
-    picture = figures[claim.figure]
-    data = base64.b64encode(picture.path.read_bytes()).decode("ascii")
-    alt = escape(f"Figure of {claim.figure}: {claim.statement}")
-    return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{alt}">'
-        f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
-    )
-
-
-def _verdict(verdict: str) -> str:
-    kind = verdict.replace(" ", "-")
-    return f'<span class="verdict {kind}">{SYMBOLS[verdict]} {verdict}</span>'
-
-
-def _definitions(facts: Mapping[str, Any]) -> str:
-    items = (f"<dt>{escape(k)}</dt><dd>{escape(str(v))}</dd>" for k, v in facts.items() if v != "")
-    return f"<dl>{''.join(items)}</dl>"
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of cells that are HTML already; it scrolls by itself on a narrow screen."""
-    head = "".join(f'<th scope="col">{cell}</th>' for cell in heads)
-    body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n'
-        f"<tbody>{body}</tbody></table></div>"
-    )
 
 
 def _text(value: Any) -> str:

@@ -10,7 +10,7 @@ from flint import arb, ctx
 
 from rkbs.kernels.dot_product import EDP
 from rkbs.kernels.features import PowerFeatures
-from verify.harness.evidence import Check, Evidence, greatest
+from verify.harness.evidence import Check, Evidence, Verdict, greatest
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import exact
@@ -105,6 +105,12 @@ def _gaussian(d: int) -> float:
 
 
 @claim(
+    title="Attention's features lie in every ℓ^ρ",
+    origin="paper",
+    finding={
+        Verdict.HOLDS: "The features of exp(q·k/√d) are summable to every power, so the kernel has "
+        "a pair of Banach spaces for every p."
+    },
     statement="Σ_r |φ_r(q)|^ρ < ∞ for every ρ > 0 and every q, so Φ lands in every ℓ^ρ and all "
     "the ℓ^p pairs exist for EDP",
     source="Paper Proposition 1; theory §2",

@@ -11,7 +11,7 @@ from flint import ctx, fmpq, fmpq_mat
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.distance import RBF, ExponentiatedIntersection, L2Distance, Laplace
 from rkbs.kernels.dot_product import EDP, Linear, Quadratic, TaylorEDP
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import exact
@@ -126,6 +126,12 @@ def _spectra(n: int, rng: np.random.Generator) -> dict[str, list[float]]:
 
 
 @claim(
+    title="Which attention kernels have infinite dimension",
+    origin="paper",
+    finding={
+        Verdict.HOLDS: "Gram matrices of exp(q·k/√d) have full rank at any number of points; those "
+        "of polynomial kernels stop at a binomial number."
+    },
     statement="The Gram matrix of n distinct points has rank n for every n for EDP (and for the "
     "RBF, EI and Laplace kernels, and for n ≥ 2 for the L2 distance, whose value at a single point "
     "is 0); the quadratic kernel stops at C(d+2, 2) "

@@ -6,7 +6,7 @@ import numpy as np
 import sympy as sp
 
 from rkbs.kernels.dot_product import EDP
-from verify.harness.evidence import Check, Evidence, greatest
+from verify.harness.evidence import Check, Evidence, Verdict, greatest
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import exact
@@ -33,6 +33,11 @@ def _values_error(rng: np.random.Generator, d: int) -> float:
 
 
 @claim(
+    title="The functions exp(q·k/√d) form a linear space",
+    origin="circulation",
+    finding={
+        Verdict.FAILS: "They do not: each of them is 1 at q = 0, and the sum of two is 2 there."
+    },
     statement="B_X = {exp(q·k/√d) : k ∈ R^d} is a linear space",
     source="A form sometimes written for Proposition 1; theory §2",
     method="Exact (sympy): every member is 1 at q = 0, while the sum of any two is 2 there, 0 "

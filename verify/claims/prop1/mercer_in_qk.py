@@ -12,7 +12,7 @@ from rkbs.kernels.base import Kernel
 from rkbs.kernels.dot_product import DotProductKernel, Quadratic
 from rkbs.kernels.features import PowerFeatures
 from rkbs.kernels.tables import KERNELS, PAPER_KERNELS
-from verify.harness.evidence import Check, Evidence, greatest
+from verify.harness.evidence import Check, Evidence, Verdict, greatest
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import exact
@@ -145,6 +145,12 @@ def _signs(kernel: Kernel, order: int = 20) -> float:
 
 
 @claim(
+    title="W^Q ≠ W^K alone makes kernels non-Mercer",
+    origin="paper",
+    finding={
+        Verdict.HOLDS_IF: "True of four of the paper's kernels; the L2 distance, and the quadratic "
+        "kernel with γ < 0, are not Mercer in q and k either."
+    },
     statement="As functions of (q, k) the kernels of the paper are Mercer; that they are not on "
     "X = Y comes from W^Q ≠ W^K alone",
     source="Paper Proposition 1 and section on kernels; theory §2 and §5",

@@ -11,7 +11,7 @@ from sympy import QQ
 
 from rkbs.kernels.dot_product import EDP
 from rkbs.kernels.features import PowerFeatures, misprinted_features, multi_indices
-from verify.harness.evidence import Check, Evidence
+from verify.harness.evidence import Check, Evidence, Verdict
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import exact
@@ -42,6 +42,12 @@ def _misprint_orders(max_d: int, max_order: int) -> tuple[int, int, int]:
 
 
 @claim(
+    title="Features with √(n!/∏ r_l!)/d^{1/4}",
+    origin="circulation",
+    finding={
+        Verdict.FAILS: "This common form of the features sums to 1/(√d (1 − q·k)), which is "
+        "another kernel and diverges for |q·k| ≥ 1."
+    },
     statement="√(n!/∏ r_l!) ∏ q_l^{r_l} / d^{1/4} (all orders n = |r|) are features of EDP",
     source="A form often printed for Proposition 1; theory §2",
     method="Polynomial identity over the rationals for its sum at each order; the sum of "

@@ -10,7 +10,7 @@ import sympy as sp
 from flint import arb, ctx, fmpq
 
 from rkbs.kernels.dot_product import EDP
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import exact
@@ -225,6 +225,12 @@ def _circle_checks(rows: list[dict[str, Any]], pairs: dict[str, float]) -> tuple
 
 
 @claim(
+    title="W^Q ≠ W^K makes attention's kernel non-Mercer",
+    origin="paper",
+    finding={
+        Verdict.HOLDS_IF: "Not by itself: the kernel is Mercer exactly if W^Qᵀ W^K is symmetric "
+        "positive semi-definite, as for W^Q = 2 W^K."
+    },
     statement="On X = Y, exp(W^Q x·W^K y/√d) with W^Q ≠ W^K is not a Mercer kernel",
     source="Paper Proposition 1 and title; theory §2",
     method="Counterexamples: W^Q ≠ W^K with W^Qᵀ W^K symmetric PSD, exactly, and Gram matrices "

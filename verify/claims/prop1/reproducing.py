@@ -15,7 +15,7 @@ from flint import arb, ctx, fmpq, fmpq_mat
 from rkbs.kernels.dot_product import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
 from rkbs.kernels.features import PowerFeatures
 from rkbs.spaces.banach_pair import Element, RKBSPair
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import exact
@@ -218,6 +218,12 @@ def _vanishing(p: float) -> dict[str, Any]:
 
 
 @claim(
+    title="The kernel reproduces in a pair over ℓ^p",
+    origin="paper",
+    finding={
+        Verdict.HOLDS_IF: "It does, with the duality map as it should be, where W^Q and W^K have "
+        "full row rank; otherwise coefficients and functions are not one to one."
+    },
     statement="On ℓ^p and ℓ^{p'}, 1 < p < ∞, Definition 2 gives a pair of RKBS with kernel "
     "exp(W^Q x·W^K y/√d): f(x) = ⟨f, κ(x,·)⟩, g(y) = ⟨κ(·,y), g⟩, the form is non-degenerate and "
     "|⟨f,g⟩| ≤ ‖f‖‖g‖; ι is the norm's derivative, ‖ι(v)‖_{p'} = 1, ⟨ι(v), v⟩ = ‖v‖_p, inverted by "

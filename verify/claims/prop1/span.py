@@ -10,7 +10,7 @@ from flint import arb, ctx
 from rkbs.kernels.dot_product import EDP
 from rkbs.kernels.features import PowerFeatures
 from rkbs.spaces.banach_pair import Element, RKBSPair
-from verify.harness.evidence import Check, Evidence, greatest
+from verify.harness.evidence import Check, Evidence, Verdict, greatest
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import exact
@@ -75,6 +75,12 @@ def _sum_gap(pair: RKBSPair, keys: np.ndarray, c: np.ndarray, v: np.ndarray) -> 
 
 
 @claim(
+    title="The span of kernel sections is in the space",
+    origin="paper",
+    finding={
+        Verdict.HOLDS: "Sums and multiples of kernel sections are elements of the pair, with the "
+        "summed coefficients."
+    },
     statement="The span of {exp(q·k/√d) : k} consists of functions f_v of Definition 2: "
     "κ(·,k_1) + κ(·,k_2) = f_v with v = Φ(k_1) + Φ(k_2), f_v + f_w = f_{v+w}, c f_v = f_{cv}",
     source="Paper Definition 2 and Proposition 1; theory §2",

@@ -10,7 +10,7 @@ from flint import arb, ctx
 
 from rkbs.kernels.dot_product import EDP
 from rkbs.kernels.features import PowerFeatures
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import exact
@@ -160,6 +160,12 @@ def _curves(orders: list[int]) -> list[dict[str, Any]]:
 
 
 @claim(
+    title="What a cut of the features misses",
+    origin="paper",
+    finding={
+        Verdict.HOLDS: "Features up to order N miss at most |a|^{N+1} e^{max(a,0)}/(N+1)! of the "
+        "kernel at the logit a."
+    },
     statement="|Σ_{n>N} aⁿ/n!| ≤ |a|^{N+1} e^{max(a,0)}/(N+1)!, and it is the error of the cut "
     "features: |Φ_N(q)·Φ_N(k) − exp(q·k/√d)| keeps this bound at a = q·k/√d",
     source="Paper Proposition 1; theory §2",

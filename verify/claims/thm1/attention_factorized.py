@@ -15,7 +15,7 @@ from rkbs.solvers.base import solve
 from rkbs.solvers.operators.admm import ADMM
 from rkbs.terms.losses import Logistic, Loss, Squared
 from rkbs.terms.spectral_penalties import Schatten
-from verify.harness.evidence import Check, Evidence, drawn, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, drawn, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 
@@ -140,6 +140,12 @@ def _heads(
 
 
 @claim(
+    title="Linear attention logits solve a convex problem",
+    origin="ours",
+    finding={
+        Verdict.HOLDS_IF: "With fixed features and weight decay, trained logits reach the "
+        "nuclear-norm optimum once d is its rank, unless the start leads into a local minimum."
+    },
     statement="Attention logits (W^Q Φ_X(x))·(W^K Φ_Y(y)) with learned W^Q, W^K of d rows and "
     "weight decay are the nuclear-norm problem factorized: trained by gradients they reach its "
     "convex optimum if d ≥ rank T*, and stay above it if d < rank T*",

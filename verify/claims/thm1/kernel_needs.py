@@ -21,7 +21,7 @@ from rkbs.solvers.operators.incomplete import ConjugateGradient
 from rkbs.solvers.operators.spectral import Spectral
 from rkbs.spaces.banach_pair import RKBSPair
 from rkbs.terms.losses import DualLoss, Logistic, Squared
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles.whole_space import blocks_of, whole_space_minimizer
@@ -209,6 +209,12 @@ def operator_side(run: Run) -> dict[str, Any]:
 
 
 @claim(
+    title="What Theorem 1 needs of the kernel",
+    origin="paper",
+    finding={
+        Verdict.HOLDS: "Neither symmetry nor definiteness of κ between the domains matters; "
+        "kernels within the domains must be positive semi-definite."
+    },
     statement="Of κ, Theorem 1's separable reading needs the norms of its pair of spaces and the "
     "duality map ι, and neither symmetry nor definiteness nor a diagonal; the operator reading "
     "needs k_X and k_Y, positive semi-definite, and κ is no substitute for them",

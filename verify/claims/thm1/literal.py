@@ -14,7 +14,7 @@ from rkbs.kernels.dot_product import TaylorEDP
 from rkbs.spaces.banach_pair import RKBSPair
 from rkbs.spaces.lp import lp_norm
 from rkbs.terms.losses import DualLoss, Logistic, Squared
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import exact
@@ -137,6 +137,12 @@ def examine(run: Run, k: int, p: float, loss: DualLoss) -> dict[str, Any]:
 
 
 @claim(
+    title="Theorem 1's problem, read as it is printed",
+    origin="paper",
+    finding={
+        Verdict.FAILS: "Read literally its data term does not contain the unknowns, and the "
+        "solution is (0, 0) whatever the data: a reading has to be chosen."
+    },
     statement="Theorem 1 of the problem as printed, read literally, speaks of the data: the "
     "minimizer (f*, g*) of Σ_ij L(x_i, y_j, z_ij, ⟨f_{Φ_Y(y_j)}, g_{Φ_X(x_i)}⟩) + λ_X R_X(‖f‖) + "
     "λ_Y R_Y(‖g‖) depends on the responses z",

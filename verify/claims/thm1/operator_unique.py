@@ -13,7 +13,7 @@ from rkbs.laws import relative
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import solve
 from rkbs.solvers.operators.spectral import Spectral
-from verify.harness.evidence import Check, Evidence, least
+from verify.harness.evidence import Check, Evidence, Verdict, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 
@@ -21,6 +21,12 @@ ALPHA = 1e-2
 
 
 @claim(
+    title="The operator is unique, its coefficients are not",
+    origin="paper",
+    finding={
+        Verdict.HOLDS: "The operator and its predictions are unique; its coefficients are not "
+        "where points are linearly dependent."
+    },
     statement="Operator reading, p = 2: the operator T* is unique, but its coefficients A are not "
     "when a Gram matrix is singular; predictions do not depend on the choice",
     source="Paper Theorem 1 (uniqueness); theory §3, reading C",

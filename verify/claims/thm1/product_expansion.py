@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.studies.product import ALPHA, TOLERANCE, stationary_rows
 
 
 @claim(
+    title="Products f(x)·g(y) expand over kernel sections",
+    origin="paper",
+    finding={
+        Verdict.HOLDS: "Every stationary point with f, g ≠ 0 is a finite expansion, through the "
+        "duality map."
+    },
     statement="Product reading, 1 < p < ∞: at stationary points with f, g ≠ 0, "
     "ι(f) = Σ ξ_i κ(x_i, ·) and ι(g) = Σ ζ_j κ(·, y_j)",
     source="Paper Theorem 1; theory §3, reading B",

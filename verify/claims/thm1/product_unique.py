@@ -12,7 +12,7 @@ from rkbs.solvers.base import solve
 from rkbs.solvers.functions.alternating import Alternating
 from rkbs.spaces.lp import lp_norm
 from rkbs.terms.losses import DualLoss, Logistic, Squared
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.studies.product import TOLERANCE, gain_by_moves, make_problem, stationary_rows
@@ -55,6 +55,9 @@ def _global(run: Run, k: int, loss: DualLoss) -> dict[str, Any]:
 
 
 @claim(
+    title="The best product f(x)·g(y) is unique",
+    origin="paper",
+    finding={Verdict.FAILS: "It is not: (−f, −g) is as good, and there are local minima besides."},
     statement="Product reading: the minimizer (f*, g*) is unique",
     source="Paper Theorem 1 (uniqueness); theory §3, reading B",
     method="(−f, −g) is another point with the same objective (rkbs's there, against the one by "

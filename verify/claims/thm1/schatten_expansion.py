@@ -19,7 +19,7 @@ from rkbs.solvers.operators.spectral import Spectral
 from rkbs.solvers.operators.spectral_newton import SpectralNewton
 from rkbs.terms.losses import Huber, Logistic, Loss, Squared
 from rkbs.terms.spectral_penalties import Schatten
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 
@@ -199,6 +199,12 @@ def _ridge(run: Run) -> float:
 
 
 @claim(
+    title="Schatten norms: expansion over observed pairs",
+    origin="paper",
+    finding={
+        Verdict.HOLDS_IF: "The operator expands over all pairs of observed points; over the "
+        "observed pairs alone only its dual image does, unless p = 2."
+    },
     statement="Operator reading, penalty ‖T‖^p in the Schatten-p norm, 1 ≤ p < ∞: the minimizer "
     "over all operators is T* = Σ_n a_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}), a sum over the observed pairs "
     "(i_n, j_n) alone, for any grid of them",

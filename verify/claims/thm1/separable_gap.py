@@ -16,7 +16,7 @@ from rkbs.solvers.base import Solution, solve
 from rkbs.solvers.functions.dual_newton import DualNewton
 from rkbs.spaces.banach_pair import RKBSPair
 from rkbs.terms.losses import DualLoss, Hinge, Logistic, Squared
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles.whole_space import blocks_of
@@ -122,6 +122,12 @@ def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> 
 
 
 @claim(
+    title="Newton's method certifies the separable reading",
+    origin="ours",
+    finding={
+        Verdict.HOLDS: "Every smooth problem is solved to a gap of 1e-10, and all but 1 in 50 with "
+        "kinks to 1e-6; what stays open is reported."
+    },
     statement="Separable reading: for p ∈ {1.25, 1.5, 2, 3, 4} Newton's method brings the Fenchel "
     "gap to 1e-10 of the objective in every problem with a squared, logistic or Huber loss, and to "
     "1e-6 with a hinge or ε-insensitive loss in all but at most 1 of 50; there it reports the gap "

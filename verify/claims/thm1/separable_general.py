@@ -12,7 +12,7 @@ from rkbs.kernels.dot_product import TaylorEDP
 from rkbs.laws import relative
 from rkbs.spaces.banach_pair import RKBSPair
 from rkbs.spaces.lp import duality_map, lp_norm
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles.joint_losses import Joint, Pointwise, monomials, partials
@@ -188,6 +188,12 @@ def _least_bend(
 
 
 @claim(
+    title="The expansion for any jointly convex loss",
+    origin="paper",
+    finding={
+        Verdict.HOLDS: "It holds for losses of (f(x), g(y)) that are no function of the sum, with "
+        "the partial derivatives as coefficients."
+    },
     statement="Separable reading in its generality, 1 < p < ∞, any jointly convex L_ij(f(x_i), "
     "g(y_j)), not only losses of f + g: λ_X R_X'(‖f*‖) ι(f*) = Σ ξ_i κ(x_i, ·) with "
     "ξ_i = −Σ_j ∂L_ij/∂f(x_i), and likewise g* with ∂L_ij/∂g(y_j)",

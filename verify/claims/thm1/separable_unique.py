@@ -13,7 +13,7 @@ from rkbs.problems.separable import SeparableProblem
 from rkbs.spaces.lp import conjugate_exponent, duality_map, lp_norm
 from rkbs.terms.losses import DualLoss, Hinge, Squared
 from rkbs.terms.norm_penalties import HalfSquare, Norm
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles.whole_space import SOLVED, whole_space_minimizer
@@ -103,6 +103,12 @@ def _segment(
 
 
 @claim(
+    title="The separable minimizer is unique",
+    origin="paper",
+    finding={
+        Verdict.HOLDS_IF: "For strictly convex penalties; with R(t) = t, which the theorem admits, "
+        "there are segments of minimizers."
+    },
     statement="Separable reading, 1 < p < ∞: the minimizer is unique for convex losses of f + g "
     "and every convex, strictly increasing R, R(t) = t included",
     source="Paper Theorem 1 (uniqueness); theory §3, reading A",

@@ -11,7 +11,7 @@ import numpy as np
 from rkbs.approximation.constructive import ConstructiveHead, constructive_head
 from rkbs.approximation.quadrature import Quadrature, sup_error
 from rkbs.approximation.surface import Target
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles.balls import error_at
@@ -32,6 +32,12 @@ def witness(name: str, head: ConstructiveHead) -> float:
 
 
 @claim(
+    title="Errors fall as heads grow",
+    origin="paper",
+    finding={
+        Verdict.HOLDS: "For eight targets heads are exhibited with errors below 1e-6 (smooth) and "
+        "0.06 (kinked) on a fine grid."
+    },
     statement="The sup error falls as d and m grow: for eight targets heads are exhibited whose "
     "error on a fine grid is below 1e-6 (smooth) and 0.06 (kinked): instances of Theorem 2",
     source="Paper Theorem 2; theory §4",

@@ -11,7 +11,7 @@ from numpy.polynomial import legendre
 from rkbs.approximation.constructive import constructive_head
 from rkbs.approximation.spectrum import SchmidtSpectrum
 from rkbs.approximation.surface import Surface, Target
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.studies.rows import WIDE, resolved
@@ -48,6 +48,12 @@ def analytic_checks(yardsticks: Iterable[Yardstick], count: int = 16) -> tuple[C
 
 
 @claim(
+    title="No head of dimension d is below Schmidt's floor",
+    origin="ours",
+    finding={
+        Verdict.HOLDS: "The tail of the target's Schmidt values bounds every head of dimension d "
+        "from below, and is attained."
+    },
     statement="No attention logit of dimension d has an L² error below the Schmidt tail "
     "(Σ_{l>d} σ_l²)^{1/2} of its target, and Schmidt's own functions attain it",
     source="Theory §4, The floor (Schmidt 1907; Eckart & Young 1936); bounds paper Theorem 2",

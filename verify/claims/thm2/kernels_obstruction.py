@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.distance import RBF, ExponentiatedIntersection, L2Distance
 from rkbs.laws import relative
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import exact
@@ -215,6 +215,12 @@ def least_error(rng: np.random.Generator) -> float:
 
 
 @claim(
+    title="RBF and L2 kernels approximate everything",
+    origin="paper",
+    finding={
+        Verdict.HOLDS_IF: "Only surfaces that are kernels of distances: a four-point inequality "
+        "stands in the way of others."
+    },
     statement="Theorem 2 through the RBF kernel and the L2 distance, un-normalized: they "
     "approximate every continuous κ* with 0 < κ* ≤ 1",
     source="Paper Theorem 2 and §5; theory §4, Other kernels",

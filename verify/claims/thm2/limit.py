@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.harness.evidence import Check, Evidence, greatest
+from verify.harness.evidence import Check, Evidence, Verdict, greatest
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.harness.sweep import sweep
@@ -56,6 +56,12 @@ def _furthest(rows: list[dict[str, Any]], dim: int, width: int, start: str) -> f
 
 
 @claim(
+    title="Training reaches the floor",
+    origin="ours",
+    finding={
+        Verdict.HOLDS: "With the output layer in closed form and Levenberg–Marquardt for the rest, "
+        "heads come within 1.1 times the floor on every smooth target."
+    },
     statement="Training reaches the limit: with output weights in closed form and hidden ones by "
     "Levenberg–Marquardt (variable projection) heads of d ≤ 8 come within 1.1 × the Schmidt floor, "
     "or 1e-6 ‖F‖ where the floor is below, for every smooth target tried: with the best of a few "

@@ -12,7 +12,7 @@ import numpy as np
 from rkbs.approximation.heads import Head
 from rkbs.approximation.quadrature import l2_error
 from rkbs.approximation.surface import Surface, Target
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.studies.positive_heads import (
@@ -243,6 +243,12 @@ def _rank_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
 
 
 @claim(
+    title="What head dimension pays for through softmax",
+    origin="ours",
+    finding={
+        Verdict.HOLDS: "It pays for the rank of log κ*, centered for softmax, and not for that of "
+        "κ*: e^{2ts} takes d = 1."
+    },
     statement="Through exp, the d of one head pays for the rank of log κ*, through softmax for "
     "that of log κ* less its mean over sources, lower by one at most; neither is the rank of κ*: "
     "e^{2ts} takes d = 1 instead of ∞, (3/2 + ts)² and 1 + ts/2 take ∞ instead of 3 and 2",

@@ -14,7 +14,7 @@ from rkbs.approximation.quadrature import l2_error, sup_error
 from rkbs.approximation.surface import Surface
 from rkbs.kernels.dot_product import EDP
 from rkbs.laws import relative
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.studies.positive_heads import DIMS, SIGNED, zero
@@ -191,6 +191,12 @@ def surface_case(name: str, d: int, seed: int) -> dict[str, Any]:
 
 
 @claim(
+    title="Softmax heads with signs approximate everything",
+    origin="paper",
+    finding={
+        Verdict.HOLDS_IF: "Only surfaces with the same row sum for every target: softmax fixes the "
+        "row sums, whatever the number of heads."
+    },
     statement="Softmax heads with signed output weights approximate every continuous surface, as "
     "un-normalized ones do (thm2.multi_head)",
     source="Paper Theorem 2 (multi-head attention sums heads by W^O); theory §4, Several heads",

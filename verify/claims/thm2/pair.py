@@ -16,7 +16,7 @@ from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers.base import solve
 from rkbs.solvers.functions.dual_newton import DualNewton
 from rkbs.spaces.banach_pair import RKBSPair
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles.exact import dot
@@ -171,6 +171,12 @@ def floats(numbers: Sequence[fmpq]) -> np.ndarray:
 
 
 @claim(
+    title="The kernel determines its pair of spaces",
+    origin="paper",
+    finding={
+        Verdict.FAILS: "It does not: other feature maps give the same κ with other norms, and "
+        "other solutions."
+    },
     statement="κ determines its pair of RKBS, and with it the solutions of Theorem 1: what "
     "approximates κ (Theorem 2) approximates the pair",
     source="Paper Theorem 2 and its conclusion on RKBS pairs; theory §4, What κ leaves open",

@@ -10,7 +10,7 @@ import numpy as np
 from rkbs.approximation.constructive import ConstructiveHead, constructive_head
 from rkbs.approximation.quadrature import Quadrature, l2_error, sup_error
 from rkbs.approximation.surface import Surface, Target
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.studies.positive_heads import (
@@ -214,6 +214,12 @@ def _confirmation(rows: list[dict[str, Any]], positive: list[dict[str, Any]]) ->
 
 
 @claim(
+    title="One head's weights approximate every kernel",
+    origin="paper",
+    finding={
+        Verdict.HOLDS_IF: "Every non-negative one: exp is positive, so negative values of κ* stay "
+        "at their distance whatever d and m."
+    },
     statement="The weights of one attention head before normalization, exp(q(t)·k(s)), approximate "
     "every continuous kernel κ* as d and m grow (Theorem 2 with exp of the head in place of the "
     "head)",

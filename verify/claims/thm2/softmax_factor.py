@@ -15,7 +15,7 @@ from rkbs.approximation.surface import Surface
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.distance import RBF, ExponentiatedIntersection, Laplace
 from rkbs.kernels.dot_product import EDP
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.studies.positive_heads import (
@@ -240,6 +240,12 @@ def _exact_checks(
 
 
 @claim(
+    title="What softmax leaves undetermined",
+    origin="ours",
+    finding={
+        Verdict.HOLDS: "Row normalization forgets a factor per target and nothing else; normalized "
+        "RBF is EDP with a bias of the keys."
+    },
     statement="Row normalization identifies κ* up to a positive factor per target, and no more: "
     "h − log κ* = c(t), c left to the start of training; normalized RBF is EDP of the queries "
     "2τq, normalized EI the L1-Laplace kernel, each with a bias of the keys",

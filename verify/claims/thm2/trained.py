@@ -10,7 +10,7 @@ import numpy as np
 
 from rkbs.approximation.constructive import ConstructiveHead, constructive_head
 from rkbs.approximation.quadrature import l2_error
-from verify.harness.evidence import Check, Evidence, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.harness.sweep import sweep
@@ -86,6 +86,12 @@ def _meets(row: dict[str, Any]) -> bool:
 
 
 @claim(
+    title="Adam stays above frozen random layers",
+    origin="ours",
+    finding={
+        Verdict.HOLDS_IF: "Within these budgets, if the random layers are wide enough: Adam falls "
+        "further behind the floor as d doubles."
+    },
     statement="Floor ≤ constructive head ≤ head trained by plain Adam within the given budget of "
     "steps, at equal d and m; within it, Adam falls further behind the floor as d doubles from 2",
     source="Theory §4, The constructive solution",
