@@ -23,7 +23,7 @@ def problem_of(n_x=50, n_y=40, fraction=0.05, loss=None, keep=1.0, kernels=None,
     Z = np.outer(np.sin(X[:, 0]), Y[:, 1]) + np.outer(X[:, 1], np.cos(Y[:, 0]))
     Z += 0.3 * rng.standard_normal(Z.shape)
     loss = loss or Squared()
-    Z = np.sign(Z) if isinstance(loss, Hinge) else Z
+    Z = np.sign(Z) if loss.labels else Z
     pairs = Pairs.from_mask(X, Y, rng.random(Z.shape) < keep)
     kernel_x, kernel_y = kernels or (RBF(), Laplace())
     problem = SchattenProblem(
@@ -75,7 +75,7 @@ def test_a_path_agrees_with_single_solves_and_is_faster():
     problem = problem_of(keep=0.7)
     threshold = problem.zero_threshold()
     alphas = threshold * np.array([2.0, 1.0, 0.3, 0.2, 0.15, 0.1])
-    path = list(ADMM().path(problem, alphas))
+    path = list(ADMM().setup(problem).path(alphas))
     alone = [solve(problem.with_alpha(alpha), ADMM()) for alpha in alphas]
     assert all(solution.certificate.passed for solution in path)
     for one, other in zip(path, alone, strict=True):

@@ -393,7 +393,7 @@ TABLE = [
     ),
     *(
         (
-            lambda solver=solver: solver()(F),
+            lambda solver=solver: solver().setup(F),
             TypeError,
             "of class SchattenProblem, got Element",
         )
@@ -404,14 +404,14 @@ TABLE = [
     (lambda: solve(operator(), DualNewton()), TypeError, "DualNewton solves problems of class Exp"),
     *(
         (
-            lambda alphas=alphas: list(ADMM().path(operator(), alphas)),
+            lambda alphas=alphas: ADMM().setup(operator()).path(alphas),
             TypeError,
             "alphas must be a sequence of numbers, got",
         )
         for alphas in (1.0, "1.0")
     ),
     (
-        lambda: list(SpectralNewton().path(operator(penalty=Schatten(3)), 1.0)),
+        lambda: SpectralNewton().setup(operator(penalty=Schatten(3))).path(1.0),
         TypeError,
         "alphas must be a sequence of numbers, got 1.0",
     ),

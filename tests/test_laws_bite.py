@@ -18,7 +18,7 @@ from rkbs.kernels import EDP, ExponentiatedIntersection, Kernel, Quadratic, Scal
 from rkbs.kernels.features import PowerFeatures, misprinted_features
 from rkbs.problems import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers import ADMM, Spectral
+from rkbs.solvers import ADMM, Spectral, solve
 from rkbs.spaces import RKBSPair, banach_pair, lp
 from rkbs.terms.losses import Huber, Loss, Squared
 from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
@@ -188,7 +188,7 @@ def iota(power, sign=np.sign, norm=lp.lp_norm):
 
 GRAM_X, GRAM_Y = EDP()(X, X), EDP()(Y, Y)
 PROBLEM = OperatorProblem(GRAM_X, GRAM_Y, Pairs.grid(X, Y), points((7, 6), 4), 0.3)
-SOLVED = Spectral()(PROBLEM).value
+SOLVED = solve(PROBLEM, Spectral()).value
 BEST = SOLVED.c / PROBLEM.alpha
 
 
@@ -197,7 +197,7 @@ def optimality(c):
 
 
 def solved_for(alpha):
-    return Spectral()(PROBLEM.with_alpha(alpha)).value.c / alpha
+    return Spectral().setup(PROBLEM).solve(alpha).value.c / alpha
 
 
 MERCER_SETS = (points((20, 2)), grid(2, 5, 0.8))
@@ -566,7 +566,7 @@ def operator_gap(p, penalty, solver=None):
     problem = SchattenProblem(
         PROBLEM.gram_x, PROBLEM.gram_y, PROBLEM.pairs, PROBLEM.z, 0.3, penalty=penalty
     )
-    M, c, _ = (solver or ADMM(max_iter=1000))(problem).value
+    M, c, _ = solve(problem, solver or ADMM(max_iter=1000)).value
     return abs(dataclasses.replace(problem, penalty=Schatten(p)).certify(M, c, 1).relative_gap)
 
 
@@ -602,7 +602,7 @@ def test_a_wrong_conjugate_or_value_is_seen(p, parts):
     problem = SchattenProblem(
         PROBLEM.gram_x, PROBLEM.gram_y, PROBLEM.pairs, PROBLEM.z, 0.3, penalty=Schatten(p)
     )
-    M, c, _ = ADMM()(problem).check().value
+    M, c, _ = solve(problem, ADMM()).check().value
     wrong = dataclasses.replace(problem, penalty=WrongPenalty(p, **parts))
     assert not wrong.certify(M, c, 1e-5).passed
 
@@ -612,7 +612,7 @@ def test_a_wrong_expansion_is_seen(exponents):
     problem = SchattenProblem(
         PROBLEM.gram_x, PROBLEM.gram_y, PROBLEM.pairs, PROBLEM.z, 0.3, penalty=Schatten(1)
     )
-    M = ADMM()(problem).check().value.M
+    M = solve(problem, ADMM()).check().value.M
     x, y = problem.factors.x, problem.factors.y
     values = problem.gram_x @ problem.expansion(M) @ problem.gram_y
     assert laws.relative(values.ravel(), problem.values(M)) < 1e-10

@@ -33,7 +33,7 @@ every_loss = pytest.mark.parametrize("loss", FORMULAS, ids=repr)
 
 
 def responses(loss):
-    return LABELS if isinstance(loss, (Logistic, Hinge)) else Z
+    return LABELS if loss.labels else Z
 
 
 def test_table_has_every_loss():
@@ -198,9 +198,14 @@ def test_large_margins_do_not_overflow():
     np.testing.assert_allclose(Logistic().gradient(h, z), [0, -1])
 
 
-@pytest.mark.parametrize("loss", [Logistic(), Hinge()], ids=repr)
-def test_labels_are_checked(loss):
+@every_loss
+def test_only_a_loss_of_labels_checks_them(loss):
     assert loss.check(LABELS) is LABELS
+    if type(loss) not in (Logistic, Hinge):
+        assert not loss.labels
+        assert loss.check(Z) is Z
+        return
+    assert loss.labels
     with pytest.raises(ValueError, match=r"labels must be −1 or 1 for .*, got 0"):
         loss.check(np.array([1.0, 0.0]), "labels")
 
@@ -246,7 +251,7 @@ extreme_loss = pytest.mark.parametrize("loss", EXACT, ids=repr)
 
 def extremes(loss):
     """h and z, every sign and size of both."""
-    z = [1.0, -1.0] if isinstance(loss, (Logistic, Hinge)) else [0.0, 1e-140, -1.0, 1e140]
+    z = [1.0, -1.0] if loss.labels else [0.0, 1e-140, -1.0, 1e140]
     h = [sign * size for size in EXTREMES for sign in (1.0, -1.0)]
     return np.tile(h, len(z)), np.repeat(z, len(h))
 

@@ -15,7 +15,7 @@ from rkbs.kernels import RBF, Linear
 from rkbs.laws import relative
 from rkbs.machines import spectral_cv
 from rkbs.problems.certificates import GapCertificate
-from rkbs.solvers import ADMM, SpectralNewton
+from rkbs.solvers import ADMM, SpectralNewton, State
 from rkbs.terms import losses
 from rkbs.terms.losses import Hinge, Logistic
 from rkbs.terms.spectral_penalties import Schatten
@@ -141,7 +141,7 @@ def test_the_chosen_alpha_has_the_least_score_of_separate_fits(loss, p, leave):
     X, Y, Z = planted(4, n=7, m=6)
     pairs = Pairs.from_mask(X, Y, np.random.default_rng(1).random(Z.shape) < 0.9)
     z = pairs.values(Z)
-    z = np.sign(z) if isinstance(loss, (Logistic, Hinge)) else z
+    z = np.sign(z) if loss.labels else z
     params, alphas = {"loss": loss, "penalty": Schatten(p)}, (8.0, 1.0, 0.1, 0.01)
     machine = BinaryKernelMachineCV(*KERNELS, alphas=alphas, leave=leave, cv=2, **params)
     machine.fit(pairs, z)
@@ -234,20 +234,20 @@ def test_seeds_make_the_folds():
 @at_an_end
 def test_an_alpha_without_certificate_loses_only_itself(monkeypatch):
     X, Y, Z = planted(0, n=12, m=10)
-    pairs, path = Pairs.grid(X, Y), ADMM.path
+    pairs, path = Pairs.grid(X, Y), State.path
     machine = BinaryKernelMachineCV(*KERNELS, n_alphas=8)
     whole = clone(machine).fit(pairs, Z)
     best = whole.alpha_
 
-    def failing(self, problem, alphas):
+    def failing(self, alphas):
         """The α that was best without this fails its certificate in the first fold."""
-        for alpha, solution in zip(alphas, path(self, problem, alphas), strict=True):
+        for alpha, solution in zip(alphas, path(self, alphas), strict=True):
             tried.append(alpha)
             far = alpha == best
             yield replace(solution, certificate=GapCertificate(1.0, 0.0, 1e-4)) if far else solution
 
     tried = []
-    monkeypatch.setattr(ADMM, "path", failing)
+    monkeypatch.setattr(State, "path", failing)
     with pytest.warns(ConvergenceWarning, match=f"in some fold.*alpha = {best:.3g}"):
         machine.fit(pairs, Z)
     others = whole.alphas_ != best

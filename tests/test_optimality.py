@@ -34,7 +34,7 @@ def make(p, loss, regularizer, alpha=0.3, keep=0.7, seed=0, shape=(7, 6)):
     seen = rng.uniform(size=shape) < keep
     seen[0], seen[:, 0] = True, True
     z = rng.standard_normal(seen.sum())
-    if isinstance(loss, (Logistic, Hinge)):
+    if loss.labels:
         z = np.where(z > 0, 1.0, -1.0)
     return SeparableProblem(
         pair,

@@ -416,21 +416,22 @@ def test_alphas_without_certificate_are_left_out_by_name(state, monkeypatch):
     monkeypatch.setattr(ridge_cv, "warn_end_of_path", lambda alpha, alphas: None)
     whole = fit(pairs, z).leave_out_rmse_
     best = alphas[int(np.argmin(whole))]
-    right = state.solve
+    right = state.path
 
-    def wrong(self, alpha, failing):
-        solution = right(self, alpha)
-        certificate = replace(solution.certificate, kkt_residual=np.nan)
-        return replace(solution, certificate=certificate) if alpha in failing else solution
+    def wrong(self, alphas, failing):
+        for solution in right(self, alphas):
+            certificate = replace(solution.certificate, kkt_residual=np.nan)
+            fails = solution.problem.alpha in failing
+            yield replace(solution, certificate=certificate) if fails else solution
 
-    monkeypatch.setattr(state, "solve", lambda self, alpha: wrong(self, alpha, {best, 0.01}))
+    monkeypatch.setattr(state, "path", lambda self, alphas: wrong(self, alphas, {best, 0.01}))
     with pytest.warns(ConvergenceWarning, match=f"in the fit to all pairs.*alpha = 0.01, {best:g}"):
         machine = fit(pairs, z)
     failed = np.isin(alphas, (0.01, best))
     assert np.isnan(machine.leave_out_rmse_[failed]).all()
     assert np.array_equal(machine.leave_out_rmse_[~failed], whole[~failed])
     assert machine.alpha_ == np.array(alphas)[~failed][np.argmin(whole[~failed])]
-    monkeypatch.setattr(state, "solve", lambda self, alpha: wrong(self, alpha, set(alphas)))
+    monkeypatch.setattr(state, "path", lambda self, path: wrong(self, path, set(alphas)))
     with pytest.raises(ConvergenceError, match="none of alphas was certified"):
         fit(pairs, z)
 

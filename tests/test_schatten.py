@@ -37,7 +37,7 @@ def make(loss=None, penalty=None, keep=None, alpha=0.2, seed=2):
     pairs = CORNERS if keep is None else CORNERS[np.sort(rng.permutation(72)[:keep])]
     z = rng.standard_normal(len(pairs))
     loss = loss or Squared()
-    z = np.sign(z) if isinstance(loss, (Logistic, Hinge)) else z
+    z = np.sign(z) if loss.labels else z
     return SchattenProblem(
         PHI_X @ PHI_X.T, PHI_Y @ PHI_Y.T, pairs, z, alpha, loss, penalty or Schatten(1)
     )
@@ -201,7 +201,7 @@ def test_the_factors_are_shared_along_a_path(monkeypatch):
         "of",
         classmethod(lambda cls, *args: calls.append(args[1]) or decompose(cls, *args)),
     )
-    solutions = list(ADMM().path(problem, [2.0, 1.0, 0.5]))
+    solutions = list(ADMM().setup(problem).path([2.0, 1.0, 0.5]))
     assert all(solution.certificate.passed for solution in solutions)
     assert problem.with_alpha(0.1).factors is problem.factors
     assert calls == ["gram_x", "gram_y"]

@@ -230,7 +230,7 @@ def test_runs_of_conjugate_gradients_go_on_while_they_halve_what_is_left(
         return best + part * (start.M - best), 1
 
     monkeypatch.setattr(incomplete, "_run", run)
-    M, steps = incomplete._descend(problem, 1e-6, most)
+    M, steps = incomplete._descend(problem, np.zeros_like(best), 1e-6, most)
     assert allowed == [most - k for k in range(steps)]
     assert steps == runs
     assert relative(M, best) == pytest.approx(part**runs, rel=1e-6)

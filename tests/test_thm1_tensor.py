@@ -42,7 +42,7 @@ def test_the_gap_in_balls_is_that_of_explicit_features(m, d, loss):
     """On features up to an order that leaves nothing out, in floats, at a c that is no optimum."""
     rng = np.random.default_rng(m)
     X, c = spread_points(rng, 4, d), rng.uniform(0.1, 0.4, 4)
-    z = np.ones(4) if isinstance(loss, Logistic) else rng.standard_normal(4)
+    z = np.ones(4) if loss.labels else rng.standard_normal(4)
     phi, q, alpha = PowerFeatures(EDP(), d, 40)(X), 2 * m, 0.1
     w = c @ phi
     size = (np.abs(w) ** q).sum() ** (1 / q)

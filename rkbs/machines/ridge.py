@@ -27,10 +27,9 @@ class RidgeMachine(OperatorMachine):
         data, mean = self._data(X, y, Squared())
         return OperatorProblem(**data, alpha=alpha), mean
 
-    def _keep(
-        self, problem: OperatorProblem, solution: Solution[OperatorPoint], mean: float
-    ) -> None:
+    def _keep(self, solution: Solution[OperatorPoint], mean: float) -> None:
         """The attributes of a fit."""
+        problem = solution.problem
         self._keep_offsets(problem.offsets, solution.value.theta, mean)
         self.query_coef_, self.key_coef_ = problem.towers(solution.value.M)
         self.dual_coef_ = problem.pairs.matrix(solution.value.c) / problem.alpha
@@ -143,7 +142,7 @@ class BinaryKernelRidge(RidgeMachine):
             The responses z.
         """
         problem, mean = self._problem(X, y, self.alpha)
-        self._keep(problem, solve(problem, self._solver(problem.pairs)).check(), mean)
+        self._keep(solve(problem, self._solver(problem.pairs)).check(), mean)
         return self
 
     def _solver(self, pairs: Pairs) -> Solver:

@@ -11,7 +11,8 @@ from rkbs.kernels.base import Kernel
 from rkbs.machines._selection import warn_end_of_path, warn_uncertified
 from rkbs.machines.base import check_alphas
 from rkbs.machines.ridge import RidgeMachine
-from rkbs.solvers.base import Leave
+from rkbs.problems.gram import OperatorPoint
+from rkbs.solvers.base import Leave, Solution
 from rkbs.solvers.operators.dense import Cholesky, DenseState
 from rkbs.solvers.operators.spectral import Spectral, SpectralState
 
@@ -107,21 +108,30 @@ class BinaryKernelRidgeCV(RidgeMachine):
                 f"(n_samples={len(problem.pairs)}): without it no pair is left to train on"
             )
         state = (Spectral() if problem.pairs.is_complete else Cholesky()).setup(problem)
-        self.leave_out_rmse_ = np.array([self._rmse(state, alpha, groups) for alpha in alphas])
+        self.leave_out_rmse_ = np.array(
+            [self._rmse(state, solution, groups) for solution in state.path(alphas)]
+        )
         failed = np.isnan(self.leave_out_rmse_)
         if failed.all():
-            state.solve(max(alphas)).check("none of alphas was certified, and this is the largest")
+            (solution,) = state.path([max(alphas)])
+            solution.check("none of alphas was certified, and this is the largest")
         warn_uncertified([alphas[k] for k in np.flatnonzero(failed)], "in the fit to all pairs")
         least, greatest = np.nanmin(self.leave_out_rmse_), np.nanmax(self.leave_out_rmse_)
         self.alpha_ = max(alphas[k] for k in np.flatnonzero(self.leave_out_rmse_ == least))
         if least < greatest:  # else no operator sees the responses, and no α is better
             warn_end_of_path(self.alpha_, alphas)
-        self._keep(problem.with_alpha(self.alpha_), state.solve(self.alpha_), mean)
+        (solution,) = state.path([self.alpha_])
+        self._keep(solution, mean)
         return self
 
-    def _rmse(self, state: SpectralState | DenseState, alpha: float, groups: Groups) -> float:
+    def _rmse(
+        self,
+        state: SpectralState | DenseState,
+        solution: Solution[OperatorPoint],
+        groups: Groups,
+    ) -> float:
         """The root mean squared leave-out error; NaN where the fit to all is not certified."""
-        if not state.solve(alpha).certificate.passed:
+        if not solution.certificate.passed:
             return np.nan
-        residuals = state.leave_out_residuals(alpha, self.leave, groups)
+        residuals = state.leave_out_residuals(solution.problem.alpha, self.leave, groups)
         return float(np.sqrt(np.mean(residuals * residuals)))

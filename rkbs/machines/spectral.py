@@ -50,10 +50,9 @@ class SchattenMachine(OperatorMachine):
         smooth = loss.smooth and twice and not isinstance(loss, Huber)
         return SpectralNewton() if smooth else ADMM(tol=1e-6)
 
-    def _keep(
-        self, problem: SchattenProblem, solution: Solution[OperatorPoint], mean: float
-    ) -> None:
+    def _keep(self, solution: Solution[OperatorPoint], mean: float) -> None:
         """The attributes of a fit, or ``ConvergenceError``."""
+        problem = solution.problem
         share = problem.alpha / self.alpha_max_ if self.alpha_max_ > 0 else math.inf
         known = 0 < share < math.inf
         solution.check(f"alpha is {share:.3g} of alpha_max_ = {self.alpha_max_:.3g}" * known)
@@ -179,5 +178,5 @@ class BinaryKernelMachine(SchattenMachine):
             The responses z.
         """
         problem, mean = self._problem(X, y, self.alpha)
-        self._keep(problem, solve(problem, self._solver(problem)), mean)
+        self._keep(solve(problem, self._solver(problem)), mean)
         return self

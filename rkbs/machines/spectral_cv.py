@@ -196,7 +196,7 @@ class BinaryKernelMachineCV(SchattenMachine):
             solution = solve(at, solver)
             if solution.certificate.passed:
                 self.alpha_ = at.alpha
-                self._keep(at, solution, mean)
+                self._keep(solution, mean)
                 return failed
             failed.append(at.alpha)
         larger = "a larger ratio" if self.alphas is None else "larger alphas"
@@ -254,30 +254,28 @@ class _Fold:
         Over the rows and columns that occur in it.
     test : Pairs
     z : array of shape (n_test,)
-    left, right : arrays of shape (n_x, r_x), (n_y, r_y)
-        Rows of R_X and R_Y of all points, also of those that the fold has never seen.
+    rows_x, rows_y : arrays of shape (n_x, n_x_training), (n_y, n_y_training)
+        Rows of the kernels of all points, also of those that the fold has never seen.
     """
 
     training: SchattenProblem
     test: Pairs
     z: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
+    rows_x: np.ndarray
+    rows_y: np.ndarray
 
     @classmethod
     def of(cls, problem: SchattenProblem, out: np.ndarray) -> _Fold:
         """The fold that leaves out the pairs where ``out``."""
         training, rows, columns = _part(problem, ~out)
-        left = problem.gram_x[:, rows] @ training.factors.dual_left
-        right = problem.gram_y[:, columns] @ training.factors.dual_right
-        return cls(training, problem.pairs[out], problem.z[out], left, right)
+        kernels = problem.gram_x[:, rows], problem.gram_y[:, columns]
+        return cls(training, problem.pairs[out], problem.z[out], *kernels)
 
     def scores(self, solver: Solver, alphas: np.ndarray) -> list[float]:
         """The mean loss at ``test`` along the path, NaN where a fit is not certified."""
         scores = []
-        for solution in solver.path(self.training, alphas):
-            b = self.training.offsets.split(solution.value.theta)[0]
-            h = self.test.values(self.left @ solution.value.M @ self.right.T) + b
+        for solution in solver.setup(self.training).path(alphas):
+            h = self.test.values(solution.predict_grid(self.rows_x, self.rows_y))
             loss = float(self.training.loss.value(h, self.z).mean())
             scores.append(loss if solution.certificate.passed else math.nan)
         return scores

@@ -1,5 +1,6 @@
 """Problems: objective, dual and optimality residual, so that any solution can be certified."""
 
+from rkbs.problems.base import Problem
 from rkbs.problems.certificates import (
     Certificate,
     GapCertificate,
@@ -24,6 +25,7 @@ __all__ = [
     "OneSidedProblem",
     "OperatorPoint",
     "OperatorProblem",
+    "Problem",
     "ProductProblem",
     "SchattenProblem",
     "SeparableProblem",

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import abc
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from rkbs._arrays import check_kinds, check_number
 from rkbs.data.pairs import Pairs
+from rkbs.problems.base import Problem
 from rkbs.problems.expansion import Side
 from rkbs.problems.gram import check_scale
-from rkbs.spaces.banach_pair import RKBSPair
+from rkbs.spaces.banach_pair import Element, RKBSPair
 from rkbs.spaces.sections import FeatureSections
 from rkbs.terms.losses import DualLoss, Squared
 from rkbs.terms.norm_penalties import HalfSquare, Regularizer
 
 
 @dataclass(frozen=True, eq=False)
-class BinaryProblem(abc.ABC):
+class BinaryProblem(Problem):
     """f = f_v ∈ B_X with ‖f‖ = ‖v‖_p, g = g_u ∈ B_Y with ‖g‖ = ‖u‖_{p'}, a response for each pair.
 
     Parameters
@@ -28,10 +30,10 @@ class BinaryProblem(abc.ABC):
     pair : RKBSPair
     pairs : Pairs
     z : array of shape (n,), or (n_x, n_y) for a complete grid
-        Responses; labels −1 and 1 for the logistic and hinge losses.
+        Responses; −1 and 1 for a loss of ``labels``.
     alpha_x, alpha_y : float
         λ_X, λ_Y > 0. The loss is a sum over pairs; the paper's average of n losses with λ has
-        alpha = nλ.
+        alpha = nλ. Along a path λ_X = α, and λ_Y = α · ``alpha_y``/``alpha_x``.
     loss : DualLoss
     regularizer_x, regularizer_y : Regularizer
 
@@ -109,12 +111,41 @@ class BinaryProblem(abc.ABC):
         """Φ_Y of the sources, shape (n_y, D)."""
         return self.sections_y.phi
 
-    def scaled(self, factor: float) -> Self:
-        """The same problem with λ_X and λ_Y times ``factor``: a point of the regularization path.
+    @property
+    def alpha(self) -> float:
+        """λ_X, which a regularization path changes, and with it λ_Y."""
+        return self.alpha_x
 
-        The features are computed once for all of them.
+    def with_alpha(self, alpha: float) -> Self:
+        """The same problem with λ_X = α and λ_Y = α · ``alpha_y``/``alpha_x``, their ratio kept.
+
+        The features are computed once for all α.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For α that is no positive number, or one beside which λ_Y leaves the range of floats.
         """
-        factor = check_number(factor, "factor", above=0.0)
-        scaled = replace(self, alpha_x=factor * self.alpha_x, alpha_y=factor * self.alpha_y)
-        scaled.__dict__.update(sections_x=self.sections_x, sections_y=self.sections_y)
-        return scaled
+        alpha = check_number(alpha, "alpha", above=0.0)
+        alpha_y = self.alpha_y * (alpha / self.alpha_x)  # λ_Y itself at the problem's own α
+        if not 0 < alpha_y < math.inf:
+            raise ValueError(
+                f"alpha must be near enough to alpha_x = {self.alpha_x:g} for {self.alpha_y:g} · "
+                f"alpha/alpha_x to be a positive float, got {alpha!r}"
+            )
+        other = replace(self, alpha_x=alpha, alpha_y=alpha_y)
+        other.__dict__.update(sections_x=self.sections_x, sections_y=self.sections_y)
+        return other
+
+    def functions(self, value: Any) -> tuple[Element, Element]:
+        """f_v ∈ B_X and g_u ∈ B_Y of what a solver found, by its coefficients v and u."""
+        return self.pair.f(value.v), self.pair.g(value.u)
+
+    def predict_grid(self, value: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """h(x, y), of f(x) and g(y) at points (n, d_x) and (m, d_y): (n, m)."""
+        f, g = self.functions(value)
+        return self._joined(f(x)[:, None], g(y))
+
+    @abc.abstractmethod
+    def _joined(self, f: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """h of the values of f and of g."""

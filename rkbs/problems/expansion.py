@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, final
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self, final
 
 import numpy as np
 
 from rkbs._arrays import as_real, check_kinds, check_number, short_repr
+from rkbs.problems.base import Function, Problem
 from rkbs.problems.certificates import GapCertificate
 from rkbs.problems.gram import check_scale
 from rkbs.spaces.lp import duality_map
@@ -93,7 +94,7 @@ class ExpansionPoint(NamedTuple):
         return self.functions[1]
 
 
-class ExpansionProblem(abc.ABC):
+class ExpansionProblem(Problem):
     """min Σ_n ℓ(h_n; z_n) + Σ_sides λ R(‖f‖), h_n = Σ_sides b_n f(x_{i_n}).
 
     The Fenchel dual has an unknown c_n for each pair, whatever the dimension of the spaces:
@@ -103,7 +104,6 @@ class ExpansionProblem(abc.ABC):
     At the optimum c_n = −ℓ'(h_n; z_n) and λ R'(‖f‖) ι(f) = w.
     """
 
-    z: np.ndarray
     loss: DualLoss
 
     @property
@@ -212,3 +212,11 @@ class OneSidedProblem(ExpansionProblem):
         """The one function, evaluated at every point."""
         index = np.arange(self.sections.size)
         return (Side(self.sections, index, self.alpha, self.regularizer),)
+
+    def with_alpha(self, alpha: float) -> Self:
+        """The same problem at another λ, with the same sections."""
+        return replace(self, alpha=alpha)
+
+    def functions(self, value: ExpansionPoint) -> tuple[Function]:
+        """f: of points for ``TensorSections``, of their features for ``FeatureSections``."""
+        return (self.sections.at_new_points(value.v),)

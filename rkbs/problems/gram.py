@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import abc
 import copy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from rkbs._arrays import as_matrix, check_kinds, check_number, short_repr
 from rkbs._linalg import Eigen, Factors
 from rkbs.data.pairs import Pairs
+from rkbs.problems.base import Problem
 from rkbs.problems.offsets import Offsets, balanced, best_constant
 from rkbs.terms.losses import Loss, Squared
 
@@ -21,7 +21,7 @@ _EPS = np.finfo(float).eps
 
 
 @dataclass(frozen=True, eq=False)
-class GramProblem(abc.ABC):
+class GramProblem(Problem):
     """Data, loss and α of the operator reading: h_n = ⟨Φ_X(x_{i_n}), T Φ_Y(y_{j_n})⟩ + (Eθ)_n.
 
     Parameters
@@ -32,7 +32,7 @@ class GramProblem(abc.ABC):
     pairs : Pairs
         Only its indices are used.
     z : array of shape (n,), or (n_x, n_y) for a complete grid
-        Responses; labels −1 and 1 for the logistic and hinge losses.
+        Responses; −1 and 1 for a loss of ``labels``.
     alpha : float
         α > 0, the regularization. The loss is a sum over pairs, as in scikit-learn's
         ``KernelRidge``; the paper's 1/(n_x n_y) average has λ = α/(n_x n_y).
@@ -81,9 +81,14 @@ class GramProblem(abc.ABC):
 
     def with_alpha(self, alpha: float) -> Self:
         """The same problem at another α, with the same factors: nothing is decomposed again."""
-        _ = self.factors  # computed before it is copied
+        return self._with(alpha=check_number(alpha, "alpha", above=0.0))
+
+    def _with(self, **changes: Any) -> Self:
+        """The problem with other fields, of those that neither factors nor data depend on."""
+        _ = self.factors  # computed before they are copied
         other = copy.copy(self)
-        object.__setattr__(other, "alpha", check_number(alpha, "alpha", above=0.0))
+        for name, value in changes.items():
+            object.__setattr__(other, name, value)
         return other
 
     def values(self, M: np.ndarray) -> np.ndarray:
@@ -142,6 +147,37 @@ class GramProblem(abc.ABC):
         A is over the whole grid of observed points, also where only some pairs were observed.
         """
         return self.factors.dual_left @ M @ self.factors.dual_right.T
+
+    def predict_grid(self, value: OperatorPoint, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """h(x, y) of new points, from their rows k_X(x, X) and k_Y(y, Y) of the kernels: (n, m).
+
+        The rows become coordinates of the new points, which M joins: k_X(x, X) A k_Y(Y, y) would
+        lose the digits of A, whose entries grow like 1/√(s_a t_b).
+
+        Raises
+        ------
+        ValueError
+            For rows of another length, and where the problem has effects: they belong to entities,
+            of which rows say nothing.
+        """
+        if self.offsets.size > int(self.offsets.constant):
+            raise ValueError(
+                "rows of kernels do not say whose effects to add: BinaryKernelRidge, with effects, "
+                "evaluates them, and problem.offsets.split(solution.value.theta) holds them"
+            )
+        left = _rows(x, "x", len(self.gram_x)) @ self.factors.dual_left
+        right = _rows(y, "y", len(self.gram_y)) @ self.factors.dual_right
+        return left @ value.M @ right.T + self.offsets.split(value.theta)[0]
+
+
+def _rows(rows: np.ndarray, name: str, size: int) -> np.ndarray:
+    rows = as_matrix(rows, name)
+    if rows.shape[1] != size:
+        raise ValueError(
+            f"{name} must hold a row of the kernel per new point, with {size} columns for the "
+            f"problem's points, got shape {rows.shape}"
+        )
+    return rows
 
 
 class OperatorPoint(NamedTuple):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import Literal, Self, final
 
 import numpy as np
 
-from rkbs._arrays import short_repr
+from rkbs._arrays import check_number, short_repr
+from rkbs.problems.base import Function
 from rkbs.problems.binary import BinaryProblem
 from rkbs.problems.certificates import StationarityCertificate
-from rkbs.problems.expansion import ExpansionProblem, Side
+from rkbs.problems.expansion import ExpansionPoint, ExpansionProblem, Side
 from rkbs.terms.losses import DualLoss
 
 
@@ -33,7 +34,10 @@ class ProductProblem(BinaryProblem):
     def values(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
         """h_n = f_v(x_{i_n}) g_u(y_{j_n}), shape (n,)."""
         f, g = self.both
-        return f.at_pairs(v) * g.at_pairs(u)
+        return self._joined(f.at_pairs(v), g.at_pairs(u))
+
+    def _joined(self, f: np.ndarray, g: np.ndarray) -> np.ndarray:
+        return f * g
 
     def objective(self, v: np.ndarray, u: np.ndarray) -> float:
         """Σ ℓ(h_n; z_n) + λ_X R_X(‖v‖_p) + λ_Y R_Y(‖u‖_{p'})."""
@@ -98,3 +102,17 @@ class GivenOther(ExpansionProblem):
     def sides(self) -> tuple[Side]:
         """The free function."""
         return (self.side,)
+
+    @property
+    def alpha(self) -> float:
+        """λ of the free function."""
+        return self.side.alpha
+
+    def with_alpha(self, alpha: float) -> Self:
+        """The same problem at another λ of the free function."""
+        alpha = check_number(alpha, "alpha", above=0.0)
+        return replace(self, side=replace(self.side, alpha=alpha))
+
+    def functions(self, value: ExpansionPoint) -> tuple[Function]:
+        """The free function, of the features of points."""
+        return (self.side.sections.at_new_points(value.v),)

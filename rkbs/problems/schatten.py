@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, final
+from typing import NamedTuple, Self, final
 
 import numpy as np
 
@@ -77,6 +77,12 @@ class SchattenProblem(GramProblem):
                 "offsets of a SchattenProblem hold a constant at most, got effects too: use "
                 "OperatorProblem, or kernels with Identity() and Constant()"
             )
+
+    def with_penalty(self, penalty: SpectralPenalty) -> Self:
+        """The same problem with another Ω, and the same factors."""
+        other = self._with(penalty=penalty)
+        check_kinds(other, penalty=SpectralPenalty)
+        return other
 
     @cached_property
     def without_operator(self) -> tuple[float, np.ndarray]:

@@ -27,9 +27,6 @@ class SeparableProblem(ExpansionProblem, BinaryProblem):
     At the optimum c_n = −ℓ'(h_n; z_n), v is a multiple of ι(w) and u of ι(w'), that is
     λ_X R_X'(‖f*‖) ι(f*) = Σ_i ξ_i κ(x_i, ·) and λ_Y R_Y'(‖g*‖) ι(g*) = Σ_j ζ_j κ(·, y_j).
 
-    A solution is evaluated at new points by ``problem.pair.f(solution.value.v)(x_new)`` and
-    ``problem.pair.g(solution.value.u)(y_new)``; their sum is h.
-
     Parameters and errors: as of ``BinaryProblem``.
 
     Source: paper Theorem 1; theory §3, reading A.
@@ -41,6 +38,9 @@ class SeparableProblem(ExpansionProblem, BinaryProblem):
     def sides(self) -> tuple[Side, Side]:
         """f, then g."""
         return self.both
+
+    def _joined(self, f: np.ndarray, g: np.ndarray) -> np.ndarray:
+        return f + g
 
     def dual_vectors(self, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Σ_i ξ_i Φ_X(x_i) and Σ_j ζ_j Φ_Y(y_j), each of shape (D,)."""

@@ -1,7 +1,7 @@
 """Solvers: each returns a Solution with its certificate."""
 
 from rkbs._linalg import Eigen
-from rkbs.solvers.base import ConvergenceError, Leave, Solution, Solver, solve
+from rkbs.solvers.base import ConvergenceError, Leave, Solution, Solver, State, solve
 from rkbs.solvers.functions.alternating import Alternating, ProductPoint
 from rkbs.solvers.functions.dual_newton import DualNewton
 from rkbs.solvers.operators.admm import ADMM
@@ -26,5 +26,6 @@ __all__ = [
     "Spectral",
     "SpectralNewton",
     "SpectralState",
+    "State",
     "solve",
 ]

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar, final, get_args
 
+import numpy as np
+
 from rkbs._arrays import check_count, check_number, kind_error, short_repr
+from rkbs.problems.base import Function, Problem
 from rkbs.problems.certificates import Certificate
-from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.operator import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.terms.losses import Squared
@@ -35,17 +37,34 @@ _Value = TypeVar("_Value")
 @final
 @dataclass(frozen=True, eq=False)
 class Solution(Generic[_Value]):
-    """What solves a problem, with its certificate.
+    """What solves a problem, with its certificate, to be evaluated at new points.
 
     Attributes
     ----------
+    problem : Problem
+        What was solved, at its α.
     value
         What the problem asks for; each solver says what that is.
     certificate : Certificate
     stats : dict
         What the solver counted (solver, iterations, …).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP, DualNewton, Pairs, RKBSPair, SeparableProblem, solve
+    >>> x, y = np.array([[0.0], [1.0]]), np.array([[0.0], [0.5]])
+    >>> pair = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
+    >>> solution = solve(SeparableProblem(pair, Pairs.grid(x, y), x + y.T, 0.1, 0.1), DualNewton())
+    >>> bool(solution.certificate.relative_gap < 1e-10)
+    True
+    >>> new_x, new_y = np.array([[0.2], [0.4], [0.6]]), np.array([[0.1]])
+    >>> h = solution.predict_grid(new_x, new_y)
+    >>> h.shape, bool(np.all(h == solution.f(new_x)[:, None] + solution.g(new_y)))
+    ((3, 1), True)
     """
 
+    problem: Problem = field(repr=False)
     value: _Value
     certificate: Certificate
     stats: dict[str, Any] = field(default_factory=dict)
@@ -72,32 +91,150 @@ class Solution(Generic[_Value]):
             )
         return self
 
+    @property
+    def f(self) -> Function:
+        """f of a separable, product or one-sided problem, to be called at new points."""
+        return self._function(0)
 
-def as_path(alphas: Iterable[float]) -> Iterable[float]:
-    """The α of a path, which need not be a list; a ``TypeError`` for a single number."""
-    if isinstance(alphas, str) or not isinstance(alphas, Iterable):
-        raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
-    return alphas
+    @property
+    def g(self) -> Function:
+        """g of a separable or product problem, to be called at new points."""
+        return self._function(1)
 
+    def _function(self, k: int) -> Function:
+        functions = self.problem.functions(self.value)
+        if len(functions) <= k:
+            raise AttributeError(
+                f"a solution of {type(self.problem).__name__} has no {'fg'[k]}: "
+                + ("f is its only function" if functions else "evaluate it by predict_grid")
+            )
+        return functions[k]
 
-class Solver(abc.ABC):
-    """``solver(problem)`` returns a certified ``Solution``; ``handles`` is the problems' class."""
+    def predict_grid(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """h(x, y) at all pairs of new points of the two domains.
 
-    handles: ClassVar[type]
+        Parameters
+        ----------
+        x, y : arrays of shape (n, d_x), (m, d_y)
+            Points, of a separable or product problem. Of an operator, whose problem holds Gram
+            matrices and no kernels, rows of the kernels: k_X(x, X), (n, n_x), and k_Y(y, Y),
+            (m, n_y).
 
-    def __call__(self, problem: Any) -> Solution:
-        """Solve and certify; a failed certificate is returned, not hidden.
+        Returns
+        -------
+        array of shape (n, m)
 
         Raises
         ------
-        TypeError
-            For a problem of another class.
+        TypeError, ValueError
+            For a problem of one domain, for wrong shapes, and for an operator beside effects.
+        """
+        return self.problem.predict_grid(self.value, x, y)
+
+
+def as_path(alphas: Iterable[float]) -> Iterable[float]:
+    """The α of a path, checked: those of a sequence now, those of an iterator as they are used.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a single number, and naming the first α that is not a positive number.
+    """
+    if isinstance(alphas, str) or not np.iterable(alphas):
+        raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
+    checked = (check_number(a, f"alphas[{k}]", above=0.0) for k, a in enumerate(alphas))
+    return checked if isinstance(alphas, Iterator) else list(checked)
+
+
+class State(abc.ABC, Generic[_Value]):
+    """A problem that a solver's ``setup`` made ready: its solutions at any α.
+
+    Attributes
+    ----------
+    problem : Problem
+    """
+
+    problem: Problem
+
+    @final
+    def solve(self, alpha: float) -> Solution[_Value]:
+        """The certified solution at one α, started afresh, whatever was solved before.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For α that is no positive number.
+        """
+        return self._solve(self.problem.with_alpha(alpha), None)[0]
+
+    @final
+    def path(self, alphas: Iterable[float]) -> Iterator[Solution[_Value]]:
+        """The certified solutions along a path of α, each solved when it is asked for.
+
+        Each may start from the one before: paths that decrease need the least work.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Naming the first of ``alphas`` that is not a positive number, before any is solved.
+        """
+        return self._along(as_path(alphas))
+
+    def _along(self, alphas: Iterable[float]) -> Iterator[Solution[_Value]]:
+        last = None
+        for alpha in alphas:
+            solution, last = self._solve(self.problem.with_alpha(alpha), last)
+            yield solution
+
+    @abc.abstractmethod
+    def _solve(self, problem: Any, last: Any) -> tuple[Solution[_Value], Any]:
+        """The solution of ``problem``, and what the next α of a path may start from.
+
+        ``last`` is that of the α before, None at the first.
+        """
+
+
+class Solver(abc.ABC):
+    """``solver.setup(problem)`` is a state: ``state.solve(alpha)``, ``state.path(alphas)``.
+
+    The contract, of which each solver says how it keeps it:
+
+    * ``setup`` says what the solver needs and the problem lacks, and does once what no α changes,
+      such as eigendecompositions, features, or the choice of the unknowns.
+    * ``solve`` starts afresh: what was solved before does not matter.
+    * ``path`` may start each α from the solution before it; its solutions are certified alike.
+    * A certificate is of the problem at its α, measured on it. One that fails is returned, not
+      hidden: ``solution.check()`` raises it.
+
+    A solver holds its settings alone. ``handles`` is the class of its problems.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, OperatorProblem, Pairs, Spectral
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> problem = OperatorProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x - y.T, alpha=0.1)
+    >>> state = Spectral().setup(problem)
+    >>> [solution.certificate.passed for solution in state.path([10.0, 1.0, 0.1])]
+    [True, True, True]
+    """
+
+    handles: ClassVar[type]
+
+    @final
+    def setup(self, problem: Any) -> State:
+        """The problem, ready to be solved at any α.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a problem of another class, or one that lacks what the solver needs.
         """
         self._check(problem)
-        return self._solve(problem)
+        return self._setup(problem)
 
     def _check(self, problem: Any) -> None:
-        """``TypeError`` for a problem of another class."""
+        """What the solver needs, before anything is computed; of this class, the problem's."""
         if not isinstance(problem, self.handles):
             raise TypeError(
                 f"{type(self).__name__} solves problems of class {self.handles.__name__}, got "
@@ -105,7 +242,7 @@ class Solver(abc.ABC):
             )
 
     @abc.abstractmethod
-    def _solve(self, problem: Any) -> Solution: ...
+    def _setup(self, problem: Any) -> State: ...
 
 
 class RidgeSolver(Solver):
@@ -125,7 +262,7 @@ class RidgeSolver(Solver):
 
 
 class SchattenSolver(Solver):
-    """A solver of ``SchattenProblem``, along paths of α, to a relative duality gap of ``tol``."""
+    """A solver of ``SchattenProblem``, to a relative duality gap of ``tol``."""
 
     tol: float
     max_iter: int
@@ -135,24 +272,27 @@ class SchattenSolver(Solver):
         check_number(self.tol, "tol", above=0.0)
         check_count(self.max_iter, "max_iter")
 
-    def _solve(self, problem: SchattenProblem) -> Solution[OperatorPoint]:
-        return next(self.path(problem, [problem.alpha]))
 
-    @abc.abstractmethod
-    def path(
-        self, problem: SchattenProblem, alphas: Iterable[float]
-    ) -> Iterator[Solution[OperatorPoint]]:
-        """The certified solutions along a path of α."""
+def solve(problem: Problem, solver: Solver) -> Solution:
+    """``solver.setup(problem).solve(problem.alpha)``: the solution of a problem by a solver.
 
-
-def solve(problem: Any, solver: Solver) -> Solution:
-    """The solution of a problem by a solver; read ``solution.certificate`` before using it.
+    Read ``solution.certificate`` before using it, or have it raised by ``solution.check()``.
 
     Raises
     ------
-    TypeError
-        For a solver that is none, or one of other problems.
+    TypeError, ValueError
+        For a solver that is none, and for a problem that it does not solve.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, OperatorProblem, Pairs, Spectral, solve
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> problem = OperatorProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x - y.T, alpha=1e-6)
+    >>> solution = solve(problem, Spectral()).check()
+    >>> solution.predict_grid(RBF()(np.array([[0.8]]), x), RBF()(np.array([[0.3]]), y)).round(2)
+    array([[0.5]])
     """
     if not isinstance(solver, Solver):
         raise kind_error(solver, "solver", Solver)
-    return solver(problem)
+    return solver.setup(problem).solve(problem.alpha)

@@ -7,6 +7,7 @@ explicit features and for the exact, infinite-dimensional EDP space.
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
@@ -77,6 +78,35 @@ class Sections(abc.ABC):
     @abc.abstractmethod
     def norm(self, function: Any) -> float:
         """‖f‖, or an upper bound of it where rounding matters."""
+
+    @abc.abstractmethod
+    def at_new_points(self, function: Any) -> Callable[[np.ndarray], np.ndarray]:
+        """The function, to be called at new points: (N, d) → (N,)."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FeatureFunction:
+    """f = Σ_k v_k φ_k, of new points that are given by their features.
+
+    Parameters
+    ----------
+    coefficients : array of shape (D,)
+        v.
+    """
+
+    coefficients: np.ndarray
+
+    __repr__ = short_repr
+
+    def __call__(self, phi: np.ndarray) -> np.ndarray:
+        """The function's values at points with the features ``phi``: (N, D) → (N,)."""
+        phi, size = as_matrix(phi, "phi"), len(self.coefficients)
+        if phi.shape[1] != size:
+            raise ValueError(
+                f"phi must have {size} columns, a feature per coefficient, got shape {phi.shape}"
+            )
+        return phi @ self.coefficients
 
 
 @final
@@ -163,6 +193,9 @@ class FeatureSections(Sections):
     def norm(self, function: np.ndarray) -> float:
         return lp_norm(function, self.p)
 
+    def at_new_points(self, function: np.ndarray) -> FeatureFunction:
+        return FeatureFunction(function)
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -212,8 +245,6 @@ class TensorSections(Sections):
     cannot be resolved does not pass. On 4 to 8 points of size
     one in the plane, with responses of size one, ``DualNewton`` reaches 1e-12 for m = 1 and 1e-10
     for m = 2 and 3 at λ ≥ 0.1; at λ = 0.01 m = 2 still does within 3e-10, m = 3 within 2e-7.
-
-    A solution f = ``solution.value.v`` is itself a function: ``solution.value.v(x_new)``.
 
     Parameters
     ----------
@@ -307,6 +338,9 @@ class TensorSections(Sections):
             return 0.0
         above, computed = self.dual_norm_above(function.xi), self.dual_norm(function.xi)
         return function.length * (above / computed) ** (self.q - 1)
+
+    def at_new_points(self, function: TensorFunction) -> TensorFunction:
+        return function
 
 
 def _contract(tensor: np.ndarray, xi: np.ndarray, times: int) -> np.ndarray:

@@ -22,11 +22,12 @@ class Loss(abc.ABC):
     """A convex loss ℓ(h; z) ≥ 0 of a prediction h for a response z, elementwise.
 
     ``smooth`` says whether ℓ has a derivative in h everywhere (which is then Lipschitz);
-    ``of_residual`` whether ℓ depends on h − z alone.
+    ``of_residual`` whether ℓ depends on h − z alone; ``labels`` whether z must be −1 or 1.
     """
 
     smooth: ClassVar[bool]
     of_residual: ClassVar[bool] = False
+    labels: ClassVar[bool] = False
 
     @abc.abstractmethod
     def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -50,7 +51,7 @@ class Loss(abc.ABC):
 
     def check(self, z: np.ndarray, name: str = "z") -> np.ndarray:
         """The responses z, or a ``ValueError`` where the loss has no meaning for them."""
-        return z
+        return _check_labels(z, name, self) if self.labels else z
 
     def check_constant(self, z: np.ndarray) -> np.ndarray:
         """The responses z, or a ``ValueError`` where no constant minimizes Σ_n ℓ(b; z_n)."""
@@ -109,6 +110,7 @@ class Logistic(DualLoss):
     """ℓ(h; z) = log(1 + e^{−zh}) for labels z = ±1."""
 
     smooth: ClassVar[bool] = True
+    labels: ClassVar[bool] = True
 
     def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
         return np.logaddexp(0.0, -z * h)
@@ -147,9 +149,6 @@ class Logistic(DualLoss):
         a = -u * z
         inside = np.clip(a, 0.0, 1.0)
         return np.where(inside == a, _xlogx(inside) + _xlogx(1 - inside), np.inf)
-
-    def check(self, z: np.ndarray, name: str = "z") -> np.ndarray:
-        return _check_labels(z, name, self)
 
     def check_constant(self, z: np.ndarray) -> np.ndarray:
         if (z == z[0]).all():
@@ -223,6 +222,7 @@ class Hinge(DualLoss):
     """ℓ(h; z) = max(0, 1 − zh) for labels z = ±1; at the kink zh = 1 the subgradient is 0."""
 
     smooth: ClassVar[bool] = False
+    labels: ClassVar[bool] = True
 
     def value(self, h: np.ndarray, z: np.ndarray) -> np.ndarray:
         return np.maximum(0.0, 1 - z * h)
@@ -241,9 +241,6 @@ class Hinge(DualLoss):
         """uz for −1 ≤ uz ≤ 0."""
         product = u * z
         return np.where((product >= -1) & (product <= 0), product, np.inf)
-
-    def check(self, z: np.ndarray, name: str = "z") -> np.ndarray:
-        return _check_labels(z, name, self)
 
     def interior(self, z: np.ndarray) -> np.ndarray:
         return -z / 2

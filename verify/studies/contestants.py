@@ -110,7 +110,7 @@ def _choose_alpha(
     for k in range(FOLDS):
         rest, out = pairs[fold != k], pairs[fold == k]
         problem = SchattenProblem(*grams, rest, z[fold != k], NUCLEAR_ALPHAS[0])
-        for a, solution in enumerate(_PATH.path(problem, NUCLEAR_ALPHAS)):
+        for a, solution in enumerate(_PATH.setup(problem).path(NUCLEAR_ALPHAS)):
             predicted = out.values(problem.factors.push(solution.value.M))
             squared[a] += ((predicted - z[fold == k]) ** 2).sum()
             flops += nuclear_flops(rest, solution.stats["iterations"])

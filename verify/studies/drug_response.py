@@ -26,7 +26,6 @@ from rkbs.machines.spectral import BinaryKernelMachine
 from rkbs.problems.offsets import Offsets
 from rkbs.problems.operator import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import solve
 from rkbs.solvers.operators.admm import ADMM
 from rkbs.solvers.operators.incomplete import ConjugateGradient
 from rkbs.solvers.operators.spectral import Spectral
@@ -207,15 +206,14 @@ class Arena:
     def _problem(
         self, one: Contestant, mask: np.ndarray, alpha: float
     ) -> tuple[Any, np.ndarray, np.ndarray]:
-        """The problem of the pairs where ``mask``, and R_X, R_Y extended to all rows."""
+        """The problem of the pairs where ``mask``, and the rows of the kernels of all points."""
         pairs, z = self.grid[mask], self.z[mask]
         rows, columns = np.unique(pairs.i), np.unique(pairs.j)
         gram_x, gram_y = map(one.weights[0].gram, self.similarities(one))
         kind = OperatorProblem if one.is_ridge else SchattenProblem
         inside = gram_x[np.ix_(rows, rows)], gram_y[np.ix_(columns, columns)]
         problem = kind(*inside, pairs.compact(), z, alpha, offsets=Offsets(True))
-        left = gram_x[:, rows] @ problem.factors.dual_left
-        return problem, left, gram_y[:, columns] @ problem.factors.dual_right
+        return problem, gram_x[:, rows], gram_y[:, columns]
 
     def surfaces(
         self, one: Contestant, mask: np.ndarray, alphas: Sequence[float]
@@ -224,9 +222,9 @@ class Arena:
 
         ``one`` has a single choice of weights; α decreases.
         """
-        problem, left, right = self._problem(one, mask, float(alphas[0]))
+        problem, *kernels = self._problem(one, mask, float(alphas[0]))
         for solution in _solutions(problem, alphas):
-            yield left @ solution.value.M @ right.T + solution.value.theta[0]
+            yield solution.predict_grid(*kernels)
 
     def fit(self, contestant: Contestant, setting: Setting, split: Split) -> dict[str, Any]:
         """The machine itself, its predictions, and what it is certified by, outside of its solver.
@@ -259,15 +257,12 @@ class Arena:
 def _solutions(problem: Any, alphas: Sequence[float]) -> Iterator[Any]:
     """The certified solutions at decreasing α."""
     if isinstance(problem, SchattenProblem):
-        for solution in _CHOICE.path(problem, alphas):
-            yield solution.check()
-    elif problem.pairs.is_complete:
-        state = Spectral().setup(problem)
-        for alpha in alphas:
-            yield state.solve(alpha).check()
+        found = _CHOICE.setup(problem).path(alphas)
     else:
-        for alpha in alphas:
-            yield solve(problem.with_alpha(alpha), ConjugateGradient(tol=1e-6)).check()
+        complete = problem.pairs.is_complete
+        state = (Spectral() if complete else ConjugateGradient(tol=1e-6)).setup(problem)
+        found = map(state.solve, alphas)  # each from zero: their errors stay apart
+    return (solution.check() for solution in found)
 
 
 def additive(pairs: Pairs, z: np.ndarray, shrink_x: float, shrink_y: float) -> np.ndarray:

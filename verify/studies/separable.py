@@ -28,7 +28,7 @@ def make_problem(
     if not complete:
         pairs = pairs[np.sort(rng.permutation(len(pairs))[:30])]
     z = rng.standard_normal(len(pairs))
-    z = np.sign(z) if isinstance(loss, (Logistic, Hinge)) else z
+    z = np.sign(z) if loss.labels else z
     regularizers = (PowerNorm(p), PowerNorm(conjugate_exponent(p)))
     regularizers = regularizers if natural else (HalfSquare(), HalfSquare())
     return SeparableProblem(pair, pairs, z, ALPHA_X, ALPHA_Y, loss, *regularizers)

@@ -160,7 +160,7 @@ class Optimality:
 
     def _certified(self, functions: tuple[Any, ...], tol: float) -> Solution[ExpansionPoint]:
         certificate = self.problem.certify(functions, self.c, tol)
-        return Solution(ExpansionPoint(functions, self.c), certificate)
+        return Solution(self.problem, ExpansionPoint(functions, self.c), certificate)
 
     def newton(self) -> Step:
         """All equations linearized: dh = Σ b (values + hessian · dξ − lag) − h, dξ = −P ℓ'' dh."""

@@ -11,7 +11,7 @@ from scipy.optimize import brentq, root
 from rkbs._arrays import check_count, check_number
 from rkbs.problems.expansion import Side
 from rkbs.problems.product import ProductProblem
-from rkbs.solvers.base import Solution, Solver
+from rkbs.solvers.base import Solution, Solver, State, solve
 from rkbs.solvers.functions.dual_newton import DualNewton
 
 _INNER = DualNewton(tol=1e-14)
@@ -50,6 +50,10 @@ class Alternating(Solver):
     all units: the problem is not convex. (0, 0) always is one, and is returned where the rounds
     find nothing better.
 
+    Setup computes the features and draws the start. Along a path each α starts from it anew: which
+    point is found must not depend on the α before, and from (0, 0), that of a strong penalty, no
+    round would lead away.
+
     Parameters
     ----------
     tol : float
@@ -63,6 +67,18 @@ class Alternating(Solver):
     after each round.
 
     Source: theory §3, reading B.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP, Alternating, Pairs, RKBSPair, solve
+    >>> from rkbs.problems import ProductProblem
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> pair = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
+    >>> problem = ProductProblem(pair, Pairs.grid(x, y), np.cos(x) * y.T, 0.01, 0.01)
+    >>> solution = solve(problem, Alternating()).check()
+    >>> bool(np.all(solution.predict_grid(x, y) == np.outer(solution.f(x), solution.g(y))))
+    True
     """
 
     tol: float = 1e-8
@@ -75,10 +91,19 @@ class Alternating(Solver):
         check_count(self.max_iter, "max_iter")
         check_count(self.seed, "seed", 0)
 
-    def _solve(self, problem: ProductProblem) -> Solution[ProductPoint]:
+    def _check(self, problem: ProductProblem) -> None:
+        """Also ``ValueError`` for a loss with kinks, whose slopes leave stationarity open."""
+        super()._check(problem)
         if not problem.loss.smooth:
             raise ValueError(f"loss must be smooth for Alternating, got {problem.loss!r}")
-        u = _start(problem, np.random.default_rng(self.seed).standard_normal(problem.pair.dim))
+
+    def _setup(self, problem: ProductProblem) -> _AlternatingState:
+        _ = problem.both  # their features, for all α
+        start = np.random.default_rng(self.seed).standard_normal(problem.pair.dim)
+        return _AlternatingState(problem, self, start)
+
+    def _rounds(self, problem: ProductProblem, start: np.ndarray) -> Solution[ProductPoint]:
+        u = _start(problem, start)
         objectives, polish_at, early, best = [], _POLISH, _EARLY, None
         for _ in range(self.max_iter):
             v, u, proof = _round(problem, u, balance=not objectives)
@@ -118,7 +143,20 @@ class Alternating(Solver):
     def _certified(
         self, problem: ProductProblem, v: np.ndarray, u: np.ndarray
     ) -> Solution[ProductPoint]:
-        return Solution(ProductPoint(v, u), problem.certify(v, u, self.tol))
+        return Solution(problem, ProductPoint(v, u), problem.certify(v, u, self.tol))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _AlternatingState(State[ProductPoint]):
+    """A problem whose features are computed, and coefficients of g to start from, of any size."""
+
+    problem: ProductProblem
+    solver: Alternating
+    start: np.ndarray
+
+    def _solve(self, problem: ProductProblem, last: None) -> tuple[Solution[ProductPoint], None]:
+        return self.solver._rounds(problem, self.start), None
 
 
 def _start(problem: ProductProblem, u: np.ndarray) -> np.ndarray:
@@ -146,11 +184,11 @@ def _round(
 
     ``balance`` is for the start, which is of another size: a far heavier penalty of g would win.
     """
-    for_f = _INNER(problem.given("g", u))
+    for_f = solve(problem.given("g", u), _INNER)
     v = for_f.value.v
     if balance:
         v, u = _balanced(problem, v, u)
-    for_g = _INNER(problem.given("f", v))
+    for_g = solve(problem.given("f", v), _INNER)
     v, u = _balanced(problem, v, for_g.value.v)
     return v, u, for_g if v.any() else for_f
 

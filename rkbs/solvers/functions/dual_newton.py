@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, final
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from rkbs._arrays import check_count, check_number
 from rkbs.problems.expansion import ExpansionPoint, ExpansionProblem
-from rkbs.solvers.base import Solution, Solver
+from rkbs.solvers.base import Solution, Solver, State
 from rkbs.solvers.functions._optimality import polish
 from rkbs.solvers.functions._smoothed_dual import DualJet, SmoothedDual
 
@@ -64,6 +63,9 @@ class DualNewton(Solver):
     Farther from 2 powers lose digits, and so do tensor norms of points that are close; a gap that
     stays open is told by the certificate.
 
+    Setup computes the features of the points. Along a path each α starts from an early stage of the
+    last one, with fewer steps, and afresh where that misses the certificate.
+
     Parameters
     ----------
     tol : float, optional
@@ -76,6 +78,17 @@ class DualNewton(Solver):
     (Newton steps, relative gap) after each stage.
 
     Source: theory §3, reading A.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP, DualNewton, Pairs, RKBSPair, SeparableProblem
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> pair = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
+    >>> problem = SeparableProblem(pair, Pairs.grid(x, y), np.sin(3 * x) + y.T, 0.1, 0.2)
+    >>> path = [s.check() for s in DualNewton().setup(problem).path([0.4, 0.2, 0.1])]
+    >>> [(s.problem.alpha_x, s.problem.alpha_y) for s in path]  # λ_Y/λ_X stays
+    [(0.4, 0.8), (0.2, 0.4), (0.1, 0.2)]
     """
 
     tol: float | None = None
@@ -87,52 +100,31 @@ class DualNewton(Solver):
             check_number(self.tol, "tol", above=0.0)
         check_count(self.max_iter, "max_iter")
 
-    def _solve(self, problem: ExpansionProblem) -> Solution[ExpansionPoint]:
-        return self._from(problem, None)[0]
-
-    def path(self, problems: Iterable[ExpansionProblem]) -> Iterator[Solution[ExpansionPoint]]:
-        """Solutions of problems with the same pairs, each started from the one before it.
-
-        Meant for a λ path, ``(problem.scaled(t) for t in factors)``.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For a problem of another class, or with another number of pairs than the one before.
-        """
-        warm = None
-        for problem in problems:
-            self._check(problem)
-            if warm is not None and len(problem.z) != len(warm.c):
-                raise ValueError(
-                    f"problems must have the same pairs, got {len(problem.z)} after {len(warm.c)}"
-                )
-            solution, warm = self._from(problem, warm)
-            yield solution
-
-    def _from(
-        self, problem: ExpansionProblem, start: _Stage | None
-    ) -> tuple[Solution[ExpansionPoint], _Stage]:
-        """The solution, and the stage from which a neighboring problem can start."""
+    def _check(self, problem: ExpansionProblem) -> None:
+        """Also ``ValueError`` for more pairs than a loss with kinks allows."""
+        super()._check(problem)
         if not problem.loss.smooth and len(problem.z) > _MAX_DENSE:
             raise ValueError(
                 f"DualNewton is for at most {_MAX_DENSE} pairs with a loss that has kinks, got "
                 f"{len(problem.z)}"
             )
-        with np.errstate(all="ignore"):  # a trial may overflow: its value or gap is infinite then
-            return self._follow(problem, start)
 
-    def _follow(
+    def _setup(self, problem: ExpansionProblem) -> _DualNewtonState:
+        _ = problem.sides  # their features, for all α
+        return _DualNewtonState(problem, self)
+
+    @np.errstate(all="ignore")  # a trial may overflow: its value or gap is infinite then
+    def _from(
         self, problem: ExpansionProblem, start: _Stage | None
     ) -> tuple[Solution[ExpansionPoint], _Stage]:
-        """The stages, each followed by an attempt to finish."""
+        """The stages, each followed by an attempt to finish, and one for a neighbor to start at."""
         tol = self.tol or (1e-10 if problem.loss.smooth else 1e-6)
         best, steps, stalled, scale = _zero(problem, tol), 0, 0, _scale(problem)
         dual = SmoothedDual.of(problem, scale)
         history = [(0, best.certificate.relative_gap)]
         cold = _Stage(1.0, -scale * problem.loss.interior(problem.z), dual.lengths)
         if start is not None and not np.isfinite(dual.value(start.c, start.theta)):
-            start = None  # outside the domain of this problem's ℓ*: another loss, or other labels
+            start = None  # so far from this α that the penalty overflows
         theta, c, lengths = warm = start or cold
         differentiable = problem.loss.smooth and not dual.seeking.any()
         while theta > _LAST_STAGE and stalled < _STALLED and not best.certificate.passed:
@@ -156,6 +148,27 @@ class DualNewton(Solver):
             theta *= _SHRINK
         stats = {"solver": "DualNewton", "iterations": steps, "history": history}
         return replace(best, stats=stats), warm
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _DualNewtonState(State[ExpansionPoint]):
+    """A problem whose features are computed."""
+
+    problem: ExpansionProblem
+    solver: DualNewton
+
+    def _solve(
+        self, problem: ExpansionProblem, last: _Stage | None
+    ) -> tuple[Solution[ExpansionPoint], _Stage]:
+        found = self.solver._from(problem, last)
+        if last is None or found[0].certificate.passed:
+            return found
+        # A start from a far α can lead to where powers have lost their digits.
+        afresh = self.solver._from(problem, None)
+        best, stage = min(found, afresh, key=lambda pair: pair[0].certificate.relative_gap)
+        steps = found[0].stats["iterations"] + afresh[0].stats["iterations"]
+        return replace(best, stats=best.stats | {"iterations": steps}), stage
 
 
 def _better(
@@ -188,7 +201,7 @@ def _zero(problem: ExpansionProblem, tol: float) -> Solution[ExpansionPoint]:
     """f = 0 on every side with c = −ℓ'(0; z): exact where R(t) = t and λ ≥ ``zero_threshold``."""
     c = -problem.loss.gradient(np.zeros_like(problem.z), problem.z)
     functions = problem.primal(c, (0.0,) * len(problem.sides))
-    return Solution(ExpansionPoint(functions, c), problem.certify(functions, c, tol))
+    return Solution(problem, ExpansionPoint(functions, c), problem.certify(functions, c, tol))
 
 
 def _candidate(dual: SmoothedDual, c: np.ndarray, tol: float) -> Solution[ExpansionPoint]:
@@ -201,7 +214,7 @@ def _candidate(dual: SmoothedDual, c: np.ndarray, tol: float) -> Solution[Expans
     # For R(t) = t the dual point must have norms ≤ λ, also as the certificate rounds them.
     while (scale := (dual.norms(c)[:, 0] / dual.weights)[dual.seeking].max(initial=0.0)) > 1:
         c, margin = c / (scale * (1 + margin)), 2 * margin
-    return Solution(ExpansionPoint(functions, c), problem.certify(functions, c, tol))
+    return Solution(problem, ExpansionPoint(functions, c), problem.certify(functions, c, tol))
 
 
 def _stage(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -11,7 +10,7 @@ import numpy as np
 from rkbs.problems.certificates import relative_gap
 from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import SchattenSolver, Solution, as_path
+from rkbs.solvers.base import SchattenSolver, Solution, State
 from rkbs.solvers.operators._splitting import Splitting
 
 _EVERY = 10
@@ -40,6 +39,9 @@ class ADMM(SchattenSolver):
     ``zero_threshold``, 7000 at 1e-4, and is not reached in 20,000 at 1e-5: the certificate then
     fails.
 
+    Setup decomposes the Gram matrices and finds ``zero_threshold``. Along a path the variables and
+    weights start where the last α ended; paths that decrease need the fewest iterations.
+
     Parameters
     ----------
     tol : float
@@ -47,30 +49,28 @@ class ADMM(SchattenSolver):
     max_iter : int
 
     Source: theory §3, reading C; Boyd et al. (2011).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import ADMM, RBF, Pairs, SchattenProblem
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> problem = SchattenProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x * y.T, alpha=0.1)
+    >>> path = ADMM().setup(problem).path([problem.zero_threshold(), 0.01])
+    >>> [solution.check().stats["rank"] for solution in path]
+    [0, 1]
     """
 
     tol: float = 1e-8
     max_iter: int = 20_000
 
-    def path(
-        self, problem: SchattenProblem, alphas: Iterable[float]
-    ) -> Iterator[Solution[OperatorPoint]]:
-        """The certified solutions along a path of α, each started where the last one ended.
+    def _setup(self, problem: SchattenProblem) -> _ADMMState:
+        return _ADMMState(problem, self, problem.zero_threshold())
 
-        The Gram matrices are decomposed once. Paths that decrease need the fewest iterations.
-        """
-        self._check(problem)
-        _ = problem.without_operator  # computed before it is copied
-        splitting = None
-        for alpha in as_path(alphas):
-            at = problem.with_alpha(alpha)
-            if alpha >= at.zero_threshold():
-                M = np.zeros(at.factors.products.shape)
-                _, c = at.bound(at.without_operator[1])
-                yield self._solution(at, M, c, 0)
-            else:
-                splitting = splitting or Splitting.of(at)
-                yield self._iterate(at, splitting)
+    def _zero(self, problem: SchattenProblem) -> Solution[OperatorPoint]:
+        M = np.zeros(problem.factors.products.shape)
+        _, c = problem.bound(problem.without_operator[1])
+        return self._solution(problem, M, c, 0)
 
     def _iterate(self, problem: SchattenProblem, splitting: Splitting) -> Solution[OperatorPoint]:
         primal, dual, M, c = np.inf, -np.inf, splitting.N, np.zeros_like(problem.z)
@@ -100,4 +100,22 @@ class ADMM(SchattenSolver):
         stats = {"solver": "ADMM", "iterations": iterations, "rank": rank}
         theta = problem.best_theta(problem.values(M))
         certificate = problem.certify(M, c, self.tol, theta)
-        return Solution(OperatorPoint(M, c, theta), certificate, stats)
+        return Solution(problem, OperatorPoint(M, c, theta), certificate, stats)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _ADMMState(State[OperatorPoint]):
+    """A problem that is decomposed, and the α from which on M = 0."""
+
+    problem: SchattenProblem
+    solver: ADMM
+    threshold: float
+
+    def _solve(
+        self, problem: SchattenProblem, last: Splitting | None
+    ) -> tuple[Solution[OperatorPoint], Splitting | None]:
+        if problem.alpha >= self.threshold:
+            return self.solver._zero(problem), last
+        splitting = last or Splitting.of(problem)
+        return self.solver._iterate(problem, splitting), splitting

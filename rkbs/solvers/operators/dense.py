@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import final
+from functools import cached_property
+from typing import NamedTuple, final
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, lstsq
 from scipy.linalg.lapack import dgejsv
 
-from rkbs._arrays import check_number, short_repr
+from rkbs._arrays import short_repr
 from rkbs.data._groups import Groups
 from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Leave, RidgeSolver, Solution, check_leave
+from rkbs.solvers.base import Leave, RidgeSolver, Solution, State, check_leave
 from rkbs.solvers.operators._offset_system import OffsetSystem, tie_rows
 
 _EPS = np.finfo(float).eps
@@ -32,46 +33,39 @@ _QUICK = 50_000_000
 class Cholesky(RidgeSolver):
     """(K + αI) c = αz by dense algebra on the n × n Gram matrix K of the pairs: for few pairs.
 
-    One α takes a Cholesky factor, O(n³/3). ``setup`` diagonalizes K, for any number of α and exact
-    leave-out. Where there are far fewer features than pairs, or α is lost in the rounding of K,
-    both take a singular value decomposition of the features instead, which does not square their
-    condition. All are refined iteratively. 8n² bytes. SciPy twin: ``scipy.linalg.cho_solve``.
+    ``state.solve`` takes a Cholesky factor, O(n³/3). A path, and exact leave-out, diagonalize K
+    once for any number of α, which costs as much as some nine factors. Where there are far fewer
+    features than pairs, or α is lost in the rounding of K, all take a singular value decomposition
+    of the features instead, once, which does not square their condition. All are refined
+    iteratively. 8n² bytes. SciPy twin: ``scipy.linalg.cho_solve``.
+
+    Setup decomposes the Gram matrices of the domains. Along a path no α starts from another.
 
     Parameters
     ----------
     tol : float
         Tolerance of the KKT residual in the certificate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, Cholesky, OperatorProblem, Pairs
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> seen = x > y.T  # some of the pairs
+    >>> pairs, z = Pairs.from_mask(x, y, seen), (x - y.T)[seen]
+    >>> state = Cholesky().setup(OperatorProblem(RBF()(x, x), RBF()(y, y), pairs, z, alpha=0.1))
+    >>> state.solve(0.1).certificate.passed, state.leave_out_residuals(0.1).shape
+    (True, (9,))
     """
 
     tol: float = 1e-8
 
-    def _solve(self, problem: OperatorProblem) -> Solution[OperatorPoint]:
-        self._check_pairs(problem)
-        if _needs_features(problem):
-            return self.setup(problem).solve(problem.alpha)
-        system = _gram(problem)
-        system[np.diag_indices(len(system))] += problem.alpha
-        try:
-            factor = cho_factor(system, overwrite_a=True)
-        except LinAlgError:  # more features than fit into memory, and α below the rounding of K
-            return self.setup(problem).solve(problem.alpha)
-        by = _ByPairs(problem, lambda q: cho_solve(factor, q))
-        return _refined(problem, by, self.tol)
+    def _setup(self, problem: OperatorProblem) -> DenseState:
+        _ = problem.factors, problem.without_operator  # for all α, before with_alpha copies them
+        return DenseState(problem, self.tol)
 
-    def setup(self, problem: OperatorProblem) -> DenseState:
-        """Diagonalize once for all α; the problem's own α should be the least of them."""
-        self._check_pairs(problem)
-        n = len(problem.z)
-        if not _needs_features(problem):
-            values, vectors = eigh(_gram(problem), overwrite_a=True, driver="evd")
-            return DenseState(problem, np.maximum(values, 0.0), vectors, None, self.tol)
-        vectors, sigma, right = _decomposed(problem)
-        values = np.zeros(n)
-        values[: len(sigma)] = sigma**2
-        return DenseState(problem, values, vectors, right, self.tol)
-
-    def _check_pairs(self, problem: OperatorProblem) -> None:
-        self._check(problem)
+    def _check(self, problem: OperatorProblem) -> None:
+        super()._check(problem)
         if len(problem.z) > _MAX_DENSE:
             raise ValueError(
                 f"Cholesky forms an n × n matrix and takes at most {_MAX_DENSE} pairs, got "
@@ -79,35 +73,63 @@ class Cholesky(RidgeSolver):
             )
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class DenseState:
-    """K = P diag(κ) Pᵀ, the Gram matrix of the pairs: the dense twin of ``SpectralState``.
+class _Diagonal(NamedTuple):
+    """K = P diag(κ) Pᵀ; where features were decomposed, with their right singular vectors."""
 
-    Attributes
-    ----------
-    values, vectors : arrays of shape (n,), (n, n)
-        κ and P.
-    right : array of shape (r, r_x r_y), or None
-        Where the features were decomposed, their right singular vectors.
-    """
-
-    problem: OperatorProblem
     values: np.ndarray
     vectors: np.ndarray
     right: np.ndarray | None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class DenseState(State[OperatorPoint]):
+    """The Gram matrix K of the pairs, diagonalized when needed: the twin of ``SpectralState``."""
+
+    problem: OperatorProblem
     tol: float
 
     __repr__ = short_repr
 
-    def solve(self, alpha: float) -> Solution[OperatorPoint]:
-        """The certified solution for one α."""
-        problem, P, right = self.problem.with_alpha(alpha), self.vectors, self.right
-        divisor = self.values + problem.alpha
+    @cached_property
+    def _of_gram(self) -> _Diagonal:
+        values, vectors = eigh(_gram(self.problem), overwrite_a=True, driver="evd")
+        return _Diagonal(np.maximum(values, 0.0), vectors, None)
+
+    @cached_property
+    def _of_features(self) -> _Diagonal:
+        vectors, sigma, right = _decomposed(self.problem)
+        values = np.zeros(len(self.problem.z))
+        values[: len(sigma)] = sigma**2
+        return _Diagonal(values, vectors, right)
+
+    def _diagonal(self, problem: OperatorProblem) -> _Diagonal:
+        """What serves the problem's α, and the one of ``setup``: of a path mostly the same."""
+        features = _needs_features(problem) or _needs_features(self.problem)
+        return self._of_features if features else self._of_gram
+
+    def _solve(self, problem: OperatorProblem, last: None) -> tuple[Solution[OperatorPoint], None]:
+        if _needs_features(problem):
+            return self._diagonalized(problem), None
+        system = _gram(problem)
+        system[np.diag_indices(len(system))] += problem.alpha
+        try:
+            factor = cho_factor(system, overwrite_a=True)
+        except LinAlgError:  # more features than fit into memory, and α below the rounding of K
+            return self._diagonalized(problem), None
+        by = _ByPairs(problem, lambda q: cho_solve(factor, q))
+        return _refined(problem, by, self.tol), None
+
+    def _along(self, alphas: Iterable[float]) -> Iterator[Solution[OperatorPoint]]:
+        return (self._diagonalized(self.problem.with_alpha(alpha)) for alpha in alphas)
+
+    def _diagonalized(self, problem: OperatorProblem) -> Solution[OperatorPoint]:
+        values, P, right = self._diagonal(problem)
+        divisor = values + problem.alpha
         if right is None:
             by = _ByPairs(problem, lambda q: P @ (P.T @ q / _columns(divisor, q)))
             return _refined(problem, by, self.tol)
-        roots = np.sqrt(self.values[: len(right)])
+        roots = np.sqrt(values[: len(right)])
         return _refined(problem, _ByFeatures(problem, P, right, roots, divisor), self.tol)
 
     def leave_out_residuals(
@@ -122,14 +144,15 @@ class DenseState:
         squares problem (P_B D)ᵀ r ≈ v: its normal equations are never formed.
         """
         check_leave(leave)
-        alpha = check_number(alpha, "alpha", above=0.0)
-        left_over = alpha / (self.values + alpha)
+        problem = self.problem.with_alpha(alpha)
+        alpha, (values, vectors, _) = problem.alpha, self._diagonal(problem)
+        left_over = alpha / (values + alpha)
         pairs, groups = self.problem.pairs, groups or Groups.single(self.problem.pairs)
         label = groups.of_pairs(pairs, leave)
         names, sizes = np.unique(label, return_counts=True)
         # Large rows first: then the QR decomposition below keeps the digits of the small ones.
         order = np.argsort(-left_over)
-        P, root = self.vectors[:, order], np.sqrt(left_over[order])
+        P, root = vectors[:, order], np.sqrt(left_over[order])
         z = self.problem.z - self.problem.without_operator[0]
         rows, v = self._without_offsets(P * root, root * (P.T @ z), alpha)
         if sizes.max() == 1:
@@ -294,4 +317,5 @@ def _refined(problem: OperatorProblem, residual: _Residual, tol: float) -> Solut
         if not 0 < size <= last / 2:
             break
     stats = {"solver": "Cholesky", "alpha": problem.alpha}
-    return Solution(OperatorPoint(M, c, theta), problem.certify(M, c, tol, theta), stats)
+    certificate = problem.certify(M, c, tol, theta)
+    return Solution(problem, OperatorPoint(M, c, theta), certificate, stats)

@@ -13,7 +13,7 @@ from rkbs.data.pairs import Pairs
 from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.offsets import Offsets, best_constant
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import RidgeSolver, Solution
+from rkbs.solvers.base import RidgeSolver, Solution, State
 from rkbs.solvers.operators._offset_system import OffsetSystem
 from rkbs.terms.losses import Squared
 
@@ -39,6 +39,8 @@ class ConjugateGradient(RidgeSolver):
     With fewer pairs than coordinates and α near rounding it is (K + αI) a = z that is solved,
     without preconditioner. SciPy twin: ``scipy.sparse.linalg.cg``.
 
+    Setup decomposes the Gram matrices. Along a path each α starts from the last M.
+
     Parameters
     ----------
     tol : float
@@ -46,6 +48,18 @@ class ConjugateGradient(RidgeSolver):
         predictions at other pairs are as good; where rounding leaves more than ``tol`` of the
         latter, some eps · λ_max/α, that is enough.
     max_iter : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, ConjugateGradient, OperatorProblem, Pairs
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> seen = x > y.T  # some of the pairs
+    >>> pairs, z = Pairs.from_mask(x, y, seen), (x - y.T)[seen]
+    >>> problem = OperatorProblem(RBF()(x, x), RBF()(y, y), pairs, z, alpha=0.1)
+    >>> path = list(ConjugateGradient().setup(problem).path([1.0, 0.1]))
+    >>> all(solution.certificate.kkt_residual < 1e-10 for solution in path)
+    True
     """
 
     tol: float = 1e-10
@@ -55,13 +69,17 @@ class ConjugateGradient(RidgeSolver):
         super().__post_init__()
         check_count(self.max_iter, "max_iter")
 
-    def _solve(self, problem: OperatorProblem) -> Solution[OperatorPoint]:
+    def _setup(self, problem: OperatorProblem) -> _ConjugateGradientState:
+        _ = problem.factors, problem.without_operator  # for all α, before with_alpha copies them
+        return _ConjugateGradientState(problem, self)
+
+    def _from(self, problem: OperatorProblem, start: np.ndarray) -> Solution[OperatorPoint]:
         products, iterations = problem.factors.products, 0
         # With fewer pairs than coordinates α alone decides what M does off the pairs. A fit may be
         # so close that rounding hides z − h, and α with it: then a = c/α is sought itself.
         underdetermined = len(problem.z) < products.size
         if not underdetermined or problem.alpha > _HIDDEN * products.max():
-            M, iterations = _descend(problem, self.tol, self.max_iter)
+            M, iterations = _descend(problem, start, self.tol, self.max_iter)
             theta, c = _Profile.of(problem)(problem.z - problem.values(M))
             solution = self._solution(problem, OperatorPoint(M, c, theta), iterations)
             if solution.certificate.passed:
@@ -97,7 +115,23 @@ class ConjugateGradient(RidgeSolver):
     ) -> Solution[OperatorPoint]:
         stats = {"solver": "ConjugateGradient", "iterations": iterations}
         certificate = problem.certify(point.M, point.c, self.tol, point.theta)
-        return Solution(point, certificate, stats)
+        return Solution(problem, point, certificate, stats)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _ConjugateGradientState(State[OperatorPoint]):
+    """A problem that is decomposed."""
+
+    problem: OperatorProblem
+    solver: ConjugateGradient
+
+    def _solve(
+        self, problem: OperatorProblem, last: np.ndarray | None
+    ) -> tuple[Solution[OperatorPoint], np.ndarray]:
+        start = np.zeros_like(problem.factors.products) if last is None else last
+        solution = self.solver._from(problem, start)
+        return solution, solution.value.M
 
 
 @final
@@ -184,13 +218,15 @@ def _by_pairs(
     return cg(K, z, problem.feasible(start), rtol=tol / 10, maxiter=most, callback=count)[0], steps
 
 
-def _descend(problem: OperatorProblem, tol: float, most: int) -> tuple[np.ndarray, int]:
-    """M by runs of conjugate gradients, and how many steps they took.
+def _descend(
+    problem: OperatorProblem, M: np.ndarray, tol: float, most: int
+) -> tuple[np.ndarray, int]:
+    """M by runs of conjugate gradients from a start, and how many steps they took.
 
     The recursive residual drifts from the true one: each run starts from the latter, until it
     keeps the tolerance or another run would not halve it.
     """
-    M, left, steps = np.zeros_like(problem.factors.products), np.inf, 0
+    left, steps = np.inf, 0
     profile = _Profile.of(problem)
     while True:
         _, c = profile(problem.z - problem.values(M))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -12,7 +11,7 @@ from rkbs._arrays import check_number, short_repr
 from rkbs.data._groups import Groups
 from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Leave, RidgeSolver, Solution, check_leave
+from rkbs.solvers.base import Leave, RidgeSolver, Solution, State, check_leave
 from rkbs.solvers.operators._grid_offsets import GridOffsets
 from rkbs.solvers.operators._leave_out import residuals
 
@@ -23,34 +22,40 @@ class Spectral(RidgeSolver):
     """M_ab = √(s_a t_b) (UᵀZV)_ab / (s_a t_b + α), K_X = U diag(s) Uᵀ and K_Y = V diag(t) Vᵀ.
 
     Squared loss on a complete grid. SciPy twin: ``scipy.linalg.eigh``. Setup costs two
-    eigendecompositions; after it a new α costs six matrix products, four of which are those of its
-    certificate, and exact leave-one-out costs four. Source: theory §3C.
+    eigendecompositions, of both Gram matrices; after it a new α costs six matrix products, four of
+    which are those of its certificate, and exact leave-one-out costs four. Along a path each α is
+    in closed form, and needs no other.
 
     Parameters
     ----------
     tol : float
         Tolerance of the KKT residual in the certificate.
+
+    Source: theory §3C.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, OperatorProblem, Pairs, Spectral
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> problem = OperatorProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x - y.T, alpha=0.1)
+    >>> state = Spectral().setup(problem)
+    >>> residuals = {alpha: state.leave_out_residuals(alpha, "row") for alpha in (0.01, 0.1, 1.0)}
+    >>> min(residuals, key=lambda alpha: np.linalg.norm(residuals[alpha]))
+    0.01
     """
 
     tol: float = 1e-8
 
-    def _solve(self, problem: OperatorProblem) -> Solution[OperatorPoint]:
-        return self.setup(problem).solve(problem.alpha)
-
-    def setup(self, problem: OperatorProblem) -> SpectralState:
-        """Decompose both Gram matrices, once for all α.
-
-        Raises
-        ------
-        ValueError
-            If the grid is incomplete, the loss is not squared or a Gram matrix is indefinite.
-        """
+    def _check(self, problem: OperatorProblem) -> None:
+        super()._check(problem)
         if not problem.pairs.is_complete:
             raise ValueError(
                 f"Spectral needs a complete grid, got {problem.pairs}: use ConjugateGradient() or "
                 "Cholesky()"
             )
-        self._check(problem)
+
+    def _setup(self, problem: OperatorProblem) -> SpectralState:
         x, y = problem.eigen
         # Less the best constant, if there is one: else a large mean would leave its rounding.
         responses = problem.pairs.matrix(problem.z - problem.without_operator[0])
@@ -59,7 +64,7 @@ class Spectral(RidgeSolver):
 
 @final
 @dataclass(frozen=True, eq=False)
-class SpectralState:
+class SpectralState(State[OperatorPoint]):
     """A decomposed problem: every α, and exact leave-one-out, from one setup.
 
     Attributes
@@ -90,9 +95,7 @@ class SpectralState:
         vectors, offsets = (part.vectors for part in self.problem.eigen), self.problem.offsets
         return GridOffsets(*vectors, self._left_over(alpha), offsets, self.problem.pairs, alpha)
 
-    def solve(self, alpha: float) -> Solution[OperatorPoint]:
-        """The certified solution for one α."""
-        problem = self.problem.with_alpha(alpha)
+    def _solve(self, problem: OperatorProblem, last: None) -> tuple[Solution[OperatorPoint], None]:
         alpha, (x, y) = problem.alpha, problem.eigen
         products, rotated, theta = problem.factors.products, self.rotated, NO_OFFSETS
         if problem.offsets.size:
@@ -104,11 +107,7 @@ class SpectralState:
         c = problem.pairs.values(x.vectors @ (self._left_over(alpha) * rotated) @ y.vectors.T)
         stats = {"solver": "Spectral", "alpha": alpha}
         certificate = problem.certify(M, c, self.tol, theta)
-        return Solution(OperatorPoint(M, c, theta), certificate, stats)
-
-    def path(self, alphas: Iterable[float]) -> Iterator[Solution[OperatorPoint]]:
-        """The solutions along a path of α, one after the other."""
-        return (self.solve(alpha) for alpha in alphas)
+        return Solution(problem, OperatorPoint(M, c, theta), certificate, stats), None
 
     def leave_out_residuals(
         self, alpha: float, leave: Leave = "pair", groups: Groups | None = None

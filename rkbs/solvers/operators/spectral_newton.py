@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import final
@@ -11,7 +10,7 @@ import numpy as np
 
 from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.schatten import SchattenProblem, singular_values
-from rkbs.solvers.base import SchattenSolver, Solution, as_path
+from rkbs.solvers.base import SchattenSolver, Solution, State
 from rkbs.solvers.operators._spectral_charts import Chart, DualChart, PrimalChart
 from rkbs.terms.spectral_penalties import Schatten
 
@@ -47,6 +46,9 @@ class SpectralNewton(SchattenSolver):
     it can stall where α is weak, for p near 1 and for p ≥ 6, and then the certificate says so:
     ``ADMM`` is the alternative.
 
+    Setup decomposes the Gram matrices and chooses the unknown. Along a path each α starts from the
+    last M or afresh, whichever is nearer.
+
     Parameters
     ----------
     tol : float
@@ -55,29 +57,38 @@ class SpectralNewton(SchattenSolver):
         Newton steps.
 
     Source: theory §3, reading C; derivatives of matrix functions as in ``SpectralDerivative``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, Pairs, Schatten, SchattenProblem, SpectralNewton
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> grams, pairs = (RBF()(x, x), RBF()(y, y)), Pairs.grid(x, y)
+    >>> problem = SchattenProblem(*grams, pairs, x * y.T, alpha=0.1, penalty=Schatten(1.5))
+    >>> path = list(SpectralNewton().setup(problem).path([1.0, 0.1, 0.01]))
+    >>> all(solution.certificate.relative_gap < 1e-10 for solution in path)
+    True
     """
 
     tol: float = 1e-10
     max_iter: int = 200
 
-    def path(
-        self, problem: SchattenProblem, alphas: Iterable[float]
-    ) -> Iterator[Solution[OperatorPoint]]:
-        """The certified solutions along a path of α, each started from the last one or afresh.
+    def _check(self, problem: SchattenProblem) -> None:
+        """Also ``ValueError`` for kinks in the loss, or where neither Ω nor Ω* is smooth."""
+        super()._check(problem)
+        if not problem.loss.smooth:
+            raise ValueError(f"{self!r} needs a smooth loss, got {problem.loss!r}: use ADMM()")
+        penalty = problem.penalty
+        if not (penalty.is_twice_differentiable or penalty.is_dual_twice_differentiable):
+            raise ValueError(
+                f"{self!r} needs a penalty that is twice differentiable, or whose conjugate is, "
+                f"got {penalty!r}: use ADMM()"
+            )
 
-        The Gram matrices are decomposed once.
-
-        Raises
-        ------
-        ValueError
-            If the loss has kinks, or neither Ω nor Ω* is twice differentiable.
-        """
-        self._check(problem)
-        chart, M = self._chart(problem), None
-        for alpha in as_path(alphas):
-            solution = self._from(problem.with_alpha(alpha), chart, M)
-            M = solution.value.M
-            yield solution
+    def _setup(self, problem: SchattenProblem) -> _SpectralNewtonState:
+        _ = problem.factors, problem.without_operator  # for all α, before with_alpha copies them
+        twice = problem.penalty.is_twice_differentiable
+        return _SpectralNewtonState(problem, self, PrimalChart if twice else DualChart)
 
     @np.errstate(all="ignore")  # a trial may overflow: its merit is infinite then
     def _from(
@@ -100,19 +111,7 @@ class SpectralNewton(SchattenSolver):
         theta = problem.best_theta(np.zeros_like(problem.z))
         stats = {"solver": "SpectralNewton", "iterations": 0, "inner": 0, "rank": 0}
         certificate = problem.certify(M, c, self.tol, theta)
-        return Solution(OperatorPoint(M, c, theta), certificate, stats)
-
-    def _chart(self, problem: SchattenProblem) -> type[Chart]:
-        if not problem.loss.smooth:
-            raise ValueError(f"{self!r} needs a smooth loss, got {problem.loss!r}: use ADMM()")
-        if problem.penalty.is_twice_differentiable:
-            return PrimalChart
-        if problem.penalty.is_dual_twice_differentiable:
-            return DualChart
-        raise ValueError(
-            f"{self!r} needs a penalty that is twice differentiable, or whose conjugate is, got "
-            f"{problem.penalty!r}: use ADMM()"
-        )
+        return Solution(problem, OperatorPoint(M, c, theta), certificate, stats)
 
     def _start(self, problem: SchattenProblem, chart: type[Chart]) -> np.ndarray:
         """Ridge regression with the weight that suits Ω; for the dual chart of the loss itself.
@@ -125,7 +124,7 @@ class SpectralNewton(SchattenSolver):
             return _shortened(problem, M)
         rough = replace(self, tol=_START_GAP)
         for _ in range(_START_ROUNDS):
-            near = replace(problem, alpha=weight, penalty=Schatten(2.0))
+            near = problem.with_alpha(weight).with_penalty(Schatten(2.0))
             M = rough._iterate(near, PrimalChart(near, M)).value.M
             old, weight = weight, _suiting(problem, M)
             if abs(weight / old - 1) < _SUITS:
@@ -153,7 +152,24 @@ class SpectralNewton(SchattenSolver):
             chart, certificate = moved, after
         stats = {"solver": "SpectralNewton", "iterations": steps, "inner": inner}
         stats["rank"] = int(np.linalg.matrix_rank(chart.M))
-        return Solution(OperatorPoint(chart.M, chart.c, chart.theta), certificate, stats)
+        point = OperatorPoint(chart.M, chart.c, chart.theta)
+        return Solution(problem, point, certificate, stats)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _SpectralNewtonState(State[OperatorPoint]):
+    """A problem that is decomposed, and the chart of the unknown in which it is smooth."""
+
+    problem: SchattenProblem
+    solver: SpectralNewton
+    chart: type[Chart]
+
+    def _solve(
+        self, problem: SchattenProblem, last: np.ndarray | None
+    ) -> tuple[Solution[OperatorPoint], np.ndarray]:
+        solution = self.solver._from(problem, self.chart, last)
+        return solution, solution.value.M
 
 
 def _step(chart: Chart, forcing: float) -> tuple[Chart | None, int]:

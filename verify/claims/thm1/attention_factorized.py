@@ -40,7 +40,7 @@ class Setting:
         A, B = rng.standard_normal((2, TRUE_RANK, features.dim))
         Z = (self.phi_x @ A.T) @ (self.phi_y @ B.T).T
         Z = 2 * Z / Z.std() + NOISE * rng.standard_normal(SIZE)
-        Z = np.where(Z > 0, 1.0, -1.0) if isinstance(loss, Logistic) else Z
+        Z = np.where(Z > 0, 1.0, -1.0) if loss.labels else Z
         mask = np.full(SIZE, complete) | (rng.uniform(size=SIZE) < 0.5)
         self.pairs, self.z, self.loss = Pairs.from_mask(X, Y, mask), Z[mask], loss
         grams = self.phi_x @ self.phi_x.T, self.phi_y @ self.phi_y.T

@@ -64,7 +64,7 @@ def make_problem(
     pair = RKBSPair.from_kernel(EDP(), HEAD, ORDER, p, WQ, WQ if same else WK)
     pairs = Pairs.grid(rng.uniform(-1, 1, (7, 3)), rng.uniform(-1, 1, (6, 3)))
     z = rng.standard_normal(len(pairs))
-    z = np.sign(z) if isinstance(loss, Logistic) else z
+    z = np.sign(z) if loss.labels else z
     return SeparableProblem(pair, pairs, z, ALPHA_X, ALPHA_Y, loss)
 
 

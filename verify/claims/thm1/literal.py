@@ -123,7 +123,7 @@ def examine(run: Run, k: int, p: float, loss: DualLoss) -> dict[str, Any]:
     for name, kind in (("printed", Printed), ("separable", Separable)):
         rng = np.random.default_rng([run.seed, k])
         problem = kind(rng, p)
-        z = np.sign(problem.z) if isinstance(loss, Logistic) else problem.z
+        z = np.sign(problem.z) if loss.labels else problem.z
         ends, others = (minimizers(problem, loss, response, rng) for response in (z, -z))
         found[f"{name}: size"] = greatest(np.linalg.norm(end) for end in (*ends, *others))
         found[f"{name}: spread"] = greatest(np.abs(end - ends[0]).max() for end in ends)

@@ -43,7 +43,7 @@ class Setting:
         mask.flat[rng.permutation(mask.size)[: 2 * mask.size // 3]] = True
         self.pairs, self.loss = Pairs.from_mask(X, Y, mask), loss
         z = rng.standard_normal(len(self.pairs))
-        self.z = np.sign(z) if isinstance(loss, Logistic) else z
+        self.z = np.sign(z) if loss.labels else z
 
     def problem(self, p: float, alpha: float) -> SchattenProblem:
         grams = self.phi_x @ self.phi_x.T, self.phi_y @ self.phi_y.T
@@ -174,7 +174,7 @@ def _path(run: Run, p: float) -> dict[str, Any]:
     threshold = SchattenProblem(*grams, pairs, z, 1.0).zero_threshold()
     problem = SchattenProblem(*grams, pairs, z, 1.0, Squared(), Schatten(p))
     solver = ADMM(tol=1e-8) if p == 1 else SpectralNewton(tol=1e-8)
-    solutions = list(solver.path(problem, [t * threshold for t in PATH]))
+    solutions = list(solver.setup(problem).path([t * threshold for t in PATH]))
     sigma = [np.linalg.svd(s.value.M, compute_uv=False)[:12] for s in solutions]
     return {
         "p": p,

@@ -52,8 +52,8 @@ def _expansion_case(
         "without ι": least(off_span(v, x.phi), off_span(u, y.phi)),
         "random": off_span(rng.standard_normal(pair.dim), x.phi),
         "new points": greatest(
-            relative(pair.f(solution.value.v)(new_x), pair.f(v)(new_x)),
-            relative(pair.g(solution.value.u)(new_y), pair.g(u)(new_y)),
+            relative(solution.f(new_x), pair.f(v)(new_x)),
+            relative(solution.g(new_y), pair.g(u)(new_y)),
         ),
         "asymmetry": relative(common, common.T),
         "negativity": negativity(common),

@@ -15,7 +15,7 @@ from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers.base import Solution, solve
 from rkbs.solvers.functions.dual_newton import DualNewton
 from rkbs.spaces.banach_pair import RKBSPair
-from rkbs.terms.losses import DualLoss, Hinge, Logistic, Squared
+from rkbs.terms.losses import DualLoss, Squared
 from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
@@ -37,7 +37,7 @@ def make_problem(rng: np.random.Generator, p: float, loss: DualLoss) -> Separabl
     pair = RKBSPair.from_kernel(EDP(), len(WQ), ORDER, p, WQ, WK)
     x, y = np.sort(rng.uniform(-1, 1, 8)), np.sort(rng.uniform(-1, 1, 7))
     z = np.sin(3 * x)[:, None] + y**2 + 0.2 * rng.standard_normal((8, 7))
-    if isinstance(loss, (Logistic, Hinge)):
+    if loss.labels:
         z = np.sign(z - np.median(z) - 1e-9)
     pairs = Pairs.grid(x[:, None], y[:, None])
     return SeparableProblem(pair, pairs, z, ALPHA, ALPHA, loss)
@@ -106,18 +106,17 @@ def convergence(problem: SeparableProblem, solution: Solution) -> dict[str, Any]
 
 def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> dict[str, Any]:
     """f*, g* on a grid, the coefficients of their expansions, and what the data leave for each."""
-    pair, ((v, u), c) = problem.pair, solution.value
+    functions, c = solution.value
     xi, zeta = problem.expansion(c)
-    residuals = problem.pairs.matrix(problem.z - problem.values(v, u))
-    at_x, at_y = pair.f(v)(problem.pairs.X), pair.g(u)(problem.pairs.Y)
+    residuals = problem.pairs.matrix(problem.z - problem.values(*functions))
     return {
-        "p": pair.p,
-        "f": pair.f(v)(grid[:, None]),
-        "g": pair.g(u)(grid[:, None]),
+        "p": problem.pair.p,
+        "f": solution.f(grid[:, None]),
+        "g": solution.g(grid[:, None]),
         "xi": xi,
         "zeta": zeta,
-        "partial f": at_x + residuals.mean(1),
-        "partial g": at_y + residuals.mean(0),
+        "partial f": solution.f(problem.pairs.X) + residuals.mean(1),
+        "partial g": solution.g(problem.pairs.Y) + residuals.mean(0),
     }
 
 

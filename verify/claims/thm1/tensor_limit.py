@@ -121,11 +121,11 @@ def _case(run: Run, m: int, d: int, loss: DualLoss, points: int, orders: list[in
     rng = np.random.default_rng([run.seed, m, d])
     X, new = spread_points(rng, points, d), rng.uniform(-REACH, REACH, (20, d))
     z = rng.standard_normal(points)
-    z = np.sign(z) if isinstance(loss, Logistic) else z
+    z = np.sign(z) if loss.labels else z
     exact = TensorSections(X, m)
     limit = OneSidedProblem(exact, z, ALPHA, loss, HalfSquare())
     solution = solve(limit, DualNewton(ASKED))
-    f, (xi,) = solution.value.v(new), limit.expansion(solution.value.c)
+    f, (xi,) = solution.f(new), limit.expansion(solution.value.c)
     optimum, rounded = solution.certificate.primal, rounding(exact, xi)
     # ‖w‖^q is counted from above by its rounding, and may be below what was computed by it.
     leeway = 2 * rounded + 2 * TOLERANCE * optimum
@@ -167,7 +167,7 @@ def _cut(
     sections = FeatureSections(features(exact.X), exact.p)
     problem = OneSidedProblem(sections, limit.z, limit.alpha, limit.loss, limit.regularizer)
     cut = solve(problem, DualNewton(ASKED))
-    c = cut.value.c
+    c, cut_f = cut.value.c, cut.f(features(new))
     bound = problem.dual_objective(c) - limit.dual_objective(c)
     return {
         "N": order,
@@ -175,8 +175,8 @@ def _cut(
         "excess": cut.certificate.primal - solution.certificate.dual,
         "bound": bound,
         "gap": abs(cut.certificate.relative_gap),
-        "values": relative(features(new) @ cut.value.v, f),
-        "differences": np.abs(features(new) @ cut.value.v - f),
+        "values": relative(cut_f, f),
+        "differences": np.abs(cut_f - f),
     }
 
 

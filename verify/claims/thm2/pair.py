@@ -103,7 +103,7 @@ def picture(p: float, rng: np.random.Generator) -> dict[str, Any]:
     curves = []
     for each in (pair, transformed(pair, stretch(pair.dim, rng))):
         problem = SeparableProblem(each, Pairs.grid(x, y), z, ALPHA, ALPHA)
-        curves.append(each.f(solve(problem, DualNewton(tol=1e-10)).value.v)(grid))
+        curves.append(solve(problem, DualNewton(tol=1e-10)).f(grid))
     return {"p": p, "x": grid[:, 0], "f": curves[0], "stretched": curves[1]}
 
 
