@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from test_kernels import grid, points
+from helpers import grid, points
 
 from rkbs import laws
 from rkbs.approximation import _panels, _search
