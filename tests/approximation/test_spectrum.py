@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from rkbs.approximation import SampledFloor, sampled_floor, schmidt
+from rkbs.approximation import TARGETS, Quadrature, SampledFloor, sampled_floor, schmidt
 
 
 def surface(t, s):
@@ -145,3 +145,45 @@ def test_the_least_and_the_most_that_may_be_asked_for(changes, message):
     sampled_floor(surface, **asked | {"samples": 2, "dims": (1,)})
     with pytest.raises(ValueError, match=message):
         sampled_floor(surface, **asked | changes)
+
+
+def test_sampled_floors_by_definition():
+    target, rng = TARGETS["waves_2d"], np.random.default_rng(3)
+    found = sampled_floor(target, (0, 2), samples=40, replicates=2, rng=rng)
+    rng = np.random.default_rng(3)
+    for k in range(2):
+        here, there = (Quadrature.monte_carlo(40, 2, rng) for _ in range(2))
+        F = target(here.x.nodes, here.y.nodes)
+        U, sizes, Vt = np.linalg.svd(F)
+        assert found.below[k] * found.size**2 == pytest.approx(
+            [np.mean(F**2), np.sum(sizes[2:] ** 2) / 1600], rel=1e-12
+        )
+        new = target(there.x.nodes, there.y.nodes)
+        u = target(there.x.nodes, here.y.nodes) @ Vt[:2].T / sizes[:2]
+        v = target(here.x.nodes, there.y.nodes).T @ U[:, :2] / sizes[:2]
+        expected = np.mean((new - (u * sizes[:2]) @ v.T) ** 2)
+        assert found.above[k] * found.size**2 == pytest.approx(
+            [np.mean(new**2), expected], rel=1e-10
+        )
+
+
+def test_intervals_are_means_and_standard_errors():
+    sampled = SampledFloor((1,), np.array([[1.0], [3.0]]), np.array([[4.0], [4.0]]))
+    lower, upper = sampled.floors(0.5)
+    assert lower == pytest.approx(np.sqrt([2 - 0.5 * 1]))
+    assert upper == pytest.approx([2.0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"replicates": 1}, "replicates must be at least 2"),
+        ({"samples": 1}, "samples must be at least 2"),
+        ({"dims": (-1,)}, "dims must be at least 0"),
+        ({"dims": (1, 9)}, "dims must be less than samples = 9, got 9"),
+    ],
+)
+def test_bad_arguments_are_named(options, message):
+    options = {"dims": (1,), "samples": 9, "replicates": 2} | options
+    with pytest.raises(ValueError, match=message):
+        sampled_floor(TARGETS["edp_2d"], options.pop("dims"), **options, rng=None)

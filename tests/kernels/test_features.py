@@ -1,4 +1,4 @@
-"""Power features: indices, exactness, the remainder bound, and the misprinted normalization."""
+"""Power features: indices, exactness, and the remainder bound."""
 
 import itertools
 import math
@@ -13,7 +13,7 @@ from helpers import points
 
 from rkbs import laws
 from rkbs.kernels import EDP, Linear, Quadratic, TaylorEDP
-from rkbs.kernels.features import MAX_FEATURES, PowerFeatures, misprinted_features, multi_indices
+from rkbs.kernels.features import MAX_FEATURES, PowerFeatures, multi_indices
 
 POLYNOMIALS = [
     (TaylorEDP(3), 3),
@@ -153,15 +153,6 @@ def test_remainder_bound_of_huge_logits_is_infinite_without_a_warning():
 def test_high_orders_do_not_overflow():
     features, q = PowerFeatures(EDP(), 1, 400), np.array([[2.5], [-4.0]])
     assert laws.relative(features(q) @ features(q).T, np.exp(q @ q.T)) <= 1e-13
-
-
-@pytest.mark.parametrize(("d", "order"), [(1, 5), (2, 6), (3, 4)])
-def test_misprinted_features_give_a_geometric_series(d, order):
-    q, k = points((6, d), scale=0.5), points((5, d), 1, scale=0.5)
-    found = misprinted_features(q, order) @ misprinted_features(k, order).T
-    series = sum((q @ k.T) ** n for n in range(order + 1)) / math.sqrt(d)
-    assert laws.relative(found, series) <= 1e-13
-    assert laws.relative(found, np.exp(q @ k.T / math.sqrt(d))) > 0.01
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)

@@ -1,69 +1,11 @@
-"""The claims of Proposition 1: their verdicts, and the certificates that they rest on."""
-
-import importlib
-import json
+"""Exact linear algebra and balls: the certificates that claims rest on, and what they refuse."""
 
 import numpy as np
 import pytest
 from flint import arb, fmpq
 
-from rkbs.kernels import EDP, Quadratic
-from verify.harness.evidence import Verdict
-from verify.harness.ledger import CLAIMS, load_claims, settle
-from verify.harness.run import Run
+from rkbs.kernels import EDP
 from verify.oracles import exact
-
-VERDICTS = {
-    "prop1.all_pairs": Verdict.HOLDS,
-    "prop1.features": Verdict.HOLDS,
-    "prop1.infinite_dimension": Verdict.HOLDS,
-    "prop1.linear_space": Verdict.FAILS,
-    "prop1.mercer_in_qk": Verdict.HOLDS_IF,
-    "prop1.misprint": Verdict.FAILS,
-    "prop1.non_mercer": Verdict.HOLDS_IF,
-    "prop1.reproducing": Verdict.HOLDS_IF,
-    "prop1.span": Verdict.HOLDS,
-    "prop1.truncation": Verdict.HOLDS,
-}
-
-
-def module(stem):
-    return importlib.import_module(f"verify.prop1_{stem}")
-
-
-def verdict(claim_id, seed=0):
-    load_claims("prop1")
-    return CLAIMS[claim_id].compute(Run(seed=seed)).verdict
-
-
-def test_every_claim_is_listed_here():
-    assert set(load_claims("prop1")) == set(VERDICTS)
-
-
-@pytest.mark.parametrize(("claim_id", "expected"), VERDICTS.items())
-def test_verdict(claim_id, expected):
-    record = settle(load_claims("prop1")[claim_id], Run())
-    assert record.verdict is expected
-    assert len(record.to_json()) < 300_000
-    json.loads(record.to_json())
-
-
-@pytest.mark.parametrize("claim_id", sorted(set(VERDICTS) - {"prop1.infinite_dimension"}))
-def test_the_verdict_does_not_hang_on_the_seed(claim_id):
-    assert verdict(claim_id, seed=1) is VERDICTS[claim_id]
-
-
-def test_a_single_point_has_rank_0_for_the_l2_distance_only():
-    dimension, points = module("dimension"), exact.rational_points(np.array([[0.5, 1.0], [0, 0]]))
-    ranks = {
-        name: dimension._single_point_rank(kernel, points)
-        for name, kernel in dimension.INFINITE.items()
-    }
-    assert ranks == dict.fromkeys(ranks, 1) | {"L2 distance": 0}
-    assert dimension._single_point_rank(Quadratic(0.0), points) is None
-
-
-# The certificates themselves.
 
 
 def rationals(matrix):

@@ -1,6 +1,5 @@
 """The comparison on finite data: samples, costs, intervals, and choices by training data alone."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,12 +7,9 @@ import pytest
 from scipy import stats
 
 from rkbs.data.pairs import Pairs
-from verify.claims.thm2 import finite_data as thm2_finite_data
-from verify.claims.thm2.finite_data import finite_data
-from verify.harness.run import Run
 from verify.studies import contestants, finite_sample
 from verify.studies.finite_sample import KINDS, Sample, Training, interval
-from verify.studies.finite_table import Table, comparisons, ratio
+from verify.studies.finite_table import ratio
 
 torch = pytest.importorskip("torch")
 
@@ -185,38 +181,3 @@ def test_means_know_what_they_know():
     np.testing.assert_allclose(fit.predict(new, Y), [[1.0, 3.0]])
     np.testing.assert_allclose(fit.predict(X, new).ravel(), [0.0, 1.0, 5.0])
     np.testing.assert_allclose(fit.predict(new, new), [[2.0]])
-
-
-@pytest.fixture
-def tiny(monkeypatch):
-    """Cells of six points, two seeds and few steps."""
-    grid = [("asymmetric", 6, noise, 1.0) for noise in (0.05, 0.3)] + [("kink", 6, 0.3, 0.5)]
-    labels = ("target", "n", "noise", "share")
-    cells = [dict(zip(labels, c, strict=True)) | {"seeds": [0, 1], "steps": 20} for c in grid]
-    cells = [c | {"patience": 4 if c["noise"] < 0.3 else 1} for c in cells]
-    monkeypatch.setattr(thm2_finite_data, "cells", lambda run: cells)
-
-
-def test_the_claim_at_tiny_size(tiny):
-    evidence = finite_data(Run())
-    rows = evidence.data["rows"]
-    assert len(rows) == 2 * (2 * (4 + 4 + 4) + (4 + 4) + 1)
-    assert json.loads(json.dumps(rows)) == rows
-    assert evidence.data["dtypes"] == {"attention": "float32", "others": "float64"}
-    checks = {check.name: check for check in evidence.checks}
-    assert len(checks) == len(evidence.checks) == 14
-    assert checks["both new: error/floor of rank d + 1, smallest"].passed
-    # An average of ratios against one that is computed here from the rows.
-    table, cell = Table(rows), ("asymmetric", 6, 0.3, 1.0)
-
-    def errors(name):
-        mine = [r for r in rows if (r["target"], r["noise"], r["contestant"]) == (*cell[::2], name)]
-        return np.array([r["errors"]["seen"] for r in mine])
-
-    found = next(
-        r
-        for r in comparisons(table)
-        if (r["machine"], r["cell"], r["kind"]) == ("ridge", cell, "seen")
-    )
-    expected = stats.gmean(errors("attention") / errors("ridge"))
-    assert found["ratio"] == pytest.approx(expected)
