@@ -1,8 +1,13 @@
 """Settings that all tests share."""
 
 import pytest
-from checkouts import make_checkout
 from hypothesis import settings
+
+pytest.register_assert_rewrite(
+    "array_helpers", "attention_helpers", "checkouts", "kernel_helpers", "sabotage"
+)
+
+from checkouts import make_checkout  # noqa: E402 - after its assertions are to be rewritten
 
 settings.register_profile("rkbs", deadline=None, derandomize=True, max_examples=150, database=None)
 settings.load_profile("rkbs")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from test_kernels import points
+from helpers import points
 
 from rkbs import PowerFeatures, RKBSPair, inspect
 from rkbs.data.gdsc import DataNotFoundError, load_gdsc
@@ -22,7 +22,7 @@ from rkbs.kernels import (
     Quadratic,
     TaylorEDP,
 )
-from rkbs.kernels.features import misprinted_features, multi_indices
+from rkbs.kernels.features import multi_indices
 from rkbs.problems.product import ProductProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.problems.separable import SeparableProblem
@@ -67,7 +67,6 @@ TAKES_POINTS = {
     "map_y": ("map_y", lambda x: EDP().pullback(None, x)),
     "Precomputed": (r"Precomputed\(matrix=…\)", Precomputed),
     "features q": ("q", PowerFeatures(EDP(), 2, 3)),
-    "misprinted q": ("q", lambda x: misprinted_features(x, 3)),
     "element": ("x", lambda x: PAIR.f(np.ones(PAIR.dim))(x)),
     "element y": ("y", lambda x: PAIR.g(np.ones(PAIR.dim))(x)),
     "separates": ("x", lambda x: PAIR.separates("x", x)),

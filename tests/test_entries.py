@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from array_helpers import ARRAYS, check_kind, read_only
 
 import rkbs
 from rkbs import (
@@ -29,7 +30,6 @@ from rkbs import (
     RKBSPair,
     SchattenProblem,
     SeparableProblem,
-    Solution,
     Spectral,
     TensorSections,
     inspect,
@@ -37,54 +37,13 @@ from rkbs import (
 )
 from rkbs.kernels import KERNELS
 
-# Eighths of whole numbers: each kind below holds them exactly.
+# Eighths of whole numbers: each kind holds them exactly.
 RNG = np.random.default_rng(0)
 X, Y, Z = (RNG.integers(-8, 9, size=shape) / 8 for shape in ((6, 2), (5, 2), (6, 5)))
 GRID = Pairs.grid(X, Y)
 TABLE, RESPONSES = np.hstack([X[GRID.i], Y[GRID.j]]), Z.ravel()
 GRAM = np.round(8 * (RBF()(X, X))) / 8 + 2 * np.eye(6)
 PAIR = RKBSPair.from_kernel(EDP(), 2, 3, p=1.5)
-
-
-def mapped(values, folder):
-    path = folder / f"{len(list(folder.iterdir()))}.npy"
-    np.save(path, values)
-    return np.load(path, mmap_mode="r")
-
-
-def read_only(values, _):
-    values = values.copy()
-    values.setflags(write=False)
-    return values
-
-
-def framed(values, kind):
-    """A data frame, or a series of one axis."""
-    if kind is pl:
-        return (pl.DataFrame if values.ndim == 2 else pl.Series)(values)
-    return (pd.DataFrame if values.ndim == 2 else pd.Series)(values)
-
-
-KINDS = {
-    "float16": lambda v, _: v.astype(np.float16),
-    "float32": lambda v, _: v.astype(np.float32),
-    "longdouble": lambda v, _: v.astype(np.longdouble),
-    "byte order": lambda v, _: v.astype(v.dtype.newbyteorder()),
-    "negative strides": lambda v, _: v[::-1].copy()[::-1],
-    "read-only": read_only,
-    "Fortran": lambda v, _: np.asfortranarray(v),
-    "memory map": mapped,
-    "list": lambda v, _: v.tolist(),
-    "pandas": lambda v, _: framed(v, pd),
-    "pandas nullable": lambda v, _: framed(v, pd).convert_dtypes(),
-    "polars": lambda v, _: framed(v, pl),
-    "tensor": lambda v, _: torch.tensor(v),
-    "tensor with a gradient": lambda v, _: torch.tensor(v, requires_grad=True),
-    "tensor float16": lambda v, _: torch.tensor(v).half(),
-    "tensor bfloat16": lambda v, _: torch.tensor(v).bfloat16(),
-}
-# What rounding may do, relative to the largest entry, where the result keeps the kind's precision.
-ROUNDING = {"float16": 4e-3, "tensor float16": 4e-3, "tensor bfloat16": 3e-2, "float32": 1e-5}
 
 
 def fit(machine):
@@ -201,30 +160,14 @@ def test_the_table_is_complete():
 CASES = [(name, k) for name, entries in ENTRIES.items() for k in range(len(entries))]
 
 
-def numbers(result):
-    if isinstance(result, Solution):
-        result = result.value.c
-    if isinstance(result, torch.Tensor):
-        result = result.detach().double().numpy()
-    return np.asarray(result, dtype=float)
-
-
-def check_kind(function, kind, folder, rounding):
-    """The same numbers from a kind of array as from float64."""
-    right = numbers(function(np.asarray))
-    found = numbers(function(lambda values: KINDS[kind](values, folder)))
-    assert found.shape == right.shape
-    assert np.abs(found - right).max() <= ROUNDING.get(kind, rounding) * np.abs(right).max()
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ARRAYS)
 @pytest.mark.parametrize(("name", "entry"), CASES)
 def test_every_kind_of_array_works(name, entry, kind, folder):
     check_kind(ENTRIES[name][entry], kind, folder, 1e-13)
 
 
 def test_solvers_do_not_write_into_what_they_are_given():
-    given = [read_only(values, None) for values in (X, Y, Z)]
+    given = [read_only(values) for values in (X, Y, Z)]
     BinaryKernelMachine(alpha=0.1, solver=ADMM()).fit(Pairs.grid(*given[:2]), given[2])
 
 
@@ -239,7 +182,7 @@ NUMBERS = {
 SEQUENCES = {
     "tuple": tuple,
     "numpy": np.array,
-    "read-only": lambda values: read_only(np.array(values), None),
+    "read-only": lambda values: read_only(np.array(values)),
     "pandas": pd.Series,
     "polars": pl.Series,
     "tensor": torch.tensor,

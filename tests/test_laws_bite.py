@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from test_kernels import grid, points
+from helpers import grid, points
 
 from rkbs import laws
 from rkbs.approximation import _panels, _search
@@ -15,13 +15,14 @@ from rkbs.approximation.sup_bracket import certified_sup_error
 from rkbs.approximation.surface import Target
 from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP, ExponentiatedIntersection, Kernel, Quadratic, Scaled, TaylorEDP
-from rkbs.kernels.features import PowerFeatures, misprinted_features
+from rkbs.kernels.features import PowerFeatures
 from rkbs.problems import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Spectral, solve
 from rkbs.spaces import RKBSPair, banach_pair, lp
 from rkbs.terms.losses import Huber, Loss, Squared
 from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
+from verify.claims.prop1.misprint import misprinted_features
 
 TOLERANCE = 1e-8  # no test and no claim asks for less than this
 X, Y = points((7, 2)), points((6, 2), 1)

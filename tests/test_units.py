@@ -9,10 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import test_product
-import test_schatten
-import test_separable
-from test_schatten import LOSSES
+from problem_helpers import (
+    LOSSES,
+    PENALTIES,
+    SMOOTH,
+    product_problem,
+    schatten_problem,
+    separable_problem,
+)
 
 from rkbs import BinaryKernelMachine
 from rkbs.data.pairs import Pairs
@@ -30,7 +34,6 @@ from rkbs.terms.spectral_penalties import Schatten
 DEGREES = {Squared: 2, Huber: 2, EpsilonInsensitive: 1, Logistic: 0, Hinge: 0}
 POWERS_OF_TWO = [(4.0**9, 1.0), (4.0**-7, 4.0**5)]
 UNITS = [(1e-9, 1.0), (1e9, 1e-6)]
-SMOOTH = tuple(loss for loss in LOSSES if loss.smooth)
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=repr)
 
 
@@ -66,7 +69,7 @@ OPERATOR += [(SpectralNewton(), loss, p) for loss in SMOOTH for p in (1.5, 2, 3)
 
 @pytest.mark.parametrize(("solver", "loss", "p"), OPERATOR, ids=repr)
 def test_the_operator_problem(solver, loss, p):
-    problem = test_schatten.make(loss, Schatten(p), keep=40, alpha=0.1)
+    problem = schatten_problem(loss, Schatten(p), keep=40, alpha=0.1)
     one = solve(problem, solver).check()
     h = problem.values(one.value.M)
     for u, g in POWERS_OF_TWO + UNITS:
@@ -120,7 +123,7 @@ def same_functions(problem, solver, others):
 @every_loss
 @pytest.mark.parametrize("regularizer", REGULARIZERS, ids=repr)
 def test_the_separable_problem(loss, regularizer):
-    problem = test_separable.make(1.5, loss, (regularizer, regularizer))  # of g it is 3
+    problem = separable_problem(1.5, loss, (regularizer, regularizer))  # of g it is 3
     others = []
     for u, g in POWERS_OF_TWO[1:] + UNITS[1:]:
         u = in_units(loss, u)[1]
@@ -128,13 +131,13 @@ def test_the_separable_problem(loss, regularizer):
     same_functions(problem, DualNewton(tol=1e-4), others)
 
 
-PRODUCT = [(loss, kinds) for loss in SMOOTH for kinds in test_product.KINDS[:2]]
-PRODUCT += [(Squared(), test_product.KINDS[2])]  # R(t) = t takes a second with other losses
+PRODUCT = [(loss, kinds) for loss in SMOOTH for kinds in PENALTIES[:2]]
+PRODUCT += [(Squared(), PENALTIES[2])]  # R(t) = t takes a second with other losses
 
 
 @pytest.mark.parametrize(("loss", "kinds"), PRODUCT, ids=repr)
 def test_the_product_problem(loss, kinds):
-    problem = test_product.make(2.0, loss, kinds)
+    problem = product_problem(2.0, loss, kinds)
     others = []
     for u, a, g in [(1e6, 1.0, 1e-6), (4.0**-9, 4.0**4, 4.0**5)]:
         u = in_units(loss, u)[1]
@@ -163,7 +166,7 @@ def test_molar_units():
 @pytest.mark.parametrize("p", [1, 1.5])
 @pytest.mark.parametrize("u", [1e-120, 1e120])
 def test_responses_near_the_limits_of_floats(loss, p, u):
-    problem = test_schatten.make(loss, Schatten(p), keep=40, alpha=0.1)
+    problem = schatten_problem(loss, Schatten(p), keep=40, alpha=0.1)
     solver = SpectralNewton() if loss.smooth and p > 1 else ADMM(tol=1e-4)
     one, (other, unit) = solve(problem, solver).check(), operator(problem, u, 1.0)
     solution = solve(other, solver).check()

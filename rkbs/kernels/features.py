@@ -259,18 +259,3 @@ def _factorial_series(t: np.ndarray, m: int) -> np.ndarray:
         term = term * t / n**m
         total += term
     return total if np.isfinite(sum_bound) else np.full_like(t, np.inf)
-
-
-def misprinted_features(q: np.ndarray, order: int) -> np.ndarray:
-    """√(n!/∏ r_l!) ∏ q_l^{r_l} / d^{1/4}: a normalization often printed for EDP, which is wrong.
-
-    Its inner product is Σ_{n ≤ N} (q·k)ⁿ/√d, the geometric series of 1/(√d (1 − q·k)), not EDP.
-    Kept so that the claim about it can be refuted by computation (theory §2).
-    """
-    q = as_points(q, "q")
-    d = q.shape[-1]
-    r = multi_indices(d, order)
-    weights = [
-        math.sqrt(math.factorial(sum(k)) // math.prod(map(math.factorial, k))) for k in r.tolist()
-    ]
-    return np.prod(q[..., None, :] ** r, axis=-1) * np.array(weights) / d**0.25

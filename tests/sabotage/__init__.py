@@ -1,31 +1,32 @@
 """Sabotage: for every claim, ways to break what it is about, each of which must change its verdict.
 
-A module of this package holds the entries of a topic as ``SABOTAGES``. ``tests/test_sabotage.py``
-runs the fast ones, ``make sabotage`` all of them, and writes docs/sabotage.md.
+The test file of a claim, ``tests/claims/<topic>/test_<claim>.py``, lists them as ``SABOTAGES`` and
+runs the fast ones; ``make sabotage`` runs all of them, and writes docs/sabotage.md.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+import json
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
 
+import modules
 import pytest
 
 from verify.harness.evidence import Evidence, Verdict
-from verify.harness.ledger import load_claims
+from verify.harness.ledger import load_claim
 from verify.harness.paths import REFERENCE
-from verify.harness.records import load_record
+from verify.harness.records import load_record, plain
 from verify.harness.run import Run
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 KINDS = ("fast", "slow")
+LONGEST = 300_000
+"""Characters of the evidence of the quick profile: a report holds that of all claims."""
 
 
 @dataclass(frozen=True)
@@ -48,32 +49,57 @@ class Sabotage:
             raise ValueError(f"seconds_class must be one of {KINDS}, got {self.seconds_class!r}")
 
 
-def about(claim: str, smaller: Patch | None, kind: str = "fast") -> Callable[..., Sabotage]:
-    """Entries of one claim: (what, patch, kind, noticed, smaller) ↦ entry.
+@dataclass(frozen=True)
+class Subject:
+    """A claim that is computed as it is, or ``smaller``, and broken: called, it makes an entry.
 
     All that are made smaller in one way share the run of the claim without a sabotage.
     """
 
-    def entry(
+    claim: str
+    smaller: Patch | None = None
+    kind: str = "fast"
+
+    def __call__(
+        self,
         what: str,
         patch: Patch,
-        kind: str = kind,
+        kind: str = "",
         noticed: str = "",
-        smaller: Patch | None = smaller,
+        smaller: Patch | None = None,
     ) -> Sabotage:
-        return Sabotage(claim, what, patch, kind, smaller, noticed)
+        return Sabotage(
+            self.claim, what, patch, kind or self.kind, smaller or self.smaller, noticed
+        )
 
-    return entry
+    def evidence(self, seed: int = 0) -> Evidence:
+        """What it finds unbroken."""
+        return unbroken(self.claim, self.smaller, seed)
+
+    def ends_in(self, verdict: Verdict, seeds: tuple[int, ...] = (0,)) -> Callable[[int], None]:
+        """A test: the verdict, whatever the seed, of evidence that a record can keep."""
+
+        @pytest.mark.parametrize("seed", seeds)
+        def test(seed: int) -> None:
+            evidence = self.evidence(seed)
+            assert evidence.verdict is verdict, missed(evidence)
+            text = json.dumps(plain(asdict(evidence)), allow_nan=False)
+            assert len(text) < LONGEST
+
+        return test
 
 
-def attribute(owner: Any, name: str, wrong: Callable[[Any], Any]) -> Patch:
-    """A patch that replaces ``owner.name`` by ``wrong`` of what it was."""
-    return lambda patch: patch.setattr(owner, name, wrong(getattr(owner, name)))
+def is_noticed(sabotages: list[Sabotage]) -> Callable[[Sabotage], None]:
+    """A test of each fast one: the verdict changes, by the check that was to notice."""
+    fast = [entry for entry in sabotages if entry.seconds_class == "fast"]
 
+    @pytest.mark.parametrize("entry", fast, ids=lambda entry: entry.what)
+    def test(entry: Sabotage) -> None:
+        found = run(entry)
+        assert found.before is not found.after
+        assert found.bites(entry), f"missed: {found.missed}"
 
-def scaled(owner: Any, name: str, factor: float) -> Patch:
-    """A patch that multiplies what a function or method returns."""
-    return attribute(owner, name, lambda right: lambda *a, **k: factor * right(*a, **k))
+    return test
 
 
 @dataclass(frozen=True)
@@ -105,34 +131,35 @@ SLOW_ONLY = {
 
 
 def entries() -> list[Sabotage]:
-    """All sabotages, module by module."""
-    modules = sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "__main__")
-    found = [importlib.import_module(f"{__name__}.{name}") for name in modules]
-    return [entry for module in found for entry in module.SABOTAGES]
+    """All sabotages, claim by claim."""
+    return [entry for file in files() for entry in modules.load(file).SABOTAGES]
+
+
+def files() -> list[str]:
+    """The test files of the claims, below ``tests``."""
+    found = modules.TESTS.glob("claims/*/test_*.py")
+    return sorted(str(path.relative_to(modules.TESTS)) for path in found)
 
 
 def run(sabotage: Sabotage) -> Outcome:
     """Compute the claim at the quick profile, broken."""
-    before = unbroken(sabotage.claim, sabotage.smaller)
+    before = verdict_before(sabotage.claim, sabotage.smaller)
     start = time.process_time()  # of the processor's, whatever else it does
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # broken mathematics may warn of NaN and the like
         if sabotage.smaller:
             sabotage.smaller(patch)
         sabotage.patch(patch)
-        evidence = compute(sabotage.claim)
+        evidence = load_claim(sabotage.claim).compute(Run())
     return Outcome(before, evidence.verdict, missed(evidence), time.process_time() - start)
 
 
-@cache
-def unbroken(claim: str, smaller: Patch | None) -> Verdict:
+def verdict_before(claim: str, smaller: Patch | None) -> Verdict:
     """The recorded verdict; of a shrunken claim, or of one without a record, the computed one."""
     record = load_record(claim, REFERENCE)
     if record and not smaller:
         return record.verdict
-    with pytest.MonkeyPatch.context() as patch:
-        if smaller:
-            smaller(patch)
-        found = compute(claim).verdict
+    found = unbroken(claim, smaller, 0).verdict
     if record and found is not record.verdict:
         raise AssertionError(
             f"{claim}, made smaller, is {found}: it is recorded as {record.verdict}"
@@ -140,11 +167,13 @@ def unbroken(claim: str, smaller: Patch | None) -> Verdict:
     return found
 
 
-def compute(claim: str) -> Evidence:
-    """The evidence at the quick profile; broken mathematics may warn of NaN and the like."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return load_claims()[claim].compute(Run())
+@cache
+def unbroken(claim: str, smaller: Patch | None, seed: int) -> Evidence:
+    """The evidence of a claim, as small as its sabotages are; computed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        if smaller:
+            smaller(patch)
+        return load_claim(claim).compute(Run(seed=seed))
 
 
 def missed(evidence: Evidence) -> tuple[str, ...]:

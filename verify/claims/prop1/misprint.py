@@ -10,12 +10,25 @@ from flint import arb, ctx
 from sympy import QQ
 
 from rkbs.kernels.dot_product import EDP
-from rkbs.kernels.features import PowerFeatures, misprinted_features, multi_indices
+from rkbs.kernels.features import PowerFeatures, multi_indices
 from verify.harness.evidence import Check, Evidence, Verdict
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import exact
 from verify.oracles.exact import polynomial_ring
+
+
+def misprinted_features(q: np.ndarray, order: int) -> np.ndarray:
+    """√(n!/∏ r_l!) ∏ q_l^{r_l} / d^{1/4}: a normalization often printed for EDP, which is wrong.
+
+    Its inner product is Σ_{n ≤ N} (q·k)ⁿ/√d, the geometric series of 1/(√d (1 − q·k)), not EDP.
+    """
+    d = q.shape[-1]
+    r = multi_indices(d, order)
+    weights = [
+        math.sqrt(math.factorial(sum(k)) // math.prod(map(math.factorial, k))) for k in r.tolist()
+    ]
+    return np.prod(q[..., None, :] ** r, axis=-1) * np.array(weights) / d**0.25
 
 
 def _misprint_orders(max_d: int, max_order: int) -> tuple[int, int, int]:
@@ -51,7 +64,7 @@ def _misprint_orders(max_d: int, max_order: int) -> tuple[int, int, int]:
     statement="√(n!/∏ r_l!) ∏ q_l^{r_l} / d^{1/4} (all orders n = |r|) are features of EDP",
     source="A form often printed for Proposition 1; theory §2",
     method="Polynomial identity over the rationals for its sum at each order; the sum of "
-    "rkbs.features.misprinted_features at points with q·k = 3/4 and 3/2 against EDP in balls",
+    "these features at points with q·k = 3/4 and 3/2 against EDP in balls",
     scope="orders n ≤ 8 in d ≤ 3 (full: n ≤ 12, d ≤ 4), exactly; values at one q with q·k = 3/4 "
     "and one with 3/2, in d = 2",
 )

@@ -1,0 +1,29 @@
+"""What tests in several folders start from: points, and a norm."""
+
+import numpy as np
+import torch
+
+
+def points(shape, seed=0, backend="numpy", dtype="float64", scale=1.0):
+    x = (scale * np.random.default_rng(seed).normal(size=shape)).astype(dtype)
+    return torch.from_numpy(x) if backend == "torch" else x
+
+
+def meeting(shape_x, shape_y, backend="numpy", dtype="float64", scale=1.0):
+    """Targets and sources; the first two of each are the same two points."""
+    x, y = points(shape_x, 0, scale=scale), points(shape_y, 1, scale=scale)
+    both = points((2, shape_x[-1]), 2, scale=scale)
+    x[..., :2, :], y[..., :2, :] = both[: shape_x[-2]], both[: shape_y[-2]]
+    arrays = x.astype(dtype), y.astype(dtype)
+    return tuple(map(torch.from_numpy, arrays)) if backend == "torch" else arrays
+
+
+def grid(d, per_axis, spacing):
+    """Points on a regular grid around 0."""
+    axis = spacing * (np.arange(per_axis) - (per_axis - 1) / 2)
+    return np.stack(np.meshgrid(*[axis] * d, indexing="ij"), -1).reshape(-1, d)
+
+
+def norm(v, p):
+    """‖v‖_p, written out."""
+    return (np.abs(v) ** p).sum() ** (1 / p)

@@ -1,0 +1,166 @@
+"""Patches that sabotages of several claims are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rkbs.approximation import SchmidtSpectrum
+from rkbs.kernels.algebra import Pullback
+from rkbs.kernels.dot_product import EDP
+from rkbs.kernels.features import PowerFeatures
+from rkbs.problems import OperatorPoint
+from sabotage import Patch
+
+
+def attribute(owner: Any, name: str, wrong: Callable[[Any], Any]) -> Patch:
+    """A patch that replaces ``owner.name`` by ``wrong`` of what it was."""
+    return lambda patch: patch.setattr(owner, name, wrong(getattr(owner, name)))
+
+
+def scaled(owner: Any, name: str, factor: Any) -> Patch:
+    """A patch that multiplies what a function or method returns."""
+    return attribute(owner, name, lambda right: lambda *a, **k: factor * right(*a, **k))
+
+
+def constants(owner: Any, **values: Any) -> Patch:
+    """Other values of names, such as the sizes of a claim."""
+    return several(*(attribute(owner, n, lambda _, v=v: v) for n, v in values.items()))
+
+
+def several(*patches: Patch) -> Patch:
+    """All of the patches."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        for one in patches:
+            one(monkeypatch)
+
+    return patch
+
+
+def returned(owner: Any, name: str, change: Callable[[Any], Any]) -> Patch:
+    """A patch that changes what a function or method returns."""
+    return attribute(owner, name, lambda right: lambda *a, **k: change(right(*a, **k)))
+
+
+# ---- kernels and features
+
+
+def edp(gram: Callable, log: Callable | None = None) -> Patch:
+    """EDP with other values, and logits."""
+    return constants(EDP, _gram=gram, **({"log_formula": log} if log else {}))
+
+
+def logits(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """q·k/√d."""
+    return x @ y.mT / x.shape[-1] ** 0.5
+
+
+TWICE = edp(
+    lambda self, x, y: np.exp(2 * logits(x, y)),
+    lambda self, x, y: 2 * logits(x, y),
+)
+TWICE_IN_FEATURES = attribute(
+    EDP,
+    "power_coefficients",
+    lambda right: lambda self, N: tuple(2**n * c for n, c in enumerate(right(self, N))),
+)
+OTHER_SCALE = edp(lambda self, x, y: np.exp(x @ y.mT / x.shape[-1]))
+QUERY_MAP_IGNORED = attribute(
+    Pullback, "_mapped", lambda _: lambda self, x, y: (self.map_y(x), self.map_y(y))
+)
+KEY_MAP_ZERO = attribute(
+    Pullback, "_mapped", lambda _: lambda self, x, y: (self.map_x(x), 0 * self.map_y(y))
+)
+ZERO_FEATURES = scaled(PowerFeatures, "__call__", 0)
+FEATURES_A_LITTLE_OFF = scaled(PowerFeatures, "__call__", 1 + 1e-11)
+
+
+# ---- solutions
+
+
+def solved(module: Any, change: Callable[[Any], Any]) -> Patch:
+    """A module's ``solve`` returns a solution whose value is changed."""
+    return returned(module, "solve", lambda found: replace(found, value=change(found.value)))
+
+
+def first_function(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Of an ``ExpansionPoint``: its first function changed."""
+    return lambda value: value._replace(functions=(change(value.v), *value.functions[1:]))
+
+
+FOUND: dict[tuple, Any] = {}
+"""Solutions of product problems, for ``solved_once``."""
+
+
+def solved_once(module: Any) -> Patch:
+    """What a module solves, of product problems, is solved once, whatever else is broken."""
+
+    def once(right: Callable) -> Callable:
+        def solve(problem: Any, solver: Any) -> Any:
+            z, loss = problem.z.tobytes(), repr(problem.loss)
+            key = (problem.pair.p, loss, problem.alpha_x, z, solver.seed)
+            if key not in FOUND:
+                FOUND[key] = right(problem, solver)
+            return FOUND[key]
+
+        return solve
+
+    return attribute(module, "solve", once)
+
+
+OPERATOR_COEFFICIENTS = {
+    "coefficients × 1.01": lambda c: 1.01 * c,
+    "coefficients × (1 + 1e-6)": lambda c: c * (1 + 1e-6),
+    "coefficients × 0.9": lambda c: 0.9 * c,
+    "coefficients zero": lambda c: 0 * c,
+    "coefficients shifted by one index": lambda c: np.roll(c, 1),
+}
+
+
+def of_coefficients(module: Any, change: Callable[[np.ndarray], np.ndarray]) -> Patch:
+    """Both parts of the operator problem's solutions changed."""
+    return solved(module, lambda value: OperatorPoint(*map(change, value)))
+
+
+def minimizer(module: Any, change: Callable[..., tuple]) -> Patch:
+    """``whole_space_minimizer`` with v, u and the residual changed."""
+    return attribute(
+        module,
+        "whole_space_minimizer",
+        lambda right: lambda problem, rng: change(*right(problem, rng), rng),
+    )
+
+
+def linear_blocks(module: Any) -> Patch:
+    """``blocks_of`` with a multiple of the identity for ι."""
+    return returned(
+        module, "blocks_of", lambda blocks: tuple(replace(one, exponent=2.0) for one in blocks)
+    )
+
+
+# ---- floors and heads
+
+NO_FLOOR = scaled(SchmidtSpectrum, "floor", 0)
+LOW_FLOOR = scaled(SchmidtSpectrum, "floor", 0.9)
+APART = "that of the measuring quadrature|"
+"""Of the check that compares two floors."""
+
+
+def frozen(module: Any, change: Callable[[Any], Any]) -> Patch:
+    """Constructive heads, changed."""
+    return returned(module, "constructive_head", change)
+
+
+def zero(t: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """The head 0."""
+    return np.zeros((len(t), len(s)))
+
+
+def without_outputs(head: Any) -> Any:
+    """A trained head whose logits are 0."""
+    return replace(head, output_x=0 * head.output_x)
