@@ -182,7 +182,7 @@ def test_a_run_without_packages(machine):
         "a word from the claim",
         "… thm2.fast",
     ]
-    assert "prop1.holds  ✓ holds  1/1" in shown
+    assert "✓ holds: prop1.holds\n  prop1.holds · 1 of 1 checks pass" in shown
     assert "Figures" not in shown
     found = load_record("prop1.holds", machine / "build" / "verify" / "quick").versions
     assert (found["numpy"], found["python-flint"]) == (np.__version__, "absent")
@@ -269,7 +269,7 @@ def test_a_claim_that_does_not_use_the_device_is_never_a_gpus(machine):
     record = json.loads((machine / "verify" / "results" / "thm2.fast.json").read_text())
     assert record["device"].startswith("cpu: ")
     assert record["evidence"]["data"] == {"device": "cpu"}
-    assert "thm2.fast  ✓ holds  1/1" in verify(machine, "thm2.fast", "sec5.a", "--compare")
+    assert "thm2.fast · 1 of 1 checks pass" in verify(machine, "thm2.fast", "sec5.a", "--compare")
     shown = verify(machine, "thm2", "--device", "cuda", status=2)
     assert "--device cuda: no claim that is asked for uses the device" in shown
 

@@ -10,8 +10,9 @@ import pytest
 from verify.harness import ledger
 from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import Claim, settle
+from verify.harness.paths import REFERENCE
 from verify.harness.provenance import LOADED, describe_device
-from verify.harness.records import Record, load_record
+from verify.harness.records import Record, accepted, load_record
 from verify.harness.run import Run
 
 PASSED, MISSED = Check("good", 1.0, "<=", 2.0), Check("bad", 3.0, "<=", 2.0)
@@ -212,6 +213,34 @@ def test_names_that_are_none_of_a_file(name, figures, message):
 def test_every_universal_claim_says_what_was_checked():
     checked = [c for c in ledger.load_claims().values() if c.id.startswith(("prop1", "thm2"))]
     assert [c.id for c in checked if not c.scope] == []
+
+
+def test_every_claim_has_a_title_and_a_finding_for_what_was_found():
+    claims = ledger.load_claims()
+    assert len({claim.title for claim in claims.values()} - {""}) == len(claims)
+    assert [name for name, claim in claims.items() if set(claim.finding) - set(Verdict)] == []
+    records, refused = accepted(claims, REFERENCE)
+    assert not refused
+    computed = {n: r.verdict for n, r in records.items() if r.verdict is not Verdict.SKIPPED}
+    assert [
+        name for name, verdict in computed.items() if not claims[name].finding_of(verdict)
+    ] == []
+    for claim in claims.values():
+        for finding in claim.finding.values():
+            assert finding.endswith(".")
+            assert len(finding) <= 160
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"title": "x" * 61}, "title of prop1.fake must have at most 60 characters, got 61"),
+        ({"origin": "folklore"}, "origin of prop1.fake must be one of .* got 'folklore'"),
+    ],
+)
+def test_titles_and_origins_that_are_none(words, message):
+    with pytest.raises(ValueError, match=message):
+        Claim("prop1.fake", **WORDS, compute=lambda run: Evidence(), **words)
 
 
 def test_every_claim_is_found_under_its_topic():

@@ -3,11 +3,12 @@
 import base64
 import io
 import re
+from dataclasses import replace
 
 from rich.console import Console
 
 from verify.harness.bars import Bars
-from verify.harness.evidence import Check, Evidence
+from verify.harness.evidence import Check, Evidence, Verdict
 from verify.harness.figures import Picture, draw_figures, pictures, place
 from verify.harness.ledger import Claim, settle
 from verify.harness.report import write_report
@@ -26,7 +27,7 @@ def test_report_is_escaped_and_self_contained(tmp_path):
         data={poison: poison, "rows": rows, "curve": {"x": [1.0], poison: [2]}, "long": [0] * 9999},
     )
     claims = {
-        name: Claim(name, poison, poison, poison, lambda run: evidence, poison, **figure)
+        name: Claim(name, poison, poison, poison, lambda run: evidence, scope=poison, **figure)
         for name, figure in (
             ("prop1.a", {"shown_in": "prop1.b"}),
             ("prop1.b", {}),
@@ -45,10 +46,10 @@ def test_report_is_escaped_and_self_contained(tmp_path):
     loads = re.findall(r'<(?:link|script|iframe|img)[^>]*?(?:src|href)="([^"]*)"', page)
     assert [load[:22] for load in loads] == ["data:image/png;base64,"]
     assert not re.search(r"url\(|@import", page)
-    assert "50 of 60 rows" in page
+    assert "30 of 60 rows" in page
     assert "? unconfirmed" in page
-    assert page.count("<dt>Scope</dt>") == 3
-    assert page.count("! error") == 6  # in the summary and its legend, two claims, the figure
+    assert page.count("<dt>Computed for</dt>") == 3
+    assert page.count("! error") == 5  # in the tally and the legend, two claims, the figure
     assert page.count("<figcaption>&lt;script") == 1
     assert page.count('see <a href="#prop1.a">prop1.a</a>') == 1
     assert page.count("No figure: &lt;script") == 1
@@ -71,13 +72,13 @@ def test_what_was_asked_and_missed_is_shown(tmp_path):
     assert f"`prop1.a`, ✓ holds {told}: s" in gallery(known, {"prop1.a": ""})
     path = write_report({"prop1.a": claim}, {"prop1.a": record}, {}, tmp_path / "r.html", {})
     page = path.read_text(encoding="utf-8")
-    assert page.count(told) == 2  # in the summary and the claim's own section
+    assert page.count(told) == 1
     assert "✓ passed, ✗ missed the 1e-06 asked" in page
     console = Console(width=200, file=io.StringIO())
     outcome = Outcome()
     outcome.records["prop1.a"] = record
     Bars(console).table({"prop1.a": claim}, outcome, {})
-    assert "1 short of asked" in console.file.getvalue()
+    assert "1 short of what was asked" in console.file.getvalue()
 
 
 SCRIPT = "RECORDS = ('prop1.a', 'prop1.b')\nCAPTION = 'κ* and more'\ndraw = None\n"
@@ -123,3 +124,47 @@ def test_the_gallery_shows_each_figure_once_and_says_why_there_is_none():
     assert "![prop1.a](claims/prop1/a.png)\n\nWhat κ\\* is.\n\n- `prop1.a`" in text
     assert "the κ\\* of it\n- `prop1.b`, ? unconfirmed: s\n\n[PDF](claims/prop1/a.pdf)" in text
     assert text.endswith("- `prop1.c`, ? unconfirmed: s (No figure: all is said.)")
+
+
+def test_findings_come_first_and_by_topic(tmp_path):
+    def claim(name, verdict, **words):
+        finding = {verdict: f"what was found of {name}."}
+        return Claim(
+            name, "s", "", "", lambda run: None, title=f"T {name}", finding=finding, **words
+        )
+
+    holds = Evidence(checks=(Check("a", 1, "<=", 2),))
+    fails = Evidence(counterexamples=(Check("a", 1, "<=", 2),))
+    claims = {
+        "prop1.a": claim("prop1.a", Verdict.HOLDS, origin="paper"),
+        "thm2.b": claim("thm2.b", Verdict.FAILS, origin="circulation"),
+        "thm2.c": claim("thm2.c", Verdict.FAILS),
+    }
+    records = {
+        name: settle(replace(claims[name], compute=lambda run, found=found: found), Run())
+        for name, found in {"prop1.a": holds, "thm2.b": fails, "thm2.c": holds}.items()
+    }
+    page = write_report(claims, records, {}, tmp_path / "r.html", {}).read_text(encoding="utf-8")
+    top = page[: page.index("<article")]
+    places = [top.index(text) for text in ("Proposition 1:", "T prop1.a", "Theorem 2:", "T thm2.b")]
+    assert places == sorted(places)
+    assert "what was found of prop1.a." in top
+    assert "what was found of thm2.b." in top
+    assert "what was found of thm2.c." not in page  # its verdict is another
+    assert "a misstatement in circulation" in page
+    assert "✓ holds</span>&nbsp;2" in top
+
+
+def test_pictures_are_embedded_in_few_colors(tmp_path):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3), dpi=150)
+    figure.add_subplot().plot([1, 3, 2])
+    figure.savefig(tmp_path / "a.png")
+    evidence = Evidence(checks=(Check("a", 1, "<=", 2),))
+    claims = {"prop1.a": Claim("prop1.a", "s", "", "", lambda run: evidence)}
+    records = {"prop1.a": settle(claims["prop1.a"], Run())}
+    drawn = {"prop1.a": Picture(tmp_path / "a.png", "What is drawn.")}
+    page = write_report(claims, records, {}, tmp_path / "r.html", drawn).read_text()
+    (data,) = re.findall(r"base64,([^\"]*)", page)
+    assert len(base64.b64decode(data)) < 0.7 * (tmp_path / "a.png").stat().st_size

@@ -69,7 +69,9 @@ CHOICES = [  # leave-out errors of α = 1, 0.1 and 10, which of them is chosen, 
 @pytest.mark.parametrize(("errors", "alpha", "says"), CHOICES)
 def test_the_choice_of_alpha_by_its_errors(errors, alpha, says, pairs, monkeypatch):
     error = dict(zip((1.0, 0.1, 10.0), errors, strict=True))
-    monkeypatch.setattr(BinaryKernelRidgeCV, "_rmse", lambda self, state, alpha, *_: error[alpha])
+    monkeypatch.setattr(
+        BinaryKernelRidgeCV, "_rmse", lambda self, state, fit, *_: error[fit.problem.alpha]
+    )
     machine = BinaryKernelRidgeCV(RBF(), RBF(), alphas=tuple(error))
     with warnings.catch_warnings(record=True, action="always") as told:
         machine.fit(pairs, Z[pairs.i, pairs.j])

@@ -52,7 +52,7 @@ def returned(owner: Any, name: str, change: Callable[[Any], Any]) -> Patch:
 
 def edp(gram: Callable, log: Callable | None = None) -> Patch:
     """EDP with other values, and logits."""
-    return constants(EDP, _gram=gram, **({"log_formula": log} if log else {}))
+    return constants(EDP, formula=gram, **({"log_formula": log} if log else {}))
 
 
 def logits(x: np.ndarray, y: np.ndarray) -> np.ndarray:

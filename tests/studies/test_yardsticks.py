@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from verify.studies import yardsticks
-from verify.studies.trained_heads import best
-from verify.studies.yardsticks import Yardstick, excess, floor_checks
+from verify.studies.rows import best, excess
+from verify.studies.yardsticks import Yardstick, floor_checks
 
 
 def test_the_best_row_and_its_excess():

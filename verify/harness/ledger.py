@@ -11,7 +11,7 @@ import importlib
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 from verify.harness.evidence import Evidence, Verdict
 from verify.harness.paths import ROOT
@@ -56,6 +56,7 @@ class Claim:
     source: str
     method: str
     compute: Callable[[Run], Evidence]
+    _: KW_ONLY
     title: str = ""
     finding: Mapping[Verdict, str] = field(default_factory=dict)
     origin: str = "ours"

@@ -152,7 +152,14 @@ def _entry(
     embedded: dict[str, str],
 ) -> dict[str, Any]:
     """What the template shows of one claim."""
-    entry: dict[str, Any] = {"claim": claim, "verdict": ERROR, "finding": "", "error": error}
+    entry: dict[str, Any] = {
+        "claim": claim,
+        "verdict": ERROR,
+        "finding": "",
+        "error": error,
+        "checks": {},
+        "data": [],
+    }
     picture = figures.get(claim.figure)
     if picture and claim.figure not in embedded:
         embedded[claim.figure] = claim.id

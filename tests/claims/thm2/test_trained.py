@@ -6,7 +6,7 @@ from sabotage.patches import APART, NO_FLOOR, returned
 from verify.claims.thm2 import trained as module
 from verify.harness.evidence import Verdict
 from verify.harness.run import Run
-from verify.studies.yardsticks import WIDE
+from verify.studies.rows import WIDE
 
 
 def few(patch):
