@@ -14,6 +14,7 @@ from rkbs.kernels.algebra import Pullback
 from rkbs.kernels.dot_product import EDP
 from rkbs.kernels.features import PowerFeatures
 from rkbs.problems import OperatorPoint
+from rkbs.problems.binary import BinaryProblem
 from sabotage import Patch
 
 
@@ -94,23 +95,44 @@ def first_function(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 FOUND: dict[tuple, Any] = {}
-"""Solutions of product problems, for ``solved_once``."""
+"""What ``once`` has kept."""
 
 
-def solved_once(module: Any) -> Patch:
-    """What a module solves, of product problems, is solved once, whatever else is broken."""
+def once(module: Any, *names: str) -> Patch:
+    """Functions of a problem and of a solver, or a generator, are called once for equal ones.
 
-    def once(right: Callable) -> Callable:
-        def solve(problem: Any, solver: Any) -> Any:
-            z, loss = problem.z.tobytes(), repr(problem.loss)
-            key = (problem.pair.p, loss, problem.alpha_x, z, solver.seed)
-            if key not in FOUND:
-                FOUND[key] = right(problem, solver)
-            return FOUND[key]
+    For sabotages that are not about these functions themselves, nor about what they call.
+    """
 
-        return solve
+    def kept(name: str) -> Callable[[Callable], Callable]:
+        def wrapped(right: Callable) -> Callable:
+            def call(problem: Any, other: Any) -> Any:
+                if not isinstance(problem, BinaryProblem):
+                    return right(problem, other)
+                drawn = isinstance(other, np.random.Generator)
+                told = str(other.bit_generator.state) if drawn else repr(other)
+                key = (module.__name__, name, told, *_content(problem))
+                if key not in FOUND:
+                    found = right(problem, other)
+                    FOUND[key] = found, other.bit_generator.state if drawn else None
+                found, state = FOUND[key]
+                if drawn:  # whoever draws next draws the same
+                    other.bit_generator.state = state
+                return found
 
-    return attribute(module, "solve", once)
+            return call
+
+        return wrapped
+
+    return several(*(attribute(module, name, kept(name)) for name in names))
+
+
+def _content(problem: BinaryProblem) -> tuple:
+    """All that the problem consists of."""
+    terms = problem.loss, problem.regularizer_x, problem.regularizer_y
+    weights = problem.pair.p, problem.alpha_x, problem.alpha_y
+    arrays = problem.z, problem.pairs.i, problem.pairs.j, problem.phi_x, problem.phi_y
+    return type(problem), repr(terms), weights, *(array.tobytes() for array in arrays)
 
 
 OPERATOR_COEFFICIENTS = {
@@ -164,3 +186,10 @@ def zero(t: np.ndarray, s: np.ndarray) -> np.ndarray:
 def without_outputs(head: Any) -> Any:
     """A trained head whose logits are 0."""
     return replace(head, output_x=0 * head.output_x)
+
+
+def fewer_steps(module: Any, steps: int, **budget: Any) -> Patch:
+    """Heads by Adam in ``steps`` steps, and with another budget otherwise."""
+    return attribute(
+        module, "by_adam", lambda f: lambda *a, **k: f(*a, **(k | budget | {"steps": steps}))
+    )

@@ -14,7 +14,9 @@ def kernel_in(name, kernel):
     return constants(module, kernels=lambda: swapped)
 
 
-broken = Subject("prop1.mercer_in_qk", kind="slow")
+# Ten points, and no pictures.
+FEW = constants(module, circle=lambda n, right=module.circle: right(10), _picture=lambda *given: {})
+broken = Subject("prop1.mercer_in_qk", FEW, "slow")
 SABOTAGES = [
     broken("W^Q := W^K", QUERY_MAP_IGNORED, "fast"),
     broken("W^K := 0", KEY_MAP_ZERO),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flint import arb, fmpq
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, minimizer, returned, scaled
+from sabotage.patches import attribute, constants, minimizer, once, returned, scaled, several
 
 from verify.claims.thm1 import exponents as module
 from verify.harness.evidence import Verdict
@@ -15,8 +15,9 @@ from verify.oracles import segments
 CLOSED = {p: np.zeros(20) for both in module.FAR for p in both}
 STARTS = {"starts": 20, "residual": 0.0, "spread": 0.0, "DualNewton": 0.0}
 # Random starts and random features left out, which most of the sabotages do not concern.
-NO_STARTS = constants(
-    module, spread=lambda case, p, seed: STARTS, gaps_far_from_two=lambda seed: CLOSED
+NO_STARTS = several(
+    constants(module, spread=lambda case, p, seed: STARTS, gaps_far_from_two=lambda seed: CLOSED),
+    once(module, "solve"),
 )
 TWO_STARTS = constants(module, STARTS=2, gaps_far_from_two=lambda seed: CLOSED)
 

@@ -1,14 +1,16 @@
 """thm1.product_expansion: its verdict, and what changes it."""
 
 from sabotage import Subject, is_noticed
-from sabotage.patches import constants, several, solved, solved_once
+from sabotage.patches import constants, once, several, solved
 
 from rkbs.problems.product import ProductProblem
 from verify.harness.evidence import Verdict
 from verify.studies import product
 
-# One exponent, and what is solved is solved once: no sabotage is about the solver itself.
-ONE_EXPONENT = several(constants(product, EXPONENTS=(1.5,)), solved_once(product))
+# One exponent, fewer moves, and what is solved is solved once: no sabotage is about the solver.
+ONE_EXPONENT = several(
+    constants(product, EXPONENTS=(1.5,), MOVES=product.MOVES[::3]), once(product, "solve")
+)
 
 
 def point(change):

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, scaled, several, solved, solved_once
+from sabotage.patches import attribute, constants, once, scaled, several, solved
 
 from rkbs.problems.product import ProductProblem
 from rkbs.spaces import sections
@@ -17,10 +17,10 @@ from verify.studies import product
 DRAW = 5
 """The one of seed 0 whose problem has local minima."""
 ONE_EXPONENT = several(
-    constants(product, EXPONENTS=(1.5,)),
+    constants(product, EXPONENTS=(1.5,), MOVES=product.MOVES[::3]),
     constants(module, DRAWS=(DRAW,)),
-    solved_once(product),
-    solved_once(module),
+    once(product, "solve"),
+    once(module, "solve"),
 )
 
 
@@ -79,9 +79,7 @@ SABOTAGES = [
         constants(ProductProblem, values=sums),
         noticed="data term",
     ),
-    broken(
-        "values of f, g × 0.9 at points", scaled(sections.FeatureSections, "values", 0.9), "slow"
-    ),
+    broken("values of f, g × 0.9 at points", scaled(sections.FeatureSections, "values", 0.9)),
     broken(
         "every start ends in the same point",
         attribute(module, "Alternating", lambda f: lambda tol, seed=0: f(tol, seed=0)),

@@ -10,8 +10,8 @@ from rkbs.terms.losses import Squared
 from verify.claims.thm1 import schatten_expansion as module
 from verify.harness.evidence import Verdict
 
-# Two exponents, and paths of a sixth of the α.
-FEW = constants(module, EXPONENTS=(1.5, 2.0), PATH=(*module.PATH[:2], *module.PATH[4::6]))
+# Ten features, two exponents, and paths of a sixth of the α.
+FEW = constants(module, ORDER=3, EXPONENTS=(1.5, 2.0), PATH=(*module.PATH[:2], *module.PATH[4::6]))
 
 
 def grown(change):

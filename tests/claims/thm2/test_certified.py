@@ -6,16 +6,22 @@ from sabotage import Subject, is_noticed
 from sabotage.patches import APART, NO_FLOOR, returned, scaled, without_outputs
 
 from verify.claims.thm2 import certified as module
+from verify.claims.thm2.certified import FROZEN
 from verify.harness.evidence import Verdict
-from verify.harness.run import Run
+from verify.studies.trained_heads import configuration
 
 
 def few(patch):
-    """A smooth and a kinked target, d = 16 by variable projection, and constructive heads."""
+    """A smooth and a kinked target, one head each by variable projection, and constructive ones."""
+    projection = {"kind": "VariableProjection", "steps": 20}
     batches = [
-        batch | {"dims": batch["dims"][-1:]}
-        for batch in module._batches(Run())
-        if batch["targets"] != ["oscillating"] and batch["method"]["kind"] != "Adam"
+        configuration([name], [d], width, [0], method, FROZEN) | {"cells": 1}
+        for name, d, width, method in (
+            ("ridge", 16, 32, projection),
+            ("kink", 16, 24, projection),
+            ("ridge", 16, 64, {"kind": FROZEN}),
+            ("kink", 18, 64, {"kind": FROZEN}),
+        )
     ]
     patch.setattr(module, "_batches", lambda run: batches)
     patch.setattr(module, "PICTURES", ())

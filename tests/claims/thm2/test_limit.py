@@ -14,10 +14,12 @@ PROJECTION = variable_projection.VariableProjection
 
 
 def few(patch):
-    """One target on the line, fewer dimensions and seeds."""
+    """One target on the line, fewer dimensions, seeds and steps."""
     patch.setattr(module, "LINE", ("oscillating",))
     batches = [
-        batch | {"seeds": [0], "dims": [2] if batch["targets"] == ["waves_2d"] else [2, 8]}
+        batch
+        | {"seeds": [0], "dims": [2] if batch["targets"] == ["waves_2d"] else [2, 8]}
+        | {"method": batch["method"] | {"steps": 20}}
         for batch in module._by_projection(Run())
     ]
     patch.setattr(module, "_by_projection", lambda run: batches)

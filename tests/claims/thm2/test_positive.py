@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, returned, without_outputs
+from sabotage.patches import attribute, constants, fewer_steps, returned, several, without_outputs
 
 from rkbs.approximation import TARGETS
 from verify.claims.thm2 import positive as module
@@ -11,9 +11,8 @@ from verify.harness.evidence import Verdict
 from verify.studies import positive_heads
 from verify.studies.positive_heads import SIGNED
 
-broken = Subject(
-    "thm2.positive", constants(module, SIGNED=("asymmetric",), DIMS=(1, 8, 16)), "slow"
-)
+FEW = several(constants(module, SIGNED=("asymmetric",), DIMS=(1, 8, 16)), fewer_steps(module, 250))
+broken = Subject("thm2.positive", FEW, "slow")
 SABOTAGES = [
     broken("exp := the identity", constants(module, through_exp=lambda h: h), "fast", "κ* > 0"),
     broken(

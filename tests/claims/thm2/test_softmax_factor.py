@@ -3,14 +3,23 @@
 import numpy as np
 import pytest
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, returned, scaled, without_outputs
+from sabotage.patches import (
+    attribute,
+    constants,
+    fewer_steps,
+    returned,
+    scaled,
+    several,
+    without_outputs,
+)
 
 from verify.claims.thm2 import softmax_factor as module
 from verify.harness.evidence import Verdict
 from verify.harness.run import Run
 from verify.studies.positive_heads import LogResidual
 
-broken = Subject("thm2.softmax_factor", constants(module, NAMES=("sine",)), "slow")
+FEW = several(constants(module, NAMES=("sine",)), fewer_steps(module, 300))
+broken = Subject("thm2.softmax_factor", FEW, "slow")
 SABOTAGES = [
     broken(
         "heads zero",

@@ -5,20 +5,19 @@ from sabotage.patches import APART, NO_FLOOR, returned
 
 from verify.claims.thm2 import trained as module
 from verify.harness.evidence import Verdict
-from verify.harness.run import Run
-from verify.studies.rows import WIDE
+from verify.studies.rows import MIDDLE, NARROW, WIDE
+from verify.studies.trained_heads import ADAM, configuration
 
 
 def few(patch):
-    """Two targets, one seed, and of the widest heads fewer dimensions and steps."""
-    patch.setattr(module, "FEW", ("kink", "oscillating"))
-    batches = [batch | {"seeds": [0]} for batch in module._by_adam(Run())]
+    """Two targets, one seed, and fewer dimensions and steps."""
+    names = ("kink", "oscillating")
     batches = [
-        batch | {"dims": [2, 4, 8], "method": batch["method"] | {"steps": 500}}
-        if batch["width"] == WIDE
-        else batch
-        for batch in batches
+        configuration(names, (2, 4, 8), WIDE, [0], ADAM | {"steps": 200}),
+        configuration(names[1:], (1, 4), NARROW, [0], {"kind": "Adam", "lr": 5e-2, "steps": 300}),
+        configuration(names, (1, 4), MIDDLE, [0], ADAM | {"steps": 20}),
     ]
+    patch.setattr(module, "FEW", names)
     patch.setattr(module, "_by_adam", lambda run: batches)
 
 
