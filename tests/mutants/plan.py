@@ -6,51 +6,127 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-_CERTIFIED = ("cells", "certified_terms", "certified_spikes", "certified")
-_SCHATTEN = ("offsets", "admm", "schatten")
-_RIDGE = ("offsets", "solvers", "ridge_scales", "groups", "machines")
-_FEW = ("intercept", "entities", "selection", "names", "similarities", "frames", "groups")
-_MACHINES = (*_FEW, "machines", "machines_cv")
+_CERTIFIED = (
+    "approximation/test_cells",
+    "approximation/test_sup_bracket_terms",
+    "approximation/test_sup_bracket_spikes",
+    "approximation/test_sup_bracket",
+)
+_SCHATTEN = ("problems/test_offsets", "solvers/operators/test_admm", "problems/test_schatten")
+_RIDGE = (
+    "problems/test_offsets",
+    "solvers/operators/test_ridge",
+    "solvers/operators/test_ridge_scales",
+    "data/test_groups",
+    "machines/test_machines",
+)
+_FEW = (
+    "machines/test_intercept",
+    "data/test_entities",
+    "machines/test_selection",
+    "test_names",
+    "machines/test_similarities",
+    "test_frames",
+    "data/test_groups",
+)
+_MACHINES = (*_FEW, "machines/test_machines", "machines/test_spectral_cv")
 
 _TESTS = {
     "approximation/sup_bracket.py": (8, _CERTIFIED),
     "approximation/_search.py": (10, _CERTIFIED),
     "approximation/_cells.py": (10, _CERTIFIED),
     "approximation/_panels.py": (16, _CERTIFIED),
-    "approximation/spectrum.py": (10, ("schmidt", "approximation", "approximation_entries")),
+    "approximation/spectrum.py": (
+        10,
+        (
+            "approximation/test_spectrum",
+            "approximation/test_approximation",
+            "approximation/test_entries",
+        ),
+    ),
     "attention/functional.py": (
         10,
-        ("attention_precision", "attention", "attention_masks", "attention_entries"),
+        (
+            "attention/test_precision",
+            "attention/test_functional",
+            "attention/test_masks",
+            "attention/test_entries",
+        ),
     ),
     "attention/heads/variable_projection.py": (
         10,
-        ("defaults", "variable_projection", "ensemble", "attention_entries"),
+        (
+            "test_defaults",
+            "attention/heads/test_variable_projection",
+            "attention/heads/test_ensemble",
+            "attention/test_entries",
+        ),
     ),
-    "problems/offsets.py": (10, ("offsets", "intercept")),
-    "problems/_least_pull.py": (5, ("offsets", "intercept")),
-    "data/_entities.py": (6, ("entities",)),
-    "solvers/operators/_grid_offsets.py": (10, ("offsets", "intercept")),
-    "solvers/operators/_offset_system.py": (4, ("offsets", "intercept")),
-    "machines/_offsets.py": (4, ("intercept", "machines")),
-    "solvers/base.py": (4, ("solvers", "ridge_scales", "bad_input")),
-    "solvers/operators/_leave_out.py": (6, ("ridge_scales", "groups", "machines")),
+    "problems/offsets.py": (10, ("problems/test_offsets", "machines/test_intercept")),
+    "problems/_least_pull.py": (5, ("problems/test_offsets", "machines/test_intercept")),
+    "data/_entities.py": (6, ("data/test_entities",)),
+    "solvers/operators/_grid_offsets.py": (
+        10,
+        ("problems/test_offsets", "machines/test_intercept"),
+    ),
+    "solvers/operators/_offset_system.py": (
+        4,
+        ("problems/test_offsets", "machines/test_intercept"),
+    ),
+    "machines/_offsets.py": (4, ("machines/test_intercept", "machines/test_machines")),
+    "solvers/base.py": (
+        4,
+        ("solvers/operators/test_ridge", "solvers/operators/test_ridge_scales", "test_bad_input"),
+    ),
+    "solvers/operators/_leave_out.py": (
+        6,
+        ("solvers/operators/test_ridge_scales", "data/test_groups", "machines/test_machines"),
+    ),
     "solvers/operators/_splitting.py": (10, _SCHATTEN),
-    "solvers/operators/admm.py": (6, ("defaults", *_SCHATTEN, "units")),
-    "solvers/functions/_pair_hessian.py": (6, ("expansion", "optimality")),
-    "solvers/functions/_smoothed_dual.py": (6, ("optimality", "separable")),
-    "solvers/functions/_optimality.py": (8, ("optimality", "thm1_separable_gap")),
-    "solvers/functions/dual_newton.py": (10, ("dual_newton", "optimality", "separable")),
-    "solvers/functions/alternating.py": (10, ("alternating", "product")),
+    "solvers/operators/admm.py": (6, ("test_defaults", *_SCHATTEN, "test_units")),
+    "solvers/functions/_pair_hessian.py": (
+        6,
+        ("problems/test_expansion", "solvers/functions/test_optimality"),
+    ),
+    "solvers/functions/_smoothed_dual.py": (
+        6,
+        ("solvers/functions/test_optimality", "problems/test_separable"),
+    ),
+    "solvers/functions/_optimality.py": (
+        8,
+        ("solvers/functions/test_optimality", "claims/thm1/test_separable_gap"),
+    ),
+    "solvers/functions/dual_newton.py": (
+        10,
+        (
+            "solvers/functions/test_dual_newton",
+            "solvers/functions/test_optimality",
+            "problems/test_separable",
+        ),
+    ),
+    "solvers/functions/alternating.py": (
+        10,
+        ("solvers/functions/test_alternating", "problems/test_product"),
+    ),
     "solvers/operators/dense.py": (8, _RIDGE),
     "solvers/operators/incomplete.py": (8, _RIDGE),
     "solvers/operators/spectral.py": (4, _RIDGE),
-    "solvers/operators/_spectral_calculus.py": (6, ("spectral_newton", "schatten")),
-    "solvers/operators/_spectral_charts.py": (8, ("spectral_newton", "schatten")),
-    "solvers/operators/spectral_newton.py": (8, ("spectral_newton", "schatten", "units")),
-    "machines/_names.py": (4, ("names", "frames")),
-    "machines/_parameters.py": (4, ("kernel_parameters",)),
-    "machines/_selection.py": (2, ("selection", "machines")),
-    "machines/_within.py": (2, ("similarities", "machines")),
+    "solvers/operators/_spectral_calculus.py": (
+        6,
+        ("solvers/operators/test_spectral_newton", "problems/test_schatten"),
+    ),
+    "solvers/operators/_spectral_charts.py": (
+        8,
+        ("solvers/operators/test_spectral_newton", "problems/test_schatten"),
+    ),
+    "solvers/operators/spectral_newton.py": (
+        8,
+        ("solvers/operators/test_spectral_newton", "problems/test_schatten", "test_units"),
+    ),
+    "machines/_names.py": (4, ("test_names", "test_frames")),
+    "machines/_parameters.py": (4, ("machines/test_parameters",)),
+    "machines/_selection.py": (2, ("machines/test_selection", "machines/test_machines")),
+    "machines/_within.py": (2, ("machines/test_similarities", "machines/test_machines")),
     "machines/base.py": (8, _MACHINES),
     "machines/ridge.py": (3, _MACHINES),
     "machines/ridge_cv.py": (4, _MACHINES),
@@ -68,4 +144,4 @@ def sample_size(module: str) -> int:
 
 def suite(module: str) -> list[str]:
     """Paths in the checkout."""
-    return [f"tests/test_{name}.py" for name in _TESTS[module][1]]
+    return [f"tests/{name}.py" for name in _TESTS[module][1]]
