@@ -1,13 +1,24 @@
 """The README says what the records say, and its examples run."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from verify.harness.paths import ROOT
+
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+EXAMPLES = {
+    f"{page.name} {number}": found
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    for number, found in enumerate(
+        re.findall(
+            r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?",
+            page.read_text(encoding="utf-8"),
+            re.DOTALL,
+        )
+    )
+}
+"""Each block of code, and what stands under it as its output."""
 
 
 def test_documents_are_filled_from_the_records():
@@ -47,13 +58,16 @@ def test_regions_must_exist_and_are_replaced():
 
 
 def test_there_are_examples():
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) >= 6
+    assert all(output for name, (_, output) in EXAMPLES.items() if name.startswith("README"))
 
 
-@pytest.mark.parametrize("source", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_examples_run(source, capsys):
-    exec(compile(source, "README.md", "exec"), {})
-    assert capsys.readouterr().out
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_run(name, capsys):
+    source, output = EXAMPLES[name]
+    exec(compile(source, name, "exec"), {})
+    printed = capsys.readouterr().out
+    assert printed == output if output else printed
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", TEXT))

@@ -1,4 +1,4 @@
-"""README.md and figures/README.md from the records: ``python -m verify.readme``."""
+"""README.md, docs/verdicts.md and the gallery from the records: ``python -m verify.readme``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from verify.harness.evidence import Verdict
 from verify.harness.figures import figures_of, load_script, place
-from verify.harness.ledger import Claim, load_claims
+from verify.harness.ledger import ORIGINS, Claim, load_claims
 from verify.harness.paths import REFERENCE, ROOT
 from verify.harness.records import Record, RecordError, load_record, write_atomically
-from verify.harness.report import SYMBOLS
+from verify.harness.report import MEANINGS, SYMBOLS, by_topic, counted, tally
 from verify.harness.terminal import quiet
 from verify.studies.rows import (
     MIDDLE,
@@ -47,21 +48,62 @@ def references() -> dict[str, tuple[Claim, Record]]:
     return found
 
 
-def verdict_table(known: dict[str, tuple[Claim, Record]]) -> str:
-    """A row per claim: what is claimed, and what was found."""
-    lines = ["| claim | statement | verdict |", "|---|---|---|"]
-    for name, (claim, record) in known.items():
-        verdict = f"{SYMBOLS[record.verdict]} **{record.verdict.value}**"
-        if record.evidence.condition:
-            verdict += f" {record.evidence.condition}"
-        if record.evidence.reservation:
-            verdict += f"<br>*Short of what was asked:* {record.evidence.reservation}"
-        statement = claim.statement
-        if claim.scope:
-            statement += f"<br>*Checked for:* {claim.scope}"
-        statement, verdict = (text.replace("|", "\\|") for text in (statement, verdict))
-        lines.append(f"| `{name}` | {statement} | {verdict} |")
-    return "\n".join(lines)
+def tally_sentence(known: Mapping[str, tuple[Claim, Record]]) -> str:
+    """How many claims came to what."""
+    counts = tally(record.verdict for _, record in known.values())
+    told = {
+        Verdict.HOLDS: "hold as stated",
+        Verdict.HOLDS_IF: "hold under a condition that had to be added",
+        Verdict.FAILS: "fail",
+        Verdict.UNCONFIRMED: "are unconfirmed",
+        Verdict.SKIPPED: "were not computed",
+    }
+    parts = [
+        f"{counts[verdict]} {words} ({SYMBOLS[verdict]})"
+        for verdict, words in told.items()
+        if verdict in counts
+    ]
+    short = sum(bool(record.evidence.reservation) for _, record in known.values())
+    reserved = f"; {short} of the verdicts are short of a stricter bound that was asked first"
+    return (
+        f"**Of {len(known)} claims {', '.join(parts[:-1])} and {parts[-1]}**"
+        f"{reserved * bool(short)}. [All verdicts](docs/verdicts.md), each with its evidence."
+    )
+
+
+def verdict_page(known: Mapping[str, tuple[Claim, Record]]) -> str:
+    """A section per topic: each claim with its finding, statement, scope and verdict."""
+    parts = []
+    for title, members in by_topic({name: claim for name, (claim, _) in known.items()}).items():
+        parts.append(f"## {title}")
+        parts += [_verdict_section(claim, known[claim.id][1]) for claim in members]
+    legend = "\n".join(
+        f"- {SYMBOLS[verdict]} **{verdict}**: {MEANINGS[verdict]}"
+        for verdict in (Verdict.HOLDS, Verdict.HOLDS_IF, Verdict.FAILS)
+    )
+    return f"{legend}\n\n" + "\n\n".join(parts)
+
+
+def _verdict_section(claim: Claim, record: Record) -> str:
+    evidence = record.evidence
+    condition = f" {literal(evidence.condition)}" if evidence.condition else ""
+    lines = [
+        f"### {literal(claim.title)}",
+        f"{SYMBOLS[record.verdict]} **{record.verdict.value}**{condition} · `{claim.id}` · "
+        f"{ORIGINS[claim.origin]}",
+        literal(claim.finding_of(record.verdict)),
+        f"*Statement:* {literal(claim.statement)}",
+    ]
+    if claim.scope:
+        lines.append(f"*Computed for:* {literal(claim.scope)}")
+    if evidence.reservation:
+        lines.append(f"*Short of what was asked:* {literal(evidence.reservation)}")
+    figure = f"[Figure](../figures/README.md#{claim.figure.replace('.', '')})"
+    lines.append(
+        f"{counted(evidence)} · [record](../verify/results/{claim.id}.json) · "
+        + (figure if claim.figure else f"no figure: {literal(claim.no_figure)}")
+    )
+    return "\n\n".join(filter(None, lines))
 
 
 def gdsc_table(known: dict[str, tuple[Claim, Record]]) -> str:
@@ -163,25 +205,25 @@ def gallery(known: dict[str, tuple[Claim, Record]], captions: Mapping[str, str])
         verdict = f"{SYMBOLS[record.verdict]} {record.verdict.value}"
         if record.evidence.reservation:
             verdict += f" {record.evidence.reservation}"
-        line = f"- `{name}`, {verdict}: {_literal(claim.statement)}"
+        line = f"- `{name}`, {verdict}: {literal(claim.statement)}"
         if claim.no_figure:
-            bare.append(f"{line} (No figure: {_literal(claim.no_figure)}.)")
+            bare.append(f"{line} (No figure: {literal(claim.no_figure)}.)")
         else:
             shown[claim.figure].append(line)
     parts = []
     for name, lines in shown.items():
         png, pdf = (place(_GALLERY, name, suffix).as_posix() for suffix in (".png", ".pdf"))
         claims = "\n".join(lines)
-        caption = _literal(captions[name])
+        caption = literal(captions[name])
         parts.append(f"## {name}\n\n![{name}]({png})\n\n{caption}\n\n{claims}\n\n[PDF]({pdf})")
     if bare:
         parts.append("## Claims without a figure\n\n" + "\n".join(bare))
     return "\n\n".join(parts)
 
 
-def _literal(text: str) -> str:
-    """Text in Markdown, where the star of κ* might begin emphasis."""
-    return text.replace("*", r"\*")
+def literal(text: str) -> str:
+    """Text in Markdown, where the star of κ* might begin emphasis and ‖f_v‖ or |x| a table."""
+    return re.sub(r"([*_|<])", r"\\\1", text)
 
 
 def filled(text: str, regions: dict[str, str]) -> str:
@@ -202,10 +244,11 @@ def documents() -> dict[str, str]:
     regions = {
         "README.md": {
             "hero": hero(known),
-            "verdicts": verdict_table(known),
+            "tally": tally_sentence(known),
             "limit": limit_table(known),
             "gdsc": gdsc_table(known),
         },
+        "docs/verdicts.md": {"verdicts": verdict_page(known)},
         "figures/README.md": {"gallery": gallery(known, captions)},
     }
     return {
@@ -216,7 +259,7 @@ def documents() -> dict[str, str]:
 
 @quiet
 def main(argv: Sequence[str] | None = None) -> int:
-    """Fill README.md and figures/README.md; status 1, and neither is touched, if a record fails."""
+    """Fill the documents from the records; status 1, and none touched, if a record is refused."""
     argparse.ArgumentParser("python -m verify.readme", description=main.__doc__).parse_args(argv)
     try:
         found = documents()
