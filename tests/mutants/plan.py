@@ -32,7 +32,7 @@ _TESTS = {
     "solvers/operators/_grid_offsets.py": (10, ("offsets", "intercept")),
     "solvers/operators/_offset_system.py": (4, ("offsets", "intercept")),
     "machines/_offsets.py": (4, ("intercept", "machines")),
-    "solvers/base.py": (4, ("solvers", "ridge_scales", "bad_input")),
+    "solvers/base.py": (4, ("solver_contract", "solution", "solvers", "bad_input")),
     "solvers/operators/_leave_out.py": (6, ("ridge_scales", "groups", "machines")),
     "solvers/operators/_splitting.py": (10, _SCHATTEN),
     "solvers/operators/admm.py": (6, ("defaults", *_SCHATTEN, "units")),

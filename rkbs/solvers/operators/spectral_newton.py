@@ -174,7 +174,8 @@ class _SpectralNewtonState(State[OperatorPoint]):
 def _step(chart: Chart, forcing: float) -> tuple[Chart | None, int]:
     """Newton's step, as long as ½, ¼, … of it must be for the merit to decrease, and its cost.
 
-    None where no length does: rounding has taken over, or a kink is in the way.
+    None where no length does: rounding has taken over, or a kink is in the way. The searches of
+    ``DualNewton`` ask for other things: slopes where values drown in rounding, or the gap itself.
     """
     try:
         direction, slope, used = chart.direction(forcing)
