@@ -250,6 +250,13 @@ def test_a_failed_warm_start_is_counted(monkeypatch):
 
 
 @every_case
+def test_a_state_is_shown_by_its_shapes(case):
+    text = repr(case.solver.setup(case.problem))
+    assert len(text) < 500
+    assert "array(" not in text
+
+
+@every_case
 def test_a_path_is_lazy(case):
     asked = []
 

@@ -7,6 +7,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
+from rkbs._arrays import short_repr
 from rkbs.problems.certificates import relative_gap
 from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.schatten import SchattenProblem
@@ -119,13 +120,15 @@ class _ADMMState(State[OperatorPoint]):
     solver: ADMM
     threshold: float
 
+    __repr__ = short_repr
+
     def _solve(
         self, problem: SchattenProblem, last: _Ended | None
     ) -> tuple[Solution[OperatorPoint], _Ended | None]:
         if problem.alpha >= self.threshold:
             return self.solver._zero(problem), last
-        # With the weights of a far smaller α the prox leaves N = 0 for as many steps as α is larger,
-        # and no residual says so: they are relative to N.
+        # With the weights of a far smaller α the prox leaves N = 0 for ever more steps, and no
+        # residual says so: they are relative to N.
         starts = last is None or problem.alpha > last.alpha
         splitting = Splitting.of(problem) if starts else last.splitting
         return self.solver._iterate(problem, splitting), _Ended(problem.alpha, splitting)

@@ -7,6 +7,7 @@ from typing import final
 
 import numpy as np
 
+from rkbs._arrays import short_repr
 from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.schatten import SchattenProblem, singular_values
 from rkbs.solvers.base import SchattenSolver, Solution, State
@@ -163,6 +164,8 @@ class _SpectralNewtonState(State[OperatorPoint]):
     problem: SchattenProblem
     solver: SpectralNewton
     chart: type[Chart]
+
+    __repr__ = short_repr
 
     def _solve(
         self, problem: SchattenProblem, last: np.ndarray | None
