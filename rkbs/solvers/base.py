@@ -171,7 +171,7 @@ class State(abc.ABC, Generic[_Value]):
     def path(self, alphas: Iterable[float]) -> Iterator[Solution[_Value]]:
         """The certified solutions along a path of α, each solved when it is asked for.
 
-        Each may start from the one before: paths that decrease need the least work.
+        Each may start from the one before it: α that decrease slowly need the least work.
 
         Raises
         ------

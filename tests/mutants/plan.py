@@ -76,7 +76,12 @@ _TESTS = {
     "machines/_offsets.py": (4, ("machines/test_intercept", "machines/test_machines")),
     "solvers/base.py": (
         4,
-        ("solvers/operators/test_ridge", "solvers/operators/test_ridge_scales", "test_bad_input"),
+        (
+            "solvers/test_solver_contract",
+            "solvers/test_solution",
+            "solvers/operators/test_ridge",
+            "test_bad_input",
+        ),
     ),
     "solvers/operators/_leave_out.py": (
         6,

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple, final
 import numpy as np
 from scipy.optimize import brentq, root
 
-from rkbs._arrays import check_count, check_number
+from rkbs._arrays import check_count, check_number, short_repr
 from rkbs.problems.expansion import Side
 from rkbs.problems.product import ProductProblem
 from rkbs.solvers.base import Solution, Solver, State, solve
@@ -154,6 +154,8 @@ class _AlternatingState(State[ProductPoint]):
     problem: ProductProblem
     solver: Alternating
     start: np.ndarray
+
+    __repr__ = short_repr
 
     def _solve(self, problem: ProductProblem, last: None) -> tuple[Solution[ProductPoint], None]:
         return self.solver._rounds(problem, self.start), None

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 
-from rkbs._arrays import check_count, check_number
+from rkbs._arrays import check_count, check_number, short_repr
 from rkbs.problems.expansion import ExpansionPoint, ExpansionProblem
 from rkbs.solvers.base import Solution, Solver, State
 from rkbs.solvers.functions._optimality import polish
@@ -157,6 +157,8 @@ class _DualNewtonState(State[ExpansionPoint]):
 
     problem: ExpansionProblem
     solver: DualNewton
+
+    __repr__ = short_repr
 
     def _solve(
         self, problem: ExpansionProblem, last: _Stage | None

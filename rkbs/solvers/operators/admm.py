@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 
+from rkbs._arrays import short_repr
 from rkbs.problems.certificates import relative_gap
 from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.schatten import SchattenProblem
@@ -39,8 +40,8 @@ class ADMM(SchattenSolver):
     ``zero_threshold``, 7000 at 1e-4, and is not reached in 20,000 at 1e-5: the certificate then
     fails.
 
-    Setup decomposes the Gram matrices and finds ``zero_threshold``. Along a path the variables and
-    weights start where the last α ended; paths that decrease need the fewest iterations.
+    Setup decomposes the Gram matrices and finds ``zero_threshold``. Along a path that decreases the
+    variables and weights start where the last α ended; a larger α than the last starts afresh.
 
     Parameters
     ----------
@@ -103,6 +104,13 @@ class ADMM(SchattenSolver):
         return Solution(problem, OperatorPoint(M, c, theta), certificate, stats)
 
 
+class _Ended(NamedTuple):
+    """Where the iteration ended, and at which α."""
+
+    alpha: float
+    splitting: Splitting
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class _ADMMState(State[OperatorPoint]):
@@ -112,10 +120,15 @@ class _ADMMState(State[OperatorPoint]):
     solver: ADMM
     threshold: float
 
+    __repr__ = short_repr
+
     def _solve(
-        self, problem: SchattenProblem, last: Splitting | None
-    ) -> tuple[Solution[OperatorPoint], Splitting | None]:
+        self, problem: SchattenProblem, last: _Ended | None
+    ) -> tuple[Solution[OperatorPoint], _Ended | None]:
         if problem.alpha >= self.threshold:
             return self.solver._zero(problem), last
-        splitting = last or Splitting.of(problem)
-        return self.solver._iterate(problem, splitting), splitting
+        # With the weights of a far smaller α the prox leaves N = 0 for ever more steps, and no
+        # residual says so: they are relative to N.
+        starts = last is None or problem.alpha > last.alpha
+        splitting = Splitting.of(problem) if starts else last.splitting
+        return self.solver._iterate(problem, splitting), _Ended(problem.alpha, splitting)

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
 
-from rkbs._arrays import check_count
+from rkbs._arrays import check_count, short_repr
 from rkbs.data.pairs import Pairs
 from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.offsets import Offsets, best_constant
@@ -125,6 +125,8 @@ class _ConjugateGradientState(State[OperatorPoint]):
 
     problem: OperatorProblem
     solver: ConjugateGradient
+
+    __repr__ = short_repr
 
     def _solve(
         self, problem: OperatorProblem, last: np.ndarray | None

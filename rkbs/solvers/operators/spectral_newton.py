@@ -8,6 +8,7 @@ from typing import final
 
 import numpy as np
 
+from rkbs._arrays import short_repr
 from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.schatten import SchattenProblem, singular_values
 from rkbs.solvers.base import SchattenSolver, Solution, State
@@ -165,6 +166,8 @@ class _SpectralNewtonState(State[OperatorPoint]):
     solver: SpectralNewton
     chart: type[Chart]
 
+    __repr__ = short_repr
+
     def _solve(
         self, problem: SchattenProblem, last: np.ndarray | None
     ) -> tuple[Solution[OperatorPoint], np.ndarray]:
@@ -175,7 +178,8 @@ class _SpectralNewtonState(State[OperatorPoint]):
 def _step(chart: Chart, forcing: float) -> tuple[Chart | None, int]:
     """Newton's step, as long as ½, ¼, … of it must be for the merit to decrease, and its cost.
 
-    None where no length does: rounding has taken over, or a kink is in the way.
+    None where no length does: rounding has taken over, or a kink is in the way. The searches of
+    ``DualNewton`` ask for other things: slopes where values drown in rounding, or the gap itself.
     """
     used = 0
     with suppress(np.linalg.LinAlgError):  # beyond the range of floats

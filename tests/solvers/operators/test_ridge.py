@@ -118,9 +118,9 @@ def test_leave_one_out_refuses_an_unknown_choice():
 def test_path_equals_separate_solves(keep):
     problem = make(keep=keep)
     solver = Spectral() if keep is None else Cholesky()
-    state = solver.setup(problem)
-    for alpha in (1e-3, 0.3, 30.0):
-        solution, other = state.solve(alpha), problem.with_alpha(alpha)
+    state, alphas = solver.setup(problem), (1e-3, 0.3, 30.0)
+    for alpha, solution in zip(alphas, state.path(alphas), strict=True):
+        other = problem.with_alpha(alpha)
         assert relative(solution.value.M, solve(other, solver).value.M) < 1e-13
         assert check_optimality(other, solution.value.c / alpha) < 1e-10
     if keep is None:
