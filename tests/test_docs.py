@@ -82,3 +82,20 @@ def test_the_picture_of_imports_is_current():
     assert done.stdout == (ROOT / "docs" / "imports.svg").read_text(encoding="utf-8"), (
         "docs/imports.svg is stale: python docs/draw_imports.py"
     )
+
+
+HOW_TO = sorted((ROOT / "docs" / "how-to").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
+def test_what_a_how_to_adds_is_there(page):
+    """Every added line of its diffs stands in the file that the diff is of."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"```diff\n(.*?)```", text, re.DOTALL)
+    assert blocks or page.stem == "README"
+    for block in blocks:
+        parts = re.split(r"^--- a/.*\n\+\+\+ b/(.*)\n", block, flags=re.MULTILINE)
+        assert not parts[0]
+        for name, added in zip(parts[1::2], parts[2::2], strict=True):
+            lines = set((ROOT / name).read_text(encoding="utf-8").splitlines())
+            assert [line for line in added.splitlines() if line[1:] not in lines] == []
