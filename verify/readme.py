@@ -242,12 +242,9 @@ def documents() -> dict[str, str]:
     figures = figures_of(claim for claim, _ in known.values())
     captions = {name: load_script(name).caption for name in figures}
     regions = {
-        "README.md": {
-            "hero": hero(known),
-            "tally": tally_sentence(known),
-            "limit": limit_table(known),
-            "gdsc": gdsc_table(known),
-        },
+        "README.md": {"hero": hero(known), "tally": tally_sentence(known)},
+        "docs/head-dimension.md": {"limit": limit_table(known)},
+        "docs/two-domains.md": {"gdsc": gdsc_table(known)},
         "docs/verdicts.md": {"verdicts": verdict_page(known)},
         "figures/README.md": {"gallery": gallery(known, captions)},
     }
