@@ -1,13 +1,25 @@
 """A small repository with the real harness and claims of our own, to run commands in."""
 
+import atexit
+import compileall
 import json
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+from functools import cache
+from pathlib import Path
 
 from verify.harness.paths import ROOT
 
+SLOW = (
+    *("numpy", "rich.console", "rich.progress", "rich.table", "importlib.metadata"),
+    *("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf"),
+)
+"""What commands would import again."""
 PATIENCE = 300
 """Seconds after which a command hangs; however busy the machine is, none takes so long."""
 
@@ -99,6 +111,15 @@ def swept(run):
 
 def make_checkout(folder):
     """The real harness, fake claims and two figures, in an empty folder."""
+    shutil.copytree(compiled().name, folder, symlinks=True, dirs_exist_ok=True)
+    return folder
+
+
+@cache
+def compiled():
+    """What every checkout starts from; compiled, for the processes that will run in it."""
+    made = tempfile.TemporaryDirectory(prefix="rkbs-checkout-")
+    folder = Path(made.name)
     ours = shutil.ignore_patterns("results", "__pycache__", "claims", "oracles", "studies")
     shutil.copytree(ROOT / "verify", folder / "verify", ignore=ours)
     (folder / "rkbs").symlink_to(ROOT / "rkbs")  # which figures need
@@ -115,7 +136,8 @@ def make_checkout(folder):
             name=name, found=found, figure=FIGURES.get(name, "no_figure='nothing to see'")
         )
         write_source(folder, f"claims.{name}", text)
-    return folder
+    compileall.compile_dir(folder / "verify", quiet=1)
+    return made
 
 
 def write_source(checkout, module, text):
@@ -139,6 +161,22 @@ def verify(checkout, *arguments, status=0):
 
 def call(checkout, module, *arguments, status=0):
     """What ``python -m module`` says, on both streams."""
+    with tempfile.NamedTemporaryFile() as output:
+        request = {
+            "module": module,
+            "arguments": arguments,
+            "folder": str(checkout),
+            "environment": environment(checkout),
+            "output": output.name,
+        }
+        found = ask(request)
+        shown = Path(output.name).read_text(encoding="utf-8")
+    assert found == status, shown
+    return shown
+
+
+def call_anew(checkout, module, *arguments, status=0):
+    """As ``call``, in a process of its own that has nothing imported yet."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=checkout,
@@ -149,6 +187,32 @@ def call(checkout, module, *arguments, status=0):
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def ask(request):
+    """The exit status of a command that ``warm.py`` runs."""
+    process = warm()
+    print(json.dumps(request), file=process.stdin, flush=True)
+    if not select.select([process.stdout], [], [], PATIENCE)[0]:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise TimeoutError(f"{request['module']} hangs")
+    return int(process.stdout.readline())
+
+
+@cache
+def warm():
+    """A process that commands are forked from; it ends with this one."""
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("warm.py")), *SLOW],
+        env={**os.environ, "PYTHONPATH": "", "PYTHONWARNINGS": "error"},
+        cwd=tempfile.gettempdir(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    atexit.register(process.communicate)
+    return process
 
 
 def ran(checkout):

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from checkouts import PATIENCE, call, environment, ran, write_source
+from checkouts import PATIENCE, call_anew, environment, ran, write_source
 
 from verify.harness import runner
 from verify.harness.evidence import Evidence
@@ -115,7 +115,7 @@ def machine(checkout):
 
 
 def verify(machine, *arguments, status=0):
-    return call(machine, "verify", *arguments, status=status)
+    return call_anew(machine, "verify", *arguments, status=status)
 
 
 def references(machine):

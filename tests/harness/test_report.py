@@ -14,7 +14,7 @@ from verify.harness.ledger import Claim, settle
 from verify.harness.report import write_report
 from verify.harness.run import Run
 from verify.harness.workers import Outcome
-from verify.readme import gallery, verdict_table
+from verify.readme import gallery, tally_sentence, verdict_page
 
 
 def test_report_is_escaped_and_self_contained(tmp_path):
@@ -55,10 +55,13 @@ def test_report_is_escaped_and_self_contained(tmp_path):
     assert page.count("No figure: &lt;script") == 1
 
 
-def test_the_readme_says_what_was_checked():
-    claim = Claim("prop1.a", "|s|", "", "", lambda run: Evidence(), scope="|n| ≤ 2")
-    table = verdict_table({"prop1.a": (claim, settle(claim, Run()))})
-    assert r"| \|s\|<br>*Checked for:* \|n\| ≤ 2 | ? **unconfirmed** |" in table
+def test_the_page_of_verdicts_says_what_was_checked():
+    claim = Claim("prop1.a", "|s|", "", "", lambda run: Evidence(), title="T", scope="|n| ≤ 2")
+    page = verdict_page({"prop1.a": (claim, settle(claim, Run()))})
+    assert "## Proposition 1" in page
+    assert "### T\n\n? **unconfirmed** · `prop1.a` · our addition" in page
+    assert r"*Statement:* \|s\|" in page
+    assert r"*Computed for:* \|n\| ≤ 2" in page
 
 
 def test_what_was_asked_and_missed_is_shown(tmp_path):
@@ -68,7 +71,8 @@ def test_what_was_asked_and_missed_is_shown(tmp_path):
     record = settle(claim, Run())
     told = "to 1e-05, 1e-06 asked (sup: 3e-06)"
     known = {"prop1.a": (claim, record)}
-    assert f"✓ **holds**<br>*Short of what was asked:* {told} |" in verdict_table(known)
+    assert f"*Short of what was asked:* {told}" in verdict_page(known)
+    assert "; 1 of the verdicts are short" in tally_sentence(known)
     assert f"`prop1.a`, ✓ holds {told}: s" in gallery(known, {"prop1.a": ""})
     path = write_report({"prop1.a": claim}, {"prop1.a": record}, {}, tmp_path / "r.html", {})
     page = path.read_text(encoding="utf-8")

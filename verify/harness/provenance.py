@@ -46,23 +46,26 @@ class Sources:
         """A hash of the code of ``closure(module)``, without comments, docstrings and statements.
 
         A record of a claim whose module has another fingerprint was made by other code: it is
-        stale.
+        stale. Of a module that is none of these sources (a test's): of all texts as they are.
         """
         if module not in self._fingerprints:
             digest = hashlib.sha256()
-            for name in sorted(self.closure(module)):
-                digest.update(f"{name}\n{self._modules[name].digest}\n".encode())
+            if module in self._modules:
+                parts = {name: self._modules[name].digest for name in self.closure(module)}
+            else:
+                parts = {name: source.text for name, source in self._modules.items()}
+            for name in sorted(parts):
+                digest.update(f"{name}\n{parts[name]}\n".encode())
             self._fingerprints[module] = digest.hexdigest()[:16]
         return self._fingerprints[module]
 
     def closure(self, module: str) -> frozenset[str]:
         """The module, and those that define the names it imports, transitively.
 
-        Of a module that is none of these sources (a test's): all of them. A package's ``__init__``
-        counts for what it defines, not for what it re-exports; of the harness counts what
-        computes; what is imported for type checkers only does not count.
+        A package's ``__init__`` counts for what it defines, not for what it re-exports; of the
+        harness counts what computes; what is imported for type checkers only does not count.
         """
-        found, waiting = set(), [module] if module in self._modules else [*self._modules]
+        found, waiting = set(), [module]
         while waiting:
             name = waiting.pop()
             if name not in found and _counts(name):
