@@ -19,6 +19,16 @@ class Eigen:
     Eigenvalues below n · eps · λ_max are zero: the decomposition cannot tell them from zero, nor
     their eigenvectors from those of zero. Of equal rows of K the eigenvectors of the others are
     equal: else points under several ids would differ by rounding, and fits amplify the difference.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import Linear
+    >>> from rkbs.solvers import Eigen
+    >>> x = np.array([[1.0], [2.0], [3.0]])
+    >>> eigen = Eigen.of(Linear()(x, x), "gram")
+    >>> eigen.range().values.round(3), eigen.values[:2]  # a sum of three squares, and exact zeros
+    (array([14.]), array([0., 0.]))
     """
 
     values: np.ndarray

@@ -24,6 +24,16 @@ class HiddenLayer:
     ----------
     slopes : array of shape (m, d)
     biases : array of shape (m,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs.approximation import HiddenLayer
+    >>> HiddenLayer(np.array([[1.0], [9.0]]), np.zeros(2))(np.array([[-1.0], [1.0]])).round(2)
+    array([[-0.76, -1.  ,  1.  ],
+           [ 0.76,  1.  ,  1.  ]])
+    >>> HiddenLayer.random(width=5, rng=np.random.default_rng(0), scale=4.0).slopes.shape
+    (5, 1)
     """
 
     slopes: np.ndarray = field(repr=False)
@@ -80,6 +90,15 @@ class Head:
         Of m units each.
     output_x, output_y : arrays of shape (m + 1, d)
         A and B, the constant's row last.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs.approximation import Head, HiddenLayer
+    >>> step = HiddenLayer(np.array([[1.0]]), np.array([0.0]))  # tanh t, and the constant
+    >>> head = Head(step, step, np.array([[1.0], [0.0]]), np.array([[0.0], [2.0]]))
+    >>> head(np.array([[0.5]]), np.array([[-1.0], [1.0]])).round(3)  # q(t) = tanh t, k(s) = 2
+    array([[0.924, 0.924]])
     """
 
     hidden_x: HiddenLayer

@@ -47,6 +47,17 @@ class SupBracket:
     rounding, remainder : float
         What float arithmetic and interpolation contribute to ``upper``: which of them, if the ratio
         is above the one asked for, keeps it there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs.approximation import TARGETS, Quadrature, certified_sup_error, constructive_head
+    >>> target, quadrature = TARGETS["edp"], Quadrature.gauss_legendre(24)
+    >>> head = constructive_head(target, d=2, width=5, quadrature=quadrature, scale=1.0)
+    >>> bracket = certified_sup_error(target, head.weights(), ratio=1.2)
+    >>> t, s = (np.array([[coordinate]]) for coordinate in bracket.where)
+    >>> bool(abs(target(t, s) - head(t, s)) >= 0.999 * bracket.lower), bracket.ratio <= 1.2
+    (True, True)
     """
 
     lower: float
@@ -98,6 +109,15 @@ def certified_sup_error(
         For a target not on the line, without ``analytic_bound``, or with one that its own values
         refute; for weights with missing or unknown names, of shapes that do not fit together, or
         not finite.
+
+    Examples
+    --------
+    >>> from rkbs.approximation import TARGETS, Quadrature, certified_sup_error, constructive_head
+    >>> target, quadrature = TARGETS["edp"], Quadrature.gauss_legendre(24)
+    >>> head = constructive_head(target, d=2, width=5, quadrature=quadrature, scale=1.0)
+    >>> bracket = certified_sup_error(target, head.weights(), ratio=1.2)
+    >>> bracket.lower <= bracket.upper <= 1.2 * bracket.lower
+    True
     """
     if not isinstance(target, Target):
         raise TypeError(

@@ -38,6 +38,17 @@ class Target:
     sides : (callable, callable) or None
         For a crease on the diagonal: F where t ≥ s and F where t ≤ s, tabulated as F is, both
         analytic on the whole square; ``analytic_bound`` then bounds both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs.approximation import Target, schmidt
+    >>> waves = Target("waves", "$cos(t-s)$", lambda t, s: np.cos(t - s.T), smooth=True)
+    >>> waves([0.0, 0.5], [0.5]).round(3)
+    array([[0.878],
+           [1.   ]])
+    >>> schmidt(waves, nodes=16).rank  # cos t cos s + sin t sin s
+    2
     """
 
     name: str

@@ -59,6 +59,15 @@ def attention(
         a kernel that has no logit, and for wrong or unequal dtypes.
     ValueError
         For shapes that do not fit or devices that differ.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rkbs import RBF
+    >>> from rkbs.attention import attention
+    >>> q, k, v = torch.zeros(1, 2), torch.tensor([[0.0, 0.0], [9.0, 9.0]]), torch.eye(2)
+    >>> attention(q, k, v), attention(q, k, v, RBF(1.0))
+    (tensor([[0.5000, 0.5000]]), tensor([[1., 0.]]))
     """
     _check_inputs(q, k, v, kernel, mask)
     bias = allowed = lost = None

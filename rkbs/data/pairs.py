@@ -44,6 +44,19 @@ class Pairs:
     TypeError, ValueError
         For dtypes or shapes that do not fit, NaN, no pairs, indices out of range, repeated pairs,
         missing ids, an id of points that differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import Pairs
+    >>> X, Y = np.array([[0.0], [1.0], [2.0]]), np.array([[5.0], [6.0]])
+    >>> pairs = Pairs.from_mask(X, Y, np.array([[True, True], [False, True], [True, False]]))
+    >>> pairs, pairs[pairs.i > 0]
+    (Pairs(4 of 3 × 2, incomplete), Pairs(2 of 3 × 2, incomplete))
+    >>> pairs.matrix([1.0, 2.0, 3.0, 4.0])
+    array([[1., 2.],
+           [0., 3.],
+           [4., 0.]])
     """
 
     X: np.ndarray

@@ -48,7 +48,15 @@ class _Combination(Kernel):
 @final
 @dataclasses.dataclass(frozen=True)
 class Sum(_Combination):
-    """(a + b)(x, y) = a(x, y) + b(x, y); positive where one is and the other is not negative."""
+    """(a + b)(x, y) = a(x, y) + b(x, y); positive where one is and the other is not negative.
+
+    Examples
+    --------
+    >>> from rkbs import RBF, Constant
+    >>> kernel = RBF() + 0.5 * Constant()
+    >>> kernel([[0.0]], [[0.0], [9.0]]), kernel.is_mercer
+    (array([[1.5, 0.5]]), True)
+    """
 
     @property
     def is_positive(self) -> bool | None:
@@ -81,7 +89,15 @@ class Sum(_Combination):
 @final
 @dataclasses.dataclass(frozen=True)
 class Product(_Combination):
-    """(a · b)(x, y) = a(x, y) b(x, y); Mercer when both are (Schur)."""
+    """(a · b)(x, y) = a(x, y) b(x, y); Mercer when both are (Schur).
+
+    Examples
+    --------
+    >>> from rkbs import Laplace, Linear
+    >>> kernel = Laplace() * Linear()
+    >>> kernel([[1.0]], [[1.0], [2.0]]).round(3), kernel.is_mercer
+    (array([[1.   , 0.736]]), True)
+    """
 
     def formula(self, x: Array, y: Array) -> Array:
         return product(self.a.formula(x, y), self.b.formula(x, y))
@@ -147,6 +163,13 @@ class Scaled(_Wrapper):
     Under ``torch.compile`` a c that is a tensor is taken to be positive, since a graph cannot
     branch on it; logits of a negative one are NaN. There write ``Scaled(kernel, c)``: a compiler
     takes ``c * kernel`` for a product of tensors.
+
+    Examples
+    --------
+    >>> from rkbs import RBF
+    >>> kernel = -2.0 * RBF()
+    >>> kernel([[0.0]], [[0.0]]), kernel.is_mercer, kernel.domain_x.is_mercer
+    (array([[-2.]]), False, True)
     """
 
     factor: float
@@ -214,7 +237,17 @@ class Scaled(_Wrapper):
 @final
 @dataclasses.dataclass(frozen=True)
 class Transpose(_Wrapper):
-    """κᵀ(y, x) = κ(x, y): sources and targets change places."""
+    """κᵀ(y, x) = κ(x, y): sources and targets change places.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP
+    >>> x, y = np.array([[1.0], [2.0]]), np.array([[3.0, 0.0], [4.0, 1.0], [5.0, 2.0]])
+    >>> kernel = EDP().pullback(None, np.array([[0.1, 0.2]]))
+    >>> np.array_equal(kernel.T(y, x), kernel(x, y).T)
+    True
+    """
 
     def formula(self, x: Array, y: Array) -> Array:
         return self.kernel.formula(y, x).mT
@@ -244,7 +277,17 @@ class Transpose(_Wrapper):
 @final
 @dataclasses.dataclass(frozen=True)
 class Pullback(_Wrapper):
-    """κ(map_x(x), map_y(y)), for example attention's exp(W^Q t · W^K s / √d)."""
+    """κ(map_x(x), map_y(y)), for example attention's exp(W^Q t · W^K s / √d).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP
+    >>> WQ, WK = np.array([[1.0, -1.0]]), np.array([[0.5, 0.0, 0.5]])  # to a head of dimension 1
+    >>> kernel = EDP().pullback(WQ, WK)
+    >>> kernel.log([[2.0, 1.0]], [[2.0, 7.0, 4.0]]), kernel.is_mercer
+    (array([[3.]]), None)
+    """
 
     map_x: Callable | None
     map_y: Callable | None
@@ -303,7 +346,18 @@ class Pullback(_Wrapper):
 @final
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LinearMap:
-    """x ↦ W x on the last axis, W of shape (d, d_x); of half precision in float32."""
+    """x ↦ W x on the last axis, W of shape (d, d_x); of half precision in float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs.kernels import EDP, LinearMap
+    >>> W = LinearMap(np.array([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]]))
+    >>> W(np.array([[3.0, 4.0, 5.0]]))
+    array([[3., 8.]])
+    >>> EDP().pullback(W, W).is_mercer
+    True
+    """
 
     matrix: Array
 

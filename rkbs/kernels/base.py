@@ -234,7 +234,19 @@ class Kernel(abc.ABC):
 
 
 class PositiveKernel(Kernel):
-    """A kernel defined by its logit: κ = exp(log κ), so that softmax never overflows."""
+    """A kernel defined by its logit: κ = exp(log κ), so that softmax never overflows.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from rkbs.kernels import PositiveKernel
+    >>> @dataclass(frozen=True)
+    ... class Exponential(PositiveKernel):
+    ...     def log_formula(self, x, y):
+    ...         return x @ y.mT
+    >>> Exponential().log([[40.0]], [[2.0], [50.0]]), Exponential()([[0.0]], [[2.0]])
+    (array([[  80., 2000.]]), array([[1.]]))
+    """
 
     is_positive = True
 

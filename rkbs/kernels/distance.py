@@ -38,6 +38,12 @@ class RBF(_DistanceKernel, PositiveKernel):
     ----------
     tau : float or 0-d tensor
         τ > 0, an inverse squared length.
+
+    Examples
+    --------
+    >>> from rkbs import RBF
+    >>> RBF(tau=0.5)([[0.0]], [[0.0], [1.0], [2.0]]).round(3)
+    array([[1.   , 0.607, 0.135]])
     """
 
     is_mercer = True
@@ -59,6 +65,12 @@ class L2Distance(_DistanceKernel):
     ----------
     tau : float or 0-d tensor
         τ > 0, an inverse length.
+
+    Examples
+    --------
+    >>> from rkbs import L2Distance, inspect
+    >>> L2Distance().is_mercer, inspect(L2Distance(), [[0.0], [1.0], [2.0], [4.0]]).inertia
+    (False, (1, 0, 3))
     """
 
     is_mercer = False
@@ -80,6 +92,12 @@ class Laplace(_DistanceKernel, PositiveKernel):
     ----------
     tau : float or 0-d tensor
         τ > 0, an inverse length.
+
+    Examples
+    --------
+    >>> from rkbs import Laplace
+    >>> Laplace(tau=0.5)([[0.0, 0.0]], [[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]]).round(3)
+    array([[1.   , 0.368, 0.368]])
     """
 
     is_mercer = True
@@ -96,6 +114,12 @@ class ExponentiatedIntersection(PositiveKernel):
     Source: theory §5. Σ min(q, k) = ½Σq + ½Σk − ½‖q − k‖₁ shows the kernel to be a Laplace kernel
     between two diagonal scalings: Mercer on all of R^d, not only where the coordinates are
     positive. It is not computed so, since the right side cancels.
+
+    Examples
+    --------
+    >>> from rkbs import ExponentiatedIntersection
+    >>> ExponentiatedIntersection().log([[2.0, 3.0]], [[1.0, 5.0]])  # the overlap of two histograms
+    array([[4.]])
     """
 
     is_mercer = True

@@ -36,6 +36,7 @@ class Identity(Kernel):
 
     Examples
     --------
+    >>> from rkbs import Identity
     >>> Identity()([[1.0, 2.0], [3.0, 4.0]], [[3.0, 4.0]])
     array([[0.],
            [1.]])
@@ -86,6 +87,7 @@ class Constant(PositiveKernel):
 
     Examples
     --------
+    >>> from rkbs import Constant
     >>> (2.0 * Constant())([[1.0], [5.0]], [[0.0, 7.0]])
     array([[2.],
            [2.]])

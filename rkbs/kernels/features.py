@@ -73,6 +73,16 @@ class PowerFeatures:
         N, where the series is cut.
 
     Source: theory §2 (Proposition 1, with the right normalization).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP, Linear, PowerFeatures
+    >>> q, k = np.array([[1.0, 0.5]]), np.array([[0.5, -1.0], [2.0, 1.0]])
+    >>> features = PowerFeatures(EDP(), d=2, order=4)
+    >>> missing = abs(EDP()(q, k) - features(q) @ features(k, signed=True).T)
+    >>> features.dim, bool((missing <= features.remainder_bound(Linear()(q, k)) + 1e-14).all())
+    (15, True)
     """
 
     kernel: DotProductKernel

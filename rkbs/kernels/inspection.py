@@ -40,6 +40,13 @@ class Inspection:
         X = Y.
     lowest_eigenvalue : float or None
         Of the symmetric part.
+
+    Examples
+    --------
+    >>> from rkbs import L2Distance, inspect
+    >>> found = inspect(L2Distance(), [[0.0], [1.0], [3.0]])
+    >>> found.rank, found.inertia, found.is_within_domain_gram
+    (3, (1, 0, 2), False)
     """
 
     kernel: Kernel
@@ -97,6 +104,15 @@ def inspect(kernel: Kernel, X: Any, Y: Any = None) -> Inspection:
     -------
     Inspection
         Print it, or read its attributes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP, inspect
+    >>> rng = np.random.default_rng(0)
+    >>> x, WQ, WK = rng.normal(size=(20, 3)), rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
+    >>> [inspect(kernel, x).is_within_domain_gram for kernel in (EDP(), EDP().pullback(WQ, WK))]
+    [True, False]
     """
     if not isinstance(kernel, Kernel):
         raise TypeError(f"kernel must be a Kernel, got {kernel!r}")

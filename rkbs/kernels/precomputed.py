@@ -32,6 +32,16 @@ class Precomputed(Kernel):
     ----------
     matrix : array of shape (n_x, n_y)
         Copied, and read-only from then on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import Precomputed
+    >>> G = np.array([[1.0, 0.5], [0.5, 1.0], [0.2, 0.9]])  # two objects, and a new one below
+    >>> Precomputed(G)([[2]], Precomputed.points(2))
+    array([[0.2, 0.9]])
+    >>> Precomputed(G[:2]).is_mercer, Precomputed(np.array([[1.0, 2.0], [2.0, 1.0]])).is_mercer
+    (True, False)
     """
 
     matrix: np.ndarray

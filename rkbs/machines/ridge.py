@@ -108,7 +108,17 @@ class BinaryKernelRidge(RidgeMachine):
     ConvergenceError
         When the certificate does not keep the solver's tolerance.
 
-    Source: theory §3C. Examples are in the README and in notebook 01.
+    Source: theory §3C. More examples are in the README and in notebook 01.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, BinaryKernelRidge, Pairs
+    >>> x, y = np.linspace(0, 1, 8)[:, None], np.linspace(0, 1, 6)[:, None]
+    >>> machine = BinaryKernelRidge(RBF(), RBF(), alpha=1e-6)
+    >>> machine = machine.fit(Pairs.grid(x, y), np.sin(x + 2 * y.T))
+    >>> machine.predict_grid([[0.5]], [[0.25]]).round(2), machine.certificate_.passed
+    (array([[0.84]]), True)
     """
 
     def __init__(

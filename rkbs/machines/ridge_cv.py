@@ -63,6 +63,16 @@ class BinaryKernelRidgeCV(RidgeMachine):
     -----
     ConvergenceWarning, UserWarning
         For α without certificate, and where the best α is at an end of ``alphas``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, BinaryKernelRidgeCV, Pairs
+    >>> x, y = np.linspace(0, 1, 8)[:, None], np.linspace(0, 1, 6)[:, None]
+    >>> z = np.sin(x + 2 * y.T) + 0.1 * np.random.default_rng(0).normal(size=(8, 6))
+    >>> machine = BinaryKernelRidgeCV(RBF(), RBF(), leave="row").fit(Pairs.grid(x, y), z)
+    >>> machine.alpha_, machine.leave_out_rmse_.round(2)
+    (0.1, array([0.11, 0.11, 0.1 , 0.17, 0.24, 0.25]))
     """
 
     def __init__(

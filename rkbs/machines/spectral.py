@@ -145,6 +145,16 @@ class BinaryKernelMachine(SchattenMachine):
     ``make_scorer(roc_auc_score)`` of ``sklearn.metrics``, or compare the predictions' signs.
 
     Source: theory §3, reading C.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, BinaryKernelMachine, Pairs
+    >>> x, y = np.linspace(0, 1, 8)[:, None], np.linspace(0, 1, 6)[:, None]
+    >>> machine = BinaryKernelMachine(RBF(), RBF(), alpha=0.01)
+    >>> machine = machine.fit(Pairs.grid(x, y), np.sin(x + 2 * y.T))
+    >>> machine.rank_, machine.query(x).shape, machine.certificate_.passed
+    (2, (8, 2), True)
     """
 
     def __init__(

@@ -97,8 +97,14 @@ class BinaryKernelMachineCV(SchattenMachine):
 
     Examples
     --------
-    >>> machine = BinaryKernelMachineCV(RBF(0.3), RBF(0.3), leave="row").fit(pairs, z)
-    >>> machine.alpha_ / machine.alpha_max_, machine.cv_scores_.mean(1).min(), machine.rank_
+    >>> import numpy as np
+    >>> from rkbs import RBF, BinaryKernelMachineCV, Pairs
+    >>> x, y = np.linspace(0, 1, 8)[:, None], np.linspace(0, 1, 6)[:, None]
+    >>> z = np.sin(x + 2 * y.T) + 0.1 * np.random.default_rng(0).normal(size=(8, 6))
+    >>> machine = BinaryKernelMachineCV(RBF(0.3), RBF(0.3), leave="row", cv=3, n_alphas=6)
+    >>> machine = machine.fit(Pairs.grid(x, y), z)
+    >>> machine.cv_scores_.shape, bool(machine.alpha_ < machine.alpha_max_), machine.rank_
+    ((6, 3), True, 2)
     """
 
     def __init__(

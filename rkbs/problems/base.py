@@ -23,6 +23,16 @@ class Problem(abc.ABC):
     loss : Loss
     alpha : float
         α > 0, which a regularization path changes. Of two penalties it is λ_X, and λ_Y/λ_X stays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, OperatorProblem, Pairs, Spectral, solve
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> problem = OperatorProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x - y.T, alpha=0.1)
+    >>> fits = [solve(problem.with_alpha(alpha), Spectral()).value.M for alpha in (0.1, 1.0, 10.0)]
+    >>> bool(np.all(np.diff([np.linalg.norm(M) for M in fits]) < 0))
+    True
     """
 
     z: np.ndarray

@@ -22,7 +22,18 @@ def relative_gap(primal: float, dual: float, gap: float | None = None) -> float:
 
 
 class Certificate(abc.ABC):
-    """What a solution comes with. ``tolerance`` is what its solver was asked to keep."""
+    """What a solution comes with. ``tolerance`` is what its solver was asked to keep.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, OperatorProblem, Pairs, Spectral, solve
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> problem = OperatorProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x - y.T, alpha=0.1)
+    >>> certificate = solve(problem, Spectral(tol=1e-9)).certificate
+    >>> certificate.passed, certificate.tolerance
+    (True, 1e-09)
+    """
 
     tolerance: float
 
@@ -62,6 +73,12 @@ class KKTCertificate(Certificate):
         α near 1e-24 λ it says little of a solution as good as floats allow.
     tolerance : float
         What the solver was asked to keep the KKT residual below.
+
+    Examples
+    --------
+    >>> from rkbs.problems import KKTCertificate
+    >>> [KKTCertificate(residual, 1e-12, 1e-8).passed for residual in (1e-9, 1e-7, float("nan"))]
+    [True, False, False]
     """
 
     kkt_residual: float
@@ -91,6 +108,15 @@ class GapCertificate(Certificate):
     relative_gap : float
         (primal − dual) / max(|primal|, |dual|, tiny): bounds the objective's excess from above;
         infinite where either is infinite or NaN.
+
+    Examples
+    --------
+    >>> from rkbs.problems import GapCertificate
+    >>> certificate = GapCertificate(primal=2.0, dual=1.98, tolerance=1e-6)
+    >>> certificate.passed, certificate.describe()
+    (False, 'a relative duality gap of 0.01')
+    >>> GapCertificate(primal=2.0, dual=2.02, tolerance=1e-6).passed
+    False
     """
 
     primal: float
@@ -122,6 +148,13 @@ class StationarityCertificate(Certificate):
         Relative to the size of the derivatives that cancel.
     tolerance : float
         What the solver was asked to keep the residual below.
+
+    Examples
+    --------
+    >>> from rkbs.problems import StationarityCertificate
+    >>> certificate = StationarityCertificate(residual=1e-3, tolerance=1e-8)
+    >>> certificate.passed, certificate.describe()
+    (False, 'a relative stationarity residual of 0.001')
     """
 
     residual: float

@@ -76,6 +76,17 @@ class ExpansionPoint(NamedTuple):
     """The functions of a solution, in the order of the sides, with the dual unknowns c.
 
     ι of each function is proportional to Σ_i ξ_i Φ(x_i), ξ_i = Σ_{n: i_n = i} b_n c_n.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP, DualNewton, Pairs, RKBSPair, SeparableProblem, solve
+    >>> x, y = np.array([[0.0], [1.0]]), np.array([[0.0], [0.5]])
+    >>> pair = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
+    >>> problem = SeparableProblem(pair, Pairs.grid(x, y), x + y.T, 0.1, 0.1)
+    >>> point = solve(problem, DualNewton()).value
+    >>> point.v.shape, point.c.shape, bool(np.allclose(point.v, problem.primal(point.c)[0]))
+    ((7,), (4,), True)
     """
 
     functions: tuple[Any, ...]
@@ -102,6 +113,15 @@ class ExpansionProblem(Problem):
         max_c −Σ ℓ*(−c_n; z_n) − Σ_sides λ R*(‖w‖_q / λ),   w = Σ_i ξ_i Φ(x_i).
 
     At the optimum c_n = −ℓ'(h_n; z_n) and λ R'(‖f‖) ι(f) = w.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import FeatureSections, OneSidedProblem
+    >>> problem = OneSidedProblem(FeatureSections(np.eye(2), p=1.5), np.array([1.0, 2.0]), 0.5)
+    >>> c = np.array([0.5, 0.5])  # any c bounds the optimum from below, its function from above
+    >>> problem.dual_objective(c) < problem.objective(*problem.primal(c))
+    True
     """
 
     loss: DualLoss
@@ -187,6 +207,15 @@ class OneSidedProblem(ExpansionProblem):
     ------
     TypeError, ValueError
         Naming the argument that does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import DualNewton, FeatureSections, OneSidedProblem, solve
+    >>> sections = FeatureSections(np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), p=1.2)
+    >>> solution = solve(OneSidedProblem(sections, np.array([0.0, 1.0, 2.0]), 1e-6), DualNewton())
+    >>> solution.f(np.array([[1.0, 3.0]])).round(3), solution.certificate.passed
+    (array([3.]), True)
     """
 
     sections: Sections

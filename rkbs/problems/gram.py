@@ -188,6 +188,16 @@ class OperatorPoint(NamedTuple):
     ι(T*) = ∇Ω(T*) = Σ_n c_n Φ_X(x_{i_n}) ⊗ Φ_Y(y_{j_n}) / α at the optimum: an expansion over the
     observed pairs only. That of T* itself (``GramProblem.expansion``) is over the whole grid of
     observed points, unless p = 2, where ι is the identity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, OperatorProblem, Pairs, Spectral, solve
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> problem = OperatorProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x - y.T, alpha=0.1)
+    >>> M, c, theta = solve(problem, Spectral()).value
+    >>> bool(np.allclose(0.1 * M, problem.pull(c))), theta.size
+    (True, 0)
     """
 
     M: np.ndarray

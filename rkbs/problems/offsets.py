@@ -35,6 +35,16 @@ class Offsets:
         α_e > 0; None: the α of the problem.
 
     Source: the "parametric part" of a smoothing problem, Kimeldorf & Wahba (1971).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import Pairs
+    >>> from rkbs.problems import Offsets
+    >>> pairs = Pairs.grid(np.zeros((2, 1)), np.zeros((2, 1)))
+    >>> offsets = Offsets(constant=True, rows=np.array([0, 1]))
+    >>> offsets.values(np.array([10.0, 1.0, 2.0]), pairs), offsets.decay(0.5)
+    (array([11., 11., 12., 12.]), array([0. , 0.5, 0.5]))
     """
 
     constant: bool = False

@@ -39,6 +39,18 @@ class OperatorProblem(GramProblem):
     Parameters and errors: as of ``GramProblem``.
 
     Source: theory §3, reading C; Abernethy, Bach, Evgeniou & Vert (JMLR 2009).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, ConjugateGradient, OperatorProblem, Pairs, solve
+    >>> x = np.linspace(0, 1, 5)[:, None]
+    >>> seen = x > x.T  # some of the pairs
+    >>> pairs, gram = Pairs.from_mask(x, x, seen), RBF()(x, x)
+    >>> problem = OperatorProblem(gram, gram, pairs, (x - x.T)[seen], alpha=1e-6)
+    >>> fit = solve(problem, ConjugateGradient()).check().predict_grid(gram, gram)
+    >>> bool(abs(fit - (x - x.T))[seen].max() < 0.01)
+    True
     """
 
     __repr__ = short_repr

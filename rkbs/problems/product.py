@@ -27,6 +27,17 @@ class ProductProblem(BinaryProblem):
     Parameters and errors: as of ``BinaryProblem``.
 
     Source: paper Theorem 1; theory §3, reading B.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP, Alternating, Pairs, ProductProblem, RKBSPair, solve
+    >>> x, y = np.linspace(0, 1, 4)[:, None], np.linspace(1, 2, 3)[:, None]
+    >>> pair = RKBSPair.from_kernel(EDP(), 1, 4)
+    >>> problem = ProductProblem(pair, Pairs.grid(x, y), (1 + x) * y.T, 1e-3, 1e-3)
+    >>> solution = solve(problem, Alternating()).check()
+    >>> bool(abs(solution.predict_grid(x, y) - (1 + x) * y.T).max() < 0.01)
+    True
     """
 
     __repr__ = short_repr

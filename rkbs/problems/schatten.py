@@ -63,6 +63,19 @@ class SchattenProblem(GramProblem):
     penalty : SpectralPenalty
 
     Source: theory §3, reading C; Abernethy, Bach, Evgeniou & Vert (JMLR 2009).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import ADMM, RBF, Pairs, SchattenProblem, solve
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> problem = SchattenProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x - y.T, alpha=1.0)
+    >>> for share in (1.01, 0.95, 0.5):  # α decides upon the rank
+    ...     weaker = problem.with_alpha(share * problem.zero_threshold())
+    ...     print(np.linalg.matrix_rank(solve(weaker, ADMM()).value.M, tol=1e-9))
+    0
+    1
+    2
     """
 
     penalty: SpectralPenalty = field(default_factory=Schatten)

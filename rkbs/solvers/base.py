@@ -28,7 +28,18 @@ def check_leave(leave: Leave) -> Leave:
 
 
 class ConvergenceError(RuntimeError):
-    """A solver ended without keeping its certificate's tolerance."""
+    """A solver ended without keeping its certificate's tolerance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import ADMM, RBF, Pairs, SchattenProblem, solve
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> problem = SchattenProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x - y.T, alpha=0.01)
+    >>> solve(problem, ADMM(max_iter=1)).check()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    rkbs.solvers.base.ConvergenceError: ADMM stopped at a relative duality gap of 0.97...
+    """
 
 
 _Value = TypeVar("_Value")
@@ -152,6 +163,18 @@ class State(abc.ABC, Generic[_Value]):
     Attributes
     ----------
     problem : Problem
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import ADMM, RBF, Pairs, SchattenProblem
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> problem = SchattenProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x - y.T, alpha=1.0)
+    >>> state = ADMM().setup(problem)
+    >>> for solution in state.path([1.0, 0.1]):
+    ...     print(solution.problem.alpha, solution.certificate.passed)
+    1.0 True
+    0.1 True
     """
 
     problem: Problem

@@ -34,6 +34,16 @@ class Element:
         Where the function lives: "x" for f ∈ B_X, "y" for g ∈ B_Y.
     coefficients : array of shape (D,)
         v for f, u for g.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs.kernels import Linear
+    >>> from rkbs.spaces import RKBSPair
+    >>> pair = RKBSPair.from_kernel(Linear(), d=1, order=1, p=3.0)
+    >>> f = 2 * pair.f(np.ones(1)) - pair.section_y(np.array([0.5]))
+    >>> f.exponent, f(np.array([[1.0], [4.0]]))
+    (3.0, array([1.5, 6. ]))
     """
 
     pair: RKBSPair
@@ -112,6 +122,17 @@ class RKBSPair:
         1 < p < ∞.
 
     Source: paper Definitions 1 and 2; theory §1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP, RKBSPair
+    >>> pair = RKBSPair.from_kernel(EDP(), d=2, order=3, p=1.5)
+    >>> f, x = pair.f(np.linspace(-1, 1, pair.dim)), np.array([0.3, -0.8])
+    >>> bool(np.isclose(pair.pairing(f, pair.section_x(x)), f(x[None])[0]))  # reproducing
+    True
+    >>> bool(np.isclose(pair.pairing(f, pair.duality_map(f)), pair.norm(f)))
+    True
     """
 
     features_x: FeatureMap
@@ -239,7 +260,8 @@ class RKBSPair:
         makes a Banach space of functions an RKBS. Finite for EDP without a cut, too
         (prop1.all_pairs).
 
-        >>> from rkbs import EDP
+        >>> import numpy as np
+        >>> from rkbs import EDP, RKBSPair
         >>> pair = RKBSPair.from_kernel(EDP(), 2, 12)  # at p = 2 that is √κ(x, x)
         >>> pair.evaluation_norms("x", np.zeros((1, 2)))
         array([1.])
@@ -267,7 +289,8 @@ class RKBSPair:
             Where points are needed, or only one set is given. ``.check()`` of what is returned
             raises where it is no pair of function spaces.
 
-        >>> from rkbs import EDP
+        >>> import numpy as np
+        >>> from rkbs import EDP, RKBSPair
         >>> W = np.array([[1.0, 0.0], [0.0, 0.0]])  # rank 1
         >>> RKBSPair.from_kernel(EDP(), 2, 2, map_x=W).function_spaces()
         FunctionSpaces(dim=6, rank_x=3, rank_y=6, rank_kernel=3, on_points=False)

@@ -44,6 +44,15 @@ class FunctionSpaces:
         are those of open domains, whatever they are.
 
     Source: theory §1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP, RKBSPair
+    >>> pair = RKBSPair.from_kernel(EDP(), d=2, order=2)
+    >>> points = np.array([[0.0, 0.0], [1.0, 0.0]])  # too few to tell six features apart
+    >>> pair.function_spaces().is_pair, pair.function_spaces(points, points).rank_x
+    (True, 2)
     """
 
     dim: int

@@ -33,6 +33,18 @@ class Sections(abc.ABC):
     A function of the space is ℓ·ι(w), of p-norm ℓ, which ``function`` builds; other functions may
     be of any kind that ``values`` and ``norm`` understand. Norms are smoothed by ε ≥ 0, which
     makes them twice differentiable; at ε = 0 they are the norms themselves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP, FeatureSections, PowerFeatures, TensorSections
+    >>> X, xi = np.array([[0.2], [-0.4], [0.7]]), np.array([1.0, -2.0, 0.5])
+    >>> phi = PowerFeatures(EDP(), d=1, order=12)(X)
+    >>> for sections in (FeatureSections(phi, p=4 / 3), TensorSections(X, m=2)):  # cut, and exact
+    ...     f = sections.function(xi, length=2.0)
+    ...     print(round(sections.norm(f), 6), sections.values(f).round(4))
+    2.0 [ 0.2942 -0.8891  1.2805]
+    2.0 [ 0.2942 -0.8891  1.2805]
     """
 
     @property
@@ -122,6 +134,15 @@ class FeatureSections(Sections):
     phi : array of shape (n, D)
     p : float
         The exponent of the functions' norm, 1 < p < ∞.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import FeatureSections
+    >>> sections = FeatureSections(np.array([[1.0, 0.0], [1.0, 1.0]]), p=2.0)
+    >>> v = sections.function(np.array([0.0, 1.0]), length=1.0)  # along Φ(x_2)
+    >>> v.round(3), sections.values(v).round(3)
+    (array([0.707, 0.707]), array([0.707, 1.414]))
     """
 
     phi: np.ndarray
@@ -255,6 +276,15 @@ class TensorSections(Sections):
         for m = 1: of a pair of spaces, one side has a tensor kernel, or both for p = 2.
 
     Source: Salzo, Rosasco & Suykens (AISTATS 2018); theory §3, Beyond the kernel trick.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import DualNewton, OneSidedProblem, TensorSections, solve
+    >>> X, z = np.array([[0.0], [0.5], [1.0]]), np.array([0.0, 1.0, 0.0])
+    >>> problem = OneSidedProblem(TensorSections(X, m=2), z, alpha=1e-4)
+    >>> solve(problem, DualNewton()).check().f(np.array([[0.5], [0.75]])).round(1)
+    array([1. , 0.8])
     """
 
     X: np.ndarray

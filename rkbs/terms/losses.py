@@ -23,6 +23,18 @@ class Loss(abc.ABC):
 
     ``smooth`` says whether ℓ has a derivative in h everywhere (which is then Lipschitz);
     ``of_residual`` whether ℓ depends on h − z alone; ``labels`` whether z must be −1 or 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs.terms import Huber, Logistic, Squared
+    >>> h, z = np.array([0.3, 2.0]), np.array([1.0, -1.0])
+    >>> for loss in (Squared(), Huber(0.5), Logistic()):  # ℓ + ℓ* = uh at the slope u
+    ...     u = loss.gradient(h, z)
+    ...     print(np.allclose(loss.value(h, z) + loss.conjugate(u, z), u * h))
+    True
+    True
+    True
     """
 
     smooth: ClassVar[bool]
@@ -59,7 +71,19 @@ class Loss(abc.ABC):
 
 
 class DualLoss(Loss):
-    """A loss that an interior-point method can handle through its conjugate."""
+    """A loss that an interior-point method can handle through its conjugate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs.terms import EpsilonInsensitive, Hinge, Logistic
+    >>> z = np.array([1.0, -1.0])
+    >>> for loss in (Hinge(), Logistic(), EpsilonInsensitive()):
+    ...     print(np.isfinite(loss.barrier(loss.interior(z), z, mu=0.1)).all())
+    True
+    True
+    True
+    """
 
     @abc.abstractmethod
     def interior(self, z: np.ndarray) -> np.ndarray:
@@ -76,7 +100,16 @@ class DualLoss(Loss):
 @final
 @dataclass(frozen=True)
 class Squared(DualLoss):
-    """ℓ(h; z) = ½ (h − z)²."""
+    """ℓ(h; z) = ½ (h − z)².
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import Squared
+    >>> h, z = np.array([0.0, 3.0]), np.array([1.0, 1.0])
+    >>> Squared().value(h, z), Squared().prox(h, z, step=1.0)
+    (array([0.5, 2. ]), array([0.5, 2. ]))
+    """
 
     smooth: ClassVar[bool] = True
     of_residual: ClassVar[bool] = True
@@ -107,7 +140,17 @@ class Squared(DualLoss):
 @final
 @dataclass(frozen=True)
 class Logistic(DualLoss):
-    """ℓ(h; z) = log(1 + e^{−zh}) for labels z = ±1."""
+    """ℓ(h; z) = log(1 + e^{−zh}) for labels z = ±1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import Logistic
+    >>> Logistic().value(np.array([-1000.0]), np.ones(1))  # e^1000 would overflow
+    array([1000.])
+    >>> Logistic().gradient(np.array([0.0]), np.ones(1))  # the probability of 1, less 1
+    array([-0.5])
+    """
 
     smooth: ClassVar[bool] = True
     labels: ClassVar[bool] = True
@@ -178,6 +221,14 @@ class Huber(DualLoss):
     ----------
     delta : float
         δ > 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import Huber
+    >>> residuals = np.array([0.5, 3.0, 100.0])
+    >>> Huber(1.0).value(residuals, np.zeros(3)), Huber(1.0).gradient(residuals, np.zeros(3))
+    (array([ 0.125,  2.5  , 99.5  ]), array([0.5, 1. , 1. ]))
     """
 
     delta: float = 1.0
@@ -219,7 +270,16 @@ class Huber(DualLoss):
 @final
 @dataclass(frozen=True)
 class Hinge(DualLoss):
-    """ℓ(h; z) = max(0, 1 − zh) for labels z = ±1; at the kink zh = 1 the subgradient is 0."""
+    """ℓ(h; z) = max(0, 1 − zh) for labels z = ±1; at the kink zh = 1 the subgradient is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import Hinge
+    >>> h, z = np.array([2.0, 0.5, -1.0]), np.ones(3)
+    >>> Hinge().value(h, z), Hinge().gradient(h, z)
+    (array([0. , 0.5, 2. ]), array([ 0., -1., -1.]))
+    """
 
     smooth: ClassVar[bool] = False
     labels: ClassVar[bool] = True
@@ -259,6 +319,13 @@ class EpsilonInsensitive(DualLoss):
     ----------
     epsilon : float
         ε ≥ 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EpsilonInsensitive
+    >>> EpsilonInsensitive(0.5).value(np.array([0.25, 1.5]), np.zeros(2))
+    array([0., 1.])
     """
 
     epsilon: float = 0.1

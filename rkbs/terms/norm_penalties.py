@@ -14,6 +14,14 @@ class Regularizer(abc.ABC):
     """A convex, strictly increasing R : [0, ∞) → [0, ∞) with R(0) = 0.
 
     ``strictly_convex`` decides whether Theorem 1's uniqueness holds without help of the loss.
+
+    Examples
+    --------
+    >>> from rkbs.terms import HalfSquare, Norm, PowerNorm
+    >>> [(R.strictly_convex, R.value(3.0), R.derivative(0.0)) for R in (Norm(), HalfSquare())]
+    [(False, 3.0, 1.0), (True, 4.5, 0.0)]
+    >>> round(PowerNorm(3.0).length(PowerNorm(3.0).derivative(2.0)), 9)  # (R*)' inverts R'
+    2.0
     """
 
     strictly_convex: ClassVar[bool]
@@ -54,6 +62,14 @@ class PowerNorm(Regularizer):
     ----------
     r : float
         1 < r < ∞. With r = p the penalty Σ|v_k|^p / p is separable.
+
+    Examples
+    --------
+    >>> from rkbs import PowerNorm
+    >>> R = PowerNorm(3.0)
+    >>> t, s = 2.0, R.derivative(2.0)
+    >>> s, round(R.value(t) + R.conjugate(s), 9)  # R + R* = st at the slope s
+    (4.0, 8.0)
     """
 
     r: float = 2.0
@@ -91,7 +107,14 @@ def _power(base: float, exponent: float) -> float:
 @final
 @dataclass(frozen=True)
 class HalfSquare(Regularizer):
-    """R(t) = t² / 2 = R*(t)."""
+    """R(t) = t² / 2 = R*(t).
+
+    Examples
+    --------
+    >>> from rkbs import HalfSquare
+    >>> HalfSquare().value(3.0), HalfSquare().conjugate(3.0), HalfSquare().length(3.0)
+    (4.5, 4.5, 3.0)
+    """
 
     strictly_convex: ClassVar[bool] = True
 
@@ -114,7 +137,14 @@ class HalfSquare(Regularizer):
 @final
 @dataclass(frozen=True)
 class Norm(Regularizer):
-    """R(t) = t, R*(s) = 0 for s ≤ 1 and ∞ beyond: convex and increasing, not strictly convex."""
+    """R(t) = t, R*(s) = 0 for s ≤ 1 and ∞ beyond: convex and increasing, not strictly convex.
+
+    Examples
+    --------
+    >>> from rkbs import Norm
+    >>> Norm().conjugate(0.9), Norm().conjugate(1.1)  # below 1 nothing pulls f away from 0
+    (0.0, inf)
+    """
 
     strictly_convex: ClassVar[bool] = False
 

@@ -18,6 +18,18 @@ class SpectralPenalty(abc.ABC):
     Everything acts on arrays of singular values σ ≥ 0 (of M) or s ≥ 0 (of a dual matrix G); the
     matrix functions have the same singular vectors: ∇Ω(U diag(σ) Vᵀ) = U diag(φ'(σ)) Vᵀ, and
     Ω*(G) = Σ_k φ*(s_k(G)).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import Schatten
+    >>> sigma = np.array([3.0, 1.0])
+    >>> for penalty in (Schatten(1.0), Schatten(1.5), Schatten(2.0)):  # Ω + Ω* = ⟨σ, ∇Ω⟩
+    ...     s = penalty.gradient(sigma)
+    ...     print(bool(np.isclose(penalty.value(sigma) + penalty.conjugate(s), sigma @ s)))
+    True
+    True
+    True
     """
 
     @property
@@ -92,6 +104,14 @@ class Schatten(SpectralPenalty):
     ------
     TypeError, ValueError
         If p is not such a number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import Schatten
+    >>> sigma = np.array([3.0, 1.0, 0.25])
+    >>> Schatten(1.0).prox(sigma, 0.5), Schatten(2.0).prox(sigma, 1.0)  # cut, or shrunk
+    (array([2.5, 0.5, 0. ]), array([1.5  , 0.5  , 0.125]))
     """
 
     p: float = 1.0

@@ -1,7 +1,5 @@
 """The contract of all solvers: setup says what is needed, solve starts afresh, paths certify."""
 
-import doctest
-import importlib
 import inspect
 from dataclasses import dataclass, replace
 from typing import Any
@@ -391,24 +389,3 @@ def test_an_alpha_below_the_rounding_of_k_takes_the_features(monkeypatch):
     assert same(next(by_gram), weak.solve(1e-12))
     residuals = [state.leave_out_residuals(1e-12) for state in (weak, strong)]
     assert np.array_equal(*residuals)
-
-
-MODULES = ["base", "functions.dual_newton", "functions.alternating"]
-MODULES += [
-    f"operators.{name}" for name in ("admm", "dense", "incomplete", "spectral", "spectral_newton")
-]
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_examples_run(name):
-    found = doctest.testmod(importlib.import_module(f"rkbs.solvers.{name}"))
-    assert found.attempted > 0
-    assert found.failed == 0
-
-
-@pytest.mark.parametrize(
-    "documented",
-    [solve, Solver, solvers.Solution, *dict.fromkeys(type(c.solver) for c in CASES.values())],
-)
-def test_every_solver_has_an_example(documented):
-    assert ">>> " in documented.__doc__

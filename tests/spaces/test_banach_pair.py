@@ -1,6 +1,5 @@
 """Pairs of RKBS over ℓ^p: reproducing law, norms, Hölder, the duality map and its extremes."""
 
-import doctest
 import pickle
 from fractions import Fraction
 
@@ -11,7 +10,7 @@ from helpers import points
 from rkbs import DualNewton, Pairs, SeparableProblem, laws, solve
 from rkbs.kernels import EDP, Linear, Quadratic, TaylorEDP
 from rkbs.laws import relative
-from rkbs.spaces import RKBSPair, banach_pair, conjugate_exponent, duality_map, lp_norm
+from rkbs.spaces import RKBSPair, conjugate_exponent, duality_map, lp_norm
 
 EXPONENTS = (1.25, 1.5, 2, 3, 4)
 WQ, WK = points((2, 3), 7), points((2, 4), 8)  # x ∈ R³, y ∈ R⁴, heads of dimension 2
@@ -341,8 +340,3 @@ def test_evaluation_is_bounded_by_its_norm_and_by_nothing_less(p, domain):
 def test_features_of_high_order_count_though_they_are_small():
     pair = RKBSPair.from_kernel(EDP(), 1, 12)
     assert pair.separates("x", np.linspace(-0.5, 0.5, 40)[:, None])
-
-
-def test_examples_of_the_docstrings_run():
-    found = doctest.testmod(banach_pair)
-    assert (found.failed, found.attempted > 4) == (0, True)

@@ -80,6 +80,15 @@ class TwoTowerEnsemble(nn.Module):
     query, key : Towers
     dims, widths : sequences of int
         d and m of each model.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rkbs.attention import TwoTowerEnsemble
+    >>> ensemble = TwoTowerEnsemble.random(dims=(1, 4), widths=(8, 32), seeds=(0, 0))
+    >>> t = torch.linspace(-1, 1, 5, dtype=torch.float64)[:, None]
+    >>> ensemble(t, t).shape, [head.d for head in ensemble.heads()]
+    (torch.Size([2, 5, 5]), [1, 4])
     """
 
     def __init__(

@@ -40,6 +40,16 @@ class LinearHeads:
         Where the objectives were recorded.
     objectives : array of shape (k, s)
         Σ ℓ(h_n; z_n) + (α/2)(‖W^Q‖_F² + ‖W^K‖_F²); the last row is of the weights returned.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import Pairs
+    >>> from rkbs.attention import train_linear_heads
+    >>> x, z = np.eye(3), np.diag([3.0, 2.0, 1.0])
+    >>> heads = train_linear_heads(x, x, Pairs.grid(x, x), z, 0.1, d=2, seeds=(0, 1), steps=50)
+    >>> heads.query.shape, heads.operators.shape, heads.objectives.shape[1]
+    ((2, 2, 3), (2, 3, 3), 2)
     """
 
     query: np.ndarray
@@ -104,6 +114,17 @@ def train_linear_heads(
         If an objective is no longer finite: the learning rate is too high.
 
     Source: theory §3, Attention is this problem factorized.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import Pairs
+    >>> from rkbs.attention import train_linear_heads
+    >>> x, z = np.eye(2), np.diag([2.0, 1.0])
+    >>> heads = train_linear_heads(x, x, Pairs.grid(x, x), z, alpha=0.5, d=2, steps=300)
+    >>> heads.operators[0].round(2) + 0.0  # the convex problem's: singular values less α
+    array([[1.5, 0. ],
+           [0. , 0.5]])
     """
     loss = Squared() if loss is None else loss
     if type(loss) not in _TORCH_LOSSES:

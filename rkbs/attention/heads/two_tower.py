@@ -97,6 +97,17 @@ class TwoTowerHead(nn.Module):
         Dimensions of targets and sources.
     dtype, device
         As for ``torch.nn.Linear``; float32 or float64.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rkbs.approximation import TARGETS, Quadrature, constructive_head
+    >>> from rkbs.attention import TwoTowerHead
+    >>> quadrature = Quadrature.gauss_legendre(24)
+    >>> head = constructive_head(TARGETS["edp"], d=2, width=8, quadrature=quadrature)
+    >>> module, t = TwoTowerHead.from_arrays(head.weights()), torch.zeros(1, 1).double()
+    >>> module(t, t).shape, abs(module(t, t).item() - head([0.0], [0.0]).item()) < 1e-9
+    (torch.Size([1, 1]), True)
     """
 
     def __init__(

@@ -31,7 +31,19 @@ _LOG_RANGE = 30.0
 
 
 class ProductPoint(NamedTuple):
-    """The coefficients v of f and u of g."""
+    """The coefficients v of f and u of g.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import EDP, Alternating, Pairs, ProductProblem, RKBSPair, solve
+    >>> x, y = np.linspace(0, 1, 4)[:, None], np.linspace(1, 2, 3)[:, None]
+    >>> pair = RKBSPair.from_kernel(EDP(), 1, 4)
+    >>> problem = ProductProblem(pair, Pairs.grid(x, y), (1 + x) * y.T, 1e-3, 1e-3)
+    >>> v, u = solve(problem, Alternating()).value
+    >>> bool(np.isclose(problem.objective(v, u), problem.objective(-v, -u)))
+    True
+    """
 
     v: np.ndarray
     u: np.ndarray

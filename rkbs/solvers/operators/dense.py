@@ -84,7 +84,20 @@ class _Diagonal(NamedTuple):
 @final
 @dataclass(frozen=True, eq=False)
 class DenseState(State[OperatorPoint]):
-    """The Gram matrix K of the pairs, diagonalized when needed: the twin of ``SpectralState``."""
+    """The Gram matrix K of the pairs, diagonalized when needed: the twin of ``SpectralState``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, Cholesky, OperatorProblem, Pairs
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> seen = x > y.T  # some of the pairs
+    >>> pairs, z = Pairs.from_mask(x, y, seen), (x - y.T)[seen]
+    >>> state = Cholesky().setup(OperatorProblem(RBF()(x, x), RBF()(y, y), pairs, z, alpha=0.1))
+    >>> errors = [np.linalg.norm(state.leave_out_residuals(alpha)) for alpha in (0.01, 1.0)]
+    >>> bool(errors[0] < errors[1])
+    True
+    """
 
     problem: OperatorProblem
     tol: float

@@ -72,6 +72,17 @@ class SpectralState(State[OperatorPoint]):
     rotated : array of shape (n_x, n_y)
         Uᵀ(Z − b)V, in all eigenvectors, also those of eigenvalues 0, which no M sees; b the
         responses' mean where the problem has a constant, else 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs import RBF, OperatorProblem, Pairs, Spectral
+    >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
+    >>> problem = OperatorProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x - y.T, alpha=0.1)
+    >>> state = Spectral().setup(problem)
+    >>> fitted, left_out = state.solve(0.1).value.c, state.leave_out_residuals(0.1, "pair")
+    >>> bool(np.all(abs(left_out) > abs(fitted)))  # a pair that was seen is fitted better
+    True
     """
 
     problem: OperatorProblem
