@@ -12,6 +12,7 @@ from typing import Any
 
 from verify.harness.evidence import Check, Evidence, Verdict
 from verify.harness.figures import Picture
+from verify.harness.formulas import in_html
 from verify.harness.ledger import ORIGINS, TOPICS, Claim, topic_of
 from verify.harness.records import Record, write_atomically
 
@@ -88,6 +89,7 @@ def write_report(
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["formulas"] = in_html
     embedded: dict[str, str] = {}
     topics = [
         {
