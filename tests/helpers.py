@@ -1,4 +1,4 @@
-"""What tests in several folders start from: points, and a norm."""
+"""What tests in several folders start from: points, a norm, and tables of cases."""
 
 import numpy as np
 import torch
@@ -27,3 +27,18 @@ def grid(d, per_axis, spacing):
 def norm(v, p):
     """‖v‖_p, written out."""
     return (np.abs(v) ** p).sum() ** (1 / p)
+
+
+# ---- cases
+
+
+def every_two(first, second, third):
+    """Triples in which any two values meet, a Latin square of them: not all combinations.
+
+    For laws that no combination of three is special to.
+    """
+    return [
+        (one, other, third[(i + j) % len(third)])
+        for i, one in enumerate(first)
+        for j, other in enumerate(second)
+    ]

@@ -103,14 +103,14 @@ def test_a_known_supremum_is_in_the_bracket(m, n, epsilon):
     assert bracket.rounding + bracket.remainder < 0.05 * bracket.upper
 
 
-@pytest.mark.parametrize("ratio", [1.5, 1.01, 1.0001])
-def test_the_ratio_asked_for_is_reached(ratio):
+def test_the_ratio_asked_for_is_reached():
     weights = constructive("ridge", 4).weights()
-    bracket = certified_sup_error(TARGETS["ridge"], weights, ratio=ratio)
-    finest = certified_sup_error(TARGETS["ridge"], weights, ratio=1.00001)
-    assert bracket.ratio <= ratio
-    assert bracket.lower <= finest.upper
-    assert finest.lower <= bracket.upper
+    ratios = (1.5, 1.01, 1.0001)
+    found = [certified_sup_error(TARGETS["ridge"], weights, ratio=ratio) for ratio in ratios]
+    for bracket, ratio in zip(found, ratios, strict=True):
+        assert bracket.ratio <= ratio
+        assert bracket.lower <= found[-1].upper
+        assert found[-1].lower <= bracket.upper
 
 
 def test_a_head_that_is_the_target():
@@ -372,7 +372,7 @@ def test_analytic_bounds_hold_in_balls(name, rho):
 
     P̂_l has positive coefficients in T_k, so that |F| of ``legendre`` is largest at the real vertex.
     """
-    bound, arcs = TARGETS[name].analytic_bound(rho), 128
+    bound, arcs = TARGETS[name].analytic_bound(rho), 96
     if math.isinf(bound):
         assert name == "ridge"
         return

@@ -2,7 +2,17 @@
 
 import pytest
 import torch
-from attention_helpers import EQUAL, NONNEGATIVE, POSITIVE, WEIGHT, alike, inputs, masks, off, plain
+from attention_helpers import (
+    EQUAL,
+    NONNEGATIVE,
+    POSITIVE,
+    REFUSED,
+    WEIGHT,
+    inputs,
+    masks,
+    off,
+    plain,
+)
 
 from rkbs.attention import attention
 from rkbs.kernels import EDP, KERNELS, RBF, L2Distance, Quadratic, Scaled
@@ -26,12 +36,29 @@ def agrees(function, *tensors, backend="aot_eager", backward=True, options=None)
         assert (ours - theirs).abs().max() <= 1e-12 * max(1, theirs.abs().max())
 
 
-@pytest.mark.parametrize("name", sorted(POSITIVE | NONNEGATIVE | EQUAL))
-def test_every_kernel_in_attention(name):
-    mask = masks(5, 7, torch.float64)["infinite" if name in POSITIVE else "bool"]
-    tensors = alike(name, *inputs())
-    assert off(attention(*tensors, KERNELS[name], mask), plain(*tensors, name, mask)) <= 1e-12
-    agrees(lambda q, k, v: attention(q, k, v, KERNELS[name], mask), *tensors)
+def test_every_kernel_in_attention():
+    """Side by side in one graph, which takes a third of the time of a graph for each."""
+    accepted, both = sorted(POSITIVE | NONNEGATIVE | EQUAL), masks(5, 7, torch.float64)
+
+    def each(function, q, k, v):
+        equal = torch.cat([k[:2], q[2:]])  # queries that are keys, for kernels of equality
+        return [
+            function(
+                equal if name in EQUAL else q,
+                k,
+                v,
+                KERNELS[name] if function is attention else name,
+                both["infinite" if name in POSITIVE else "bool"],
+            )
+            for name in accepted
+        ]
+
+    tensors = inputs()
+    for name, *found in zip(
+        accepted, each(attention, *tensors), each(plain, *tensors), strict=True
+    ):
+        assert off(*found) <= 1e-12, name
+    agrees(lambda q, k, v: torch.stack(each(attention, q, k, v)), *tensors)
 
 
 def test_combinations_of_learned_kernels():
@@ -44,9 +71,9 @@ def test_combinations_of_learned_kernels():
     agrees(every, *tensors, c)
 
 
-def test_every_kernel_on_tensors():
+def test_kernels_that_attention_refuses():
     def every(x, y):
-        return torch.stack([kernel(x, y) for kernel in KERNELS.values()])
+        return torch.stack([KERNELS[name](x, y) for name in sorted(REFUSED)])
 
     agrees(every, *inputs(2)[:2], backend="eager", backward=False)
 

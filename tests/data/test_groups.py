@@ -8,6 +8,7 @@ import flint
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import every_two
 from sklearn.base import clone
 
 from rkbs import Pairs, Precomputed
@@ -60,9 +61,10 @@ def refitted(pairs, z, alpha, leave, groups_x, groups_y, fit_intercept=True):
     return np.array(residuals)
 
 
-@pytest.mark.parametrize("leave", LEAVES)
-@pytest.mark.parametrize("given", ["both", "x", "y", "none"])
-@pytest.mark.parametrize("mask", [np.ones_like(SOME), SOME], ids=["complete", "incomplete"])
+@pytest.mark.parametrize(
+    ("leave", "given", "mask"),
+    every_two(LEAVES, ["both", "x", "y", "none"], [np.ones_like(SOME), SOME]),
+)
 def test_exact_leave_out_is_that_of_refits(mask, given, leave):
     pairs, z = Pairs.from_mask(X, Y, mask), Z[mask]
     groups_x = GROUPS_X if given in ("both", "x") else None

@@ -194,7 +194,7 @@ def test_numpy_scalars_as_parameters_leave_the_dtype_alone(kernel):
 
 
 def test_intersection_needs_no_array_of_all_differences():
-    x, y = points((2000, 64), 0, scale=0.1), points((2000, 64), 1, scale=0.1)
+    x, y = points((1000, 64), 0, scale=0.1), points((1000, 64), 1, scale=0.1)
     tracemalloc.start()
     gram = ExponentiatedIntersection()(x, y)
     peak = tracemalloc.get_traced_memory()[1]

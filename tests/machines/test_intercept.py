@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from helpers import every_two
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -92,11 +93,15 @@ def test_a_mean_far_larger_than_what_varies_costs_no_digits_of_it(pairs, alpha, 
 # ---- leave-one-out is a refit, whatever is added
 
 
-@pytest.mark.parametrize("leave", ["pair", "row", "column"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize(("effects", "weight"), [((), None), (("row",), 0.02), (BOTH, None)])
-@pytest.mark.parametrize("pairs", [GRID, HALF, NAMED], ids=["grid", "half", "ids"])
-def test_leave_one_out_is_that_of_refits(pairs, effects, weight, fit_intercept, leave):
+@pytest.mark.parametrize(
+    ("pairs", "added", "leave"),
+    every_two(
+        (GRID, HALF, NAMED), [((), None), (("row",), 0.02), (BOTH, None)], ("pair", "row", "column")
+    ),
+)
+def test_leave_one_out_is_that_of_refits(pairs, added, fit_intercept, leave):
+    effects, weight = added
     added = {"effects": effects, "effects_alpha": weight, "fit_intercept": fit_intercept}
     z, alphas = pairs.values(Z), (0.05,)
     label = {"pair": np.arange(len(pairs)), "row": pairs.i, "column": pairs.j}[leave]

@@ -29,7 +29,7 @@ from rkbs.terms.spectral_penalties import Schatten
 MACHINES = {
     "ridge": BinaryKernelRidge(n_features_x=1),
     "ridge-cv": BinaryKernelRidgeCV(n_features_x=1),
-    "nuclear": BinaryKernelMachine(n_features_x=1, solver=ADMM(tol=0.05)),
+    "nuclear": BinaryKernelMachine(n_features_x=1, solver=ADMM(tol=0.5)),
     "nuclear-cv": BinaryKernelMachineCV(
         n_features_x=1, n_alphas=2, ratio=0.3, cv=2, solver=ADMM(tol=0.05)
     ),
@@ -525,10 +525,10 @@ def test_every_loss_and_penalty_is_fitted_by_what_can(params, solver, monkeypatc
     assert np.mean(np.sign(h) == np.sign(problem.z)) > 0.8
 
 
-@pytest.mark.parametrize("p", [1.05, 1.1, 1.25])
-def test_hubers_loss_near_p_1_is_left_to_admm(p):
+@pytest.mark.parametrize(("p", "sizes"), [(1.05, (24, 22)), (1.25, (30, 27))])
+def test_hubers_loss_near_p_1_is_left_to_admm(p, sizes):
     """Newton's method stalls in the dual chart, on the kinks of ℓ'."""
-    X, Y, Z = data(30, 27, 2)
+    X, Y, Z = data(*sizes, 2)
     Z = Z + 0.3 * np.random.default_rng(2).standard_normal(Z.shape)
     pairs, loss = Pairs.grid(X, Y), Huber(0.05)
     with pytest.raises(ConvergenceError, match="SpectralNewton stopped"):

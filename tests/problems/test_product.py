@@ -5,6 +5,7 @@ from dataclasses import replace
 import mpmath
 import numpy as np
 import pytest
+from helpers import every_two
 from problem_helpers import KINKED, LOSSES, PENALTIES, SMOOTH, left_side, norm, penalty, power
 from problem_helpers import features_at_pairs as features
 from problem_helpers import product_problem as make
@@ -22,7 +23,8 @@ from rkbs.spaces import sections as sections_module
 from rkbs.terms.losses import Huber, Logistic, Squared
 from rkbs.terms.norm_penalties import HalfSquare, Norm
 
-every_p = pytest.mark.parametrize("p", [1.5, 2.0, 3.0])
+EXPONENTS = (1.5, 2.0, 3.0)
+every_p = pytest.mark.parametrize("p", EXPONENTS)
 
 
 def residual_by_hand(problem, v, u):
@@ -207,9 +209,11 @@ def slopes(problem, v, u):
         return [np.array([slope(k, m) for m in range(len(v))]) for k in (0, 1)]
 
 
-@every_p
-@pytest.mark.parametrize("loss", [Squared(), Logistic()], ids=repr)
-@pytest.mark.parametrize("kinds", PENALTIES[:2], ids=["t^2/2", "powers"])
+@pytest.mark.parametrize(
+    ("p", "kinds", "loss"),
+    every_two(EXPONENTS, PENALTIES[:2], [Squared(), Logistic()]),
+    ids=repr,
+)
 def test_nothing_changes_at_first_order_in_any_coordinate(p, loss, kinds):
     problem = make(p, loss, kinds, alphas=(0.05, 0.05))
     v, u = solve(problem, Alternating(tol=1e-9)).check().value
@@ -359,10 +363,14 @@ def test_the_norm_itself_as_regularizer():
     assert 0.5 * norm(v, p) == pytest.approx(0.5 * norm(u, p / (p - 1)), rel=1e-7)
 
 
-@every_p
-@pytest.mark.parametrize("loss", [Squared(), Logistic()], ids=repr)
 @pytest.mark.parametrize(
-    "kinds", [(Norm(), Norm()), (Norm(), HalfSquare()), PENALTIES[2]], ids=repr
+    ("p", "kinds", "loss"),
+    every_two(
+        EXPONENTS,
+        [(Norm(), Norm()), (Norm(), HalfSquare()), PENALTIES[2]],
+        [Squared(), Logistic()],
+    ),
+    ids=repr,
 )
 def test_with_the_norm_a_few_rounds_do(p, loss, kinds):
     solution = solve(make(p, loss, kinds), Alternating(max_iter=10)).check()

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import every_two
 from problem_helpers import LOSSES, SMOOTH
 from problem_helpers import separable_problem as make
 from scipy.optimize import minimize
@@ -52,10 +53,10 @@ def test_certificate_is_the_gap_computed_by_hand(p, loss):
     assert -1e-13 <= (primal - dual) / primal <= (1e-10 if loss.smooth else 1e-6)
 
 
-@every_p
-@every_loss
 @pytest.mark.parametrize("regularizer", [HalfSquare(), Norm()], ids=repr)
-@pytest.mark.parametrize("alpha", [0.01, 1.0])
+@pytest.mark.parametrize(
+    ("p", "loss", "alpha"), every_two(EXPONENTS, LOSSES, (0.01, 1.0)), ids=repr
+)
 def test_other_regularizers_are_certified(p, loss, regularizer, alpha):
     problem = make(p, loss, (regularizer, regularizer), (alpha, 2 * alpha))
     certificate = solve(problem, DualNewton()).check().certificate
@@ -66,7 +67,7 @@ def test_other_regularizers_are_certified(p, loss, regularizer, alpha):
 @every_p
 @pytest.mark.parametrize("loss", SMOOTH, ids=repr)
 def test_no_point_of_the_whole_feature_space_is_better(p, loss):
-    problem = make(p, loss)
+    problem = make(p, loss, order=3)
     solution = solve(problem, DualNewton())
     D, q = problem.pair.dim, conjugate_exponent(p)
 

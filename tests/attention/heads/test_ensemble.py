@@ -177,7 +177,7 @@ def test_training_reaches_the_floor_where_adam_does_not(name):
     target, dims = TARGETS[name], (2, 4, 8)
     starts = [constructive(name, d, 16, s) for d in dims for s in range(2)]
     training = train_heads(
-        target, TwoTowerEnsemble.from_heads(starts), quadrature=GRID, method=VariableProjection(80)
+        target, TwoTowerEnsemble.from_heads(starts), quadrature=GRID, method=VariableProjection(30)
     )
     plain = adam(TwoTowerEnsemble.random(dims, (16,) * 3, (0,) * 3), target, steps=300)
     spectrum = schmidt(target, 64)

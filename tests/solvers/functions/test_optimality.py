@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import every_two
 from problem_helpers import as_labels
 
 from rkbs.data.pairs import Pairs
@@ -172,9 +173,9 @@ def test_max_iter_bounds_the_steps():
     assert solve(problem, DualNewton(max_iter=4)).stats["iterations"] == 4
 
 
-@pytest.mark.parametrize("alpha", [10.0, 0.1, 1e-2, 1e-4])
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-@pytest.mark.parametrize("p", P)
+@pytest.mark.parametrize(
+    ("p", "alpha", "loss"), every_two(P, (10.0, 0.1, 1e-2, 1e-4), [*LOSSES.values()]), ids=repr
+)
 def test_strong_and_weak_penalties_are_solved_in_few_steps(p, loss, alpha):
     steps = []
     for natural, seed in itertools.product((True, False), range(2)):
