@@ -7,10 +7,17 @@ pytest.register_assert_rewrite(
     "array_helpers", "attention_helpers", "checkouts", "kernel_helpers", "sabotage"
 )
 
-from checkouts import make_checkout  # noqa: E402 - after its assertions are to be rewritten
+import without_torch  # noqa: E402 - after assertions are to be rewritten
+from checkouts import make_checkout  # noqa: E402
 
 settings.register_profile("rkbs", deadline=None, derandomize=True, max_examples=150, database=None)
 settings.load_profile("rkbs")
+
+
+def pytest_configure(config):
+    """What needs torch is skipped where it is not installed."""
+    if without_torch.is_absent():
+        config.pluginmanager.register(without_torch.Plugin())
 
 
 @pytest.fixture(scope="module")
