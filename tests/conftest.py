@@ -1,5 +1,7 @@
 """Settings that all tests share."""
 
+import gc
+
 import pytest
 from hypothesis import settings
 
@@ -11,6 +13,17 @@ from checkouts import make_checkout  # noqa: E402 - after its assertions are to 
 
 settings.register_profile("rkbs", deadline=None, derandomize=True, max_examples=150, database=None)
 settings.load_profile("rkbs")
+
+
+def pytest_configure():
+    """No garbage is looked for while tests are collected: millions of objects, which all stay."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Nor among these later on."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="module")

@@ -6,50 +6,104 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-_CERTIFIED = ("cells", "certified_terms", "certified_spikes", "certified")
-_SCHATTEN = ("offsets", "admm", "schatten")
-_RIDGE = ("offsets", "solvers", "ridge_scales", "groups", "machines")
-_FEW = ("intercept", "entities", "selection", "names", "similarities", "frames", "groups")
-_MACHINES = (*_FEW, "machines", "machines_cv")
+_CERTIFIED = (
+    "approximation/cells",
+    "approximation/sup_bracket_terms",
+    "approximation/sup_bracket_spikes",
+    "approximation/sup_bracket",
+)
+_SCHATTEN = ("problems/offsets", "solvers/operators/admm", "problems/schatten")
+_RIDGE = (
+    "problems/offsets",
+    "solvers/operators/ridge",
+    "solvers/operators/ridge_scales",
+    "data/groups",
+    "machines/machines",
+)
+_FEW = (
+    "machines/intercept",
+    "data/entities",
+    "machines/selection",
+    "names",
+    "machines/similarities",
+    "frames",
+    "data/groups",
+)
+_MACHINES = (*_FEW, "machines/machines", "machines/spectral_cv")
 
 _TESTS = {
     "approximation/sup_bracket.py": (8, _CERTIFIED),
     "approximation/_search.py": (10, _CERTIFIED),
     "approximation/_cells.py": (10, _CERTIFIED),
     "approximation/_panels.py": (16, _CERTIFIED),
-    "approximation/spectrum.py": (10, ("schmidt", "approximation", "approximation_entries")),
+    "approximation/spectrum.py": (
+        10,
+        ("approximation/spectrum", "approximation/approximation", "approximation/entries"),
+    ),
     "attention/functional.py": (
         10,
-        ("attention_precision", "attention", "attention_masks", "attention_entries"),
+        ("attention/precision", "attention/functional", "attention/masks", "attention/entries"),
     ),
     "attention/heads/variable_projection.py": (
         10,
-        ("defaults", "variable_projection", "ensemble", "attention_entries"),
+        (
+            "defaults",
+            "attention/heads/variable_projection",
+            "attention/heads/ensemble",
+            "attention/entries",
+        ),
     ),
-    "problems/offsets.py": (10, ("offsets", "intercept")),
-    "problems/_least_pull.py": (5, ("offsets", "intercept")),
-    "data/_entities.py": (6, ("entities",)),
-    "solvers/operators/_grid_offsets.py": (10, ("offsets", "intercept")),
-    "solvers/operators/_offset_system.py": (4, ("offsets", "intercept")),
-    "machines/_offsets.py": (4, ("intercept", "machines")),
-    "solvers/base.py": (4, ("solvers", "ridge_scales", "bad_input")),
-    "solvers/operators/_leave_out.py": (6, ("ridge_scales", "groups", "machines")),
+    "problems/offsets.py": (10, ("problems/offsets", "machines/intercept")),
+    "problems/_least_pull.py": (5, ("problems/offsets", "machines/intercept")),
+    "data/_entities.py": (6, ("data/entities",)),
+    "solvers/operators/_grid_offsets.py": (10, ("problems/offsets", "machines/intercept")),
+    "solvers/operators/_offset_system.py": (4, ("problems/offsets", "machines/intercept")),
+    "machines/_offsets.py": (4, ("machines/intercept", "machines/machines")),
+    "solvers/base.py": (
+        4,
+        ("solvers/operators/ridge", "solvers/operators/ridge_scales", "bad_input"),
+    ),
+    "solvers/operators/_leave_out.py": (
+        6,
+        ("solvers/operators/ridge_scales", "data/groups", "machines/machines"),
+    ),
     "solvers/operators/_splitting.py": (10, _SCHATTEN),
     "solvers/operators/admm.py": (6, ("defaults", *_SCHATTEN, "units")),
-    "solvers/functions/_pair_hessian.py": (6, ("expansion", "optimality")),
-    "solvers/functions/_smoothed_dual.py": (6, ("optimality", "separable")),
-    "solvers/functions/_optimality.py": (8, ("optimality", "thm1_separable_gap")),
-    "solvers/functions/dual_newton.py": (10, ("dual_newton", "optimality", "separable")),
-    "solvers/functions/alternating.py": (10, ("alternating", "product")),
+    "solvers/functions/_pair_hessian.py": (
+        6,
+        ("problems/expansion", "solvers/functions/optimality"),
+    ),
+    "solvers/functions/_smoothed_dual.py": (
+        6,
+        ("solvers/functions/optimality", "problems/separable"),
+    ),
+    "solvers/functions/_optimality.py": (
+        8,
+        ("solvers/functions/optimality", "claims/thm1/separable_gap"),
+    ),
+    "solvers/functions/dual_newton.py": (
+        10,
+        ("solvers/functions/dual_newton", "solvers/functions/optimality", "problems/separable"),
+    ),
+    "solvers/functions/alternating.py": (10, ("solvers/functions/alternating", "problems/product")),
     "solvers/operators/dense.py": (8, _RIDGE),
     "solvers/operators/incomplete.py": (8, _RIDGE),
     "solvers/operators/spectral.py": (4, _RIDGE),
-    "solvers/operators/_spectral_calculus.py": (6, ("spectral_newton", "schatten")),
-    "solvers/operators/_spectral_charts.py": (8, ("spectral_newton", "schatten")),
-    "solvers/operators/spectral_newton.py": (8, ("spectral_newton", "schatten", "units")),
+    "solvers/operators/_spectral_calculus.py": (
+        6,
+        ("solvers/operators/spectral_newton", "problems/schatten"),
+    ),
+    "solvers/operators/_spectral_charts.py": (
+        8,
+        ("solvers/operators/spectral_newton", "problems/schatten"),
+    ),
+    "solvers/operators/spectral_newton.py": (
+        8,
+        ("solvers/operators/spectral_newton", "problems/schatten", "units"),
+    ),
     "machines/_names.py": (4, ("names", "frames")),
-    "machines/_selection.py": (2, ("selection", "machines")),
-    "machines/_within.py": (2, ("similarities", "machines")),
+    "machines/_selection.py": (2, ("machines/selection", "machines/machines")),
+    "machines/_within.py": (2, ("machines/similarities", "machines/machines")),
     "machines/base.py": (8, _MACHINES),
     "machines/ridge.py": (3, _MACHINES),
     "machines/ridge_cv.py": (4, _MACHINES),
@@ -67,4 +121,5 @@ def sample_size(module: str) -> int:
 
 def suite(module: str) -> list[str]:
     """Paths in the checkout."""
-    return [f"tests/test_{name}.py" for name in _TESTS[module][1]]
+    files = (Path("tests", name) for name in _TESTS[module][1])
+    return [str(file.with_name(f"test_{file.name}.py")) for file in files]
