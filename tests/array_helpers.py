@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import torch
+from helpers import noted
 
 from rkbs import Solution
 
@@ -58,9 +59,11 @@ def numbers(result):
     return np.asarray(result, dtype=float)
 
 
-def check_kind(function, kind, folder, rounding):
-    """The same numbers from a kind of array as from float64."""
+def check_kinds(function, folder, rounding):
+    """The same numbers from every kind of array as from float64."""
     right = numbers(function(np.asarray))
-    found = numbers(function(lambda values: ARRAYS[kind](values, folder)))
-    assert found.shape == right.shape
-    assert np.abs(found - right).max() <= ROUNDING.get(kind, rounding) * np.abs(right).max()
+    for kind, array in ARRAYS.items():
+        with noted(kind):
+            found = numbers(function(lambda values, array=array: array(values, folder)))
+            assert found.shape == right.shape
+            assert np.abs(found - right).max() <= ROUNDING.get(kind, rounding) * np.abs(right).max()

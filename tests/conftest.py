@@ -1,5 +1,7 @@
 """Settings that all tests share."""
 
+import gc
+
 import pytest
 from hypothesis import settings
 
@@ -15,9 +17,19 @@ settings.load_profile("rkbs")
 
 
 def pytest_configure(config):
-    """What needs torch is skipped where it is not installed."""
+    """No garbage is looked for while tests are collected: millions of objects, which all stay.
+
+    What needs torch is skipped where it is not installed.
+    """
+    gc.disable()
     if without_torch.is_absent():
         config.pluginmanager.register(without_torch.Plugin())
+
+
+def pytest_collection_finish():
+    """Nor among these later on."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """What tests in several folders start from: points, a norm, and tables of cases."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -42,3 +44,13 @@ def every_two(first, second, third):
         for i, one in enumerate(first)
         for j, other in enumerate(second)
     ]
+
+
+@contextmanager
+def noted(case):
+    """What fails inside says at which row of a table."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"at {case!r}")
+        raise

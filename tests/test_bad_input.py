@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from helpers import points
+from helpers import noted, points
 
 from rkbs import PowerFeatures, RKBSPair, inspect
 from rkbs.data.gdsc import DataNotFoundError, load_gdsc
@@ -86,17 +86,17 @@ PAIR = RKBSPair.from_kernel(EDP(), 2, 2)
 OTHER = RKBSPair.from_kernel(EDP(), 2, 2)
 
 
-@pytest.mark.parametrize(("_", "bad", "error", "says"), POINTS, ids=[row[0] for row in POINTS])
 @pytest.mark.parametrize("place", TAKES_POINTS)
-def test_points(place, _, bad, error, says):
+def test_points(place):
     name, function = TAKES_POINTS[place]
-    if bad is None and place in NONE_IS_FINE:
-        function(bad)
-        return
-    if "map" in name and not isinstance(bad, (np.ndarray, list)) and "(" not in name:
-        error, says = TypeError, "must be a callable, a matrix or None"  # not even an array
-    with pytest.raises(error, match=rf"^{name} {says}"):
-        function(bad)
+    for kind, bad, error, says in POINTS:
+        if bad is None and place in NONE_IS_FINE:
+            function(bad)
+            continue
+        if "map" in name and not isinstance(bad, (np.ndarray, list)) and "(" not in name:
+            error, says = TypeError, "must be a callable, a matrix or None"  # not even an array
+        with noted(kind), pytest.raises(error, match=rf"^{name} {says}"):
+            function(bad)
 
 
 MATRICES = ("map_x", "map_y", "Precomputed", "from_kernel map_x", "Pairs X", "Pairs Y", "grid X")
@@ -123,15 +123,14 @@ KERNEL_PAIRS = [
 
 
 @pytest.mark.parametrize(("says", "error", "x", "y"), KERNEL_PAIRS)
-@pytest.mark.parametrize("name", KERNELS)
-def test_two_sets_of_points(name, says, error, x, y):
-    kernel = KERNELS[name]
-    if name == "constant" and "share their last axis" in says:
-        assert (kernel(x, y) == 1).all()  # of points of any two spaces
-        return
-    for function in (kernel, kernel.log) if kernel.is_positive else (kernel,):
-        with pytest.raises(error, match=says):
-            function(x, y)
+def test_two_sets_of_points(says, error, x, y):
+    for name, kernel in KERNELS.items():
+        if name == "constant" and "share their last axis" in says:
+            assert (kernel(x, y) == 1).all()  # of points of any two spaces
+            continue
+        for function in (kernel, kernel.log) if kernel.is_positive else (kernel,):
+            with noted(name), pytest.raises(error, match=says):
+                function(x, y)
 
 
 def features(kernel=EDP(), d=2, order=3):  # noqa: B008 - frozen

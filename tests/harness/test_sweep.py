@@ -46,9 +46,12 @@ def computed(log):
 def cluster():
     """Two workers in processes of their own."""
     dask, distributed = pytest.importorskip("dask"), pytest.importorskip("distributed")
-    # What a dead worker has not delivered is asked of it for this long.
+    settings = {  # what a dead worker has not delivered is asked of it for this long
+        "distributed.comm.timeouts.connect": "2s",
+        "distributed.scheduler.allowed-failures": 1,
+    }
     with (
-        dask.config.set({"distributed.comm.timeouts.connect": "2s"}),
+        dask.config.set(settings),
         distributed.LocalCluster(
             n_workers=2, processes=True, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
@@ -193,7 +196,8 @@ def test_a_killed_process_does_not_matter(where, log, tmp_path):
 
 
 @pytest.mark.parametrize("where", ["processes", "cluster"], indirect=True)
-def test_who_kills_every_process_is_given_up(where, log, tmp_path):
+def test_who_kills_every_process_is_given_up(where, log, tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "STRIKES", 2)
     with pytest.raises(SweepError, match="1 of 12 configurations") as error:
         sweep.sweep(Run(folder=tmp_path, **where), work, cells(log, 12, dies=99), "thm2.fake")
     assert "'x': 2" in str(error.value)

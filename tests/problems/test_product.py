@@ -532,7 +532,7 @@ def test_a_far_heavier_penalty_of_one_side_does_not_win():
 def test_rounds_that_only_shrink_end_in_zero():
     """Just below the threshold the rounds tend to (0, 0) without end."""
     pair = RKBSPair.from_kernel(EDP(), 2, 3, 2.0)
-    for seed, alpha in ((8, 2.4), (9, 3.0), (0, 5.0)):
+    for seed, alpha in ((9, 3.0), (0, 5.0)):
         rng = np.random.default_rng(seed)
         X, Y = rng.uniform(-1, 1, (3, 2)), rng.uniform(-1, 1, (6, 2))
         z = np.sign(rng.standard_normal(18))

@@ -176,7 +176,7 @@ def test_a_wrong_conjugate_is_not_certified(mutant, monkeypatch):
     assert (certificate.relative_gap < 0) == (mutant != "loss")
 
 
-@every_p
+@pytest.mark.parametrize("p", EXPONENTS[::2])
 @every_loss
 def test_zero_threshold(p, loss):
     problem = make(p, loss, (Norm(), Norm()))

@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from flint import arb, arb_mat, ctx, fmpq
-from sympy import QQ, ring
-from sympy.polys.rings import PolyRing
 
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.distance import RBF, ExponentiatedIntersection, L2Distance, Laplace
 from rkbs.kernels.dot_product import EDP, Linear, Quadratic, TaylorEDP
 from verify.harness.evidence import greatest
+
+if TYPE_CHECKING:
+    from sympy.polys.rings import PolyRing
 
 Point = Sequence[fmpq]
 Number = TypeVar("Number", arb, fmpq)
@@ -315,6 +316,8 @@ def certify_positive(
 
 def polynomial_ring(d: int) -> PolyRing:
     """Q[q_1..q_d, k_1..k_d, s], s standing for 1/√d."""
+    from sympy import QQ, ring  # takes as long as most claims, which do not need it
+
     names = [f"{x}{axis}" for x in "qk" for axis in range(d)]
     return ring([*names, "s"], QQ)[0]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr
 
 from rkbs.data.gdsc import DrugResponse
 from rkbs.data.pairs import Pairs
@@ -72,7 +72,7 @@ def corrected_p(margins: np.ndarray, tested: float) -> float:
     """
     k, spread = len(margins), margins.std(ddof=1)
     t = margins.mean() / (spread * np.sqrt(1 / k + tested / (1 - tested)))
-    return float(stats.t.sf(t, k - 1))
+    return float(stdtr(k - 1, -t))
 
 
 def arena_of(run: Run, data: DrugResponse, quick_size: int | None = None) -> Arena:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from rkbs.approximation.quadrature import Quadrature
 from rkbs.data.pairs import Pairs
@@ -126,5 +126,6 @@ def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float
     if len(values) < 2:
         raise ValueError(f"an interval needs at least two values, got {len(values)}")
     mean = values.mean()
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    half = stdtrit(len(values) - 1, (1 + level) / 2) * error
     return float(mean), float(mean - half), float(mean + half)

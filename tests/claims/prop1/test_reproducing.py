@@ -13,6 +13,7 @@ from sabotage.patches import (
 from rkbs.kernels.features import PowerFeatures
 from rkbs.spaces import RKBSPair, banach_pair, function_spaces
 from rkbs.spaces.function_spaces import FunctionSpaces
+from verify.claims.prop1 import reproducing as module
 from verify.harness.evidence import Verdict
 
 
@@ -21,7 +22,7 @@ def duality(wrong):
     return attribute(banach_pair, "duality_map", lambda right: lambda v, p: wrong(right, v, p))
 
 
-broken = Subject("prop1.reproducing")
+broken = Subject("prop1.reproducing", constants(module, EXPONENTS=(1.25, 3.0)))
 SABOTAGES = [
     broken("features off by 1e-11", FEATURES_A_LITTLE_OFF),
     broken("ι with p + 1e-9", duality(lambda f, v, p: f(v, p + 1e-9))),

@@ -11,7 +11,23 @@ from verify.claims.thm1 import operator_expansion as module
 from verify.harness.evidence import Verdict
 from verify.harness.run import Run
 
-broken = Subject("thm1.operator_expansion")
+FOUND = {}
+"""Operators over the whole space, by what they solve."""
+
+
+def found_once(right):
+    """The solve over the whole space, which no sabotage is about, once for equal problems."""
+
+    def operator(phi_x, phi_y, pairs, z, alpha):
+        key = (*(array.tobytes() for array in (phi_x, phi_y, pairs.i, pairs.j, z)), alpha)
+        if key not in FOUND:
+            FOUND[key] = right(phi_x, phi_y, pairs, z, alpha)
+        return FOUND[key]
+
+    return operator
+
+
+broken = Subject("thm1.operator_expansion", attribute(module, "whole_space_operator", found_once))
 SABOTAGES = [
     *(
         broken(what, of_coefficients(module, change))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from rkbs.approximation.spectrum import sampled_floor, schmidt
 from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
@@ -25,7 +25,7 @@ def _row(run: Run, name: str) -> dict[str, Any]:
     target = TARGETS[name]
     samples, replicates = run.pick(quick=(300, 12), full=(600, 12))
     sampled = sampled_floor(target, DIMS, samples=samples, replicates=replicates, rng=run.rng)
-    lower, upper = sampled.floors(float(student.ppf((1 + CONFIDENCE) / 2, replicates - 1)))
+    lower, upper = sampled.floors(float(stdtrit(replicates - 1, (1 + CONFIDENCE) / 2)))
     row: dict[str, Any] = {
         "target": name,
         "d": DIMS,
