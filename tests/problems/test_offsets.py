@@ -275,7 +275,7 @@ def test_bounds_of_the_slopes_hold_a_subgradient_of_sum_zero(size, seed):
     """One response of another size than most moves the best constant off its kink, by rounding."""
     z = np.random.default_rng(seed).normal(size=9)
     z[0] *= size
-    loss = EpsilonInsensitive(0.2)
+    loss = EpsilonInsensitive(0.0)  # the median of nine, which is one of them
     b, c = best_constant(loss, np.zeros(9), z)
     low, high = slope_bounds(loss, b, z)
     assert low.sum() <= 0 <= high.sum()
