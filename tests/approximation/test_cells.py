@@ -75,7 +75,7 @@ def test_what_is_below_half_the_rounding_is_left_alone():
 def test_no_more_cells_than_allowed_and_nearly_as_many(limit, creased):
     cells = cells_of("equal", creased)
     cells.refine(GOAL, limit)
-    assert limit / 2 - 1 < len(cells) <= limit
+    assert limit - 2 * creased <= len(cells) <= limit  # a square on the crease costs 3 at once
     t0, t1, s0, s1 = np.array(edges(cells)).T
     assert ((t1 - t0) * (s1 - s0)).sum() == 4
 

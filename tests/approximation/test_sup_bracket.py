@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -459,6 +460,24 @@ def test_a_target_that_its_own_values_refute(name):
     target, changes, message = LIES[name]
     with pytest.raises(ValueError, match=message):
         certified_sup_error(dataclasses.replace(target, **changes), W)
+
+
+@pytest.mark.parametrize(("past", "refuted"), [(0.5, False), (1.5, True)])
+@pytest.mark.parametrize("name", ["bound", "sides"])
+def test_values_refute_a_target_by_more_than_rounding(name, past, refuted):
+    """|F| a billionth over its bound, sides a trillionth of it off F: by half of that, or more."""
+    kink = TARGETS["kink"]
+    if name == "bound":
+        size = 1 + 1e-9 * past
+        changed = Target(
+            "", "", lambda t, s: size * t @ s.T, smooth=True, analytic_bound=lambda rho: 1.0
+        )
+    else:
+        off = 1e-12 * past * kink.analytic_bound(1.0)
+        upper, lower = kink.sides
+        changed = dataclasses.replace(kink, sides=(lambda t, s: upper(t, s) + off, lower))
+    with pytest.raises(ValueError, match=name) if refuted else nullcontext():
+        certified._check_declared(changed)
 
 
 def test_a_surface_that_declares_nothing_and_weights_that_are_no_mapping():

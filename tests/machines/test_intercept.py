@@ -178,6 +178,26 @@ def test_effects_go_by_ids():
     assert np.abs(known - new - two.row_effects_[0]).max() < 1e-12
 
 
+TIED = [(None, None), (8, None), (None, 6), (8, 6), (6, 6), (1, 1)]
+"""How many effects rows and columns have; as many of both are no less than others."""
+
+
+@pytest.mark.parametrize("counts", TIED)
+@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.parametrize("pairs", [GRID, HALF, ONE_EACH], ids=["grid", "half", "one each"])
+def test_ties_are_all_of_the_null_space(pairs, constant, counts):
+    labels = (
+        None if count is None else np.arange(size) % count
+        for size, count in zip((N_X, N_Y), counts, strict=True)
+    )
+    offsets = Offsets(constant, *labels)
+    E, N = offsets.matrix(pairs), offsets.ties(pairs)
+    assert N.shape == (offsets.size, offsets.size - np.linalg.matrix_rank(E))
+    if N.size:
+        assert np.abs(E @ N).max() == 0
+        assert np.linalg.matrix_rank(N) == N.shape[1]
+
+
 @pytest.mark.parametrize(
     ("fitted", "asked", "words"),
     [

@@ -12,9 +12,11 @@ from rkbs.data._groups import Groups
 from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF
 from rkbs.problems import OperatorProblem
+from rkbs.problems._least_pull import slope_bounds
 from rkbs.problems.offsets import Offsets, balanced, best_constant
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Cholesky, ConjugateGradient, Spectral, SpectralNewton, solve
+from rkbs.solvers.operators._offset_system import OffsetSystem
 from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
@@ -248,6 +250,40 @@ def test_the_best_constant(loss, shift):
             assert (rise >= -1e-9 * (1 + shift)).all()
 
 
+@pytest.mark.parametrize("share", [0.5, 1e-1, 1e-3])
+@pytest.mark.parametrize("shift", [0.0, -30.0, 700.0])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_best_constant_of_rare_labels_is_their_log_odds(share, shift, sign, monkeypatch):
+    """Also far beyond the spread of z − h; and sooner than by the 50 halvings to rounding."""
+    points, right = [], Logistic.gradient
+
+    def recorded(self, h, z):
+        points.append(h)
+        assert len(points) < 999  # an endless search is no result
+        return right(self, h, z)
+
+    monkeypatch.setattr(Logistic, "gradient", recorded)
+    z = np.where(np.arange(2000) < 2000 * share, sign, -sign)
+    b, c = best_constant(Logistic(), np.full(2000, shift), z)
+    assert b == pytest.approx(sign * np.log(share / (1 - share)) - shift, rel=1e-12)
+    assert abs(c.sum()) <= 1e-13 * np.abs(c).sum()
+    assert shift or len(points) < 50
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("size", [1.0, 1e8])
+def test_bounds_of_the_slopes_hold_a_subgradient_of_sum_zero(size, seed):
+    """One response of another size than most moves the best constant off its kink, by rounding."""
+    z = np.random.default_rng(seed).normal(size=9)
+    z[0] *= size
+    loss = EpsilonInsensitive(0.0)  # the median of nine, which is one of them
+    b, c = best_constant(loss, np.zeros(9), z)
+    low, high = slope_bounds(loss, b, z)
+    assert low.sum() <= 0 <= high.sum()
+    assert (low <= c).all()
+    assert (c <= high).all()
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_zero_threshold_with_a_constant(loss):
     problem = schatten(loss, 1, 1.0)
@@ -285,6 +321,16 @@ def test_a_weak_alpha_and_an_operator_that_knows_the_constant():
         c, theta = bordered(K, np.ones((len(GRID), 1)), np.zeros(1), problem.z, alpha)
         assert point.theta[0] == pytest.approx(theta[0], rel=1e-6)
         assert np.abs(point.c - c).max() <= 1e-6 * np.abs(c).max()
+
+
+@pytest.mark.parametrize("offsets", OFFSETS.values(), ids=OFFSETS)
+def test_a_system_that_rounding_makes_singular_is_solved_in_its_range(offsets):
+    """Of a weight below all rounding, what is seen of rank one, and exact."""
+    faint = Offsets(offsets.constant, offsets.rows, offsets.columns, 1e-30)
+    v = faint.sums(np.ones(len(GRID)), GRID)  # orthogonal to the ties
+    seen = np.outer(v, v)
+    theta = OffsetSystem.of(faint, GRID, seen, 1.0).solve(v)
+    assert np.abs(seen @ theta - v).max() <= 1e-12 * np.abs(v).max()
 
 
 def test_wrong_offsets_are_not_certified():

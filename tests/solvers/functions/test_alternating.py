@@ -1,5 +1,7 @@
 """The parts of alternating solves: the start, the balance of two norms, the equations polished."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from problem_helpers import PENALTIES, SMOOTH, left_side, norm, penalty
@@ -9,6 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from rkbs.laws import relative
 from rkbs.solvers import Alternating, solve
+from rkbs.solvers.functions import alternating
 from rkbs.solvers.functions.alternating import _balanced, _start, _Stationarity
 from rkbs.terms.norm_penalties import HalfSquare, Norm
 
@@ -85,7 +88,8 @@ def test_the_start_by_hand(p, loss, alphas):
     u = np.random.default_rng(3).standard_normal(problem.pair.dim)
     expected = start_by_hand(problem, u)
     assert relative(_start(problem, u), expected) < 1e-5
-    assert relative(_start(problem, 1e6 * u), expected) < 1e-5
+    for size in (1e-30, 1e6, 1e30):  # farther from 1 than norms that can be balanced
+        assert relative(_start(problem, size * u), expected) < 1e-5
 
 
 @pytest.mark.parametrize("by_expansion", [(True, True), (True, False), (False, True), (False,) * 2])
@@ -140,3 +144,22 @@ def test_rounds_end_when_twenty_have_brought_nothing():
 
 def stalled(objectives, n):
     return objectives[n] >= objectives[n - 20] * (1 - 1e-13)
+
+
+def test_equations_are_tried_at_a_third_of_the_residual_or_at_twice_the_rounds(monkeypatch):
+    rounds, tried, right = [], [], alternating._round
+
+    def counted(*arguments, **options):
+        rounds.append(right(*arguments, **options))
+        return rounds[-1]
+
+    def recorded(problem, v, u, tol):
+        tried.append((len(rounds), problem.certify(v, u, tol).residual))
+        return v, u
+
+    monkeypatch.setattr(alternating, "_round", counted)
+    monkeypatch.setattr(alternating, "_polished", recorded)
+    solve(make(1.5), Alternating(tol=1e-12, max_iter=30))
+    assert len(tried) > 3
+    for (earlier, above), (now, residual) in pairwise(tried):
+        assert residual <= above / 3 or now >= 2 * earlier

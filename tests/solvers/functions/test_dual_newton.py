@@ -81,3 +81,18 @@ def test_one_plain_norm_is_enough_for_the_stages_to_be_followed(loss, monkeypatc
     monkeypatch.setattr(dual_newton, "polish", None)
     for problem in (problem_of(loss, both=False), replace(problem_of(loss), alpha_x=0.5)):
         solve(problem, DualNewton()).check()
+
+
+def test_steps_of_a_start_that_missed_are_counted_with_those_of_the_one_afresh(monkeypatch):
+    steps, right = [], DualNewton._from
+
+    def recorded(solver, problem, start):
+        found = right(solver, problem, start)
+        steps.append((start is None, found[0].stats["iterations"]))
+        return found
+
+    monkeypatch.setattr(DualNewton, "_from", recorded)
+    problem = problem_of(Squared(), both=False)
+    _, last = DualNewton(max_iter=2).setup(problem).path([0.4, 0.2])
+    assert [afresh for afresh, _ in steps] == [True, False, True]
+    assert last.stats["iterations"] == sum(used for _, used in steps[1:]) > steps[1][1] > 0

@@ -216,6 +216,18 @@ def test_the_stiffness_is_the_second_derivative_of_the_loss():
     assert _stiffness(silent) == 1
 
 
+@pytest.mark.parametrize("p", [1, 1.3, 2, 4])
+def test_a_start_halves_the_largest_singular_value_of_the_least_squares_fit(p):
+    """With all λ_i μ_j and the stiffness one, the fit is the responses in the eigenbases."""
+    eye, Z = np.eye(5), np.random.default_rng(0).normal(size=(5, 4))
+    problem = SchattenProblem(
+        eye, eye[:4, :4], Pairs.grid(eye, eye[:4]), Z, 0.3, Squared(), Schatten(p)
+    )
+    sigma = np.linalg.norm(Z, 2)
+    rho = Splitting.of(problem).rho
+    assert Schatten(p).prox(np.array([sigma]), 0.3 / rho).item() == pytest.approx(sigma / 2)
+
+
 def test_sigma_are_the_singular_values_of_n_from_the_start_on():
     problem = problem_of(8, 5)
     splitting = Splitting.of(problem)
