@@ -46,12 +46,9 @@ def computed(log):
 def cluster():
     """Two workers in processes of their own."""
     dask, distributed = pytest.importorskip("dask"), pytest.importorskip("distributed")
-    settings = {  # what a dead worker has not delivered is asked of it for this long
-        "distributed.comm.timeouts.connect": "2s",
-        "distributed.scheduler.allowed-failures": 1,
-    }
+    # What a dead worker has not delivered is asked of it for this long.
     with (
-        dask.config.set(settings),
+        dask.config.set({"distributed.comm.timeouts.connect": "2s"}),
         distributed.LocalCluster(
             n_workers=2, processes=True, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
