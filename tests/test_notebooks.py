@@ -72,7 +72,7 @@ def test_runs_from_top_to_bottom(path, monkeypatch, capsys):
         for number, text in enumerate(smaller(path), 1):
             exec(compile(text, f"{path.name}, cell {number}", "exec"), names)
             for figure in map(plt.figure, plt.get_fignums()):
-                figure.canvas.draw()
+                figure.draw_without_rendering()
                 drawn.append(number)
             plt.close("all")
     assert drawn

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import every_two
 from problem_helpers import LOSSES, as_labels, norm
 
 from rkbs.data.pairs import Pairs
@@ -86,9 +87,9 @@ def by_hand(problem, function, c):
 # ---- one side
 
 
-@every_space
-@every_loss
-@every_regularizer
+@pytest.mark.parametrize(
+    ("space", "loss", "regularizer"), every_two(SECTIONS, LOSSES, REGULARIZERS), ids=repr
+)
 def test_certificate_is_the_gap_computed_by_hand(space, loss, regularizer):
     problem = make(space, loss, regularizer)
     solution = solve(problem, DualNewton()).check()

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers import every_two
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC, SVR
@@ -116,12 +117,13 @@ def leave_out(pairs, label, offsets, alpha):
     return out
 
 
-@pytest.mark.parametrize("leave", ["pair", "row", "column"])
 @pytest.mark.parametrize("grouped", [False, True])
-@pytest.mark.parametrize("offsets", OFFSETS.values(), ids=OFFSETS)
-@pytest.mark.parametrize("name", ["Spectral", "Cholesky, grid", "Cholesky"])
-def test_leave_out_is_that_of_refits(name, offsets, grouped, leave):
-    solver, pairs = SOLVERS[name]
+@pytest.mark.parametrize(
+    ("kind", "leave", "name"),
+    every_two(OFFSETS, ("pair", "row", "column"), ("Spectral", "Cholesky, grid", "Cholesky")),
+)
+def test_leave_out_is_that_of_refits(kind, leave, name, grouped):
+    offsets, (solver, pairs) = OFFSETS[kind], SOLVERS[name]
     groups = Groups(ROWS // 3, np.maximum(COLUMNS, 2)) if grouped else Groups.single(pairs)
     label = groups.of_pairs(pairs, leave)
     for alpha in (0.01, 1.0):

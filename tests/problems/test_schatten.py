@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
+from helpers import every_two
 from problem_helpers import LOSSES, PHI_X, PHI_Y, loss_by_hand
 from problem_helpers import schatten_problem as make
 from scipy.optimize import minimize
@@ -55,9 +56,7 @@ def gap_by_hand(problem, A, c):
     return (primal - dual) / abs(primal)
 
 
-@pytest.mark.parametrize("keep", [None, 40])
-@pytest.mark.parametrize("p", EXPONENTS)
-@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.parametrize(("loss", "p", "keep"), every_two(LOSSES, EXPONENTS, [None, 40]), ids=repr)
 def test_solutions_are_optimal_in_the_feature_space(loss, p, keep):
     problem = make(loss, Schatten(p), keep)
     tol = 1e-8 if loss.smooth else 1e-6

@@ -9,7 +9,7 @@ from verify.studies import product
 
 # One exponent, fewer moves, and what is solved is solved once: no sabotage is about the solver.
 ONE_EXPONENT = several(
-    constants(product, EXPONENTS=(1.5,), MOVES=product.MOVES[::3]), once(product, "solve")
+    constants(product, EXPONENTS=(3.0,), MOVES=product.MOVES[::3]), once(product, "solve")
 )
 
 
@@ -37,5 +37,5 @@ SABOTAGES = [
     ),
 ]
 
-test_verdict = broken.ends_in(Verdict.HOLDS)
+test_verdict = broken.ends_in(Verdict.HOLDS, seeds=(0, 1))
 test_sabotage = is_noticed(SABOTAGES)

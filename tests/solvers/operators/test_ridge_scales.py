@@ -7,6 +7,7 @@ from dataclasses import replace
 import flint
 import numpy as np
 import pytest
+from helpers import every_two
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 
@@ -259,9 +260,7 @@ def truncated(M, problem):
     return other
 
 
-@pytest.mark.parametrize("scales", SCALES)
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("name", GRAMS)
+@pytest.mark.parametrize(("name", "scales", "path"), every_two(GRAMS, SCALES, [*PATHS]), ids=repr)
 def test_the_certificate_is_sharp_at_any_scale(name, path, scales):
     keep, solver = PATHS[path]
     problem, features, _ = problems(name, scales, keep)
