@@ -15,8 +15,9 @@ from rkbs.problems import OperatorProblem
 from rkbs.problems.offsets import Offsets
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Cholesky, ConvergenceError, Spectral, SpectralNewton, solve
+from rkbs.solvers.operators import spectral_newton
 from rkbs.solvers.operators._spectral_calculus import SpectralDerivative
-from rkbs.solvers.operators._spectral_charts import DualChart, PrimalChart
+from rkbs.solvers.operators._spectral_charts import DualChart, PrimalChart, _solve
 from rkbs.solvers.operators.spectral_newton import _step
 from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
 from rkbs.terms.spectral_penalties import Schatten
@@ -123,6 +124,73 @@ def test_a_step_that_fails_tells_its_cost(overflows):
             return worse
 
     assert _step(Uphill(), 0.1) == (None, 0 if overflows == "direction" else 7)
+
+
+def test_conjugate_gradients_tell_their_iterations():
+    """As many as the matrix has different eigenvalues."""
+    eigenvalues = np.array([[1.0, 2.0, 4.0], [2.0, 4.0, 1.0]])
+    right = np.random.default_rng(0).standard_normal((2, 3))
+    solution, used = _solve(lambda E: eigenvalues * E, right, 1e-10)
+    assert relative(solution, right / eigenvalues) < 1e-10  # the residual asked for
+    assert used == 3
+
+
+@pytest.mark.parametrize("p", [1.25, 1.5])
+@pytest.mark.parametrize("keep", [None, 40])
+def test_a_settled_chart_means_the_same_with_h_at_the_values_or_on_the_kink(keep, p):
+    """A third of h is on the curved part of ℓ' and stays; the rest meets its value or a kink."""
+    delta = 0.5
+    problem = make(Huber(delta), Schatten(p), keep, alpha=3.0)
+    sides = np.resize([-3.0, 0.2, 3.0], len(problem.z)) * delta
+    chart = DualChart(problem, problem.z + sides)
+    settled = chart.settled()
+    # Bisected to 2^−52 of ways that are 4 long; M is a power of what c pulls, the 4th at most.
+    assert abs(chart.values - chart.unknown).max() < 4
+    assert abs(settled.c - chart.c).max() < 1e-14
+    assert relative(settled.M, chart.M) < 1e-12
+    h, z, flat = chart.unknown, problem.z, abs(sides) > delta
+    assert (settled.unknown[~flat] == h[~flat]).all()
+    low = np.where(sides > 0, z + delta, -np.inf)
+    high = np.where(sides > 0, np.inf, z - delta)
+    wanted = np.clip(chart.values, low, high)
+    crosses = flat & (wanted != chart.values)
+    assert crosses.any()
+    assert (flat & ~crosses).any()
+    assert abs(settled.unknown - wanted)[flat].max() < 1e-14
+    assert (problem.loss.curvature(settled.unknown, z)[crosses] == 1).all()
+
+
+@pytest.mark.parametrize(("p", "alpha"), [(1.1, 1e-2), (1.5, 1e-3)])
+def test_a_chart_is_settled_where_its_step_fails_and_nowhere_else(p, alpha, monkeypatch):
+    """Huber's kinks stop Newton's method here, and its iterations count the failed steps' too."""
+    problem, settle = make(Huber(0.5), Schatten(p), alpha=alpha), DualChart.settled
+    events, inner = [], []
+
+    def step(chart, forcing):
+        moved, used = _step(chart, forcing)
+        if isinstance(chart, DualChart):  # not a start's
+            events.append("fails" if moved is None else "moves")
+            inner.append(used)
+        return moved, used
+
+    def settled(self):
+        events.append("settles")
+        return settle(self)
+
+    monkeypatch.setattr(spectral_newton, "_step", step)
+    monkeypatch.setattr(DualChart, "settled", settled)
+    solution = solve(problem, SpectralNewton()).check()
+    before = [events[k - 1] for k, event in enumerate(events) if event == "settles"]
+    assert before
+    assert set(before) == {"fails"}
+    # Each but one that fails when settled, with which it ends.
+    assert all(
+        event != "fails" or events[k + 1] == "settles" for k, event in enumerate(events[:-1])
+    )
+    assert sum(inner) == solution.stats["inner"]
+
+    monkeypatch.setattr(DualChart, "settled", lambda self: self)
+    assert not solve(problem, SpectralNewton()).certificate.passed
 
 
 @pytest.mark.parametrize("alpha", [1e-2, 0.2, 50.0])
