@@ -92,7 +92,8 @@ def _list(claim_ids: Sequence[str]) -> int:
         if name in lacking:
             print(f"    needs {lacking[name]}, not installed")
         else:
-            print(f"    {claims[name].statement}\n    {claims[name].source}")
+            claim = claims[name]
+            print(f"    {claim.title}\n    {claim.statement}\n    {claim.source}")
     return OK
 
 
