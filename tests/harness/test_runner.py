@@ -68,6 +68,31 @@ def test_a_crash_and_a_kill_cost_their_own_claims_only(checkout):
     assert "worker died with exit code -9" in page
 
 
+CLEARED = """
+import atexit
+from verify.harness.evidence import Check, Evidence
+from verify.harness.ledger import claim
+from verify.harness.paths import ROOT
+
+@claim(statement="", source="", method="", no_figure="none")
+def compute(run):
+    with (ROOT / "ran.txt").open("a") as log:
+        print("sec5.cleared", file=log)
+    if len((ROOT / "ran.txt").read_text().split()) <= {times}:
+        atexit.register((run.folder / "sec5.cleared.json").unlink)
+    return Evidence(checks=(Check("good", 1, "<=", 2),))
+"""
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_record_that_another_run_clears_is_made_once_more(times, checkout):
+    """It goes after the worker has left it and before the runner has read it."""
+    write_source(checkout, "claims.sec5.cleared", CLEARED.format(times=times))
+    shown = verify(checkout, "sec5.cleared", status=times - 1)
+    assert ran(checkout) == ["sec5.cleared"] * 2
+    assert ("worker died with exit code 0" in shown) == (times == 2)
+
+
 def test_unconfirmed_fails_and_names_the_check(checkout):
     shown = verify(checkout, "thm1.open", "thm2.fast", status=1)
     assert "thm1.open is unconfirmed" in shown

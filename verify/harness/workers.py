@@ -72,9 +72,10 @@ def compute(
 
     So too at ``until`` on the clock ``time.monotonic``: claims that are not finished then are in
     neither part of the outcome. ``run.folder`` must hold no record of these claims yet: what is
-    there afterwards is new. Fewer claims than jobs share these out for their sweeps.
+    there afterwards is new. A record that another run clears from there before it is read is made
+    once more. Fewer claims than jobs share these out for their sweeps.
     """
-    waiting, running = deque(claim_ids), []
+    waiting, running, again = deque(claim_ids), [], set()
     news: queue.SimpleQueue[tuple[str, int, int, str]] = queue.SimpleQueue()
     jobs = max(1, min(run.jobs, len(waiting)))
     share = replace(run, jobs=max(1, run.jobs // jobs))
@@ -87,20 +88,27 @@ def compute(
                 watch.progressed(*news.get(timeout=_POLL))
             for worker in [w for w in running if w.process.poll() is not None]:
                 running.remove(worker)
-                _collect(worker, run.folder, outcome, watch)
+                if not _collect(worker, run.folder, outcome, watch, worker.claim_id in again):
+                    again.add(worker.claim_id)
+                    waiting.append(worker.claim_id)
     finally:
         for worker in running:
             worker.stop()
 
 
-def _collect(worker: _Worker, folder: Path, outcome: Outcome, watch: Watch) -> None:
-    """Take what an ended worker has left."""
+def _collect(worker: _Worker, folder: Path, outcome: Outcome, watch: Watch, last: bool) -> bool:
+    """Take what an ended worker has left; False where that was cleared, and this is not the last.
+
+    A worker that ended well had left its record: where none is there, another run has cleared it.
+    """
     printed, claim_id = worker.close(), worker.claim_id
     records, refused = accepted([claim_id], folder)
     record = records.get(claim_id)
     if record:
         outcome.records[claim_id] = record
         watch.finished(record, printed)
+    elif worker.process.returncode == 0 and not refused and not last:
+        return False
     else:
         code = worker.process.returncode
         # Status 1 is Python's own after an exception, whose traceback says all.
@@ -108,6 +116,7 @@ def _collect(worker: _Worker, folder: Path, outcome: Outcome, watch: Watch) -> N
         reason = f"\n{refused[claim_id]}" if refused else ""
         outcome.errors[claim_id] = f"{printed}{reason}{death}".strip()
         watch.failed(claim_id, outcome.errors[claim_id])
+    return True
 
 
 class _Worker:

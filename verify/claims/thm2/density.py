@@ -23,7 +23,8 @@ from verify.studies.yardsticks import Yardstick, floor_checks
 def witness(name: str, head: ConstructiveHead) -> float:
     """|F − G| in balls where it is largest on a coarse part of every grid of the claim.
 
-    Only the place is found by rkbs: target and head are written out again in ``verify.oracles.balls``.
+    Only the place is found by rkbs: target and head are written out again in
+    ``verify.oracles.balls``.
     """
     grid = np.linspace(-1, 1, 201)
     errors = np.abs(TARGETS[name](grid, grid) - head(grid, grid))
