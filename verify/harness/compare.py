@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from verify.harness.evidence import Verdict
-from verify.harness.paths import REFERENCE, reference
+from verify.harness.paths import reference
 from verify.harness.records import Record, accepted
 
 
 def compare(
-    records: Mapping[str, Record], reference: Path = REFERENCE
+    records: Mapping[str, Record], references: Callable[[str], Path] = reference
 ) -> tuple[dict[str, str], list[str]]:
     """How each verdict stands to its reference record, in words, and the claims that differ.
 
-    A claim skipped for a missing data set, now or then, does not differ.
+    ``references`` gives the folder of a device's: each record is compared with its own device's. A
+    claim skipped for a missing data set, now or then, does not differ.
     """
     notes, differences = {}, []
-    references, refused = accepted(records, reference)
     for claim_id, record in records.items():
-        recorded = references.get(claim_id)
-        if claim_id in refused:
+        found, refused = accepted([claim_id], references(record.device))
+        recorded = found.get(claim_id)
+        if refused:
             notes[claim_id] = "record refused"
             differences.append(claim_id)
         elif record.verdict is Verdict.SKIPPED:
@@ -36,14 +37,4 @@ def compare(
         else:
             notes[claim_id] = f"differs: recorded as {recorded.verdict}"
             differences.append(claim_id)
-    return notes, differences
-
-
-def compare_by_device(records: Mapping[str, Record]) -> tuple[dict[str, str], list[str]]:
-    """``compare``, each record with the references of its own device."""
-    notes, differences = {}, []
-    for claim_id, record in records.items():
-        note, differing = compare({claim_id: record}, reference(record.device))
-        notes |= note
-        differences += differing
     return notes, differences

@@ -23,7 +23,7 @@ from verify.harness.choice import (
     choose_scheduler,
     select,
 )
-from verify.harness.compare import compare_by_device
+from verify.harness.compare import compare
 from verify.harness.display import Display, make_display
 from verify.harness.evidence import Verdict
 from verify.harness.figures import draw_figures, figures_of, pictures
@@ -205,7 +205,7 @@ def _conclude(
     errors = outcome.errors | {f"figure {name}": text for name, text in failed.items()}
     for name, text in failed.items():
         display.say(f"figure {name}: error\n{text}")
-    notes, differences = compare_by_device(outcome.records)
+    notes, differences = compare(outcome.records)
     display.table(claims, outcome, notes)
     for record in outcome.records.values():
         _tell_checks(record, display)
