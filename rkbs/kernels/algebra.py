@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
+import operator
 from collections.abc import Callable
 from typing import Any, final
 
@@ -13,6 +14,15 @@ import numpy as np
 from rkbs._arrays import Array, as_matrix, as_points, is_tensor, namespace
 from rkbs.kernels._pairwise import dot, log_sum, product, saturated
 from rkbs.kernels.base import FeatureDimension, Kernel, check_parameter
+
+
+def _both(
+    a: FeatureDimension, b: FeatureDimension, combine: Callable[[float, float], float]
+) -> FeatureDimension:
+    """Two dimensions combined; unknown where one is. Nothing times infinity is nothing."""
+    if a is None or b is None:
+        return None
+    return combine(a, b) if 0 not in (a, b) or combine is operator.add else 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +85,14 @@ class Sum(_Combination):
             return math.inf
         return None
 
+    def rank_bound(self, d: int) -> FeatureDimension:
+        """The sum of the two."""
+        return _both(self.a.rank_bound(d), self.b.rank_bound(d), operator.add)
+
+    def square_dim(self, d: int) -> FeatureDimension:
+        """The sum of the two: the functions of both."""
+        return _both(self.a.square_dim(d), self.b.square_dim(d), operator.add)
+
     @property
     def domain_x(self) -> Kernel:
         """k_X of the direct sum of the two feature spaces."""
@@ -118,6 +136,14 @@ class Product(_Combination):
             return math.inf
         return None
 
+    def rank_bound(self, d: int) -> FeatureDimension:
+        """The product of the two."""
+        return _both(self.a.rank_bound(d), self.b.rank_bound(d), operator.mul)
+
+    def square_dim(self, d: int) -> FeatureDimension:
+        """The product of the two: products of functions of both."""
+        return _both(self.a.square_dim(d), self.b.square_dim(d), operator.mul)
+
     @property
     def domain_x(self) -> Kernel:
         """k_X of the tensor product of the two feature spaces."""
@@ -153,6 +179,9 @@ class _Wrapper(Kernel, abc.ABC):
 
     def feature_dim(self, d: int) -> FeatureDimension:
         return self.kernel.feature_dim(d)
+
+    def rank_bound(self, d: int) -> FeatureDimension:
+        return self.kernel.rank_bound(d)
 
 
 @final
@@ -222,6 +251,24 @@ class Scaled(_Wrapper):
     def feature_dim(self, d: int) -> FeatureDimension:
         """That of the kernel, or 0 for the factor 0."""
         return 0 if self._sign == 0 else self.kernel.feature_dim(d)
+
+    def square_dim(self, d: int) -> FeatureDimension:
+        """That of the kernel, for a positive factor."""
+        return self.kernel.square_dim(d) if self._sign > 0 else None
+
+    def is_quasiconvex(self, d: int) -> bool | None:
+        """As the kernel, for a positive factor."""
+        return self.kernel.is_quasiconvex(d) if self._sign > 0 else None
+
+    @property
+    def is_metric(self) -> bool | None:
+        """As the kernel, for a positive factor."""
+        return self.kernel.is_metric if self._sign > 0 else None
+
+    @property
+    def logit_spread(self) -> float | None:
+        """That of the kernel, for a positive factor."""
+        return self.kernel.logit_spread if self._sign > 0 else None
 
     @property
     def domain_x(self) -> Kernel:
@@ -332,6 +379,11 @@ class Pullback(_Wrapper):
         """Unknown unless both maps are the identity: a map can lower the rank."""
         return self.kernel.feature_dim(d) if self.map_x is None and self.map_y is None else None
 
+    def rank_bound(self, d: int) -> FeatureDimension:
+        """That of the kernel in the dimension of a matrix's images; else unknown."""
+        sizes = [_image_dimension(of, d) for of in (self.map_x, self.map_y)]
+        return None if None in sizes else self.kernel.rank_bound(max(sizes))
+
     @property
     def domain_x(self) -> Kernel:
         """k_X(map_x(x), map_x(x'))."""
@@ -389,6 +441,13 @@ class LinearMap:
 
     def __hash__(self) -> int:
         return hash(tuple(self.matrix.shape))
+
+
+def _image_dimension(of: Callable | None, d: int) -> int | None:
+    """The dimension of what a map makes of points in R^d, if its matrix tells it."""
+    if of is None:
+        return d
+    return of.matrix.shape[0] if isinstance(of, LinearMap) else None
 
 
 def as_map(value: Any, name: str) -> Callable | None:

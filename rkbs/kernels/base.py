@@ -95,6 +95,41 @@ class Kernel(abc.ABC):
         """
         return None
 
+    def rank_bound(self, d: int) -> FeatureDimension:
+        """A number that no rank of a Gram matrix of points in R^d exceeds; None where unknown."""
+        return self.feature_dim(d)
+
+    def square_dim(self, d: int) -> FeatureDimension:
+        """The number of functions ψ with κ(q, k) = ψ(k)ᵀ C(q) ψ(k), C(q) ⪰ 0, on R^d.
+
+        A sum of squares in k: it bounds how many keys attention singles out (theory §5, L1′).
+        None where it is unknown.
+        """
+        return None
+
+    def is_quasiconvex(self, d: int) -> bool | None:
+        """Whether {k ∈ R^d : κ(q, k) < c} is convex for every q and c; None where unknown.
+
+        Such a kernel singles out extreme points of the keys' hull alone (theory §5, L4).
+        """
+        return None
+
+    @property
+    def is_metric(self) -> bool | None:
+        """Whether κ is a Euclidean distance of points, up to a factor; None where unknown.
+
+        Such a kernel singles out two keys at most (theory §5, L3).
+        """
+        return None
+
+    @property
+    def logit_spread(self) -> float | None:
+        """A number that no difference of two logits log κ in a row exceeds (theory §5, L6).
+
+        Infinite where there is none; None where it is unknown.
+        """
+        return None
+
     def __call__(self, x: Array, y: Array) -> Array:
         """K_ij = κ(x_i, y_j).
 

@@ -76,6 +76,11 @@ class L2Distance(_DistanceKernel):
     is_mercer = False
     is_positive = False
     is_nonnegative = True
+    is_metric = True
+
+    def is_quasiconvex(self, d: int) -> bool:
+        """It is convex in k."""
+        return True
 
     def formula(self, x: Array, y: Array) -> Array:
         return product(distance(x, y, 2), self.tau / math.sqrt(x.shape[-1]))
@@ -131,3 +136,7 @@ class ExponentiatedIntersection(PositiveKernel):
     def feature_dim(self, d: int) -> FeatureDimension:
         """Infinite."""
         return math.inf
+
+    def is_quasiconvex(self, d: int) -> bool | None:
+        """For d = 1, where it increases in k."""
+        return True if d == 1 else None

@@ -80,6 +80,10 @@ class EDP(DotProductKernel, PositiveKernel):
         """Infinite."""
         return math.inf
 
+    def is_quasiconvex(self, d: int) -> bool:
+        """It is convex in k."""
+        return True
+
 
 @final
 @dataclass(frozen=True)
@@ -168,6 +172,14 @@ class TaylorEDP(DotProductKernel):
         """C(d + N, N), the number of monomials of degree ≤ N in d variables."""
         return math.comb(d + self.order, self.order)
 
+    def square_dim(self, d: int) -> FeatureDimension:
+        """C(d + N/2, N/2) for even N: a non-negative polynomial of degree N is two squares."""
+        return None if self.order % 2 else math.comb(d + self.order // 2, d)
+
+    def is_quasiconvex(self, d: int) -> bool | None:
+        """Convex in k for even N, the second derivative being the cut at N − 2."""
+        return True if self.order % 2 == 0 else None
+
 
 @final
 @dataclass(frozen=True)
@@ -218,6 +230,14 @@ class Quadratic(DotProductKernel):
     def feature_dim(self, d: int) -> int:
         """C(d + 2, 2), or C(d + 1, 2) for γ = 0."""
         return math.comb(d + 2, 2) if self.gamma != 0 else math.comb(d + 1, 2)
+
+    def square_dim(self, d: int) -> int:
+        """d + 1, or d for γ = 0: a single square."""
+        return d + 1 if self.gamma != 0 else d
+
+    def is_quasiconvex(self, d: int) -> bool:
+        """It is convex in k."""
+        return True
 
     @property
     def domain_x(self) -> Kernel:
