@@ -3,9 +3,11 @@
 from rkbs.kernels.algebra import LinearMap, Product, Pullback, Scaled, Sum, Transpose
 from rkbs.kernels.base import Kernel, PositiveKernel
 from rkbs.kernels.custom import Custom
-from rkbs.kernels.distance import RBF, ExponentiatedIntersection, L2Distance, Laplace
-from rkbs.kernels.dot_product import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
+from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
+from rkbs.kernels.dot_product import EDP, CappedEDP, DotProductKernel, Linear, Quadratic, TaylorEDP
 from rkbs.kernels.entity import Constant, Identity
+from rkbs.kernels.key_norm import KeyNormBias
+from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
 from rkbs.kernels.tables import KERNELS, PAPER_KERNELS
 
@@ -14,16 +16,20 @@ __all__ = [
     "KERNELS",
     "PAPER_KERNELS",
     "RBF",
+    "CappedEDP",
+    "Cauchy",
     "Constant",
     "Custom",
     "DotProductKernel",
     "ExponentiatedIntersection",
     "Identity",
     "Kernel",
+    "KeyNormBias",
     "L2Distance",
     "Laplace",
     "Linear",
     "LinearMap",
+    "PositiveFeatures",
     "PositiveKernel",
     "Precomputed",
     "Product",

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-from rkbs._arrays import Array
+from rkbs._arrays import Array, namespace
 from rkbs.kernels._pairwise import distance, intersection, product, squared_distance
 from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel, check_parameter
 
@@ -50,6 +50,33 @@ class RBF(_DistanceKernel, PositiveKernel):
 
     def log_formula(self, x: Array, y: Array) -> Array:
         return product(squared_distance(x, y), -self.tau / math.sqrt(x.shape[-1]))
+
+
+@final
+@dataclass(frozen=True)
+class Cauchy(_DistanceKernel, PositiveKernel):
+    """κ(q, k) = 1/(1 + τ ‖q − k‖²/√d), the Cauchy or rational quadratic kernel.
+
+    ∫ e^{−u} exp(−uτ ‖q − k‖²/√d) du over u ≥ 0, a mixture of RBFs: Mercer, infinite-dimensional,
+    with weights that fall as a power of the distance.
+
+    Parameters
+    ----------
+    tau : float or 0-d tensor
+        τ > 0, an inverse squared length.
+
+    Examples
+    --------
+    >>> from rkbs.kernels import Cauchy
+    >>> Cauchy(tau=1.0)([[0.0]], [[0.0], [1.0], [3.0]])
+    array([[1. , 0.5, 0.1]])
+    """
+
+    is_mercer = True
+
+    def log_formula(self, x: Array, y: Array) -> Array:
+        square = product(squared_distance(x, y), self.tau / math.sqrt(x.shape[-1]))
+        return -namespace(square).log1p(square)
 
 
 @final

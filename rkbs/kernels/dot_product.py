@@ -183,6 +183,55 @@ class TaylorEDP(DotProductKernel):
 
 @final
 @dataclass(frozen=True)
+class CappedEDP(PositiveKernel):
+    """κ(q, k) = exp(c tanh(a/c)), a = q·k/√d: EDP with its logits capped at ±c.
+
+    Infinite-dimensional, since its power series in a does not end; never Mercer, since not all of
+    its coefficients can be ≥ 0 (Pringsheim's theorem); and blunt: of n keys none has a weight above
+    1/(1 + (n − 1) e^{−2c}) (theory §5, L6).
+
+    Parameters
+    ----------
+    cap : float or 0-d tensor
+        c > 0, the largest logit.
+
+    Examples
+    --------
+    >>> from rkbs.kernels import CappedEDP
+    >>> CappedEDP(2.0).log([[100.0]], [[-1.0], [0.0], [1.0]])
+    array([[-2.,  0.,  2.]])
+    >>> CappedEDP(2.0).feature_dim(1), CappedEDP(2.0).is_mercer
+    (inf, False)
+    """
+
+    cap: float = 1.0
+
+    is_mercer = False
+    is_symmetric = True
+
+    def __post_init__(self) -> None:
+        check_parameter(self, "cap", positive=True)
+
+    def log_formula(self, x: Array, y: Array) -> Array:
+        a = scaled_dot(x, y)
+        return self.cap * namespace(a).tanh(a / self.cap)
+
+    def feature_dim(self, d: int) -> FeatureDimension:
+        """Infinite."""
+        return math.inf
+
+    def is_quasiconvex(self, d: int) -> bool:
+        """It increases in a."""
+        return True
+
+    @property
+    def logit_spread(self) -> float:
+        """2c."""
+        return 2 * float(self.cap)
+
+
+@final
+@dataclass(frozen=True)
 class Quadratic(DotProductKernel):
     """κ(q, k) = (q·k/√d + γ)².
 

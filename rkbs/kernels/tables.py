@@ -1,8 +1,9 @@
 """The tables of kernels: a new kernel is entered here."""
 
-from rkbs.kernels.distance import RBF, ExponentiatedIntersection, L2Distance, Laplace
-from rkbs.kernels.dot_product import EDP, Linear, Quadratic, TaylorEDP
+from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
+from rkbs.kernels.dot_product import EDP, CappedEDP, Linear, Quadratic, TaylorEDP
 from rkbs.kernels.entity import Constant, Identity
+from rkbs.kernels.key_norm import KeyNormBias
 
 KERNELS = {
     "edp": EDP(),
@@ -12,7 +13,10 @@ KERNELS = {
     "quadratic": Quadratic(),
     "taylor-3": TaylorEDP(3),
     "taylor-4": TaylorEDP(4),
+    "capped": CappedEDP(),
+    "key-norm": KeyNormBias(EDP()),
     "linear": Linear(),
+    "cauchy": Cauchy(),
     "laplace": Laplace(),
     "identity": Identity(),
     "constant": Constant(),
