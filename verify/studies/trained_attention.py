@@ -9,9 +9,9 @@ from itertools import product
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from rkbs.approximation.heads import Head
+from rkbs.approximation.surface import Surface
 from rkbs.attention.heads.ensemble import TwoTowerEnsemble
 from rkbs.attention.heads.training import Adam, Surfaces, one_thread
 from rkbs.attention.heads.variable_projection import VariableProjection
@@ -43,8 +43,31 @@ class Budget:
     lr: float = 2e-2
 
 
+Build = Callable[
+    [Sequence[Setting], Budget, Sequence[int], int, str],
+    tuple[nn.Module, Callable[[], Sequence[Surface]]],
+]
+"""(settings, budget, seeds, dim, device) → models of all settings in one module, which gives
+(M, n, m) at (t, s), and what each of them is, once trained."""
+
+
+def two_towers(
+    settings: Sequence[Setting], budget: Budget, seeds: Sequence[int], dim: int, device: str
+) -> tuple[nn.Module, Callable[[], Sequence[Surface]]]:
+    """Two-tower logits."""
+    widths = [budget.width] * len(settings)
+    ensemble = TwoTowerEnsemble.random(
+        [s.d for s in settings], widths, seeds, d_x=dim, d_y=dim, dtype=DTYPE, device=device
+    )
+    return ensemble, ensemble.heads
+
+
 def attention(
-    trainings: Sequence[Training], budget: Budget, seed: int, device: str
+    trainings: Sequence[Training],
+    budget: Budget,
+    seed: int,
+    device: str,
+    build: Build = two_towers,
 ) -> tuple[list[Fit], list[dict[int, Fit]]]:
     """Per sample the head of the chosen d, and heads of each d with all else chosen.
 
@@ -54,12 +77,12 @@ def attention(
     """
     start = time.perf_counter()
     settings = [Setting(*point) for point in product(range(len(trainings)), DIMS, DECAYS)]
-    losses = _train(trainings, settings, budget, seed, device)[1]
+    losses = _train(trainings, settings, budget, seed, device, build)[1]
     loss = dict(zip(settings, losses, strict=True))
     best = {}
     for setting in sorted(settings, key=loss.get):
         best.setdefault((setting.sample, setting.d), setting)
-    heads = _train(trainings, list(best.values()), budget, seed, device, refit=True)[0]
+    heads = _train(trainings, list(best.values()), budget, seed, device, build, refit=True)[0]
     seconds = (time.perf_counter() - start) / len(trainings)
     by_d: list[dict[int, Fit]] = [{} for _ in trainings]
     for ((sample, d), setting), head in zip(best.items(), heads, strict=True):
@@ -93,25 +116,19 @@ def _train(
     budget: Budget,
     seed: int,
     device: str,
+    build: Build,
     refit: bool = False,
-) -> tuple[list[Head], list[float]]:
+) -> tuple[Sequence[Surface], list[float]]:
     """Heads in the order of the settings, and their mean squared errors on the held-out pairs."""
     dim = trainings[0].pairs.X.shape[1]
-    ensemble = TwoTowerEnsemble.random(
-        [s.d for s in settings],
-        [budget.width] * len(settings),
-        [seed + s.sample for s in settings],
-        d_x=dim,
-        d_y=dim,
-        dtype=DTYPE,
-        device=device,
-    )
+    seeds = [seed + s.sample for s in settings]
+    ensemble, surfaces = build(settings, budget, seeds, dim, device)
     data = _Data.of(trainings, settings, refit, device)
     with one_thread():
         Adam(budget.steps, budget.lr).minimize(ensemble.parameters(), data.objectives(ensemble))
         with torch.no_grad():
             held = data.errors(ensemble, data.held).cpu().tolist()
-    return ensemble.heads(), held
+    return surfaces(), held
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,11 +161,11 @@ class _Data:
         decays = torch.tensor([s.decay for s in settings], dtype=DTYPE, device=device)
         return cls(*(x[which] for x in tensors), decays)
 
-    def errors(self, ensemble: TwoTowerEnsemble, weights: Tensor) -> Tensor:
+    def errors(self, ensemble: nn.Module, weights: Tensor) -> Tensor:
         """Mean squared errors of the models, (M,)."""
         return ((ensemble(self.t, self.s) - self.z).square() * weights).sum((1, 2))
 
-    def objectives(self, ensemble: TwoTowerEnsemble) -> Callable[[], Tensor]:
+    def objectives(self, ensemble: nn.Module) -> Callable[[], Tensor]:
         """Mean squared errors plus λ ‖w‖²."""
 
         def values() -> Tensor:
@@ -158,7 +175,7 @@ class _Data:
         return values
 
 
-def _predictor(head: Head, training: Training) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+def _predictor(head: Surface, training: Training) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     mean = training.z.mean()
     return lambda X, Y: head(X, Y) + mean
 
