@@ -18,7 +18,7 @@ from rkbs.machines import (
     BinaryKernelMachineCV,
     BinaryKernelRidge,
     BinaryKernelRidgeCV,
-    spectral,
+    _solving,
 )
 from rkbs.problems import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem
@@ -506,9 +506,9 @@ def test_the_nuclear_norm_machine_has_low_rank_and_its_expansion():
 def test_every_loss_and_penalty_is_fitted_by_what_can(params, solver, monkeypatch):
     X, Y, Z = data()
     used = []
-    solve = spectral.solve
+    solve = _solving.solve
     monkeypatch.setattr(
-        spectral, "solve", lambda problem, by: used.append(type(by).__name__) or solve(problem, by)
+        _solving, "solve", lambda problem, by: used.append(type(by).__name__) or solve(problem, by)
     )
     z = np.sign(Z) if params.get("loss", Squared()).labels else Z
     pairs = Pairs.grid(X, Y)[np.random.default_rng(0).permutation(180)[:150]]
