@@ -21,7 +21,8 @@ from rkbs.solvers.functions import _optimality as optimality_module
 from rkbs.solvers.functions._pair_hessian import DualHessian, PairSystem
 from rkbs.spaces import RKBSPair
 from rkbs.spaces import sections as sections_module
-from rkbs.spaces.sections import FeatureSections, TensorSections
+from rkbs.spaces.sections import FeatureSections
+from rkbs.spaces.tensor_sections import TensorSections
 from rkbs.terms.losses import Hinge, Logistic, Squared
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 

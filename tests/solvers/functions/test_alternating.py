@@ -12,7 +12,8 @@ from scipy.optimize import minimize_scalar
 from rkbs.laws import relative
 from rkbs.solvers import Alternating, solve
 from rkbs.solvers.functions import alternating
-from rkbs.solvers.functions.alternating import _balanced, _start, _Stationarity
+from rkbs.solvers.functions._stationarity import Stationarity
+from rkbs.solvers.functions.alternating import _balanced, _start
 from rkbs.terms.norm_penalties import HalfSquare, Norm
 
 
@@ -99,7 +100,7 @@ def test_equations_hold_where_the_point_is_stationary_and_nowhere_else(p, kinds,
     """At any point what is left of them is the derivative of the objective, in its coordinates."""
     problem, rng = make(p, kinds=kinds), np.random.default_rng(1)
     v, u = rng.standard_normal((2, problem.pair.dim))
-    equations = _Stationarity.near(problem, v, u, by_expansion)
+    equations = Stationarity.near(problem, v, u, by_expansion)
     unknowns = equations.unknowns(v, u)
     v, u = equations.functions(unknowns)  # of the form that the unknowns can express
     left = equations(unknowns)
