@@ -216,7 +216,7 @@ def _balanced(
         return v, u
 
     def slope(log_t: float) -> float:
-        f, g = x * np.exp(log_t), y * np.exp(-log_t)
+        f, g = x * float(np.exp(log_t)), y * float(np.exp(-log_t))  # whose powers may overflow
         slope_x = problem.alpha_x * problem.regularizer_x.derivative(f) * f
         return slope_x - problem.alpha_y * problem.regularizer_y.derivative(g) * g
 

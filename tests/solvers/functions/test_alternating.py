@@ -14,7 +14,7 @@ from rkbs.solvers import Alternating, solve
 from rkbs.solvers.functions import alternating
 from rkbs.solvers.functions._stationarity import Stationarity
 from rkbs.solvers.functions.alternating import _balanced, _start
-from rkbs.terms.norm_penalties import HalfSquare, Norm
+from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 
 
 def exponents(problem):
@@ -55,8 +55,9 @@ def test_balancing_is_the_least_penalty_of_the_same_product(kinds, scale):
     )
 
 
-def test_what_cannot_be_balanced_is_left_alone():
-    problem, rng = make(), np.random.default_rng(0)
+@pytest.mark.parametrize("power", [2.0, 30.0])  # of 30 slopes at both ends leave the floats
+def test_what_cannot_be_balanced_is_left_alone(power):
+    problem, rng = make(kinds=(PowerNorm(power),) * 2), np.random.default_rng(0)
     v, u = rng.standard_normal((2, problem.pair.dim))
     for f, g in ((0 * v, u), (v, 0 * u), (1e-40 * v, 1e40 * u), (1e40 * v, 1e-40 * u)):
         new_f, new_g = _balanced(problem, f, g)
