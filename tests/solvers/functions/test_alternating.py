@@ -165,3 +165,16 @@ def test_equations_are_tried_at_a_third_of_the_residual_or_at_twice_the_rounds(m
     assert len(tried) > 3
     for (earlier, above), (now, residual) in pairwise(tried):
         assert residual <= above / 3 or now >= 2 * earlier
+
+
+@pytest.mark.parametrize("loss", SMOOTH, ids=repr)
+def test_equations_that_lead_to_zero_are_not_followed(loss):
+    """Zero solves them always, is certified, and here better than the point: the rounds decide."""
+    problem = make(2.0, loss, alphas=(5.0, 10.0))
+    u = _start(problem, np.random.default_rng(0).standard_normal(problem.pair.dim))
+    v, u, _ = alternating._round(problem, u, balance=True)
+    zero = Stationarity.near(problem, v, u, (True, True)).solved(v, u)
+    assert not np.any(zero)
+    assert problem.certify(*zero, 1e-8).passed
+    assert problem.objective(*zero) < problem.objective(v, u)
+    assert all(f.any() for f in alternating._polished(problem, v, u, 1e-8))
