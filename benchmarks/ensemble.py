@@ -22,7 +22,8 @@ import torch
 
 from rkbs.approximation import TARGETS, Quadrature
 from rkbs.attention import Adam, TwoTowerEnsemble, TwoTowerHead, train_heads
-from rkbs.attention.heads.training import Surfaces, one_thread
+from rkbs.attention.heads.surfaces import Surfaces
+from rkbs.attention.heads.training import one_thread
 
 TARGET = TARGETS["oscillating"]
 MODELS = 256

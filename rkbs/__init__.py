@@ -24,7 +24,8 @@ from rkbs.problems.product import ProductProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.problems.separable import SeparableProblem
 from rkbs.spaces.banach_pair import RKBSPair
-from rkbs.spaces.sections import FeatureSections, TensorSections
+from rkbs.spaces.sections import FeatureSections
+from rkbs.spaces.tensor_sections import TensorSections
 from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 from rkbs.terms.spectral_penalties import Schatten

@@ -13,7 +13,8 @@ import numpy as np
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.features import PowerFeatures
 from rkbs.problems.operator import OperatorProblem
-from rkbs.spaces.banach_pair import Element, RKBSPair
+from rkbs.spaces.banach_pair import RKBSPair
+from rkbs.spaces.element import Element
 from rkbs.terms.losses import Loss
 
 _TINY = np.finfo(float).tiny

@@ -9,7 +9,7 @@ from rkbs.problems.product import ProductProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.problems.separable import SeparableProblem
 from rkbs.spaces import RKBSPair, conjugate_exponent
-from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Loss, Squared
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 from rkbs.terms.spectral_penalties import Schatten
 
@@ -121,3 +121,14 @@ PENALTIES = [
     (PowerNorm(1.5), PowerNorm(3.0)),
     (Norm(), PowerNorm(1.2)),
 ]
+
+
+class WrongLoss(Loss):
+    """Squared loss, with one of its parts replaced."""
+
+    def __init__(self, **parts):
+        right = Squared()
+        for name in ("value", "gradient", "conjugate", "prox"):
+            setattr(self, name, parts.get(name, getattr(right, name)))
+
+    value = gradient = conjugate = curvature = prox = None

@@ -18,7 +18,7 @@ from rkbs.approximation import (
 )
 from rkbs.approximation.sup_bracket import certified_sup_error
 from rkbs.attention import TwoTowerEnsemble, train_linear_heads
-from rkbs.attention.heads.training import Surfaces
+from rkbs.attention.heads.surfaces import Surfaces
 from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP, RBF
 from rkbs.problems import OperatorProblem
@@ -37,7 +37,8 @@ from rkbs.solvers import (
     solve,
 )
 from rkbs.spaces import RKBSPair
-from rkbs.spaces.sections import FeatureSections, TensorSections
+from rkbs.spaces.sections import FeatureSections
+from rkbs.spaces.tensor_sections import TensorSections
 from rkbs.terms.spectral_penalties import Schatten
 
 RNG = np.random.default_rng(0)

@@ -79,11 +79,10 @@ class Cells:
         """
         along, floor = self._measured(self.i, self.j, goal)
         while True:
-            worth = along > floor / 2
             chosen = np.flatnonzero(along.sum(0) > floor)
             chosen = chosen[np.argsort(-along[:, chosen].sum(0), kind="stable")]
-            first = (along[0] >= along[1]) & worth[0] | ~worth[1]
-            cuts = np.stack([first, ~first])
+            along_t = along[0] >= along[1]
+            cuts = np.stack([along_t, ~along_t])
             if self.creased:
                 cuts[:, self.sides() == 0] = True
             prices = np.cumsum(2 ** cuts[:, chosen].sum(0) - 1)

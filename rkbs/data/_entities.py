@@ -176,3 +176,15 @@ def _kind(label: Any) -> str:
         return "numbers"
     kinds = (kind for kind in (str, bytes, tuple) if isinstance(label, kind))
     return next(kinds, type(label)).__name__
+
+
+def distinct(
+    points: np.ndarray, ids: Any, name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The points of a table without repetition, the row of each there, and their ids."""
+    ids, told = as_ids(ids, name, points, "the table"), points
+    if ids is not None:  # of equal points those of one id, in the order of the table
+        codes = {label: k for k, label in enumerate(dict.fromkeys(ids))}
+        told = np.column_stack([points, [codes[label] for label in ids]])
+    _, first, rows = np.unique(told, axis=0, return_index=True, return_inverse=True)
+    return points[first], rows.reshape(-1), None if ids is None else ids[first]

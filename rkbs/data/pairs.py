@@ -10,7 +10,7 @@ import numpy as np
 
 from rkbs._arrays import as_floating, as_matrix, check_count, check_finite
 from rkbs._frames import column_names, is_tensor, to_numpy
-from rkbs.data._entities import as_ids
+from rkbs.data._entities import as_ids, distinct
 
 
 @final
@@ -140,8 +140,8 @@ class Pairs:
                 f"n_features_x must be from 1 to {table.shape[1] - 1} for a table of "
                 f"{table.shape[1]} columns, got {n_features_x}"
             )
-        X, i, ids_x = _entities(table[:, :split], ids_x, "ids_x")
-        Y, j, ids_y = _entities(table[:, split:], ids_y, "ids_y")
+        X, i, ids_x = distinct(table[:, :split], ids_x, "ids_x")
+        Y, j, ids_y = distinct(table[:, split:], ids_y, "ids_y")
         names_x, names_y = (names[:split], names[split:]) if names else (None, None)
         return cls(
             X,
@@ -249,18 +249,6 @@ class Pairs:
             expected = f"({len(self)},)" + f" or {grid}" * self.is_complete
             raise ValueError(f"z must have shape {expected}, got shape {z.shape}")
         return as_matrix(z[:, None], "z")[:, 0].astype(float)
-
-
-def _entities(
-    points: np.ndarray, ids: Any, name: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """The points of a table without repetition, the row of each there, and their ids."""
-    ids, told = as_ids(ids, name, points, "the table"), points
-    if ids is not None:  # of equal points those of one id, in the order of the table
-        codes = {label: k for k, label in enumerate(dict.fromkeys(ids))}
-        told = np.column_stack([points, [codes[label] for label in ids]])
-    _, first, rows = np.unique(told, axis=0, return_index=True, return_inverse=True)
-    return points[first], rows.reshape(-1), None if ids is None else ids[first]
 
 
 def _as_indices(values: Any, name: str, size: int, domain: str) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Kernels: the class is the formula; one body serves numpy and torch."""
 
-from rkbs.kernels.algebra import LinearMap, Product, Pullback, Scaled, Sum, Transpose
+from rkbs.kernels.algebra import Product, Scaled, Sum, Transpose
 from rkbs.kernels.base import Kernel, PositiveKernel
 from rkbs.kernels.custom import Custom
 from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
@@ -9,6 +9,7 @@ from rkbs.kernels.entity import Constant, Identity
 from rkbs.kernels.key_norm import KeyNormBias
 from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
+from rkbs.kernels.pullback import LinearMap, Pullback
 from rkbs.kernels.tables import KERNELS, PAPER_KERNELS
 
 __all__ = [

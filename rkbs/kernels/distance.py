@@ -8,7 +8,8 @@ from typing import final
 
 from rkbs._arrays import Array, namespace
 from rkbs.kernels._pairwise import distance, intersection, product, squared_distance
-from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel, check_parameter
+from rkbs.kernels._parameters import check_parameter
+from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from numpy.polynomial import laguerre
 
 from rkbs._arrays import Array, check_count, namespace
 from rkbs.kernels._pairwise import dot, held, largest, saturated
-from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel, check_parameter
+from rkbs.kernels._parameters import check_parameter
+from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel
 
 MAX_ORDER = 256
 """The highest order of a ``TaylorEDP``."""

@@ -8,7 +8,8 @@ from typing import final
 
 from rkbs._arrays import Array
 from rkbs.kernels._pairwise import at_least_single, exponential, product, saturated
-from rkbs.kernels.base import FeatureDimension, Kernel, check_parameter
+from rkbs.kernels._parameters import check_parameter
+from rkbs.kernels.base import FeatureDimension, Kernel
 
 
 @final

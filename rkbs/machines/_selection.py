@@ -1,11 +1,16 @@
-"""What a machine that chooses α has to say of its choice."""
+"""What a machine chooses α from, and what it has to say of its choice."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+
+from rkbs._arrays import as_real, check_number
+from rkbs._frames import is_tensor
 
 
 def warn_uncertified(alphas: Sequence[float], where: str) -> None:
@@ -47,3 +52,15 @@ def warn_end_of_path(alpha: float, alphas: Sequence[float]) -> None:
             UserWarning,
             stacklevel=3,
         )
+
+
+def check_alphas(alphas: Any) -> list[float]:
+    """A non-empty sequence of positive numbers, as a list; else an error that names ``alphas``."""
+    if not np.iterable(alphas) or isinstance(alphas, str):
+        raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
+    if is_tensor(alphas) or hasattr(alphas, "__array__"):
+        alphas = as_real(alphas, "alphas").tolist()
+    checked = [check_number(alpha, "alphas", above=0.0) for alpha in alphas]
+    if not checked:
+        raise ValueError("alphas must hold at least one α, got none")
+    return checked

@@ -8,19 +8,20 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rkbs._arrays import as_matrix, as_real, check_number, kind_error
-from rkbs._frames import column_names, is_tensor, refuse_without_numbers, to_numpy
+from rkbs._arrays import as_matrix, kind_error
+from rkbs._frames import column_names
 from rkbs.data._entities import Entities, as_ids
 from rkbs.data._groups import Groups, warn_equal
 from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
-from rkbs.machines._names import check_names, keep_names, named
+from rkbs.machines._names import check_names, keep_names
 from rkbs.machines._offsets import effects_of, make_offsets
 from rkbs.machines._parameters import changed, nested
+from rkbs.machines._tables import numeric, pairs_of_table
 from rkbs.machines._within import between, gram, within_domain
 from rkbs.problems.gram import GramProblem, check_scale
 from rkbs.problems.offsets import Offsets
-from rkbs.solvers.base import Leave, Solver, check_leave
+from rkbs.solvers.base import Leave, check_leave
 from rkbs.terms.losses import Loss
 
 _CHUNK = 4096
@@ -32,6 +33,18 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
 
     effects: tuple[str, ...] = ()
     effects_alpha: float | None = None
+
+    def __init__(
+        self,
+        kernel_x: Kernel | None,
+        kernel_y: Kernel | None,
+        n_features_x: int | None,
+        fit_intercept: bool,
+    ) -> None:
+        self.kernel_x = kernel_x
+        self.kernel_y = kernel_y
+        self.n_features_x = n_features_x
+        self.fit_intercept = fit_intercept
 
     @classmethod
     def from_kernel(cls, kernel: Kernel, **params: Any) -> OperatorMachine:
@@ -78,24 +91,10 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
                 )
             self.n_features_in_ = pairs.shape[1]
         else:
-            pairs, z = self._from_table(pairs, z)
+            pairs, z = pairs_of_table(self, pairs, z)
         self.n_features_x_ = pairs.X.shape[1]
         keep_names(self, pairs)
         return pairs.compact(), pairs.responses(z)
-
-    def _from_table(self, table: Any, z: Any) -> tuple[Pairs, np.ndarray]:
-        """The pairs of a plain table, with the names of its columns, and its responses."""
-        _refuse_domains(table)
-        table, z = _numeric(table, "X"), _numeric(z, "z")
-        table, z = validate_data(self, table, z, dtype=float, y_numeric=True, ensure_min_features=2)
-        split, columns = self.n_features_x, table.shape[1]
-        if split is None and columns > 2:
-            raise ValueError(
-                f"n_features_x must be given for a table of {columns} columns with rows [x | y]: "
-                "how many of them, from the left, describe x"
-            )
-        pairs = Pairs.from_table(table, 1 if split is None else split)
-        return named(pairs, getattr(self, "feature_names_in_", None)), z
 
     def _data(self, pairs: Any, z: Any, loss: Loss) -> tuple[dict[str, Any], float]:
         """Gram matrices, pairs, responses and offsets, and the mean that responses are less.
@@ -159,7 +158,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         if isinstance(X, Pairs):
             self._check_pairs(X)
             return self._predict_pairs(X)
-        table = validate_data(self, _numeric(X, "X"), dtype=float, reset=False)
+        table = validate_data(self, numeric(X, "X"), dtype=float, reset=False)
         if not hasattr(self, "feature_names_in_"):  # of one domain scikit-learn does not know
             self._check_table(column_names(X))
         # A table to predict may repeat a row; Pairs may not.
@@ -286,48 +285,3 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     def _kernel_rows_y(self, Y: Entities) -> np.ndarray:
         """k_Y(Y, Y_fit), one row per point."""
         return between(self.kernel_y_, Y, self._known("Y"))
-
-
-def _numeric(table: Any, name: str) -> Any:
-    """What scikit-learn converts rightly: it knows not all dtypes of tensors, and no masks."""
-    if is_tensor(table):
-        return to_numpy(table, name)
-    if not hasattr(table, "toarray"):  # sparse arrays it refuses in its own words
-        refuse_without_numbers(table, name)
-    return table
-
-
-def _refuse_domains(pairs: Any) -> None:
-    """``TypeError`` for (X, Y) in place of their pairs."""
-    two = isinstance(pairs, (tuple, list)) and len(pairs) == 2
-    if two and all(getattr(part, "ndim", 1) == 2 for part in pairs):
-        raise TypeError(
-            "X must be Pairs, or an array with rows [x | y], got two arrays: for all pairs of two "
-            "domains pass Pairs.grid(X, Y)"
-        )
-
-
-def check_solver(solver: Solver | None, problem: type, known: str) -> Solver | None:
-    """The solver itself, or a ``TypeError`` where it is none, or solves no such problem."""
-    if solver is None:
-        return None
-    if not isinstance(solver, Solver):
-        raise kind_error(solver, "solver", Solver, f" of this machine ({known}) or None")
-    if not issubclass(problem, solver.handles):
-        raise TypeError(
-            f"solver must be one of this machine ({known}) or None, but "
-            f"{type(solver).__name__} solves problems of class {solver.handles.__name__}"
-        )
-    return solver
-
-
-def check_alphas(alphas: Any) -> list[float]:
-    """A non-empty sequence of positive numbers, as a list; else an error that names ``alphas``."""
-    if not np.iterable(alphas) or isinstance(alphas, str):
-        raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
-    if is_tensor(alphas) or hasattr(alphas, "__array__"):
-        alphas = as_real(alphas, "alphas").tolist()
-    checked = [check_number(alpha, "alphas", above=0.0) for alpha in alphas]
-    if not checked:
-        raise ValueError("alphas must hold at least one α, got none")
-    return checked

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, final
 
-from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
-from rkbs.machines.base import OperatorMachine, check_solver
+from rkbs.machines._solving import FixedAlphaMixin, check_solver
+from rkbs.machines.base import OperatorMachine
 from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Solution, Solver, solve
+from rkbs.solvers.base import Solution, Solver
 from rkbs.solvers.operators.dense import Cholesky
 from rkbs.solvers.operators.incomplete import ConjugateGradient
 from rkbs.solvers.operators.spectral import Spectral
@@ -22,14 +22,27 @@ _FEW_PAIRS = 2000
 class RidgeMachine(OperatorMachine):
     """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩ + offsets with the penalty (α/2) ‖T‖²: what fits share."""
 
+    def __init__(
+        self,
+        kernel_x: Kernel | None,
+        kernel_y: Kernel | None,
+        n_features_x: int | None,
+        fit_intercept: bool,
+        effects: tuple[str, ...],
+        effects_alpha: float | None,
+    ) -> None:
+        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept)
+        self.effects = effects
+        self.effects_alpha = effects_alpha
+
     def _problem(self, X: Any, y: Any, alpha: float) -> tuple[OperatorProblem, float]:
         """The problem of these pairs at one α, and the mean that its responses are less."""
         data, mean = self._data(X, y, Squared())
         return OperatorProblem(**data, alpha=alpha), mean
 
     def _keep(self, solution: Solution[OperatorPoint], mean: float) -> None:
-        """The attributes of a fit."""
-        problem = solution.problem
+        """The attributes of a fit, or ``ConvergenceError``."""
+        problem = solution.check().problem
         self._keep_offsets(problem.offsets, solution.value.theta, mean)
         self.query_coef_, self.key_coef_ = problem.towers(solution.value.M)
         self.dual_coef_ = problem.pairs.matrix(solution.value.c) / problem.alpha
@@ -37,7 +50,7 @@ class RidgeMachine(OperatorMachine):
 
 
 @final
-class BinaryKernelRidge(RidgeMachine):
+class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
     """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩ + b, minimizing ½ Σ_n (z_n − h(x_n, y_n))² + (α/2) ‖T‖²_{S_2}.
 
     By the representer theorem h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y) + b: a finite expansion
@@ -132,33 +145,14 @@ class BinaryKernelRidge(RidgeMachine):
         effects: tuple[str, ...] = (),
         effects_alpha: float | None = None,
     ) -> None:
-        self.kernel_x = kernel_x
-        self.kernel_y = kernel_y
+        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept, effects, effects_alpha)
         self.alpha = alpha
-        self.n_features_x = n_features_x
         self.solver = solver
-        self.fit_intercept = fit_intercept
-        self.effects = effects
-        self.effects_alpha = effects_alpha
 
-    def fit(self, X: Any, y: Any = None) -> BinaryKernelRidge:
-        """Fit to the responses of pairs.
-
-        Parameters
-        ----------
-        X : Pairs, or array of shape (n, d_x + d_y)
-            The pairs; in a plain array each row is [x | y].
-        y : array of shape (n,), or (n_x, n_y) for a complete grid
-            The responses z.
-        """
-        problem, mean = self._problem(X, y, self.alpha)
-        self._keep(solve(problem, self._solver(problem.pairs)).check(), mean)
-        return self
-
-    def _solver(self, pairs: Pairs) -> Solver:
+    def _solver(self, problem: OperatorProblem) -> Solver:
         known = "Spectral(), Cholesky(), ConjugateGradient()"
         if check_solver(self.solver, OperatorProblem, known) is not None:
             return self.solver
-        if pairs.is_complete:
+        if problem.pairs.is_complete:
             return Spectral()
-        return Cholesky() if len(pairs) <= _FEW_PAIRS else ConjugateGradient()
+        return Cholesky() if len(problem.z) <= _FEW_PAIRS else ConjugateGradient()

@@ -8,8 +8,7 @@ import numpy as np
 
 from rkbs.data._groups import Groups
 from rkbs.kernels.base import Kernel
-from rkbs.machines._selection import warn_end_of_path, warn_uncertified
-from rkbs.machines.base import check_alphas
+from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
 from rkbs.machines.ridge import RidgeMachine
 from rkbs.problems.gram import OperatorPoint
 from rkbs.solvers.base import Leave, Solution
@@ -86,14 +85,9 @@ class BinaryKernelRidgeCV(RidgeMachine):
         effects: tuple[str, ...] = (),
         effects_alpha: float | None = None,
     ) -> None:
-        self.kernel_x = kernel_x
-        self.kernel_y = kernel_y
+        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept, effects, effects_alpha)
         self.alphas = alphas
         self.leave = leave
-        self.n_features_x = n_features_x
-        self.fit_intercept = fit_intercept
-        self.effects = effects
-        self.effects_alpha = effects_alpha
 
     def fit(
         self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None

@@ -9,10 +9,11 @@ import numpy as np
 
 from rkbs._arrays import kind_error
 from rkbs.kernels.base import Kernel
-from rkbs.machines.base import OperatorMachine, check_solver
+from rkbs.machines._solving import FixedAlphaMixin, check_solver
+from rkbs.machines.base import OperatorMachine
 from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import Solution, Solver, solve
+from rkbs.solvers.base import Solution, Solver
 from rkbs.solvers.operators.admm import ADMM
 from rkbs.solvers.operators.spectral_newton import SpectralNewton
 from rkbs.terms.losses import Huber, Loss, Squared
@@ -24,6 +25,21 @@ class SchattenMachine(OperatorMachine):
 
     Predictions are made of the two factors of the fit, never of A = Q Kᵀ, which loses digits.
     """
+
+    def __init__(
+        self,
+        kernel_x: Kernel | None,
+        kernel_y: Kernel | None,
+        loss: Loss | None,
+        penalty: SpectralPenalty | None,
+        n_features_x: int | None,
+        solver: Solver | None,
+        fit_intercept: bool,
+    ) -> None:
+        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept)
+        self.loss = loss
+        self.penalty = penalty
+        self.solver = solver
 
     @property
     def dual_coef_(self) -> np.ndarray:
@@ -64,7 +80,7 @@ class SchattenMachine(OperatorMachine):
 
 
 @final
-class BinaryKernelMachine(SchattenMachine):
+class BinaryKernelMachine(FixedAlphaMixin, SchattenMachine):
     """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩ + b, minimizing Σ_n ℓ(h(x_n, y_n); z_n) + α Ω(T).
 
     By the representer theorem h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y) + b. The constant b is
@@ -168,25 +184,5 @@ class BinaryKernelMachine(SchattenMachine):
         solver: Solver | None = None,
         fit_intercept: bool = True,
     ) -> None:
-        self.kernel_x = kernel_x
-        self.kernel_y = kernel_y
-        self.loss = loss
-        self.penalty = penalty
+        super().__init__(kernel_x, kernel_y, loss, penalty, n_features_x, solver, fit_intercept)
         self.alpha = alpha
-        self.n_features_x = n_features_x
-        self.solver = solver
-        self.fit_intercept = fit_intercept
-
-    def fit(self, X: Any, y: Any = None) -> BinaryKernelMachine:
-        """Fit to the responses of pairs.
-
-        Parameters
-        ----------
-        X : Pairs, or array of shape (n, d_x + d_y)
-            The pairs; in a plain array each row is [x | y].
-        y : array of shape (n,), or (n_x, n_y) for a complete grid
-            The responses z.
-        """
-        problem, mean = self._problem(X, y, self.alpha)
-        self._keep(solve(problem, self._solver(problem)), mean)
-        return self

@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
 
 from rkbs._arrays import check_count, check_number
-from rkbs.data._groups import Groups
-from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
-from rkbs.machines._selection import warn_end_of_path, warn_uncertified
-from rkbs.machines.base import check_alphas
+from rkbs.machines._folds import Fold, check_folds, fold_scores, masks_of_folds
+from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
 from rkbs.machines.spectral import SchattenMachine
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers.base import ConvergenceError, Leave, Solver, check_leave, solve
@@ -123,19 +121,13 @@ class BinaryKernelMachineCV(SchattenMachine):
         solver: Solver | None = None,
         fit_intercept: bool = True,
     ) -> None:
-        self.kernel_x = kernel_x
-        self.kernel_y = kernel_y
-        self.loss = loss
-        self.penalty = penalty
+        super().__init__(kernel_x, kernel_y, loss, penalty, n_features_x, solver, fit_intercept)
         self.alphas = alphas
         self.n_alphas = n_alphas
         self.ratio = ratio
         self.leave = leave
         self.cv = cv
         self.random_state = random_state
-        self.n_features_x = n_features_x
-        self.solver = solver
-        self.fit_intercept = fit_intercept
 
     def fit(
         self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None
@@ -157,9 +149,9 @@ class BinaryKernelMachineCV(SchattenMachine):
         problem, mean = self._problem(X, y, 1.0)
         solver, self.alphas_ = self._solver(problem), self._path_of_alphas()
         groups = self._groups(X, problem, self.leave, groups_x, groups_y)
-        held_out = list(_folds(problem.pairs, self.leave, folds, rng, groups))
-        _check_folds(problem, held_out)
-        self._score([_Fold.of(problem, out) for out in held_out], solver)
+        held_out = list(masks_of_folds(problem.pairs, self.leave, folds, rng, groups))
+        check_folds(problem, held_out)
+        self._score([Fold.of(problem, out) for out in held_out], solver)
         failed = self._fit_the_best(problem, solver, mean)
         warn_uncertified(self.alphas_[np.isnan(self.cv_scores_).any(1)], "in some fold")
         warn_uncertified(failed, "in the fit to all pairs, so that the next best was taken")
@@ -183,13 +175,13 @@ class BinaryKernelMachineCV(SchattenMachine):
         # Responses without any pull have T = 0 at every α, whatever the path.
         return (self.alpha_max_ or 1.0) * np.geomspace(1, ratio, count)
 
-    def _score(self, folds: list[_Fold], solver: Solver) -> None:
+    def _score(self, folds: list[Fold], solver: Solver) -> None:
         """``cv_scores_``: of the whole path roughly, then of what is near the least exactly."""
         self.cv_scores_ = np.zeros((len(self.alphas_), len(folds)))
         chosen, exact = np.full(len(self.alphas_), True), np.full(len(self.alphas_), False)
         rough = replace(solver, tol=max(solver.tol, _ROUGH_GAP))
         while chosen.any():
-            self.cv_scores_[chosen] = _scores(folds, rough, self.alphas_[chosen])
+            self.cv_scores_[chosen] = fold_scores(folds, rough, self.alphas_[chosen])
             exact |= chosen & (rough.tol == solver.tol)
             rough, means = solver, self.cv_scores_.mean(1)
             chosen = ~exact & (means <= _NEAR_LEAST * np.nanmin(means, initial=np.inf))
@@ -239,97 +231,3 @@ def _best_first(scores: np.ndarray, tol: float) -> Iterator[int]:
         k = int(np.argmax(left <= least * (1 + tol)))
         left[k] = np.inf
         yield k
-
-
-def _scores(folds: list[_Fold], solver: Solver, alphas: np.ndarray) -> np.ndarray:
-    """The score of each α and fold; an α that is not certified is not tried in later folds."""
-    scores = np.full((len(alphas), len(folds)), np.nan)
-    for k, fold in enumerate(folds):
-        certified = ~np.isnan(scores[:, :k]).any(1)
-        scores[certified, k] = fold.scores(solver, alphas[certified])
-    return scores
-
-
-@dataclass(frozen=True, eq=False)
-class _Fold:
-    """The problem of the pairs that a fold keeps, and the pairs that it leaves out.
-
-    Attributes
-    ----------
-    training : SchattenProblem
-        Over the rows and columns that occur in it.
-    test : Pairs
-    z : array of shape (n_test,)
-    rows_x, rows_y : arrays of shape (n_x, n_x_training), (n_y, n_y_training)
-        Rows of the kernels of all points, also of those that the fold has never seen.
-    """
-
-    training: SchattenProblem
-    test: Pairs
-    z: np.ndarray
-    rows_x: np.ndarray
-    rows_y: np.ndarray
-
-    @classmethod
-    def of(cls, problem: SchattenProblem, out: np.ndarray) -> _Fold:
-        """The fold that leaves out the pairs where ``out``."""
-        training, rows, columns = _part(problem, ~out)
-        kernels = problem.gram_x[:, rows], problem.gram_y[:, columns]
-        return cls(training, problem.pairs[out], problem.z[out], *kernels)
-
-    def scores(self, solver: Solver, alphas: np.ndarray) -> list[float]:
-        """The mean loss at ``test`` along the path, NaN where a fit is not certified."""
-        scores = []
-        for solution in solver.setup(self.training).path(alphas):
-            h = self.test.values(solution.predict_grid(self.rows_x, self.rows_y))
-            loss = float(self.training.loss.value(h, self.z).mean())
-            scores.append(loss if solution.certificate.passed else math.nan)
-        return scores
-
-
-def _folds(
-    pairs: Pairs, leave: Leave, folds: int, rng: np.random.Generator, groups: Groups
-) -> Iterator[np.ndarray]:
-    """For each fold the mask of the pairs that it leaves out."""
-    units = groups.of_pairs(pairs, leave)
-    names = np.unique(units)
-    if len(names) < folds:
-        raise ValueError(
-            f"cv={folds} folds need as many {leave}s, or groups of them, got {len(names)} "
-            f"(n_samples={len(pairs)})"
-        )
-    for out in np.array_split(rng.permutation(names), folds):
-        yield np.isin(units, out)
-
-
-def _check_folds(problem: SchattenProblem, held_out: list[np.ndarray]) -> None:
-    """``ValueError`` that names the fold whose training responses have no best constant."""
-    if not problem.offsets.constant:
-        return
-    for k, out in enumerate(held_out):
-        try:
-            problem.loss.check_constant(problem.z[~out])
-        except ValueError as error:
-            raise ValueError(
-                f"fold {k + 1} of cv={len(held_out)} has training pairs of which {error}, another "
-                "random_state, or a cv of more folds"
-            ) from error
-
-
-def _part(
-    problem: SchattenProblem, chosen: np.ndarray
-) -> tuple[SchattenProblem, np.ndarray, np.ndarray]:
-    """The problem of the chosen pairs over the rows and columns that occur in them, and these."""
-    pairs = problem.pairs[chosen]
-    rows, columns = np.unique(pairs.i), np.unique(pairs.j)
-    part = SchattenProblem(
-        problem.gram_x[np.ix_(rows, rows)],
-        problem.gram_y[np.ix_(columns, columns)],
-        pairs.compact(),
-        problem.z[chosen],
-        problem.alpha,
-        problem.loss,
-        problem.penalty,
-        offsets=problem.offsets,
-    )
-    return part, rows, columns

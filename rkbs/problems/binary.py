@@ -15,7 +15,8 @@ from rkbs.data.pairs import Pairs
 from rkbs.problems.base import Problem
 from rkbs.problems.expansion import Side
 from rkbs.problems.gram import check_scale
-from rkbs.spaces.banach_pair import Element, RKBSPair
+from rkbs.spaces.banach_pair import RKBSPair
+from rkbs.spaces.element import Element
 from rkbs.spaces.sections import FeatureSections
 from rkbs.terms.losses import DualLoss, Squared
 from rkbs.terms.norm_penalties import HalfSquare, Regularizer

@@ -172,8 +172,10 @@ def best_constant(loss: Loss, h: np.ndarray, z: np.ndarray) -> tuple[float, np.n
     Raises
     ------
     ValueError
-        Where the sum falls without end.
+        Where the sum falls without end: in the words of ``loss.check_constant``, or, of a loss that
+        does not know this of itself, where no bracket is found.
     """
+    loss.check_constant(z)
     if isinstance(loss, Squared):
         r = z - h
         b = float(r[0] if np.ptp(r) == 0 else r.mean())

@@ -9,12 +9,9 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, final, get_args
 
 import numpy as np
 
-from rkbs._arrays import check_count, check_number, kind_error, short_repr
+from rkbs._arrays import check_number, kind_error, short_repr
 from rkbs.problems.base import Function, Problem
 from rkbs.problems.certificates import Certificate
-from rkbs.problems.operator import OperatorProblem
-from rkbs.problems.schatten import SchattenProblem
-from rkbs.terms.losses import Squared
 
 Leave = Literal["pair", "row", "column"]
 """What leave-one-out leaves out: a pair, a whole target (row) or a whole source (column)."""
@@ -266,34 +263,6 @@ class Solver(abc.ABC):
 
     @abc.abstractmethod
     def _setup(self, problem: Any) -> State: ...
-
-
-class RidgeSolver(Solver):
-    """A solver of ``OperatorProblem`` with the squared loss, to a KKT residual of ``tol``."""
-
-    tol: float
-    handles: ClassVar[type] = OperatorProblem
-
-    def __post_init__(self) -> None:
-        check_number(self.tol, "tol", above=0.0)
-
-    def _check(self, problem: OperatorProblem) -> None:
-        """Also ``ValueError`` for a loss whose optimality conditions are not linear."""
-        super()._check(problem)
-        if not isinstance(problem.loss, Squared):
-            raise ValueError(f"{self!r} needs the squared loss, got {problem.loss!r}")
-
-
-class SchattenSolver(Solver):
-    """A solver of ``SchattenProblem``, to a relative duality gap of ``tol``."""
-
-    tol: float
-    max_iter: int
-    handles: ClassVar[type] = SchattenProblem
-
-    def __post_init__(self) -> None:
-        check_number(self.tol, "tol", above=0.0)
-        check_count(self.max_iter, "max_iter")
 
 
 def solve(problem: Problem, solver: Solver) -> Solution:

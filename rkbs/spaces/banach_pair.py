@@ -1,105 +1,23 @@
-"""Pairs of reproducing kernel Banach spaces over ℓ^p, and their elements."""
+"""Pairs of reproducing kernel Banach spaces over ℓ^p."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
 
 from rkbs._arrays import as_matrix, as_real, check_count, short_repr
-from rkbs.kernels.algebra import LinearMap, as_map
-from rkbs.kernels.base import is_scalar
 from rkbs.kernels.dot_product import DotProductKernel
 from rkbs.kernels.features import MappedFeatures, PowerFeatures
+from rkbs.kernels.pullback import LinearMap, as_map
+from rkbs.spaces.element import Element
 from rkbs.spaces.function_spaces import FunctionSpaces, column_rank
 from rkbs.spaces.lp import conjugate_exponent, duality_map, lp_norm
 
 FeatureMap = Callable[[np.ndarray], np.ndarray]
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Element:
-    """A function of one space of a pair: f_v = ⟨Φ_X(·), v⟩ ∈ B_X or g_u = ⟨u, Φ_Y(·)⟩ ∈ B_Y.
-
-    Elements of one space add, subtract, and take scalar factors and divisors.
-
-    Parameters
-    ----------
-    pair : RKBSPair
-    domain : {"x", "y"}
-        Where the function lives: "x" for f ∈ B_X, "y" for g ∈ B_Y.
-    coefficients : array of shape (D,)
-        v for f, u for g.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from rkbs.kernels import Linear
-    >>> from rkbs.spaces import RKBSPair
-    >>> pair = RKBSPair.from_kernel(Linear(), d=1, order=1, p=3.0)
-    >>> f = 2 * pair.f(np.ones(1)) - pair.section_y(np.array([0.5]))
-    >>> f.exponent, f(np.array([[1.0], [4.0]]))
-    (3.0, array([1.5, 6. ]))
-    """
-
-    pair: RKBSPair
-    domain: Literal["x", "y"]
-    coefficients: np.ndarray
-
-    __array_ufunc__ = None  # numpy leaves scalar · element to the element
-
-    __repr__ = short_repr
-
-    def __post_init__(self) -> None:
-        coefficients = as_real(self.coefficients, "coefficients")
-        if coefficients.shape != (self.pair.dim,):
-            raise ValueError(
-                f"coefficients must have shape ({self.pair.dim},), one per feature, got "
-                f"{coefficients.shape}"
-            )
-        object.__setattr__(self, "coefficients", coefficients)
-
-    def __call__(self, points: np.ndarray) -> np.ndarray:
-        """The function's values: (n, d) → (n,)."""
-        features = self.pair.features_x if self.domain == "x" else self.pair.features_y
-        return features(as_matrix(points, self.domain)) @ self.coefficients
-
-    @property
-    def exponent(self) -> float:
-        """The exponent of the element's norm: p in B_X, p' in B_Y."""
-        return self.pair.p if self.domain == "x" else self.pair.p_conjugate
-
-    def _same_space(self, other: Element) -> None:
-        if not isinstance(other, Element):
-            raise TypeError(f"only elements add to elements, got {type(other).__name__}")
-        if self.pair is not other.pair or self.domain != other.domain:
-            raise ValueError("the two elements belong to different spaces and cannot be added")
-
-    def __add__(self, other: Element) -> Element:
-        self._same_space(other)
-        return replace(self, coefficients=self.coefficients + other.coefficients)
-
-    def __sub__(self, other: Element) -> Element:
-        return self + (-1.0) * other
-
-    def __mul__(self, factor: float) -> Element:
-        if not is_scalar(factor):
-            raise TypeError(f"factor must be a real number, got {factor!r}")
-        return replace(self, coefficients=self.coefficients * factor)
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, factor: float) -> Element:
-        if not is_scalar(factor) or factor == 0:
-            raise TypeError(f"factor must be a real number other than 0, got {factor!r}")
-        return self * (1 / factor)
-
-    def __neg__(self) -> Element:
-        return self * -1.0
 
 
 @final

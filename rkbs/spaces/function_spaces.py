@@ -10,8 +10,8 @@ from typing import Any, final
 import numpy as np
 
 from rkbs._frames import to_numpy
-from rkbs.kernels.algebra import LinearMap
 from rkbs.kernels.features import MappedFeatures
+from rkbs.kernels.pullback import LinearMap
 
 _NO_MATRIX = (
     "{} has no matrix whose rank tells its span: pass points X and Y, on which the ranks are then "

@@ -1,9 +1,9 @@
 import dataclasses
 import math
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from bracket_helpers import random_weights
 from flint import acb, arb, ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,20 +23,6 @@ BOUNDED = sorted(name for name in LINE if TARGETS[name].smooth)
 
 def constructive(name, d, width=32, **how):
     return constructive_head(TARGETS[name], d, width, quadrature=FIT, **how)
-
-
-def random_weights(seed, scale, d=3, width=12):
-    rng = np.random.default_rng(seed)
-    weights = {}
-    for tower in ("query", "key"):
-        slopes = rng.normal(scale=scale, size=(width, 1))
-        weights |= {
-            f"{tower}.hidden.weight": slopes,
-            f"{tower}.hidden.bias": -slopes[:, 0] * rng.uniform(-1.2, 1.2, width),
-            f"{tower}.output.weight": rng.normal(size=(d, width)) / math.sqrt(width),
-            f"{tower}.output.bias": rng.normal(size=d),
-        }
-    return weights
 
 
 def towers(weights):
@@ -387,118 +373,3 @@ def test_analytic_bounds_hold_in_balls(name, rho):
         half = ellipse[: arcs // 2 + 1]  # F is real on real points: conjugates have one |F|
         upper = max(float(abs(balls.value(name, t, s)).upper()) for t in half for s in ellipse)
     assert upper <= 1.5 * bound
-
-
-# ---- bad input
-
-
-W = random_weights(0, 1.0)
-
-
-def without(name):
-    return {n: a for n, a in W.items() if n != name}
-
-
-@pytest.mark.parametrize(
-    ("weights", "message"),
-    [
-        (without("key.output.bias"), "head_weights must have the names"),
-        (W | {"value.bias": np.ones(3)}, "head_weights must have the names"),
-        (W | {"query.output.weight": W["query.output.weight"] * np.nan}, "query.output.weight con"),
-        (W | {"key.hidden.bias": np.full(12, np.inf)}, "key.hidden.bias contains NaN or infinity"),
-        (W | {"query.hidden.weight": np.ones((12, 2))}, r"query.hidden.weight .* \(12, 1\).*line"),
-        (W | {"key.output.weight": np.ones((2, 12))}, r"key.output.weight .* = \(3, 12\)"),
-        (W | {"query.hidden.bias": np.ones(5)}, r"query.hidden.weight .* = \(5, 1\)"),
-        (W | {"query.hidden.weight": np.array(1.0)}, "query.hidden.weight must have shape"),
-        (W | {"query.output.bias": np.array(1.0)}, "query.output.weight must have shape"),
-        ({n: a * 1e200 if "output" in n else a for n, a in W.items()}, "'edp' contains NaN or inf"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_bad_weights_are_named(weights, message):
-    with pytest.raises(ValueError, match=message):
-        certified_sup_error(TARGETS["edp"], weights)
-
-
-def test_other_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="'mine' has no analytic_bound: a bound of"):
-        certified_sup_error(Target("mine", "", lambda t, s: t @ s.T, smooth=True), W)
-    with pytest.raises(ValueError, match="targets on the line, got dim=2"):
-        certified_sup_error(TARGETS["edp_2d"], W)
-    for ratio in (1, 0.5, 1 + 1e-9, math.nan):
-        with pytest.raises(ValueError, match="ratio must be"):
-            certified_sup_error(TARGETS["edp"], W, ratio=ratio)
-    with pytest.raises(ValueError, match="max_cells must be at least 1"):
-        certified_sup_error(TARGETS["edp"], W, max_cells=0)
-    holes = dataclasses.replace(
-        TARGETS["edp"], function=lambda t, s: np.where(t == t.min(), np.nan, t @ s.T)
-    )
-    with pytest.raises(ValueError, match="NaN"):
-        certified_sup_error(holes, W)
-
-
-EDP = TARGETS["edp"]
-LIES = {
-    "NaN": (EDP, {"analytic_bound": lambda rho: math.nan}, "is nan, but"),
-    "negative": (EDP, {"analytic_bound": lambda rho: -1.0}, "is -1, but"),
-    "too small": (EDP, {"analytic_bound": lambda rho: 1e-3}, "is 0.001, but"),
-    "NaN outside": (
-        EDP,
-        {"analytic_bound": lambda rho: 8.0 if rho <= 1 else math.nan},
-        "must be ≥ 0, or infinite, got nan",
-    ),
-    "other sides": (
-        TARGETS["kink"],
-        {"sides": (lambda t, s: 0 * (t - s.T), lambda t, s: 0 * (t - s.T))},
-        "sides of target 'kink' differ from F by 2",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", LIES)
-def test_a_target_that_its_own_values_refute(name):
-    target, changes, message = LIES[name]
-    with pytest.raises(ValueError, match=message):
-        certified_sup_error(dataclasses.replace(target, **changes), W)
-
-
-@pytest.mark.parametrize(("past", "refuted"), [(0.5, False), (1.5, True)])
-@pytest.mark.parametrize("name", ["bound", "sides"])
-def test_values_refute_a_target_by_more_than_rounding(name, past, refuted):
-    """|F| a billionth over its bound, sides a trillionth of it off F: by half of that, or more."""
-    kink = TARGETS["kink"]
-    if name == "bound":
-        size = 1 + 1e-9 * past
-        changed = Target(
-            "", "", lambda t, s: size * t @ s.T, smooth=True, analytic_bound=lambda rho: 1.0
-        )
-    else:
-        off = 1e-12 * past * kink.analytic_bound(1.0)
-        upper, lower = kink.sides
-        changed = dataclasses.replace(kink, sides=(lambda t, s: upper(t, s) + off, lower))
-    with pytest.raises(ValueError, match=name) if refuted else nullcontext():
-        certified._check_declared(changed)
-
-
-def test_a_surface_that_declares_nothing_and_weights_that_are_no_mapping():
-    with pytest.raises(TypeError, match="target must be a Target"):
-        certified_sup_error(lambda t, s: t @ s.T, W)
-    with pytest.raises(TypeError, match="head_weights must be a mapping"):
-        certified_sup_error(EDP, [1, 2])
-
-
-def test_weights_may_be_tensors():
-    torch = pytest.importorskip("torch")
-    tensors = {name: torch.tensor(value, requires_grad=True) for name, value in W.items()}
-    found, same = certified_sup_error(EDP, tensors), certified_sup_error(EDP, W)
-    assert (found.lower, found.upper) == (same.lower, same.upper)
-
-
-@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
-def test_bounds_that_overflow_are_no_bounds():
-    """Finite weights whose rounding bound is not: NaN must not pass as small."""
-    huge = {name: value.copy() for name, value in W.items()}
-    huge["query.hidden.weight"][0] = huge["query.hidden.bias"][0] = 1e308
-    huge["query.output.weight"][:, 0] = 0
-    with pytest.raises(ValueError, match="NaN or infinity"):
-        certified_sup_error(EDP, huge)

@@ -1,5 +1,7 @@
 """Kernels' parameters in scikit-learn's searches: kernel_x__tau."""
 
+import inspect
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -16,6 +18,15 @@ from rkbs.machines import (
 
 MACHINES = (BinaryKernelMachine, BinaryKernelMachineCV, BinaryKernelRidge, BinaryKernelRidgeCV)
 SUM = RBF(0.5) + 2.0 * Identity()
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.__name__)
+def test_every_parameter_is_kept_as_it_came_under_its_name(machine):
+    """Also those that a base class keeps."""
+    given = {name: object() for name in inspect.signature(machine).parameters}
+    made = machine(**given)
+    assert made.get_params(deep=False) == given == vars(made)
+    assert vars(machine(*given.values())) == given
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.__name__)

@@ -11,8 +11,15 @@ _CERTIFIED = (
     "approximation/test_sup_bracket_terms",
     "approximation/test_sup_bracket_spikes",
     "approximation/test_sup_bracket",
+    "approximation/test_sup_bracket_arguments",
 )
 _SCHATTEN = ("problems/test_offsets", "solvers/operators/test_admm", "problems/test_schatten")
+_DUAL_NEWTON = (
+    "solvers/functions/test_dual_newton",
+    "solvers/functions/test_optimality",
+    "problems/test_separable",
+)
+_ALTERNATING = ("solvers/functions/test_alternating", "problems/test_product")
 _RIDGE = (
     "problems/test_offsets",
     "solvers/operators/test_ridge",
@@ -23,13 +30,20 @@ _RIDGE = (
 _FEW = (
     "machines/test_intercept",
     "data/test_entities",
+    "machines/test_entities",
     "machines/test_selection",
     "test_names",
     "machines/test_similarities",
     "test_frames",
     "data/test_groups",
 )
-_MACHINES = (*_FEW, "machines/test_machines", "machines/test_spectral_cv")
+_MACHINES = (
+    *_FEW,
+    "machines/test_machines",
+    "machines/test_bad_input",
+    "machines/test_spectral",
+    "machines/test_spectral_cv",
+)
 
 _TESTS = {
     "approximation/sup_bracket.py": (8, _CERTIFIED),
@@ -64,7 +78,7 @@ _TESTS = {
     ),
     "problems/offsets.py": (10, ("problems/test_offsets", "machines/test_intercept")),
     "problems/_least_pull.py": (5, ("problems/test_offsets", "machines/test_intercept")),
-    "data/_entities.py": (6, ("data/test_entities",)),
+    "data/_entities.py": (6, ("data/test_entities", "machines/test_entities", "data/test_pairs")),
     "solvers/operators/_grid_offsets.py": (
         10,
         ("problems/test_offsets", "machines/test_intercept"),
@@ -91,7 +105,11 @@ _TESTS = {
     "solvers/operators/admm.py": (6, ("test_defaults", *_SCHATTEN, "test_units")),
     "solvers/functions/_pair_hessian.py": (
         6,
-        ("problems/test_expansion", "solvers/functions/test_optimality"),
+        (
+            "solvers/functions/test_pair_hessian",
+            "problems/test_expansion",
+            "solvers/functions/test_optimality",
+        ),
     ),
     "solvers/functions/_smoothed_dual.py": (
         6,
@@ -101,19 +119,16 @@ _TESTS = {
         8,
         ("solvers/functions/test_optimality", "claims/thm1/test_separable_gap"),
     ),
-    "solvers/functions/dual_newton.py": (
-        10,
-        (
-            "solvers/functions/test_dual_newton",
-            "solvers/functions/test_optimality",
-            "problems/test_separable",
-        ),
+    "solvers/functions/dual_newton.py": (6, _DUAL_NEWTON),
+    "solvers/functions/_stages.py": (6, _DUAL_NEWTON),
+    "solvers/functions/alternating.py": (6, _ALTERNATING),
+    "solvers/functions/_stationarity.py": (6, _ALTERNATING),
+    "solvers/operators/base.py": (
+        2,
+        ("solvers/test_solver_contract", "solvers/operators/test_ridge", "test_bad_input"),
     ),
-    "solvers/functions/alternating.py": (
-        10,
-        ("solvers/functions/test_alternating", "problems/test_product"),
-    ),
-    "solvers/operators/dense.py": (8, _RIDGE),
+    "solvers/operators/dense.py": (6, _RIDGE),
+    "solvers/operators/_refinement.py": (4, _RIDGE),
     "solvers/operators/incomplete.py": (8, _RIDGE),
     "solvers/operators/spectral.py": (4, _RIDGE),
     "solvers/operators/_spectral_calculus.py": (
@@ -128,15 +143,27 @@ _TESTS = {
         8,
         ("solvers/operators/test_spectral_newton", "problems/test_schatten", "test_units"),
     ),
+    "machines/_folds.py": (4, _MACHINES),
     "machines/_names.py": (4, ("test_names", "test_frames")),
     "machines/_parameters.py": (4, ("machines/test_parameters",)),
-    "machines/_selection.py": (2, ("machines/test_selection", "machines/test_machines")),
-    "machines/_within.py": (2, ("machines/test_similarities", "machines/test_machines")),
-    "machines/base.py": (8, _MACHINES),
+    "machines/_selection.py": (
+        3,
+        ("machines/test_selection", "machines/test_bad_input", "machines/test_machines"),
+    ),
+    "machines/_solving.py": (2, ("machines/test_bad_input", "machines/test_machines")),
+    "machines/_tables.py": (
+        3,
+        ("test_frames", "machines/test_bad_input", "machines/test_machines"),
+    ),
+    "machines/_within.py": (
+        2,
+        ("machines/test_similarities", "machines/test_bad_input", "machines/test_machines"),
+    ),
+    "machines/base.py": (7, _MACHINES),
     "machines/ridge.py": (3, _MACHINES),
     "machines/ridge_cv.py": (4, _MACHINES),
     "machines/spectral.py": (5, _MACHINES),
-    "machines/spectral_cv.py": (8, _MACHINES),
+    "machines/spectral_cv.py": (6, _MACHINES),
 }
 
 MODULES = tuple(_TESTS)

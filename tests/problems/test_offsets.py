@@ -272,6 +272,30 @@ def test_the_best_constant_of_rare_labels_is_their_log_odds(share, shift, sign, 
     assert shift or len(points) < 50
 
 
+class Falling(Logistic):
+    """ℓ(h; z) = −zh, which no constant minimizes, and which does not say so."""
+
+    def value(self, h, z):
+        return -z * h
+
+    def gradient(self, h, z):
+        return -z * np.ones_like(h)
+
+    def check_constant(self, z):
+        return z
+
+
+@pytest.mark.parametrize("label", [1.0, -1.0])
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [(Logistic(), "labels of both classes"), (Falling(), "no constant minimizes")],
+    ids=["known", "found"],
+)
+def test_where_no_constant_is_best_the_error_says_so(loss, message, label):
+    with pytest.raises(ValueError, match=message):
+        best_constant(loss, np.linspace(-1, 1, 9), np.full(9, label))
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("size", [1.0, 1e8])
 def test_bounds_of_the_slopes_hold_a_subgradient_of_sum_zero(size, seed):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from rkbs.approximation import SchmidtSpectrum
-from rkbs.kernels.algebra import Pullback
 from rkbs.kernels.dot_product import EDP
 from rkbs.kernels.features import PowerFeatures
+from rkbs.kernels.pullback import Pullback
 from rkbs.problems import OperatorPoint
 from rkbs.problems.binary import BinaryProblem
 from sabotage import Patch

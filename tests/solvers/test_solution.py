@@ -30,7 +30,8 @@ from rkbs.solvers import (
     solve,
 )
 from rkbs.spaces import RKBSPair
-from rkbs.spaces.sections import FeatureSections, TensorSections
+from rkbs.spaces.sections import FeatureSections
+from rkbs.spaces.tensor_sections import TensorSections
 from rkbs.terms.losses import Huber
 from rkbs.terms.spectral_penalties import Schatten
 

@@ -34,7 +34,7 @@ from rkbs.solvers import (
 )
 from rkbs.solvers.operators import dense
 from rkbs.spaces import RKBSPair
-from rkbs.spaces.sections import TensorSections
+from rkbs.spaces.tensor_sections import TensorSections
 from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 from rkbs.terms.spectral_penalties import Schatten

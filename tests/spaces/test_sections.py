@@ -14,7 +14,8 @@ from rkbs.kernels import EDP
 from rkbs.kernels import features as features_module
 from rkbs.kernels.features import PowerFeatures, power_tensor
 from rkbs.laws import relative
-from rkbs.spaces.sections import FeatureSections, Sections, TensorFunction, TensorSections
+from rkbs.spaces.sections import FeatureSections, Sections
+from rkbs.spaces.tensor_sections import TensorFunction, TensorSections
 
 RNG = np.random.default_rng(11)
 X = {d: np.random.default_rng(d).uniform(-2, 2, (5, d)) for d in (1, 2)}

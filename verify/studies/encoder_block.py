@@ -67,7 +67,7 @@ class EncoderBlocks(nn.Module):
         size = torch.tensor([(most / shape.d) ** 0.25 for shape in shapes], dtype=torch.float64)
         scale = (used * size[:, None])[:, None, None]  # (M, 1, 1, d)
         self.register_buffer("scale", scale.to(dtype=dtype, device=device))
-        # Of both signs: positive heads of one sign could not cancel, and weights change theirs late.
+        # Of both signs: positive heads of one sign cannot cancel, and weights change theirs late.
         signs = torch.tensor([(-1.0) ** h for h in range(heads)], dtype=dtype, device=device)
         weights = (signs / math.sqrt(heads)).repeat(len(shapes), 1)
         self.output_weight = nn.Parameter(weights)  # (M, H)

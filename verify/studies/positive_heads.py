@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # torch is imported by the claims that train, when they do
     from torch import Tensor
 
     from rkbs.attention.heads.ensemble import TwoTowerEnsemble
-    from rkbs.attention.heads.training import Surfaces
+    from rkbs.attention.heads.surfaces import Surfaces
 
 TRAIN = Quadrature.gauss_legendre(24)
 """Where Adam trains."""
@@ -91,7 +91,8 @@ def by_adam(
 ) -> list[Head]:
     """Heads by Adam from random starts, all in one batch."""
     from rkbs.attention.heads.ensemble import TwoTowerEnsemble
-    from rkbs.attention.heads.training import Adam, Surfaces, one_thread
+    from rkbs.attention.heads.surfaces import Surfaces
+    from rkbs.attention.heads.training import Adam, one_thread
 
     targets, dims, seeds = zip(*cells, strict=True)
     ensemble = TwoTowerEnsemble.random(dims, [width] * len(cells), seeds, device=device)

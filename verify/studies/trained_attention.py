@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from rkbs.approximation.surface import Surface
 from rkbs.attention.heads.ensemble import TwoTowerEnsemble
-from rkbs.attention.heads.training import Adam, Surfaces, one_thread
+from rkbs.attention.heads.surfaces import Surfaces
+from rkbs.attention.heads.training import Adam, one_thread
 from rkbs.attention.heads.variable_projection import VariableProjection
 from verify.studies.finite_sample import Fit, Training
 

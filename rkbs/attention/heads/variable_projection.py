@@ -11,7 +11,8 @@ from torch import Tensor
 
 from rkbs._arrays import check_count, check_number
 from rkbs.attention.heads.ensemble import Towers, TwoTowerEnsemble
-from rkbs.attention.heads.training import Method, Progress, Surfaces, check_trainable
+from rkbs.attention.heads.surfaces import Surfaces
+from rkbs.attention.heads.training import Method, Progress, check_trainable
 
 _FIRST_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 1e-2, 1e-12, 1e12
 _EASE, _TIGHTEN = 1 / 3, 4.0

@@ -11,8 +11,9 @@ from rkbs._arrays import short_repr
 from rkbs.problems.certificates import relative_gap
 from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import SchattenSolver, Solution, State
+from rkbs.solvers.base import Solution, State
 from rkbs.solvers.operators._splitting import Splitting
+from rkbs.solvers.operators.base import SchattenSolver
 
 _EVERY = 10
 """Iterations between certificates, which cost two singular value decompositions."""

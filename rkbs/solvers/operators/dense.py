@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import abc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, final
@@ -14,10 +13,12 @@ from scipy.linalg.lapack import dgejsv
 
 from rkbs._arrays import short_repr
 from rkbs.data._groups import Groups
-from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
+from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Leave, RidgeSolver, Solution, State, check_leave
-from rkbs.solvers.operators._offset_system import OffsetSystem, tie_rows
+from rkbs.solvers.base import Leave, Solution, State, check_leave
+from rkbs.solvers.operators._offset_system import tie_rows
+from rkbs.solvers.operators._refinement import ByFeatures, ByPairs, per_row, refined
+from rkbs.solvers.operators.base import RidgeSolver
 
 _EPS = np.finfo(float).eps
 _MAX_DENSE = 20_000
@@ -130,8 +131,8 @@ class DenseState(State[OperatorPoint]):
             factor = cho_factor(system, overwrite_a=True)
         except LinAlgError:  # more features than fit into memory, and α below the rounding of K
             return self._diagonalized(problem), None
-        by = _ByPairs(problem, lambda q: cho_solve(factor, q))
-        return _refined(problem, by, self.tol), None
+        by = ByPairs(problem, lambda q: cho_solve(factor, q))
+        return refined(problem, by, self.tol), None
 
     def _along(self, alphas: Iterable[float]) -> Iterator[Solution[OperatorPoint]]:
         return (self._diagonalized(self.problem.with_alpha(alpha)) for alpha in alphas)
@@ -140,10 +141,10 @@ class DenseState(State[OperatorPoint]):
         values, P, right = self._diagonal(problem)
         divisor = values + problem.alpha
         if right is None:
-            by = _ByPairs(problem, lambda q: P @ (P.T @ q / _columns(divisor, q)))
-            return _refined(problem, by, self.tol)
+            by = ByPairs(problem, lambda q: P @ (P.T @ q / per_row(divisor, q)))
+            return refined(problem, by, self.tol)
         roots = np.sqrt(values[: len(right)])
-        return _refined(problem, _ByFeatures(problem, P, right, roots, divisor), self.tol)
+        return refined(problem, ByFeatures(problem, P, right, roots, divisor), self.tol)
 
     def leave_out_residuals(
         self, alpha: float, leave: Leave = "pair", groups: Groups | None = None
@@ -232,103 +233,3 @@ def _gram(problem: OperatorProblem) -> np.ndarray:
     gram = problem.gram_x[np.ix_(i, i)].astype(float, copy=False)
     gram *= problem.gram_y[np.ix_(j, j)]
     return gram
-
-
-class _Residual(abc.ABC):
-    """L = I − H = α (K + αI)⁻¹, H the fit to all pairs without offsets."""
-
-    problem: OperatorProblem
-
-    @abc.abstractmethod
-    def __call__(self, q: np.ndarray) -> np.ndarray:
-        """c = Lq, of one q or of several: (n,) or (n, k)."""
-
-    @abc.abstractmethod
-    def operator(self, q: np.ndarray, c: np.ndarray) -> np.ndarray:
-        """M with αM = R_Xᵀ C R_Y, of c = Lq: (r_x, r_y)."""
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _ByPairs(_Residual):
-    """By (K + αI)⁻¹."""
-
-    problem: OperatorProblem
-    inverse: Callable[[np.ndarray], np.ndarray]
-
-    def __call__(self, q: np.ndarray) -> np.ndarray:
-        return self.problem.alpha * self.inverse(q)
-
-    def operator(self, q: np.ndarray, c: np.ndarray) -> np.ndarray:
-        return self.problem.pull(c / self.problem.alpha)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _ByFeatures(_Residual):
-    """By the singular value decomposition of the features, P diag(roots) right."""
-
-    problem: OperatorProblem
-    P: np.ndarray
-    right: np.ndarray
-    roots: np.ndarray
-    divisor: np.ndarray
-
-    def __call__(self, q: np.ndarray) -> np.ndarray:
-        return self.P @ (_columns(self.problem.alpha / self.divisor, q) * (self.P.T @ q))
-
-    def operator(self, q: np.ndarray, c: np.ndarray) -> np.ndarray:
-        seen = slice(len(self.right))
-        weights = self.roots / self.divisor[seen]
-        M = (weights * (self.P[:, seen].T @ q)) @ self.right
-        return M.reshape(self.problem.factors.products.shape)
-
-
-def _columns(weights: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Weights of rows, as they multiply one q or several."""
-    return weights.reshape(-1, *[1] * (q.ndim - 1))
-
-
-@final
-class _Offsets:
-    """θ = S⁻¹(EᵀLq − s), which makes c = L(q − Eθ) meet Eᵀc − Dθ = s; S = EᵀLE + D."""
-
-    def __init__(self, problem: OperatorProblem, residual: _Residual) -> None:
-        self.pairs, self.offsets, self.residual = problem.pairs, problem.offsets, residual
-        self.decay, self.system = problem.offsets.decay(problem.alpha), None
-        if problem.offsets.size:
-            E = problem.offsets.matrix(problem.pairs)
-            seen = E.T @ residual(E)
-            self.system = OffsetSystem.of(problem.offsets, problem.pairs, seen, problem.alpha)
-
-    def __call__(self, q: np.ndarray, s: np.ndarray) -> np.ndarray:
-        if self.system is None:
-            return NO_OFFSETS
-        return self.system.solve(self.offsets.sums(self.residual(q), self.pairs) - s)
-
-
-def _refined(problem: OperatorProblem, residual: _Residual, tol: float) -> Solution[OperatorPoint]:
-    """The sum of corrections, each to what the sum before leaves of z, until they gain nothing."""
-    offsets = _Offsets(problem, residual)
-    M, c = np.zeros_like(problem.factors.products), np.zeros_like(problem.z)
-    theta, s = np.zeros(problem.offsets.size), np.zeros(problem.offsets.size)
-    if problem.offsets.constant:
-        theta[0] = problem.without_operator[0]
-    left = problem.z - problem.fitted(M, theta)
-    size = np.linalg.norm(left)
-    while True:
-        more = offsets(left, s)
-        q = left - problem.offsets.values(more, problem.pairs) if len(more) else left
-        more_c = residual(q)
-        new = OperatorPoint(M + residual.operator(q, more_c), c + more_c, theta + more)
-        rest = problem.z - problem.fitted(new.M, new.theta) - new.c
-        s = offsets.decay * new.theta - problem.offsets.sums(new.c, problem.pairs)
-        last, size = size, np.linalg.norm(rest)
-        if not size <= last:
-            break
-        (M, c, theta), left = new, rest
-        if not 0 < size <= last / 2:
-            break
-    stats = {"solver": "Cholesky", "alpha": problem.alpha}
-    certificate = problem.certify(M, c, tol, theta)
-    return Solution(problem, OperatorPoint(M, c, theta), certificate, stats)

@@ -13,8 +13,9 @@ from rkbs.data.pairs import Pairs
 from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.offsets import Offsets, best_constant
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import RidgeSolver, Solution, State
+from rkbs.solvers.base import Solution, State
 from rkbs.solvers.operators._offset_system import OffsetSystem
+from rkbs.solvers.operators.base import RidgeSolver
 from rkbs.terms.losses import Squared
 
 _EPS = np.finfo(float).eps

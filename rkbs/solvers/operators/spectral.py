@@ -11,9 +11,10 @@ from rkbs._arrays import check_number, short_repr
 from rkbs.data._groups import Groups
 from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Leave, RidgeSolver, Solution, State, check_leave
+from rkbs.solvers.base import Leave, Solution, State, check_leave
 from rkbs.solvers.operators._grid_offsets import GridOffsets
 from rkbs.solvers.operators._leave_out import residuals
+from rkbs.solvers.operators.base import RidgeSolver
 
 
 @final

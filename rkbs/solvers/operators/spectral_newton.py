@@ -11,8 +11,9 @@ import numpy as np
 from rkbs._arrays import short_repr
 from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.schatten import SchattenProblem, singular_values
-from rkbs.solvers.base import SchattenSolver, Solution, State
+from rkbs.solvers.base import Solution, State
 from rkbs.solvers.operators._spectral_charts import Chart, DualChart, PrimalChart
+from rkbs.solvers.operators.base import SchattenSolver
 from rkbs.terms.spectral_penalties import Schatten
 
 _ARMIJO = 1e-4

@@ -15,7 +15,7 @@ from rkbs.approximation import (
     schmidt,
 )
 from rkbs.attention import Adam, TwoTowerEnsemble, TwoTowerHead, VariableProjection, train_heads
-from rkbs.attention.heads.training import Surfaces
+from rkbs.attention.heads.surfaces import Surfaces
 from rkbs.attention.heads.variable_projection import _normal_equations
 
 GRID, FINE = Quadrature.gauss_legendre(32), Quadrature.gauss_legendre(61)

@@ -8,7 +8,7 @@ from sabotage import Subject, is_noticed
 from sabotage.patches import attribute, constants, scaled, solved
 
 from rkbs.spaces import sections
-from rkbs.spaces.sections import TensorFunction
+from rkbs.spaces.tensor_sections import TensorFunction
 from rkbs.terms.losses import Squared
 from verify.claims.thm1 import tensor_limit as module
 from verify.harness.evidence import Verdict

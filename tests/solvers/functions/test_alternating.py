@@ -12,8 +12,9 @@ from scipy.optimize import minimize_scalar
 from rkbs.laws import relative
 from rkbs.solvers import Alternating, solve
 from rkbs.solvers.functions import alternating
-from rkbs.solvers.functions.alternating import _balanced, _start, _Stationarity
-from rkbs.terms.norm_penalties import HalfSquare, Norm
+from rkbs.solvers.functions._stationarity import Stationarity
+from rkbs.solvers.functions.alternating import _balanced, _start
+from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 
 
 def exponents(problem):
@@ -54,8 +55,9 @@ def test_balancing_is_the_least_penalty_of_the_same_product(kinds, scale):
     )
 
 
-def test_what_cannot_be_balanced_is_left_alone():
-    problem, rng = make(), np.random.default_rng(0)
+@pytest.mark.parametrize("power", [2.0, 30.0])  # of 30 slopes at both ends leave the floats
+def test_what_cannot_be_balanced_is_left_alone(power):
+    problem, rng = make(kinds=(PowerNorm(power),) * 2), np.random.default_rng(0)
     v, u = rng.standard_normal((2, problem.pair.dim))
     for f, g in ((0 * v, u), (v, 0 * u), (1e-40 * v, 1e40 * u), (1e40 * v, 1e-40 * u)):
         new_f, new_g = _balanced(problem, f, g)
@@ -99,7 +101,7 @@ def test_equations_hold_where_the_point_is_stationary_and_nowhere_else(p, kinds,
     """At any point what is left of them is the derivative of the objective, in its coordinates."""
     problem, rng = make(p, kinds=kinds), np.random.default_rng(1)
     v, u = rng.standard_normal((2, problem.pair.dim))
-    equations = _Stationarity.near(problem, v, u, by_expansion)
+    equations = Stationarity.near(problem, v, u, by_expansion)
     unknowns = equations.unknowns(v, u)
     v, u = equations.functions(unknowns)  # of the form that the unknowns can express
     left = equations(unknowns)
@@ -163,3 +165,16 @@ def test_equations_are_tried_at_a_third_of_the_residual_or_at_twice_the_rounds(m
     assert len(tried) > 3
     for (earlier, above), (now, residual) in pairwise(tried):
         assert residual <= above / 3 or now >= 2 * earlier
+
+
+@pytest.mark.parametrize("loss", SMOOTH, ids=repr)
+def test_equations_that_lead_to_zero_are_not_followed(loss):
+    """Zero solves them always, is certified, and here better than the point: the rounds decide."""
+    problem = make(2.0, loss, alphas=(5.0, 10.0))
+    u = _start(problem, np.random.default_rng(0).standard_normal(problem.pair.dim))
+    v, u, _ = alternating._round(problem, u, balance=True)
+    zero = Stationarity.near(problem, v, u, (True, True)).solved(v, u)
+    assert not np.any(zero)
+    assert problem.certify(*zero, 1e-8).passed
+    assert problem.objective(*zero) < problem.objective(v, u)
+    assert all(f.any() for f in alternating._polished(problem, v, u, 1e-8))

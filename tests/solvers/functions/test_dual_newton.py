@@ -7,9 +7,9 @@ import pytest
 from problem_helpers import separable_problem as make
 
 from rkbs.solvers import DualNewton, solve
-from rkbs.solvers.functions import dual_newton
+from rkbs.solvers.functions import _stages, dual_newton
 from rkbs.solvers.functions._smoothed_dual import SmoothedDual
-from rkbs.solvers.functions.dual_newton import _length_jet, _minimize, _stage
+from rkbs.solvers.functions._stages import length_jet, minimize_over_c, minimize_stage
 from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
 from rkbs.terms.norm_penalties import HalfSquare, Norm
 
@@ -26,7 +26,7 @@ def minimized(dual, c, lengths):
     """c, and φ(τ) = max_c −F_τ(c) + Σ (λτ/2 − μ log τ) over the sides with R(t) = t."""
     here = dual.with_lengths(lengths)
     for _ in range(3):
-        c, _ = _minimize(here, c, THETA, 200)
+        c, _ = minimize_over_c(here, c, THETA, 200)
     seeking = dual.seeking
     tau = lengths[seeking]
     penalty = (dual.weights[seeking] * tau / 2 - THETA * dual.mu * np.log(tau)).sum()
@@ -36,19 +36,19 @@ def minimized(dual, c, lengths):
 @pytest.mark.parametrize("both", [True, False])
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 def test_the_lengths_have_their_derivatives(loss, both, monkeypatch):
-    monkeypatch.setattr(dual_newton, "_CENTERED", 1e-13)
+    monkeypatch.setattr(_stages, "_CENTERED", 1e-13)
     problem = problem_of(loss, both)
     dual = SmoothedDual.of(problem)
     lengths = np.array([0.7, 0.9])
     c, _ = minimized(dual, -0.8 * loss.interior(problem.z), lengths)
-    gradient, hessian = _length_jet(dual, c, lengths, THETA)
+    gradient, hessian = length_jet(dual, c, lengths, THETA)
     assert np.linalg.eigvalsh(hessian)[0] > 0
     for k in range(1 + both):
         step = 1e-3 * np.eye(2)[k]
         (up, above), (down, below) = (minimized(dual, c, lengths + s * step) for s in (1, -1))
         assert (above - below) / 2e-3 == pytest.approx(gradient[k], rel=1e-4)
         slopes = (
-            _length_jet(dual, at, lengths + s * step, THETA)[0] for at, s in ((up, 1), (down, -1))
+            length_jet(dual, at, lengths + s * step, THETA)[0] for at, s in ((up, 1), (down, -1))
         )
         column = np.subtract(*slopes) / 2e-3
         assert column == pytest.approx(hessian[:, k], rel=1e-3)
@@ -60,15 +60,15 @@ def test_the_lengths_are_found_in_a_few_steps(loss, factor, monkeypatch):
     """From a start that is wrong by far: the first steps are cut, the last converge as Newton's."""
     problem = problem_of(loss)
     dual, jets = SmoothedDual.of(problem), []
-    right = dual_newton._length_jet
+    right = _stages.length_jet
 
     def counted(*arguments):
         jets.append(right(*arguments))
         return jets[-1]
 
-    c, best, _ = _stage(dual, -0.8 * loss.interior(problem.z), dual.lengths, THETA, 1000)
-    monkeypatch.setattr(dual_newton, "_length_jet", counted)
-    _, lengths, _ = _stage(dual, c, factor * best, THETA, 1000)
+    c, best, _ = minimize_stage(dual, -0.8 * loss.interior(problem.z), dual.lengths, THETA, 1000)
+    monkeypatch.setattr(_stages, "length_jet", counted)
+    _, lengths, _ = minimize_stage(dual, c, factor * best, THETA, 1000)
     assert lengths == pytest.approx(best, rel=1e-2)
     gradient = right(dual, c, best, THETA)[0]
     assert np.abs(gradient).max() < 1e-2

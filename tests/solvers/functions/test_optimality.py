@@ -18,9 +18,10 @@ from rkbs.solvers.functions import _optimality as module
 from rkbs.solvers.functions._optimality import InCoordinates, Optimality, ThroughDual, polish
 from rkbs.solvers.functions._pair_hessian import PairSystem
 from rkbs.solvers.functions._smoothed_dual import SmoothedDual
-from rkbs.solvers.functions.dual_newton import _stage
+from rkbs.solvers.functions._stages import minimize_stage
 from rkbs.spaces import RKBSPair
-from rkbs.spaces.sections import FeatureSections, TensorSections
+from rkbs.spaces.sections import FeatureSections
+from rkbs.spaces.tensor_sections import TensorSections
 from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 
@@ -53,7 +54,7 @@ def from_stage(problem, theta):
     dual = SmoothedDual.of(problem)
     c, lengths = -problem.loss.interior(problem.z), np.ones(2)
     for stage in 10.0 ** -np.arange(-np.log10(theta) + 1):
-        c, lengths, _ = _stage(dual, c, lengths, stage, 1000)
+        c, lengths, _ = minimize_stage(dual, c, lengths, stage, 1000)
     return dual, c
 
 

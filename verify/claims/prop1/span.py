@@ -9,7 +9,8 @@ from flint import arb, ctx
 
 from rkbs.kernels.dot_product import EDP
 from rkbs.kernels.features import PowerFeatures
-from rkbs.spaces.banach_pair import Element, RKBSPair
+from rkbs.spaces.banach_pair import RKBSPair
+from rkbs.spaces.element import Element
 from verify.harness.evidence import Check, Evidence, Verdict, greatest
 from verify.harness.ledger import claim
 from verify.harness.run import Run

@@ -16,7 +16,8 @@ from rkbs.laws import relative
 from rkbs.problems.expansion import OneSidedProblem
 from rkbs.solvers.base import Solution, solve
 from rkbs.solvers.functions.dual_newton import DualNewton
-from rkbs.spaces.sections import FeatureSections, TensorSections
+from rkbs.spaces.sections import FeatureSections
+from rkbs.spaces.tensor_sections import TensorSections
 from rkbs.terms.losses import DualLoss, Huber, Logistic, Squared
 from rkbs.terms.norm_penalties import HalfSquare
 from verify.harness.evidence import Check, Evidence, Verdict, greatest, least

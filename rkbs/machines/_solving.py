@@ -1,0 +1,40 @@
+"""The solver of a machine, and the fit of one whose α is given."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from rkbs._arrays import kind_error
+from rkbs.solvers.base import Solver, solve
+
+
+class FixedAlphaMixin:
+    """The fit of a machine with the parameter ``alpha``."""
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Fit to the responses of pairs.
+
+        Parameters
+        ----------
+        X : Pairs, or array of shape (n, d_x + d_y)
+            The pairs; in a plain array each row is [x | y].
+        y : array of shape (n,), or (n_x, n_y) for a complete grid
+            The responses z.
+        """
+        problem, mean = self._problem(X, y, self.alpha)
+        self._keep(solve(problem, self._solver(problem)), mean)
+        return self
+
+
+def check_solver(solver: Solver | None, problem: type, known: str) -> Solver | None:
+    """The solver itself, or a ``TypeError`` where it is none, or solves no such problem."""
+    if solver is None:
+        return None
+    if not isinstance(solver, Solver):
+        raise kind_error(solver, "solver", Solver, f" of this machine ({known}) or None")
+    if not issubclass(problem, solver.handles):
+        raise TypeError(
+            f"solver must be one of this machine ({known}) or None, but "
+            f"{type(solver).__name__} solves problems of class {solver.handles.__name__}"
+        )
+    return solver

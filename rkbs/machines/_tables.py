@@ -1,0 +1,60 @@
+"""Plain tables with rows [x | y], in place of pairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from rkbs._frames import is_tensor, refuse_without_numbers, to_numpy
+from rkbs.data.pairs import Pairs
+from rkbs.machines._names import named
+
+
+def pairs_of_table(machine: Any, table: Any, z: Any) -> tuple[Pairs, np.ndarray]:
+    """The pairs of a plain table, with the names of its columns, and its responses.
+
+    Parameters
+    ----------
+    machine : OperatorMachine
+        Gets ``n_features_in_``, and ``feature_names_in_`` of a table with names.
+    table : array of shape (n, d_x + d_y)
+    z : array of shape (n,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        For two domains in place of their pairs, what is no table of numbers, and where the machine
+        does not say which columns describe x.
+    """
+    _refuse_domains(table)
+    table, z = numeric(table, "X"), numeric(z, "z")
+    table, z = validate_data(machine, table, z, dtype=float, y_numeric=True, ensure_min_features=2)
+    split, columns = machine.n_features_x, table.shape[1]
+    if split is None and columns > 2:
+        raise ValueError(
+            f"n_features_x must be given for a table of {columns} columns with rows [x | y]: "
+            "how many of them, from the left, describe x"
+        )
+    pairs = Pairs.from_table(table, 1 if split is None else split)
+    return named(pairs, getattr(machine, "feature_names_in_", None)), z
+
+
+def numeric(table: Any, name: str) -> Any:
+    """What scikit-learn converts rightly: it knows not all dtypes of tensors, and no masks."""
+    if is_tensor(table):
+        return to_numpy(table, name)
+    if not hasattr(table, "toarray"):  # sparse arrays it refuses in its own words
+        refuse_without_numbers(table, name)
+    return table
+
+
+def _refuse_domains(pairs: Any) -> None:
+    """``TypeError`` for (X, Y) in place of their pairs."""
+    two = isinstance(pairs, (tuple, list)) and len(pairs) == 2
+    if two and all(getattr(part, "ndim", 1) == 2 for part in pairs):
+        raise TypeError(
+            "X must be Pairs, or an array with rows [x | y], got two arrays: for all pairs of two "
+            "domains pass Pairs.grid(X, Y)"
+        )
