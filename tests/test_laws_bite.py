@@ -20,7 +20,8 @@ from rkbs.problems import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Spectral, solve
 from rkbs.spaces import RKBSPair, banach_pair, lp
-from rkbs.terms.losses import Huber, Loss, Squared
+from rkbs.terms.losses import Loss
+from rkbs.terms.residual_losses import Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
 from verify.claims.prop1.misprint import misprinted_features
 

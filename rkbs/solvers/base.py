@@ -14,7 +14,7 @@ from rkbs.problems.base import Function, Problem
 from rkbs.problems.certificates import Certificate
 from rkbs.problems.operator import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.terms.losses import Squared
+from rkbs.terms.residual_losses import Squared
 
 Leave = Literal["pair", "row", "column"]
 """What leave-one-out leaves out: a pair, a whole target (row) or a whole source (column)."""

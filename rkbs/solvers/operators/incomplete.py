@@ -15,7 +15,7 @@ from rkbs.problems.offsets import Offsets, best_constant
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import RidgeSolver, Solution, State
 from rkbs.solvers.operators._offset_system import OffsetSystem
-from rkbs.terms.losses import Squared
+from rkbs.terms.residual_losses import Squared
 
 _EPS = np.finfo(float).eps
 _PASSES = 2

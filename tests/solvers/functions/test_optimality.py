@@ -21,8 +21,9 @@ from rkbs.solvers.functions._smoothed_dual import SmoothedDual
 from rkbs.solvers.functions.dual_newton import _stage
 from rkbs.spaces import RKBSPair
 from rkbs.spaces.sections import FeatureSections, TensorSections
-from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
+from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 
 LOSSES = {"squared": Squared(), "logistic": Logistic(), "huber": Huber(0.5)}
 REGULARIZERS = {"half": HalfSquare(), "power": PowerNorm(2.5)}
