@@ -1,4 +1,4 @@
-"""Losses on numpy and on torch: one body, of which autograd makes the gradient and the curvature."""
+"""Losses on numpy and torch: one body, of which autograd makes the gradient and the curvature."""
 
 from itertools import product
 
