@@ -140,6 +140,7 @@ class TwoTowerHead(nn.Module):
         self.key = _tower(self.d_y, width, d, **place)
 
     @classmethod
+    @torch.inference_mode(False)  # parameters made there could never be trained
     def from_head(
         cls,
         head: Head | ConstructiveHead,

@@ -74,6 +74,12 @@ def test_one_form_of_weights_goes_through_all_that_hold_heads():
     module.load_state_dict({name: torch.tensor(a) for name, a in built.weights().items()})
 
 
+def test_a_module_made_in_inference_mode_can_be_trained():
+    with torch.inference_mode():
+        module = TwoTowerHead.from_head(constructive_head(TARGETS["edp"], 1, 2, quadrature=GRID))
+    assert not any(parameter.is_inference() for parameter in module.parameters())
+
+
 def test_a_head_keeps_its_numbers_while_its_module_is_trained_on():
     module = TwoTowerHead(2, 3, dtype=torch.float64)
     head = module.to_head()
