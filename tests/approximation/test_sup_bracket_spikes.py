@@ -164,7 +164,7 @@ def certified_search(name, weights):
     from rkbs.approximation import _search
     from rkbs.approximation import sup_bracket as certified
 
-    return _search.Search(TARGETS[name], *certified._towers(weights), ratio=1.05)
+    return _search.Search(TARGETS[name], *certified._towers(Head.from_weights(weights)), ratio=1.05)
 
 
 def test_panels_are_cut_in_halves_that_are_tabulated_once():
