@@ -52,7 +52,7 @@ def looped(
     goal = torch.as_tensor(quadrature.tabulate(TARGET), **like)
     last = []
     for head in ensemble.heads():
-        module = TwoTowerHead.from_arrays(head.weights(), **like)
+        module = TwoTowerHead.from_head(head, **like)
         _, squared = method.minimize(
             module.parameters(),
             lambda module=module: (module(x, x) * weights - goal).square().sum()[None],

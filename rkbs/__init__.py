@@ -26,8 +26,9 @@ from rkbs.problems.separable import SeparableProblem
 from rkbs.spaces.banach_pair import RKBSPair
 from rkbs.spaces.sections import FeatureSections
 from rkbs.spaces.tensor_sections import TensorSections
-from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
+from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 if TYPE_CHECKING:

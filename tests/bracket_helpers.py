@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 
+from rkbs.approximation.heads import Head
+from rkbs.approximation.sup_bracket import certified_sup_error
+
 
 def random_weights(seed, scale, d=3, width=12):
     rng = np.random.default_rng(seed)
@@ -17,3 +20,8 @@ def random_weights(seed, scale, d=3, width=12):
             f"{tower}.output.bias": rng.normal(size=d),
         }
     return weights
+
+
+def certify(target, weights, **how):
+    """The bracket of a head given by its weights' names."""
+    return certified_sup_error(target, Head.from_weights(weights), **how)

@@ -34,6 +34,13 @@ def norm(v, p):
 # ---- cases
 
 
+def final_below(kind):
+    """The final classes that rkbs defines below an abstract one: what a table must hold."""
+    ours = [cls for cls in kind.__subclasses__() if cls.__module__.startswith("rkbs.")]
+    deeper = set().union(*map(final_below, ours))
+    return deeper | {cls for cls in ours if "__final__" in vars(cls)}
+
+
 def every_two(first, second, third):
     """Triples in which any two values meet, a Latin square of them: not all combinations.
 

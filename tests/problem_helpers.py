@@ -9,8 +9,10 @@ from rkbs.problems.product import ProductProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.problems.separable import SeparableProblem
 from rkbs.spaces import RKBSPair, conjugate_exponent
-from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Loss, Squared
+from rkbs.terms.losses import Loss
+from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
+from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 SMOOTH = (Squared(), Logistic(), Huber(0.5))
@@ -49,7 +51,7 @@ def schatten_problem(loss=None, penalty=None, keep=None, alpha=0.2, seed=2):
 
 
 def loss_by_hand(loss, h, z):
-    """ℓ(h; z), another way than in ``rkbs.terms.losses``."""
+    """ℓ(h; z), another way than in ``rkbs.terms``."""
     r = h - z
     if isinstance(loss, Squared):
         return r @ r / 2

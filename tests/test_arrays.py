@@ -83,7 +83,7 @@ OTHERS = {
     "spectrum": schmidt(TARGETS["edp"], 32),
     "sampled": sampled_floor(TARGETS["edp"], (0, 1), samples=9, replicates=40, rng=RNG),
     "head": HEAD,
-    "bracket": certified_sup_error(TARGETS["edp"], HEAD.weights()),
+    "bracket": certified_sup_error(TARGETS["edp"], HEAD),
     "linear heads": train_linear_heads(PHI, PHI[:25], PAIRS, Z, 0.1, 2, steps=2),
     "surfaces": Surfaces.tabulate(TARGETS["edp"], GRID, TwoTowerEnsemble.from_heads([HEAD])),
 }

@@ -27,7 +27,8 @@ from rkbs.problems.product import ProductProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers import ADMM, DualNewton, SpectralNewton, solve
-from rkbs.terms.losses import Hinge, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
+from rkbs.terms.residual_losses import Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 X, Y = points((4, 2)), points((3, 2), 1)

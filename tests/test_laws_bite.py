@@ -17,7 +17,7 @@ from rkbs.kernels.features import PowerFeatures
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import Spectral, solve
 from rkbs.spaces import RKBSPair, banach_pair, lp
-from rkbs.terms.losses import Huber, Squared
+from rkbs.terms.residual_losses import Huber, Squared
 from verify.claims.prop1.misprint import misprinted_features
 
 TOLERANCE = 1e-8  # no test and no claim asks for less than this

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers import final_below
 from problem_helpers import (
     LOSSES,
     PENALTIES,
@@ -25,10 +26,10 @@ from rkbs.problems.certificates import relative_gap
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Alternating, DualNewton, SpectralNewton, solve
 from rkbs.spaces.sections import FeatureSections
-from rkbs.terms import losses
-from rkbs.terms import norm_penalties as regularizers
-from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
-from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
+from rkbs.terms.losses import Loss
+from rkbs.terms.margin_losses import Hinge, Logistic
+from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm, Regularizer
+from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 DEGREES = {Squared: 2, Huber: 2, EpsilonInsensitive: 1, Logistic: 0, Hinge: 0}
@@ -38,12 +39,8 @@ every_loss = pytest.mark.parametrize("loss", LOSSES, ids=repr)
 
 
 def test_tables_are_complete():
-    assert set(DEGREES) == {type(loss) for loss in LOSSES} == final(losses)
-    assert {type(r) for r in REGULARIZERS} == final(regularizers)
-
-
-def final(module):
-    return {c for c in vars(module).values() if isinstance(c, type) and "__final__" in vars(c)}
+    assert set(DEGREES) == {type(loss) for loss in LOSSES} == final_below(Loss)
+    assert {type(r) for r in REGULARIZERS} == final_below(Regularizer)
 
 
 def in_units(loss, u):

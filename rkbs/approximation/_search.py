@@ -137,7 +137,7 @@ class Search:
         beside = rounding + remainder
         peaks = self.peaks(tables, beside, x.panels[i], y.panels[j], side)
         found = np.stack([SAFE * (peaks + beside), rounding, remainder])
-        return check_finite(found, "a bound of the error, from analytic_bound or head_weights,")
+        return check_finite(found, "a bound of the error, from analytic_bound or the head,")
 
     def peaks(
         self, tables: np.ndarray, beside: np.ndarray, x: Panels, y: Panels, side: int

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import check_count, check_number, short_repr
+from rkbs._arrays import check_count, check_number, kind_error, short_repr
 from rkbs.approximation.heads import Head, HiddenLayer
 from rkbs.approximation.quadrature import (
     Quadrature,
@@ -92,6 +92,14 @@ class ConstructiveHead:
     def weights(self) -> dict[str, np.ndarray]:
         """``Head.weights`` of the towers."""
         return self.head.weights()
+
+
+def as_head(head: Any, name: str) -> Head:
+    """The towers of a constructive head, a ``Head`` as it is; ``TypeError`` for all else."""
+    head = head.head if isinstance(head, ConstructiveHead) else head
+    if not isinstance(head, Head):
+        raise kind_error(head, name, Head)
+    return head
 
 
 def constructive_head(

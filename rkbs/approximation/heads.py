@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import as_matrix, as_real, check_count, check_kinds
+from rkbs._arrays import (
+    Array,
+    as_floating,
+    as_matrix,
+    as_real,
+    check_count,
+    check_finite,
+    check_kinds,
+    to_numpy,
+)
 from rkbs.approximation.quadrature import (
     Rule,
     check_generator,
 )
 from rkbs.approximation.surface import domain_points
+
+SIDES = ("query", "key")
+PARTS = {
+    "hidden.weight": "(m, d_x)",
+    "hidden.bias": "(m,)",
+    "output.weight": "(d, m)",
+    "output.bias": "(d,)",
+}
+"""The parameters of a side and their shapes: torch's names, as ``Head.weights`` gives them."""
 
 
 @final
@@ -83,11 +102,13 @@ class Head:
     """G(t, s) = q(t)·k(s), q = Φ_X A and k = Φ_Y B on hidden layers Φ_X and Φ_Y: two towers.
 
     Attention's logits before the factor 1/√d, which Theorem 2 leaves to q and k; a ``Surface``.
+    The one form in which heads are handed on: constructive ones are made of it, trained ones start
+    from it and come back as it, and ``weights`` are its parameters under torch's names.
 
     Parameters
     ----------
     hidden_x, hidden_y : HiddenLayer
-        Of m units each.
+        Of m units each, where q and k have as many.
     output_x, output_y : arrays of shape (m + 1, d)
         A and B, the constant's row last.
 
@@ -99,6 +120,8 @@ class Head:
     >>> head = Head(step, step, np.array([[1.0], [0.0]]), np.array([[0.0], [2.0]]))
     >>> head(np.array([[0.5]]), np.array([[-1.0], [1.0]])).round(3)  # q(t) = tanh t, k(s) = 2
     array([[0.924, 0.924]])
+    >>> Head.from_weights(head.weights()).output_y.ravel()
+    array([0., 2.])
     """
 
     hidden_x: HiddenLayer
@@ -130,15 +153,58 @@ class Head:
     def weights(self) -> dict[str, np.ndarray]:
         """The parameters by the names that ``rkbs.attention.TwoTowerHead`` gives them.
 
-        Output weights can be large where hidden units are nearly dependent: use float64.
+        So ``np.savez`` stores a head, and ``load_state_dict`` reads it. Output weights can be large
+        where hidden units are nearly dependent: use float64.
         """
         arrays = {}
-        sides = (("query", self.hidden_x, self.output_x), ("key", self.hidden_y, self.output_y))
-        for name, hidden, output in sides:
-            arrays |= {
-                f"{name}.hidden.weight": hidden.slopes,  # (m, d_x)
-                f"{name}.hidden.bias": hidden.biases,
-                f"{name}.output.weight": output[:-1].T,  # (d, m)
-                f"{name}.output.bias": output[-1],
-            }
+        layers = (self.hidden_x, self.output_x), (self.hidden_y, self.output_y)
+        for side, (hidden, output) in zip(SIDES, layers, strict=True):
+            parts = hidden.slopes, hidden.biases, output[:-1].T, output[-1]
+            arrays |= {f"{side}.{part}": array for part, array in zip(PARTS, parts, strict=True)}
         return arrays
+
+    @classmethod
+    def from_weights(cls, weights: Mapping[str, Array]) -> Head:
+        """The head of parameters by name, arrays or tensors, as ``weights`` gives them.
+
+        Parameters
+        ----------
+        weights : mapping
+            Of ``query`` and ``key``: ``hidden.weight`` (m, d_x), ``hidden.bias`` (m,),
+            ``output.weight`` (d, m), ``output.bias`` (d,). A ``state_dict`` of ``TwoTowerHead`` is
+            one, and a file of ``np.savez``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a missing or unknown name, for shapes that are not of one head, and for what are not
+            finite real numbers.
+        """
+        if not isinstance(weights, Mapping):
+            raise TypeError(
+                f"weights must be a mapping, as head.weights() gives it, got {weights!r:.50}"
+            )
+        names = [f"{side}.{part}" for side in SIDES for part in PARTS]
+        if set(weights) != set(names):
+            raise ValueError(f"weights must have the names {names}, got {sorted(weights)}")
+        arrays = {name: _numbers(weights[name], f"weights[{name!r}]") for name in names}
+        (hidden_x, output_x), (hidden_y, output_y) = (_tower(arrays, side) for side in SIDES)
+        return cls(hidden_x, hidden_y, output_x, output_y)
+
+
+def _numbers(values: Any, name: str) -> np.ndarray:
+    return check_finite(as_floating(to_numpy(values, name), name), name)
+
+
+def _tower(arrays: Mapping[str, np.ndarray], side: str) -> tuple[HiddenLayer, np.ndarray]:
+    """The hidden layer and the output of one side, whose shapes fit together."""
+    slopes, biases, output, constants = (arrays[f"{side}.{part}"] for part in PARTS)
+    m, d = biases.size, arrays["query.output.bias"].size
+    shapes = (m, slopes.shape[-1] if slopes.ndim else 1), (m,), (d, m), (d,)
+    for (part, axes), shape in zip(PARTS.items(), shapes, strict=True):
+        found = arrays[f"{side}.{part}"].shape
+        if found != shape or 0 in shape:
+            raise ValueError(
+                f"weights['{side}.{part}'] must have shape {axes} = {shape}, got {found}"
+            )
+    return HiddenLayer(slopes, biases), np.vstack([output.T, constants])

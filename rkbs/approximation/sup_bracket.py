@@ -12,15 +12,16 @@ G apart, nothing of their cancellation is lost. Source: theory §4, "Certified e
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from rkbs._arrays import as_real, check_count, check_number, short_repr
+from rkbs._arrays import check_count, check_number, short_repr
 from rkbs.approximation._panels import Tower
 from rkbs.approximation._search import Search
+from rkbs.approximation.constructive import ConstructiveHead, as_head
+from rkbs.approximation.heads import Head
 from rkbs.approximation.quadrature import evaluate
 from rkbs.approximation.surface import Target
 
@@ -54,7 +55,7 @@ class SupBracket:
     >>> from rkbs.approximation import TARGETS, Quadrature, certified_sup_error, constructive_head
     >>> target, quadrature = TARGETS["edp"], Quadrature.gauss_legendre(24)
     >>> head = constructive_head(target, d=2, width=5, quadrature=quadrature, scale=1.0)
-    >>> bracket = certified_sup_error(target, head.weights(), ratio=1.2)
+    >>> bracket = certified_sup_error(target, head, ratio=1.2)
     >>> t, s = (np.array([[coordinate]]) for coordinate in bracket.where)
     >>> bool(abs(target(t, s) - head(t, s)) >= 0.999 * bracket.lower), bracket.ratio <= 1.2
     (True, True)
@@ -78,7 +79,7 @@ class SupBracket:
 
 def certified_sup_error(
     target: Target,
-    head_weights: Mapping[str, np.ndarray],
+    head: Head | ConstructiveHead,
     *,
     ratio: float = 1.05,
     max_cells: int = 1 << 16,
@@ -96,8 +97,8 @@ def certified_sup_error(
     target : Target
         On the line, with ``analytic_bound``, and tabulated to within 64 units of roundoff of its
         bound for ρ = 1.
-    head_weights : mapping
-        As ``ConstructiveHead.weights()`` gives them, d_x = d_y = 1.
+    head : Head or ConstructiveHead
+        With d_x = d_y = 1; of weights by name ``Head.from_weights`` makes one.
     ratio : float
         upper/lower to be reached, at least ``NARROWEST``.
     max_cells : int
@@ -107,15 +108,14 @@ def certified_sup_error(
     ------
     ValueError
         For a target not on the line, without ``analytic_bound``, or with one that its own values
-        refute; for weights with missing or unknown names, of shapes that do not fit together, or
-        not finite.
+        refute; for a head that is not on the line.
 
     Examples
     --------
     >>> from rkbs.approximation import TARGETS, Quadrature, certified_sup_error, constructive_head
     >>> target, quadrature = TARGETS["edp"], Quadrature.gauss_legendre(24)
     >>> head = constructive_head(target, d=2, width=5, quadrature=quadrature, scale=1.0)
-    >>> bracket = certified_sup_error(target, head.weights(), ratio=1.2)
+    >>> bracket = certified_sup_error(target, head, ratio=1.2)
     >>> bracket.lower <= bracket.upper <= 1.2 * bracket.lower
     True
     """
@@ -134,7 +134,7 @@ def certified_sup_error(
     if check_number(ratio, "ratio") < NARROWEST:
         raise ValueError(f"ratio must be at least {NARROWEST}, got {ratio!r}")
     check_count(max_cells, "max_cells")
-    towers = _towers(head_weights)
+    towers = _towers(as_head(head, "head"))
     _check_declared(target)
     search = Search(target, *towers, ratio=ratio)
     return _bracket(search, *search.run(max_cells))
@@ -158,39 +158,12 @@ def _check_declared(target: Target) -> None:
             raise ValueError(f"sides of target {target.name!r} differ from F by {off:.6g}")
 
 
-_NAMES = {
-    f"{tower}.{layer}.{kind}": axes
-    for tower in ("query", "key")
-    for (layer, kind), axes in {
-        ("hidden", "weight"): ("m", "1"),
-        ("hidden", "bias"): ("m",),
-        ("output", "weight"): ("d", "m"),
-        ("output", "bias"): ("d",),
-    }.items()
-}
-
-
-def _towers(head_weights: Mapping[str, np.ndarray]) -> tuple[Tower, Tower]:
-    """The two networks, checked; m may differ between them."""
-    if not isinstance(head_weights, Mapping):
-        raise TypeError(
-            f"head_weights must be a mapping, as head.weights() gives it, got {head_weights!r}"
-        )
-    if set(head_weights) != set(_NAMES):
-        raise ValueError(
-            f"head_weights must have the names {sorted(_NAMES)}, got {sorted(head_weights)}"
-        )
-    arrays = {name: as_real(head_weights[name], name) for name in _NAMES}
-    sizes = {"1": 1, "d": arrays["query.output.bias"].size}
-    for name, axes in _NAMES.items():
-        sizes["m"] = arrays[name.split(".")[0] + ".hidden.bias"].size
-        shape = tuple(sizes[axis] for axis in axes)
-        if arrays[name].shape != shape or 0 in shape:
-            raise ValueError(
-                f"{name} must have shape ({', '.join(axes)}) = {shape} for a head on the line, "
-                f"got {arrays[name].shape}"
-            )
-    parts = list(arrays.values())
+def _towers(head: Head) -> tuple[Tower, Tower]:
+    """The two networks of a head on the line; m may differ between them."""
+    inputs = tuple(hidden.slopes.shape[1] for hidden in (head.hidden_x, head.hidden_y))
+    if inputs != (1, 1):
+        raise ValueError(f"head must be on the line, d_x = d_y = 1, got (d_x, d_y) = {inputs}")
+    parts = list(head.weights().values())
     return tuple(Tower(a[:, 0], b, W, c) for a, b, W, c in (parts[:4], parts[4:]))
 
 

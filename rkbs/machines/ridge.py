@@ -13,7 +13,7 @@ from rkbs.solvers.base import Solution, Solver
 from rkbs.solvers.operators.dense import Cholesky
 from rkbs.solvers.operators.incomplete import ConjugateGradient
 from rkbs.solvers.operators.spectral import Spectral
-from rkbs.terms.losses import Squared
+from rkbs.terms.residual_losses import Squared
 
 _FEW_PAIRS = 2000
 """Up to this many pairs a dense factorization is faster than iterating."""

@@ -16,7 +16,8 @@ from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers.base import Solution, Solver
 from rkbs.solvers.operators.admm import ADMM
 from rkbs.solvers.operators.spectral_newton import SpectralNewton
-from rkbs.terms.losses import Huber, Loss, Squared
+from rkbs.terms.losses import Loss
+from rkbs.terms.residual_losses import Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
 
 

@@ -18,8 +18,9 @@ from rkbs.problems.gram import check_scale
 from rkbs.spaces.banach_pair import RKBSPair
 from rkbs.spaces.element import Element
 from rkbs.spaces.sections import FeatureSections
-from rkbs.terms.losses import DualLoss, Squared
+from rkbs.terms.losses import DualLoss
 from rkbs.terms.norm_penalties import HalfSquare, Regularizer
+from rkbs.terms.residual_losses import Squared
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,9 @@ from rkbs.problems.certificates import GapCertificate
 from rkbs.problems.gram import check_scale
 from rkbs.spaces.lp import duality_map
 from rkbs.spaces.sections import Sections
-from rkbs.terms.losses import DualLoss, Squared
+from rkbs.terms.losses import DualLoss
 from rkbs.terms.norm_penalties import HalfSquare, Regularizer
+from rkbs.terms.residual_losses import Squared
 
 
 @final

@@ -14,7 +14,8 @@ from rkbs._linalg import Eigen, Factors
 from rkbs.data.pairs import Pairs
 from rkbs.problems.base import Problem
 from rkbs.problems.offsets import Offsets, balanced, best_constant
-from rkbs.terms.losses import Loss, Squared
+from rkbs.terms.losses import Loss
+from rkbs.terms.residual_losses import Squared
 
 NO_OFFSETS = np.zeros(0)
 _EPS = np.finfo(float).eps

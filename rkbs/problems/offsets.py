@@ -10,7 +10,8 @@ import numpy as np
 
 from rkbs._arrays import check_number, short_repr
 from rkbs.data.pairs import Pairs
-from rkbs.terms.losses import Loss, Squared
+from rkbs.terms.losses import Loss
+from rkbs.terms.residual_losses import Squared
 
 _ROUNDING = 4 * np.finfo(float).eps
 _BISECT = 3

@@ -10,7 +10,7 @@ import numpy as np
 from rkbs._arrays import short_repr
 from rkbs.problems.certificates import KKTCertificate, relative_gap
 from rkbs.problems.gram import NO_OFFSETS, GramProblem
-from rkbs.terms.losses import Squared
+from rkbs.terms.residual_losses import Squared
 
 
 @final

@@ -1,7 +1,9 @@
 """Terms of an objective: losses, penalties of norms, penalties of singular values."""
 
-from rkbs.terms.losses import DualLoss, EpsilonInsensitive, Hinge, Huber, Logistic, Loss, Squared
+from rkbs.terms.losses import DualLoss, Loss
+from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm, Regularizer
+from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
 
 __all__ = [

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rkbs.approximation import _panels, _search
+from rkbs.approximation.heads import Head
 from rkbs.approximation.sup_bracket import certified_sup_error
 from rkbs.approximation.surface import Target
 
@@ -16,7 +17,8 @@ def network(weights, slopes=(1.0, 1.0), biases=(0.0, 0.0)):
     key = {"output.weight": [(0.0, 0.0)], "output.bias": [1.0]}
     hidden = {"hidden.weight": np.reshape(slopes, (2, 1)), "hidden.bias": biases}
     towers = {"query": query | hidden, "key": key | hidden}
-    return {f"{t}.{n}": np.array(a) for t, tower in towers.items() for n, a in tower.items()}
+    arrays = {f"{t}.{n}": np.array(a) for t, tower in towers.items() for n, a in tower.items()}
+    return Head.from_weights(arrays)
 
 
 def bracket_of(formula, bound, sup, weights=(0.0, 0.0), **layer):

@@ -33,6 +33,7 @@ WEIGHTS = np.array([0.5, 0.25, 0.25])
 EDP, GRID = TARGETS["edp"], Quadrature.gauss_legendre(6)
 LAYER = HiddenLayer(SLOPES, BIASES)
 HEAD = constructive_head(EDP, 2, 4, quadrature=GRID)
+BY_NAME = Head(LAYER, LAYER, OUT, OUT).weights()
 EIGHTHS = {"samples": 9, "replicates": 2}
 
 
@@ -56,6 +57,7 @@ ENTRIES = {
     "Head": [
         lambda x: Head(LAYER, LAYER, x(OUT), x(OUT))(x(T), x(S)),
         lambda x: Head(LAYER, LAYER, x(OUT), OUT).weights()["query.output.weight"],
+        lambda x: Head.from_weights({name: x(value) for name, value in BY_NAME.items()})(T, S),
     ],
     "HiddenLayer": [
         lambda x: HiddenLayer(x(SLOPES), x(BIASES))(x(T)),
@@ -99,8 +101,7 @@ ENTRIES = {
     "certified_sup_error": [
         lambda x: (
             certified_sup_error(
-                EDP,
-                {name: x(value) for name, value in Head(LAYER, LAYER, OUT, OUT).weights().items()},
+                EDP, Head.from_weights({name: x(value) for name, value in BY_NAME.items()})
             ).upper
         ),
     ],
@@ -188,7 +189,7 @@ def head_of(F, make):
 
 
 def bracket_of(F):
-    bracket = certified_sup_error(F, constructive_head(F, 2, 4, quadrature=GRID).weights())
+    bracket = certified_sup_error(F, constructive_head(F, 2, 4, quadrature=GRID))
     return [bracket.lower, bracket.upper, bracket.rounding, bracket.remainder]
 
 

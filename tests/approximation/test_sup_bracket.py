@@ -3,13 +3,21 @@ import math
 
 import numpy as np
 import pytest
-from bracket_helpers import random_weights
+from bracket_helpers import certify, random_weights
 from flint import acb, arb, ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.polynomial import chebyshev
 
-from rkbs.approximation import LINE, TARGETS, Quadrature, _search, constructive_head, sup_error
+from rkbs.approximation import (
+    LINE,
+    TARGETS,
+    Head,
+    Quadrature,
+    _search,
+    constructive_head,
+    sup_error,
+)
 from rkbs.approximation import _panels as panels
 from rkbs.approximation import sup_bracket as certified
 from rkbs.approximation.sup_bracket import SupBracket, certified_sup_error
@@ -26,7 +34,7 @@ def constructive(name, d, width=32, **how):
 
 
 def towers(weights):
-    return certified._towers(weights)
+    return certified._towers(Head.from_weights(weights))
 
 
 def head(weights):
@@ -84,7 +92,7 @@ def product_of_t(m, n, scale=1.0):
 @pytest.mark.parametrize(("m", "n"), [(3, 2), (1, 1), (0, 9), (17, 1)])
 def test_a_known_supremum_is_in_the_bracket(m, n, epsilon):
     weights = random_weights(1, 2.0)
-    bracket = certified_sup_error(perturbed(weights, *product_of_t(m, n, epsilon)), weights)
+    bracket = certify(perturbed(weights, *product_of_t(m, n, epsilon)), weights)
     assert bracket.lower <= epsilon <= bracket.upper
     assert bracket.ratio <= 1.05
     assert bracket.rounding + bracket.remainder < 0.05 * bracket.upper
@@ -93,7 +101,7 @@ def test_a_known_supremum_is_in_the_bracket(m, n, epsilon):
 def test_the_ratio_asked_for_is_reached():
     weights = constructive("ridge", 4).weights()
     ratios = (1.5, 1.01, 1.0001)
-    found = [certified_sup_error(TARGETS["ridge"], weights, ratio=ratio) for ratio in ratios]
+    found = [certify(TARGETS["ridge"], weights, ratio=ratio) for ratio in ratios]
     for bracket, ratio in zip(found, ratios, strict=True):
         assert bracket.ratio <= ratio
         assert bracket.lower <= found[-1].upper
@@ -104,7 +112,7 @@ def test_a_head_that_is_the_target():
     """Lower bound 0, as the supremum is, and an upper bound at the level of rounding."""
     weights = random_weights(1, 2.0)
     target = perturbed(weights, lambda t, s: 0 * t * s, lambda rho: 0.0)
-    bracket = certified_sup_error(target, weights)
+    bracket = certify(target, weights)
     assert bracket.lower == 0
     assert math.isinf(bracket.ratio)
     assert 0 < bracket.upper < 1e-10
@@ -132,7 +140,7 @@ def test_a_spike_between_the_points_of_a_grid_is_not_missed(center):
         }
     height = math.tanh(slope * wide / 2) ** 4
     assert sup_error(TARGETS["edp"], head(spiked), 801) < 0.1
-    bracket = certified_sup_error(TARGETS["edp"], spiked)
+    bracket = certify(TARGETS["edp"], spiked)
     E = TARGETS["edp"](*2 * [np.array([center])]) - head(spiked)(*2 * [np.array([center])])
     assert abs(E.item()) == pytest.approx(height, rel=0.1)
     assert bracket.upper >= abs(E.item())
@@ -147,7 +155,7 @@ def test_a_spike_between_the_points_of_a_grid_is_not_missed(center):
 def test_brackets_of_constructive_heads(name):
     for d in (2, 8):
         trial = constructive(name, d)
-        bracket = certified_sup_error(TARGETS[name], trial.weights())
+        bracket = certified_sup_error(TARGETS[name], trial)
         dense = sup_error(TARGETS[name], trial, 1201)
         assert bracket.ratio <= 1.05
         assert dense * (1 - 1e-9) - 1e-12 <= bracket.upper
@@ -164,7 +172,7 @@ def test_steep_units_and_weights_that_cancel(name, cutoff):
     trial = constructive_head(
         TARGETS[name], 16, 64, quadrature=wide, scale=20.0, cutoff=cutoff, seed=2
     )
-    bracket = certified_sup_error(TARGETS[name], trial.weights())
+    bracket = certified_sup_error(TARGETS[name], trial)
     dense = sup_error(TARGETS[name], trial, 1201)
     assert bracket.ratio <= 1.05
     assert dense / 1.05 <= bracket.lower <= bracket.upper
@@ -175,7 +183,7 @@ def test_steep_units_and_weights_that_cancel(name, cutoff):
 @given(st.integers(0, 10**6), st.sampled_from([0.5, 8.0, 80.0]), st.sampled_from(["edp", "kink"]))
 def test_brackets_of_random_heads(seed, scale, name):
     weights = random_weights(seed, scale)
-    bracket = certified_sup_error(TARGETS[name], weights)
+    bracket = certify(TARGETS[name], weights)
     dense = sup_error(TARGETS[name], head(weights), 501)
     assert bracket.lower <= bracket.upper <= 1.05 * bracket.lower
     assert dense <= bracket.upper * (1 + 1e-12)
@@ -183,28 +191,28 @@ def test_brackets_of_random_heads(seed, scale, name):
 
 def test_what_does_not_change_the_head_hardly_changes_the_bracket():
     weights = constructive("asymmetric", 4).weights()
-    bracket = certified_sup_error(TARGETS["asymmetric"], weights)
+    bracket = certify(TARGETS["asymmetric"], weights)
     scaled = {n: a * {"q": 8.0, "k": 0.125}[n[0]] if "out" in n else a for n, a in weights.items()}
     turned = {n: -a if n.startswith("key.output") else a for n, a in weights.items()}
     turned |= {n: -a for n, a in weights.items() if n.startswith("query.output")}
     for same in (scaled, turned):
-        other = certified_sup_error(TARGETS["asymmetric"], same)
+        other = certify(TARGETS["asymmetric"], same)
         assert other.lower == pytest.approx(bracket.lower, rel=1e-9)
         assert other.upper == pytest.approx(bracket.upper, rel=1e-9)
     swapped = {{"q": "key", "k": "query"}[n[0]] + n[n.index(".") :]: a for n, a in weights.items()}
     mirror = dataclasses.replace(
         TARGETS["asymmetric"], function=lambda t, s: TARGETS["asymmetric"].function(s, t).T
     )
-    other = certified_sup_error(mirror, swapped)
+    other = certify(mirror, swapped)
     assert other.where == pytest.approx(bracket.where[::-1])
     assert other.lower == pytest.approx(bracket.lower, rel=1e-9)
 
 
 def test_too_few_cells_give_a_wide_bracket_that_holds():
     weights = random_weights(3, 60.0)
-    good = certified_sup_error(TARGETS["ridge"], weights)
+    good = certify(TARGETS["ridge"], weights)
     for max_cells in (1, 10, 100):
-        poor = certified_sup_error(TARGETS["ridge"], weights, max_cells=max_cells)
+        poor = certify(TARGETS["ridge"], weights, max_cells=max_cells)
         assert poor.cells <= max_cells
         assert poor.lower <= good.upper
         assert poor.upper >= good.lower
@@ -213,11 +221,11 @@ def test_too_few_cells_give_a_wide_bracket_that_holds():
 
 
 def test_worst_cells_cover_the_square_when_there_are_few():
-    bracket = certified_sup_error(TARGETS["edp"], constructive("edp", 2).weights())
+    bracket = certified_sup_error(TARGETS["edp"], constructive("edp", 2))
     t0, t1, s0, s1 = bracket.worst.T
     assert len(bracket.worst) == bracket.cells <= 32
     assert ((t1 - t0) * (s1 - s0)).sum() == 4
-    many = certified_sup_error(TARGETS["edp"], random_weights(0, 30.0))
+    many = certify(TARGETS["edp"], random_weights(0, 30.0))
     assert many.worst.shape == (32, 4)
     assert many.cells > 32
     assert isinstance(many, SupBracket)
@@ -294,7 +302,7 @@ def test_the_rounding_of_a_tower_is_bounded():
 @pytest.mark.parametrize(("name", "d"), [("kink", 4), ("oscillating", 8), ("low_rank", 2)])
 def test_balls_agree(name, d):
     weights = constructive(name, d, width=16).weights()
-    bracket = certified_sup_error(TARGETS[name], weights)
+    bracket = certify(TARGETS[name], weights)
     found = balls.recheck(name, weights, bracket, cells=1)
     assert found["lower_holds"]
     assert found["upper_holds"]
@@ -303,7 +311,7 @@ def test_balls_agree(name, d):
 
 def test_balls_prove_the_bound_on_all_of_the_square():
     weights = constructive("edp", 4, width=8).weights()
-    bracket = certified_sup_error(TARGETS["edp"], weights)
+    bracket = certify(TARGETS["edp"], weights)
     assert bracket.cells == len(bracket.worst)
     assert balls.recheck("edp", weights, bracket)["upper_holds"]
 
@@ -332,7 +340,7 @@ def test_a_bound_that_needs_too_many_parts_is_given_up(monkeypatch):
 
 def test_balls_see_a_wrong_bracket():
     weights = constructive("ridge", 4, width=8).weights()
-    bracket = certified_sup_error(TARGETS["ridge"], weights, ratio=1.01)
+    bracket = certify(TARGETS["ridge"], weights, ratio=1.01)
     low = dataclasses.replace(bracket, upper=bracket.lower * (1 - 1e-4))
     assert not balls.recheck("ridge", weights, low, cells=1)["upper_holds"]
     high = dataclasses.replace(bracket, lower=bracket.upper * (1 + 1e-4))

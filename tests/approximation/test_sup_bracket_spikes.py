@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rkbs.approximation import TARGETS, Quadrature, _cells, _panels, constructive_head
+from rkbs.approximation import TARGETS, Head, Quadrature, _cells, _panels, constructive_head
 from rkbs.approximation.sup_bracket import certified_sup_error
 from verify.oracles import balls
 
@@ -29,6 +29,11 @@ KINDS = {
     },
 }
 """By tower: the added output of each spike and its center, or None for a constant output of 1."""
+
+
+def certify(target, weights, **how):
+    """The bracket of a head given by its weights' names."""
+    return certified_sup_error(target, Head.from_weights(weights), **how)
 
 
 def spiked(weights, kind, slope):
@@ -80,7 +85,7 @@ def dense(name, weights, kind, slope):
 @pytest.mark.parametrize("name", ["edp", "kink"])
 def test_spikes_of_all_slopes_are_bracketed(name, kind, slope):
     weights = spiked(HEADS[name], kind, slope)
-    bracket = certified_sup_error(TARGETS[name], weights)
+    bracket = certify(TARGETS[name], weights)
     found = dense(name, weights, kind, slope)
     assert found > 0.5
     assert found <= bracket.upper * (1 + 1e-12)
@@ -96,7 +101,7 @@ def test_spikes_at_random_places_are_bracketed(slope, monkeypatch):
         c, e = rng.uniform(-1, 1, 2)
         monkeypatch.setitem(KINDS, "random", {"query": [(0, c)], "key": [(0, e)]})
         weights = spiked(HEADS["ridge"], "random", slope)
-        bracket = certified_sup_error(TARGETS["ridge"], weights)
+        bracket = certify(TARGETS["ridge"], weights)
         assert dense("ridge", weights, "random", slope) <= bracket.upper * (1 + 1e-12)
         assert bracket.ratio <= 1.05
 
@@ -105,7 +110,7 @@ def test_spikes_at_random_places_are_bracketed(slope, monkeypatch):
 @pytest.mark.parametrize(("name", "slope"), [("edp", 8e3), ("kink", 1e6), ("ridge", 1e5)])
 def test_balls_agree_on_spikes(name, slope, kind):
     weights = spiked(HEADS[name], kind, slope)
-    bracket = certified_sup_error(TARGETS[name], weights)
+    bracket = certify(TARGETS[name], weights)
     found = balls.recheck(name, weights, bracket, cells=2)
     assert found["lower_holds"]
     assert found["upper_holds"]
@@ -117,7 +122,7 @@ def test_a_budget_that_is_spent_is_told_and_the_bracket_holds(name):
     found = dense(name, weights, "cross", 1e5)
     ratios = []
     for max_cells in (1, 4, 30, 200, 4000):
-        bracket = certified_sup_error(TARGETS[name], weights, max_cells=max_cells)
+        bracket = certify(TARGETS[name], weights, max_cells=max_cells)
         assert bracket.cells <= max_cells
         assert bracket.lower <= 1.01 * found
         assert found <= bracket.upper * (1 + 1e-12)
@@ -131,7 +136,7 @@ def test_a_budget_that_is_spent_is_told_and_the_bracket_holds(name):
 @pytest.mark.parametrize("slope", [1e7, 1e9, 1e14])
 def test_units_too_steep_for_any_panel_give_a_wide_bracket_that_holds(slope):
     weights = spiked(HEADS["edp"], "both towers", slope)
-    bracket = certified_sup_error(TARGETS["edp"], weights)
+    bracket = certify(TARGETS["edp"], weights)
     assert dense("edp", weights, "both towers", slope) <= bracket.upper
     assert bracket.ratio > 1.05
     assert bracket.remainder > 0.5 * bracket.upper
@@ -159,7 +164,7 @@ def certified_search(name, weights):
     from rkbs.approximation import _search
     from rkbs.approximation import sup_bracket as certified
 
-    return _search.Search(TARGETS[name], *certified._towers(weights), ratio=1.05)
+    return _search.Search(TARGETS[name], *certified._towers(Head.from_weights(weights)), ratio=1.05)
 
 
 def test_panels_are_cut_in_halves_that_are_tabulated_once():

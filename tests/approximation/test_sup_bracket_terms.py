@@ -8,6 +8,7 @@ from numpy.polynomial import chebyshev
 
 from rkbs.approximation import _cells, _search
 from rkbs.approximation import _panels as panels
+from rkbs.approximation.heads import Head
 from rkbs.approximation.sup_bracket import certified_sup_error
 from rkbs.approximation.surface import Target
 
@@ -31,11 +32,12 @@ def tower(slopes=(0.0,), biases=(0.0,), outputs=((0.0,),), constants=(0.0,)):
 def head(query, key):
     names = "hidden.weight", "hidden.bias", "output.weight", "output.bias"
     sides = {"query": query, "key": key}
-    return {
+    weights = {
         f"{side}.{name}": array[:, None] if name == "hidden.weight" else array
         for side, parts in sides.items()
         for name, array in zip(names, parts, strict=True)
     }
+    return Head.from_weights(weights)
 
 
 CONSTANT = tower(constants=(1.0,))

@@ -11,7 +11,7 @@ from attention_helpers import plain
 from helpers import noted
 
 import rkbs.attention
-from rkbs.approximation import TARGETS, Quadrature
+from rkbs.approximation import TARGETS, Head, Quadrature
 from rkbs.attention import (
     Adam,
     LinearHeads,
@@ -107,8 +107,11 @@ def head_of(kind):
 def loaded_head_of(kind):
     weights = HEAD.weights()
     matrices = {n: KINDS[kind](w) if w.ndim == 2 else w for n, w in weights.items()}
-    expected = logits_of(TwoTowerHead.from_arrays(weights), POINTS, OTHERS)
-    return logits_of(TwoTowerHead.from_arrays(matrices), POINTS, OTHERS), expected
+    found, expected = (
+        logits_of(TwoTowerHead.from_head(Head.from_weights(w)), POINTS, OTHERS)
+        for w in (matrices, weights)
+    )
+    return found, expected
 
 
 def ensemble_of(kind):

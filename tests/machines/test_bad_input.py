@@ -12,7 +12,7 @@ from rkbs.machines import (
     BinaryKernelRidgeCV,
 )
 from rkbs.solvers import ADMM, Cholesky, SpectralNewton
-from rkbs.terms.losses import Hinge
+from rkbs.terms.margin_losses import Hinge
 
 
 def bad_inputs():

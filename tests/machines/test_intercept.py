@@ -21,7 +21,8 @@ from rkbs.problems import OperatorProblem
 from rkbs.problems.offsets import Offsets
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Cholesky, ConjugateGradient, Spectral, solve
-from rkbs.terms.losses import EpsilonInsensitive, Hinge, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
+from rkbs.terms.residual_losses import EpsilonInsensitive, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 N_X, N_Y = 8, 6

@@ -19,7 +19,8 @@ from rkbs.machines import (
 )
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, ConvergenceError, SpectralNewton
-from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
+from rkbs.terms.residual_losses import Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 

@@ -7,7 +7,8 @@ from helpers import norm
 
 from rkbs.kernels import EDP
 from rkbs.kernels.features import PowerFeatures
-from rkbs.terms.losses import Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Logistic
+from rkbs.terms.residual_losses import Huber, Squared
 from verify.claims.thm1.tensor_limit import spread_points
 from verify.oracles import tensor_balls
 

@@ -5,7 +5,8 @@ import pytest
 
 from rkbs.laws import relative
 from rkbs.solvers import DualNewton, solve
-from rkbs.terms.losses import EpsilonInsensitive, Hinge, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
+from rkbs.terms.residual_losses import EpsilonInsensitive, Squared
 from verify.oracles import whole_space
 from verify.oracles.whole_space import (
     SOLVED,

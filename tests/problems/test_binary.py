@@ -12,7 +12,7 @@ from rkbs.problems.product import ProductProblem
 from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers import Alternating, DualNewton, solve
 from rkbs.spaces import RKBSPair
-from rkbs.terms.losses import Logistic
+from rkbs.terms.margin_losses import Logistic
 
 SOLVERS = {SeparableProblem: DualNewton(), ProductProblem: Alternating()}
 every_reading = pytest.mark.parametrize("reading", SOLVERS)

@@ -22,8 +22,9 @@ from rkbs.spaces import RKBSPair
 from rkbs.spaces import sections as sections_module
 from rkbs.spaces.sections import FeatureSections
 from rkbs.spaces.tensor_sections import TensorSections
-from rkbs.terms.losses import Hinge, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
+from rkbs.terms.residual_losses import Squared
 
 REGULARIZERS = (HalfSquare(), Norm(), PowerNorm(1.5), PowerNorm(3.0))
 X = np.random.default_rng(0).uniform(-0.9, 0.9, (8, 2))

@@ -18,7 +18,8 @@ from rkbs.problems.offsets import Offsets, balanced, best_constant
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, Cholesky, ConjugateGradient, Spectral, SpectralNewton, solve
 from rkbs.solvers.operators._offset_system import OffsetSystem
-from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
+from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 N_X, N_Y = 8, 6

@@ -20,8 +20,9 @@ from rkbs.solvers import Alternating, ConvergenceError, DualNewton, solve
 from rkbs.solvers.functions import alternating as alternating_module
 from rkbs.spaces import RKBSPair
 from rkbs.spaces import sections as sections_module
-from rkbs.terms.losses import Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Logistic
 from rkbs.terms.norm_penalties import HalfSquare, Norm
+from rkbs.terms.residual_losses import Huber, Squared
 
 EXPONENTS = (1.5, 2.0, 3.0)
 every_p = pytest.mark.parametrize("p", EXPONENTS)

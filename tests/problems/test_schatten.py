@@ -16,7 +16,8 @@ from rkbs.machines import BinaryKernelMachine
 from rkbs.problems import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem, singular_values
 from rkbs.solvers import ADMM, Cholesky, SpectralNewton, solve
-from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
+from rkbs.terms.residual_losses import Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 EXPONENTS = (1, 1.25, 1.5, 2, 3, 4)

@@ -18,8 +18,9 @@ from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers import ConvergenceError, DualNewton, solve
 from rkbs.solvers.functions._smoothed_dual import SmoothedDual
 from rkbs.spaces import RKBSPair, conjugate_exponent, duality_map
-from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
+from rkbs.terms.residual_losses import Huber, Squared
 
 EXPONENTS = (1.25, 1.5, 2.0, 3.0, 4.0)
 every_p = pytest.mark.parametrize("p", EXPONENTS)

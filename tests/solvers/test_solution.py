@@ -32,7 +32,7 @@ from rkbs.solvers import (
 from rkbs.spaces import RKBSPair
 from rkbs.spaces.sections import FeatureSections
 from rkbs.spaces.tensor_sections import TensorSections
-from rkbs.terms.losses import Huber
+from rkbs.terms.residual_losses import Huber
 from rkbs.terms.spectral_penalties import Schatten
 
 RNG = np.random.default_rng(3)

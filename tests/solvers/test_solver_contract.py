@@ -35,8 +35,9 @@ from rkbs.solvers import (
 from rkbs.solvers.operators import dense
 from rkbs.spaces import RKBSPair
 from rkbs.spaces.tensor_sections import TensorSections
-from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
+from rkbs.terms.residual_losses import Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 RNG = np.random.default_rng(0)

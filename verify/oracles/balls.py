@@ -258,7 +258,7 @@ def recheck(
     name : str
         Of a target on the line.
     weights : mapping
-        The head's parameters, as ``certified_sup_error`` took them.
+        The head's parameters by name, as ``Head.weights`` gives them.
     bracket : SupBracket
     cells : int
         How many of the worst cells.

@@ -16,8 +16,10 @@ from scipy.special import expit
 
 from rkbs.problems.separable import SeparableProblem
 from rkbs.spaces.lp import conjugate_exponent, duality_map, lp_norm
-from rkbs.terms.losses import DualLoss, EpsilonInsensitive, Hinge
+from rkbs.terms.losses import DualLoss
+from rkbs.terms.margin_losses import Hinge
 from rkbs.terms.norm_penalties import Regularizer
+from rkbs.terms.residual_losses import EpsilonInsensitive
 
 Slope = Callable[[np.ndarray], np.ndarray]
 ATTEMPTS = 12

@@ -14,7 +14,9 @@ from rkbs.problems.product import ProductProblem
 from rkbs.solvers.base import Solution, solve
 from rkbs.solvers.functions.alternating import Alternating
 from rkbs.spaces.banach_pair import RKBSPair
-from rkbs.terms.losses import DualLoss, Huber, Logistic, Squared
+from rkbs.terms.losses import DualLoss
+from rkbs.terms.margin_losses import Logistic
+from rkbs.terms.residual_losses import Huber, Squared
 from verify.harness.evidence import greatest, least
 from verify.harness.run import Run
 from verify.studies.separable import EXPONENTS, off_span

@@ -9,8 +9,10 @@ from rkbs.kernels.dot_product import TaylorEDP
 from rkbs.problems.separable import SeparableProblem
 from rkbs.spaces.banach_pair import RKBSPair
 from rkbs.spaces.lp import conjugate_exponent
-from rkbs.terms.losses import DualLoss, EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.losses import DualLoss
+from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.norm_penalties import HalfSquare, PowerNorm
+from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 
 EXPONENTS = (1.25, 1.5, 2.0, 3.0, 4.0)
 LOSSES = (Squared(), Logistic(), Huber(0.5), Hinge(), EpsilonInsensitive(0.2))

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from rkbs._arrays import check_count
 from rkbs.approximation.constructive import ConstructiveHead
-from rkbs.approximation.heads import Head, HiddenLayer
-from rkbs.attention.heads.two_tower import as_list, check_place, check_tensor
+from rkbs.approximation.heads import PARTS, SIDES, Head
+from rkbs.attention.heads.two_tower import as_list, check_place, check_tensor, trainable
 
 
 class Towers(nn.Module):
@@ -147,19 +147,11 @@ class TwoTowerEnsemble(nn.Module):
         """The models that are given, such as constructive heads."""
         if not isinstance(heads, (Sequence, np.ndarray)) or not len(heads):
             raise ValueError(f"heads must be a sequence of at least one Head, got {heads!r}")
-        heads = [head.head if isinstance(head, ConstructiveHead) else head for head in heads]
-        for head in heads:
-            if not isinstance(head, Head):
-                raise TypeError(f"heads must hold Head objects, got {type(head).__name__}")
-            if len(head.hidden_x) != len(head.hidden_y):
-                raise ValueError(
-                    f"both towers of a head must have one width, got {len(head.hidden_x)} and "
-                    f"{len(head.hidden_y)}"
-                )
+        heads = [trainable(head, f"heads[{a}]") for a, head in enumerate(heads)]
         dims, widths = [head.d for head in heads], [len(head.hidden_x) for head in heads]
         place = check_place(dtype, device)
-        query = _stack([(head.hidden_x, head.output_x) for head in heads], **place)
-        key = _stack([(head.hidden_y, head.output_y) for head in heads], **place)
+        weights = [head.weights() for head in heads]
+        query, key = (_stack(weights, side, **place) for side in SIDES)
         return cls(query, key, dims, widths)
 
     def __len__(self) -> int:
@@ -173,21 +165,15 @@ class TwoTowerEnsemble(nn.Module):
     def head(self, index: int) -> Head:
         """A model as a ``Head`` in float64 numpy, its padding removed."""
         d, m = self.dims[index], self.widths[index]
-        sides = []
-        for towers in (self.query, self.key):
-            slopes, biases, weight, bias = (
-                parameter[index].detach().cpu().double().numpy()
-                for parameter in (
-                    towers.hidden_weight,
-                    towers.hidden_bias,
-                    towers.output_weight,
-                    towers.output_bias,
-                )
-            )
-            output = np.vstack([weight[:d, :m].T, bias[:d]])  # (m + 1, d)
-            sides.append((HiddenLayer(slopes[:m].copy(), biases[:m].copy()), output))
-        (hidden_x, output_x), (hidden_y, output_y) = sides
-        return Head(hidden_x, hidden_y, output_x, output_y)
+        weights = {}
+        for side, towers in zip(SIDES, (self.query, self.key), strict=True):
+            weights |= {
+                f"{side}.hidden.weight": towers.hidden_weight[index, :m],
+                f"{side}.hidden.bias": towers.hidden_bias[index, :m],
+                f"{side}.output.weight": towers.output_weight[index, :d, :m],
+                f"{side}.output.bias": towers.output_bias[index, :d],
+            }
+        return Head.from_weights(weights)
 
     def heads(self) -> list[Head]:
         """All models, in order."""
@@ -197,13 +183,12 @@ class TwoTowerEnsemble(nn.Module):
 def _random_head(d: int, width: int, seed: int, inputs: tuple[int, int]) -> Head:
     """The numbers that ``TwoTowerHead`` draws after ``torch.manual_seed(seed)``, in its order."""
     generator = torch.Generator("cpu").manual_seed(seed)  # not the global one: threads share it
-    sides = []
-    for size in inputs:
-        hidden = _random_layer(size, width, generator)
-        weight, bias = _random_layer(width, d, generator)
-        sides.append((HiddenLayer(*hidden), np.vstack([weight.T, bias])))
-    (hidden_x, output_x), (hidden_y, output_y) = sides
-    return Head(hidden_x, hidden_y, output_x, output_y)
+    weights = {}
+    for side, size in zip(SIDES, inputs, strict=True):
+        for layer, shape in (("hidden", (size, width)), ("output", (width, d))):
+            parts = zip(("weight", "bias"), _random_layer(*shape, generator), strict=True)
+            weights |= {f"{side}.{layer}.{part}": array for part, array in parts}
+    return Head.from_weights(weights)
 
 
 def _random_layer(inputs: int, outputs: int, generator: torch.Generator) -> list[np.ndarray]:
@@ -217,19 +202,17 @@ def _random_layer(inputs: int, outputs: int, generator: torch.Generator) -> list
     return [weight.numpy(), bias.numpy()]
 
 
-def _stack(sides: Sequence[tuple[HiddenLayer, np.ndarray]], **place: Any) -> Towers:
-    """Towers padded with zeros to the greatest width and dimension."""
-    inputs = {hidden.slopes.shape[1] for hidden, _ in sides}
+def _stack(heads: Sequence[dict[str, np.ndarray]], side: str, **place: Any) -> Towers:
+    """Towers of heads' weights, padded with zeros to the greatest width and dimension."""
+    towers = [[head[f"{side}.{part}"] for part in PARTS] for head in heads]
+    inputs = {slopes.shape[1] for slopes, *_ in towers}
     if len(inputs) > 1:
         raise ValueError(f"heads must have one input dimension per tower, got {sorted(inputs)}")
-    M, m = len(sides), max(len(hidden) for hidden, _ in sides)
-    d = max(output.shape[1] for _, output in sides)
-    slopes, biases = np.zeros((M, m, inputs.pop())), np.zeros((M, m))
-    weight, bias, units = np.zeros((M, d, m)), np.zeros((M, d)), np.zeros((M, m))
-    for a, (hidden, output) in enumerate(sides):
-        own, dims = len(hidden), output.shape[1]
-        slopes[a, :own], biases[a, :own] = hidden.slopes, hidden.biases
-        weight[a, :dims, :own], bias[a, :dims] = output[:-1].T, output[-1]
-        units[a, :own] = 1
-    arrays = (slopes, biases, weight, bias, units)
-    return Towers(*(torch.as_tensor(array, **place) for array in arrays))
+    M, m, d = len(towers), max(len(t[1]) for t in towers), max(len(t[3]) for t in towers)
+    stacked = [np.zeros(s) for s in ((M, m, inputs.pop()), (M, m), (M, d, m), (M, d))]
+    units = np.zeros((M, m))
+    for a, arrays in enumerate(towers):
+        for padded, own in zip(stacked, arrays, strict=True):
+            padded[(a, *map(slice, own.shape))] = own
+        units[a, : len(arrays[1])] = 1
+    return Towers(*(torch.as_tensor(array, **place) for array in (*stacked, units)))

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from rkbs._arrays import as_matrix, check_count, check_number, short_repr
+from rkbs._arrays import as_matrix, check_count, check_number, kind_error, short_repr
 from rkbs.attention.heads.training import Adam
 from rkbs.attention.heads.two_tower import as_list, check_place, native
 from rkbs.data.pairs import Pairs
 from rkbs.problems.gram import check_scale
-from rkbs.terms.losses import Huber, Logistic, Loss, Squared
-
-_TORCH_LOSSES: dict[type, Callable[[Loss, Tensor, Tensor], Tensor]] = {
-    Squared: lambda loss, h, z: (h - z).square() / 2,
-    Logistic: lambda loss, h, z: functional.softplus(-z * h),
-    Huber: lambda loss, h, z: functional.huber_loss(
-        h, z.expand_as(h), reduction="none", delta=loss.delta
-    ),
-}
+from rkbs.terms.losses import Loss
+from rkbs.terms.residual_losses import Squared
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +92,7 @@ def train_linear_heads(
     d : int
         Head dimension.
     loss : Loss, optional
-        ``Squared()`` by default, ``Logistic()`` or ``Huber()``.
+        A smooth one: ``Squared()`` by default, ``Logistic()`` or ``Huber()``.
     seeds : sequence of int
         A head is trained from each.
     steps, lr
@@ -127,8 +119,10 @@ def train_linear_heads(
            [0. , 0.5]])
     """
     loss = Squared() if loss is None else loss
-    if type(loss) not in _TORCH_LOSSES:
-        raise ValueError(f"loss must be smooth (Squared, Logistic or Huber), got {loss!r}")
+    if not isinstance(loss, Loss):
+        raise kind_error(loss, "loss", Loss)
+    if not loss.smooth:
+        raise ValueError(f"loss must be smooth, such as Squared() or Logistic(), got {loss!r}")
     if not isinstance(pairs, Pairs):
         raise TypeError(f"pairs must be a Pairs, got {type(pairs).__name__}")
     alpha = check_number(alpha, "alpha", above=0.0)
@@ -151,7 +145,7 @@ def train_linear_heads(
     def objective() -> Tensor:
         """(s,): the sum over pairs and the decay of each head."""
         logits = (phi_x @ query.mT) @ (phi_y @ key.mT).mT  # (s, n_x, n_y)
-        data = _TORCH_LOSSES[type(loss)](loss, logits[:, i, j], responses).sum(-1)
+        data = loss.value(logits[:, i, j], responses).sum(-1)
         decay = query.square().sum((-2, -1)) + key.square().sum((-2, -1))
         return data + alpha / 2 * decay
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rkbs._arrays import as_floating, as_matrix, check_count, check_finite
-from rkbs.approximation.heads import Head, HiddenLayer
+from rkbs._arrays import check_count
+from rkbs.approximation.constructive import ConstructiveHead, as_head
+from rkbs.approximation.heads import Head
 
 
 def check_place(dtype: torch.dtype, device: torch.device | str) -> dict[str, Any]:
@@ -76,6 +77,17 @@ def check_tensor(x: Any, name: str, like: Tensor, shape: str, fits: bool) -> Ten
     return x
 
 
+def trainable(head: Any, name: str) -> Head:
+    """The ``Head`` that is given, or of a constructive one; both towers must have one width."""
+    head = as_head(head, name)
+    widths = len(head.hidden_x), len(head.hidden_y)
+    if len(set(widths)) > 1:
+        raise ValueError(
+            f"both towers of {name} must have one width, got {widths[0]} and {widths[1]}"
+        )
+    return head
+
+
 def _tower(inputs: int, width: int, outputs: int, **placement: Any) -> nn.Sequential:
     """A two-layer network: x ↦ W₂ tanh(W₁ x + b₁) + b₂."""
     hidden = nn.Linear(inputs, width, **placement)
@@ -105,7 +117,7 @@ class TwoTowerHead(nn.Module):
     >>> from rkbs.attention import TwoTowerHead
     >>> quadrature = Quadrature.gauss_legendre(24)
     >>> head = constructive_head(TARGETS["edp"], d=2, width=8, quadrature=quadrature)
-    >>> module, t = TwoTowerHead.from_arrays(head.weights()), torch.zeros(1, 1).double()
+    >>> module, t = TwoTowerHead.from_head(head), torch.zeros(1, 1).double()
     >>> module(t, t).shape, abs(module(t, t).item() - head([0.0], [0.0]).item()) < 1e-9
     (torch.Size([1, 1]), True)
     """
@@ -128,53 +140,31 @@ class TwoTowerHead(nn.Module):
         self.key = _tower(self.d_y, width, d, **place)
 
     @classmethod
-    def from_arrays(
+    @torch.inference_mode(False)  # parameters made there could never be trained
+    def from_head(
         cls,
-        arrays: Mapping[str, np.ndarray],
+        head: Head | ConstructiveHead,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> TwoTowerHead:
-        """The head with given parameters, by name, as ``Head.weights()`` gives them.
+        """The same function in torch; ``to_head`` is the way back.
 
         Raises
         ------
         TypeError, ValueError
-            For a missing or unknown name, for shapes that are not of one head, and for what are not
-            finite real numbers.
+            For what is no head, and for towers of different widths.
         """
-        names = {
-            f"{tower}.{layer}.{kind}"
-            for tower in ("query", "key")
-            for layer in ("hidden", "output")
-            for kind in ("weight", "bias")
-        }
-        if set(arrays) != names:
-            raise ValueError(f"arrays must have the names {sorted(names)}, got {sorted(arrays)}")
-        arrays = {name: native(array) for name, array in arrays.items()}
-        for name, array in arrays.items():
-            if name.endswith("weight"):
-                as_matrix(array, f"arrays[{name!r}]")
-            else:
-                check_finite(as_floating(array, f"arrays[{name!r}]"), f"arrays[{name!r}]")
-        d, width = np.shape(arrays["query.output.weight"])
-        d_x, d_y = (np.shape(arrays[f"{tower}.hidden.weight"])[1] for tower in ("query", "key"))
-        head = cls(d, width, d_x=d_x, d_y=d_y, dtype=dtype, device=device)
-        try:
-            head.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
-        except RuntimeError as error:
-            raise ValueError(f"arrays do not fit together as one head: {error}") from error
-        return head
+        head = trainable(head, "head")
+        d_x, d_y = (hidden.slopes.shape[1] for hidden in (head.hidden_x, head.hidden_y))
+        width = len(head.hidden_x)
+        module = cls(head.d, width, d_x=d_x, d_y=d_y, dtype=dtype, device=device)
+        arrays = head.weights().items()
+        module.load_state_dict({name: torch.tensor(array) for name, array in arrays})
+        return module
 
     def to_head(self) -> Head:
         """The same function in numpy, in float64."""
-        sides = []
-        for tower in (self.query, self.key):
-            weights = (tower.hidden.weight, tower.hidden.bias, tower.output.weight)
-            slopes, biases, output = (w.detach().cpu().double().numpy().copy() for w in weights)
-            constant = tower.output.bias.detach().cpu().double().numpy()
-            sides.append((HiddenLayer(slopes, biases), np.vstack([output.T, constant])))
-        (hidden_x, output_x), (hidden_y, output_y) = sides
-        return Head(hidden_x, hidden_y, output_x, output_y)
+        return Head.from_weights(self.state_dict())
 
     def forward(self, t: Tensor, s: Tensor) -> Tensor:
         """The logits of targets t (..., n, d_x) and sources s (..., m, d_y), shape (..., n, m)."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from rkbs._linalg import svd
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.terms.losses import DualLoss, Squared
+from rkbs.terms.losses import DualLoss
+from rkbs.terms.residual_losses import Squared
 
 _RELAX = 1.8
 """Over-relaxation; ADMM converges for every value in (0, 2) (Eckstein & Bertsekas 1992)."""

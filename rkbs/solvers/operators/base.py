@@ -8,7 +8,7 @@ from rkbs._arrays import check_count, check_number
 from rkbs.problems.operator import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers.base import Solver
-from rkbs.terms.losses import Squared
+from rkbs.terms.residual_losses import Squared
 
 
 class RidgeSolver(Solver):

@@ -16,7 +16,7 @@ from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Solution, State
 from rkbs.solvers.operators._offset_system import OffsetSystem
 from rkbs.solvers.operators.base import RidgeSolver
-from rkbs.terms.losses import Squared
+from rkbs.terms.residual_losses import Squared
 
 _EPS = np.finfo(float).eps
 _PASSES = 2

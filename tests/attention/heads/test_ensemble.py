@@ -42,7 +42,7 @@ def test_each_model_is_its_own_head(dtype):
     assert logits.shape == (4, 7, 6)
     for a, head in enumerate(ensemble.heads()):
         assert (head.d, len(head.hidden_x.biases)) == (MIXED["dims"][a], MIXED["widths"][a])
-        module = TwoTowerHead.from_arrays(head.weights())
+        module = TwoTowerHead.from_head(head)
         single = module(torch.tensor(t), torch.tensor(s)).detach().numpy()
         tolerance = 1e-6 if dtype == torch.float32 else 1e-14
         assert np.abs(logits[a].detach().numpy() - single).max() <= tolerance
@@ -274,7 +274,7 @@ def one(**changes):
         (lambda: one(dims=(), widths=(), seeds=()), ValueError, "there must be one, got 0, 0"),
         (lambda: one(dims=(0,)), ValueError, "dims must be at least 1"),
         (lambda: one(seeds=(-1,)), ValueError, "seeds must be at least 0"),
-        (lambda: TwoTowerEnsemble.from_heads([3]), TypeError, "heads must hold Head objects"),
+        (lambda: TwoTowerEnsemble.from_heads([3]), TypeError, r"heads\[0\] must be a Head, got 3"),
         (
             lambda: TwoTowerEnsemble.from_heads([constructive("edp", 1, 2), one(d_x=2).head(0)]),
             ValueError,
@@ -292,7 +292,7 @@ def one(**changes):
                 ]
             ),
             ValueError,
-            "one width",
+            r"both towers of heads\[0\] must have one width, got 2 and 3",
         ),
         (lambda: adam(one(), targets=[EDP, EDP]), ValueError, "one for each of the 1 models"),
         (lambda: adam(one(), targets=nan_surface), ValueError, r"target\(t, s\) contains NaN"),

@@ -9,7 +9,8 @@ from rkbs.data.pairs import Pairs
 from rkbs.laws import relative
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers import ADMM, solve
-from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
+from rkbs.terms.residual_losses import Huber, Squared
 
 RNG = np.random.default_rng(0)
 PHI_X, PHI_Y = RNG.standard_normal((8, 4)), RNG.standard_normal((7, 5))
@@ -84,7 +85,9 @@ def test_single_precision():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"loss": Hinge()}, ValueError, "loss must be smooth"),
+        ({"loss": Hinge()}, ValueError, r"loss must be smooth, such as Squared\(\).* got Hinge"),
+        ({"loss": "hinge"}, TypeError, "loss must be a Loss, got 'hinge'"),
+        ({"loss": Huber}, TypeError, r"got the class Huber: did you mean Huber\(\)"),
         ({"alpha": 0.0}, ValueError, "alpha must be positive"),
         ({"d": 0}, ValueError, "d must be at least 1"),
         ({"steps": 0}, ValueError, "steps must be at least 1"),

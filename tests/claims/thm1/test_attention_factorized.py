@@ -9,7 +9,8 @@ from sabotage import Subject, is_noticed
 from sabotage.patches import attribute, constants, returned, several
 
 from rkbs.attention.heads import linear
-from rkbs.terms.losses import Logistic, Squared
+from rkbs.terms.margin_losses import Logistic
+from rkbs.terms.residual_losses import Squared
 from verify.claims.thm1 import attention_factorized as module
 from verify.harness.evidence import Verdict
 from verify.harness.run import Run

@@ -8,7 +8,7 @@ from sabotage.patches import attribute, constants, once, scaled, several, solved
 
 from rkbs.problems.product import ProductProblem
 from rkbs.spaces import sections
-from rkbs.terms.losses import Squared
+from rkbs.terms.residual_losses import Squared
 from verify.claims.thm1 import product_unique as module
 from verify.harness.evidence import Verdict
 from verify.harness.run import Run

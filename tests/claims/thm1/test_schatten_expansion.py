@@ -6,7 +6,7 @@ from sabotage import Subject, is_noticed
 from sabotage.patches import attribute, constants
 
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.terms.losses import Squared
+from rkbs.terms.residual_losses import Squared
 from verify.claims.thm1 import schatten_expansion as module
 from verify.harness.evidence import Verdict
 

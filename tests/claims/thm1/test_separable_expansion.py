@@ -11,7 +11,8 @@ from sabotage.patches import (
     solved,
 )
 
-from rkbs.terms.losses import Hinge, Squared
+from rkbs.terms.margin_losses import Hinge
+from rkbs.terms.residual_losses import Squared
 from verify.claims.thm1 import separable_expansion as module
 from verify.harness.evidence import Verdict
 

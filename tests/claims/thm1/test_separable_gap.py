@@ -7,7 +7,7 @@ from sabotage.patches import attribute, constants, first_function, once, scaled,
 
 from rkbs.problems.expansion import Side
 from rkbs.solvers import DualNewton
-from rkbs.terms.losses import Squared
+from rkbs.terms.residual_losses import Squared
 from verify.claims.thm1 import separable_gap as module
 from verify.harness.evidence import Verdict
 from verify.harness.run import Run

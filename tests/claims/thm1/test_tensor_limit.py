@@ -9,7 +9,7 @@ from sabotage.patches import attribute, constants, scaled, solved
 
 from rkbs.spaces import sections
 from rkbs.spaces.tensor_sections import TensorFunction
-from rkbs.terms.losses import Squared
+from rkbs.terms.residual_losses import Squared
 from verify.claims.thm1 import tensor_limit as module
 from verify.harness.evidence import Verdict
 from verify.harness.run import Run

@@ -10,8 +10,9 @@ from rkbs.solvers import DualNewton, solve
 from rkbs.solvers.functions import _stages, dual_newton
 from rkbs.solvers.functions._smoothed_dual import SmoothedDual
 from rkbs.solvers.functions._stages import length_jet, minimize_over_c, minimize_stage
-from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.norm_penalties import HalfSquare, Norm
+from rkbs.terms.residual_losses import Huber, Squared
 
 LOSSES = [Squared(), Logistic(), Hinge()]
 THETA = 1e-2

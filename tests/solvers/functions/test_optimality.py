@@ -22,8 +22,9 @@ from rkbs.solvers.functions._stages import minimize_stage
 from rkbs.spaces import RKBSPair
 from rkbs.spaces.sections import FeatureSections
 from rkbs.spaces.tensor_sections import TensorSections
-from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
+from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 
 LOSSES = {"squared": Squared(), "logistic": Logistic(), "huber": Huber(0.5)}
 REGULARIZERS = {"half": HalfSquare(), "power": PowerNorm(2.5)}

@@ -12,7 +12,9 @@ from rkbs.problems import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem, singular_values
 from rkbs.solvers import ADMM, ConvergenceError, Spectral, solve
 from rkbs.solvers.operators._splitting import Splitting, _balance, _relative, _stiffness
-from rkbs.terms.losses import EpsilonInsensitive, Hinge, Huber, Loss, Squared
+from rkbs.terms.losses import Loss
+from rkbs.terms.margin_losses import Hinge
+from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 

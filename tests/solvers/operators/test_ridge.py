@@ -21,7 +21,8 @@ from rkbs.solvers import (
     solve,
 )
 from rkbs.solvers.operators import incomplete
-from rkbs.terms.losses import Logistic, Loss
+from rkbs.terms.losses import Loss
+from rkbs.terms.margin_losses import Logistic
 
 KERNELS = (RBF(), Laplace())
 SOLVERS = {

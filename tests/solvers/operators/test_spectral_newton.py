@@ -19,7 +19,8 @@ from rkbs.solvers.operators import spectral_newton
 from rkbs.solvers.operators._spectral_calculus import SpectralDerivative
 from rkbs.solvers.operators._spectral_charts import DualChart, PrimalChart, _solve
 from rkbs.solvers.operators.spectral_newton import _step
-from rkbs.terms.losses import Hinge, Huber, Logistic, Squared
+from rkbs.terms.margin_losses import Hinge, Logistic
+from rkbs.terms.residual_losses import Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 EXPONENTS = (1.25, 1.5, 2, 3, 4)

@@ -13,7 +13,9 @@ from rkbs.laws import relative
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers.base import solve
 from rkbs.solvers.operators.admm import ADMM
-from rkbs.terms.losses import Logistic, Loss, Squared
+from rkbs.terms.losses import Loss
+from rkbs.terms.margin_losses import Logistic
+from rkbs.terms.residual_losses import Squared
 from rkbs.terms.spectral_penalties import Schatten
 from verify.harness.evidence import Check, Evidence, Verdict, drawn, greatest, least
 from verify.harness.ledger import claim

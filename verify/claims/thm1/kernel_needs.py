@@ -19,7 +19,9 @@ from rkbs.solvers.operators.dense import Cholesky
 from rkbs.solvers.operators.incomplete import ConjugateGradient
 from rkbs.solvers.operators.spectral import Spectral
 from rkbs.spaces.banach_pair import RKBSPair
-from rkbs.terms.losses import DualLoss, Logistic, Squared
+from rkbs.terms.losses import DualLoss
+from rkbs.terms.margin_losses import Logistic
+from rkbs.terms.residual_losses import Squared
 from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run

@@ -13,7 +13,9 @@ from rkbs.data.pairs import Pairs
 from rkbs.kernels.dot_product import TaylorEDP
 from rkbs.spaces.banach_pair import RKBSPair
 from rkbs.spaces.lp import lp_norm
-from rkbs.terms.losses import DualLoss, Logistic, Squared
+from rkbs.terms.losses import DualLoss
+from rkbs.terms.margin_losses import Logistic
+from rkbs.terms.residual_losses import Squared
 from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run

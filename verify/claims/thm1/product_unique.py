@@ -11,7 +11,9 @@ from rkbs.problems.product import ProductProblem
 from rkbs.solvers.base import solve
 from rkbs.solvers.functions.alternating import Alternating
 from rkbs.spaces.lp import lp_norm
-from rkbs.terms.losses import DualLoss, Logistic, Squared
+from rkbs.terms.losses import DualLoss
+from rkbs.terms.margin_losses import Logistic
+from rkbs.terms.residual_losses import Squared
 from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run

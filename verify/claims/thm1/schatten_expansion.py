@@ -17,7 +17,9 @@ from rkbs.solvers.base import solve
 from rkbs.solvers.operators.admm import ADMM
 from rkbs.solvers.operators.spectral import Spectral
 from rkbs.solvers.operators.spectral_newton import SpectralNewton
-from rkbs.terms.losses import Huber, Logistic, Loss, Squared
+from rkbs.terms.losses import Loss
+from rkbs.terms.margin_losses import Logistic
+from rkbs.terms.residual_losses import Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim

@@ -15,7 +15,8 @@ from rkbs.problems.separable import SeparableProblem
 from rkbs.solvers.base import Solution, solve
 from rkbs.solvers.functions.dual_newton import DualNewton
 from rkbs.spaces.banach_pair import RKBSPair
-from rkbs.terms.losses import DualLoss, Squared
+from rkbs.terms.losses import DualLoss
+from rkbs.terms.residual_losses import Squared
 from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run

@@ -11,8 +11,10 @@ from rkbs.data.pairs import Pairs
 from rkbs.laws import relative
 from rkbs.problems.separable import SeparableProblem
 from rkbs.spaces.lp import conjugate_exponent, duality_map, lp_norm
-from rkbs.terms.losses import DualLoss, Hinge, Squared
+from rkbs.terms.losses import DualLoss
+from rkbs.terms.margin_losses import Hinge
 from rkbs.terms.norm_penalties import HalfSquare, Norm
+from rkbs.terms.residual_losses import Squared
 from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run

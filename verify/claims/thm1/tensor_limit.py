@@ -18,8 +18,10 @@ from rkbs.solvers.base import Solution, solve
 from rkbs.solvers.functions.dual_newton import DualNewton
 from rkbs.spaces.sections import FeatureSections
 from rkbs.spaces.tensor_sections import TensorSections
-from rkbs.terms.losses import DualLoss, Huber, Logistic, Squared
+from rkbs.terms.losses import DualLoss
+from rkbs.terms.margin_losses import Logistic
 from rkbs.terms.norm_penalties import HalfSquare
+from rkbs.terms.residual_losses import Huber, Squared
 from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run

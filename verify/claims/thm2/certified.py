@@ -61,7 +61,7 @@ def _heads(batch: dict[str, Any], device: str) -> Sequence[Head]:
 
 def _certify(name: str, d: int, head: Head, cells: int, labels: dict[str, Any]) -> dict[str, Any]:
     """The bracket of a head, the maximum over a grid beside it, and what ball arithmetic says."""
-    bracket = certified_sup_error(TARGETS[name], head.weights(), ratio=RATIO)
+    bracket = certified_sup_error(TARGETS[name], head, ratio=RATIO)
     balls = recheck(name, head.weights(), bracket, cells)
     return Yardstick.of(name).row(head, d, **labels) | {
         "lower": bracket.lower,
