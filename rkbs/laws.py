@@ -1,9 +1,10 @@
 """Laws: each ``*_residual`` is the worst residual of a law, 0 where it holds exactly.
 
-Tests call them on every kernel, feature map, pair and solution, and verification where a residual
-in floating point is the evidence (elsewhere it works in exact numbers or balls). A residual is
-relative (to the size of what is compared) unless a docstring says otherwise, and infinite where
-anything is NaN or infinite, or where everything is zero: a law says nothing about zeros.
+Tests call them on every kernel, feature map, pair of spaces and solution, and verification where
+a residual in floating point is the evidence (elsewhere it works in exact numbers or balls). A
+residual is relative (to the size of what is compared) unless a docstring says otherwise, and
+infinite where anything is NaN or infinite, or where everything is zero: a law says nothing about
+zeros.
 """
 
 from __future__ import annotations
@@ -122,32 +123,32 @@ def features_residual(features: PowerFeatures, q: np.ndarray, k: np.ndarray) -> 
 
 
 def reproducing_residual(
-    pair: RKBSPair, f: Element, g: Element, x: np.ndarray, y: np.ndarray
+    spaces: RKBSPair, f: Element, g: Element, x: np.ndarray, y: np.ndarray
 ) -> float:
     """f(x) = ⟨f, κ(x, ·)⟩ and g(y) = ⟨κ(·, y), g⟩."""
-    through_x = np.array([pair.pairing(f, pair.section_x(point)) for point in x])
-    through_y = np.array([pair.pairing(pair.section_y(point), g) for point in y])
+    through_x = np.array([spaces.pairing(f, spaces.section_x(point)) for point in x])
+    through_y = np.array([spaces.pairing(spaces.section_y(point), g) for point in y])
     return worst(relative(through_x, f(x)), relative(through_y, g(y)))
 
 
-def duality_map_residual(pair: RKBSPair, element: Element) -> float:
+def duality_map_residual(spaces: RKBSPair, element: Element) -> float:
     """‖ι(f)‖ = 1, ⟨ι(f), f⟩ = ‖f‖, and ι⁻¹ gives f back, for f ≠ 0."""
-    image, norm = pair.duality_map(element), pair.norm(element)
+    image, norm = spaces.duality_map(element), spaces.norm(element)
     if not norm > 0 or not image.coefficients.any():
         return float("inf")
-    back = pair.inverse_duality_map(image, norm)
+    back = spaces.inverse_duality_map(image, norm)
     f, g = (element, image) if element.domain == "x" else (image, element)
     return worst(
-        abs(pair.norm(image) - 1),
-        abs(pair.pairing(f, g) / norm - 1),
+        abs(spaces.norm(image) - 1),
+        abs(spaces.pairing(f, g) / norm - 1),
         relative(back.coefficients, element.coefficients),
     )
 
 
-def hoelder_residual(pair: RKBSPair, f: Element, g: Element) -> float:
+def hoelder_residual(spaces: RKBSPair, f: Element, g: Element) -> float:
     """|⟨f, g⟩| / (‖f‖_p ‖g‖_{p'}) − 1 where positive: 0 by Hölder's inequality."""
-    product = pair.norm(f) * pair.norm(g)
-    return worst(abs(pair.pairing(f, g)) / product - 1, 0.0) if product > 0 else float("inf")
+    product = spaces.norm(f) * spaces.norm(g)
+    return worst(abs(spaces.pairing(f, g)) / product - 1, 0.0) if product > 0 else float("inf")
 
 
 def optimality_residual(problem: OperatorProblem, c: np.ndarray) -> float:

@@ -145,13 +145,15 @@ def fake_signs():
     return fake
 
 
-PAIR = RKBSPair.from_kernel(TaylorEDP(3), 2, 3, p=3, map_x=WQ, map_y=WK)
-F, G = (make(points(PAIR.dim, seed)) for make, seed in ((PAIR.f, 1), (PAIR.g, 2)))
+SPACES = RKBSPair.from_kernel(TaylorEDP(3), 2, 3, p=3, map_x=WQ, map_y=WK)
+F, G = (make(points(SPACES.dim, seed)) for make, seed in ((SPACES.f, 1), (SPACES.g, 2)))
 
 
 def reproducing(**changes):
-    pair = dataclasses.replace(PAIR, **changes)
-    return laws.reproducing_residual(pair, pair.f(F.coefficients), pair.g(G.coefficients), X, Y)
+    spaces = dataclasses.replace(SPACES, **changes)
+    return laws.reproducing_residual(
+        spaces, spaces.f(F.coefficients), spaces.g(G.coefficients), X, Y
+    )
 
 
 class SwappedSections(RKBSPair):
@@ -160,8 +162,10 @@ class SwappedSections(RKBSPair):
 
 
 def swapped_sections():
-    pair = SwappedSections(PAIR.features_x, PAIR.features_y, PAIR.dim, 3)
-    return laws.reproducing_residual(pair, pair.f(F.coefficients), pair.g(G.coefficients), X, Y)
+    spaces = SwappedSections(SPACES.features_x, SPACES.features_y, SPACES.dim, 3)
+    return laws.reproducing_residual(
+        spaces, spaces.f(F.coefficients), spaces.g(G.coefficients), X, Y
+    )
 
 
 def with_changed(name, function, law):
@@ -176,7 +180,7 @@ def with_changed(name, function, law):
 
 
 def duality():
-    return max(laws.duality_map_residual(PAIR, F), laws.duality_map_residual(PAIR, G))
+    return max(laws.duality_map_residual(SPACES, F), laws.duality_map_residual(SPACES, G))
 
 
 def norm2(v, _=2):
@@ -396,11 +400,11 @@ MUTANTS = {
         {
             "sections of the other side": swapped_sections,
             "features that depend on the other points": lambda: reproducing(
-                features_y=lambda y: PAIR.features_y(y) / len(y)
+                features_y=lambda y: SPACES.features_y(y) / len(y)
             ),
-            "zero features": lambda: reproducing(features_x=lambda x: 0 * PAIR.features_x(x)),
-            "zero elements": lambda: laws.reproducing_residual(PAIR, 0 * F, 0 * G, X, Y),
-            "one zero element": lambda: laws.reproducing_residual(PAIR, F, 0 * G, X, Y),
+            "zero features": lambda: reproducing(features_x=lambda x: 0 * SPACES.features_x(x)),
+            "zero elements": lambda: laws.reproducing_residual(SPACES, 0 * F, 0 * G, X, Y),
+            "one zero element": lambda: laws.reproducing_residual(SPACES, F, 0 * G, X, Y),
         },
     ),
     "duality_map_residual": (
@@ -419,26 +423,26 @@ MUTANTS = {
         | {
             "wrong norm": with_changed("lp_norm", norm2, duality),
             "norm is nan": with_changed("lp_norm", lambda v, p: math.nan, duality),
-            "zero element": lambda: laws.duality_map_residual(PAIR, 0 * F),
+            "zero element": lambda: laws.duality_map_residual(SPACES, 0 * F),
         },
     ),
     "hoelder_residual": (
-        lambda: laws.hoelder_residual(PAIR, F, PAIR.duality_map(F)),
+        lambda: laws.hoelder_residual(SPACES, F, SPACES.duality_map(F)),
         {
             "not the conjugate exponent": with_changed(
                 "conjugate_exponent",
                 lambda p: p,
-                lambda: laws.hoelder_residual(PAIR, PAIR.f(np.ones(10)), PAIR.g(np.ones(10))),
+                lambda: laws.hoelder_residual(SPACES, SPACES.f(np.ones(10)), SPACES.g(np.ones(10))),
             ),
             "norms too small": with_changed(
                 "lp_norm",
                 lambda v, p: np.abs(v).max(),
-                lambda: laws.hoelder_residual(PAIR, F, PAIR.g(np.sign(F.coefficients))),
+                lambda: laws.hoelder_residual(SPACES, F, SPACES.g(np.sign(F.coefficients))),
             ),
             "norm is nan": with_changed(
-                "lp_norm", lambda v, p: math.nan, lambda: laws.hoelder_residual(PAIR, F, G)
+                "lp_norm", lambda v, p: math.nan, lambda: laws.hoelder_residual(SPACES, F, G)
             ),
-            "zero element": lambda: laws.hoelder_residual(PAIR, 0 * F, G),
+            "zero element": lambda: laws.hoelder_residual(SPACES, 0 * F, G),
         },
     ),
     "conjugate_residual": (

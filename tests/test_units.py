@@ -101,8 +101,8 @@ def binary(problem, units_f, units_g, u):
         alpha_x=factor * (g_x / a) ** power(problem.regularizer_x) * problem.alpha_x,
         alpha_y=factor * (g_y / b) ** power(problem.regularizer_y) * problem.alpha_y,
     )
-    sections_x = FeatureSections(g_x * problem.sections_x.phi, problem.pair.p)
-    sections_y = FeatureSections(g_y * problem.sections_y.phi, problem.pair.p_conjugate)
+    sections_x = FeatureSections(g_x * problem.sections_x.phi, problem.spaces.p)
+    sections_y = FeatureSections(g_y * problem.sections_y.phi, problem.spaces.p_conjugate)
     other.__dict__.update(sections_x=sections_x, sections_y=sections_y)
     return other
 

@@ -82,8 +82,8 @@ class ExpansionPoint(NamedTuple):
     >>> import numpy as np
     >>> from rkbs import EDP, DualNewton, Pairs, RKBSPair, SeparableProblem, solve
     >>> x, y = np.array([[0.0], [1.0]]), np.array([[0.0], [0.5]])
-    >>> pair = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
-    >>> problem = SeparableProblem(pair, Pairs.grid(x, y), x + y.T, 0.1, 0.1)
+    >>> spaces = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
+    >>> problem = SeparableProblem(spaces, Pairs.grid(x, y), x + y.T, 0.1, 0.1)
     >>> point = solve(problem, DualNewton()).value
     >>> point.v.shape, point.c.shape, bool(np.allclose(point.v, problem.primal(point.c)[0]))
     ((7,), (4,), True)

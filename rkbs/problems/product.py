@@ -33,8 +33,8 @@ class ProductProblem(BinaryProblem):
     >>> import numpy as np
     >>> from rkbs import EDP, Alternating, Pairs, ProductProblem, RKBSPair, solve
     >>> x, y = np.linspace(0, 1, 4)[:, None], np.linspace(1, 2, 3)[:, None]
-    >>> pair = RKBSPair.from_kernel(EDP(), 1, 4)
-    >>> problem = ProductProblem(pair, Pairs.grid(x, y), (1 + x) * y.T, 1e-3, 1e-3)
+    >>> spaces = RKBSPair.from_kernel(EDP(), 1, 4)
+    >>> problem = ProductProblem(spaces, Pairs.grid(x, y), (1 + x) * y.T, 1e-3, 1e-3)
     >>> solution = solve(problem, Alternating()).check()
     >>> bool(abs(solution.predict_grid(x, y) - (1 + x) * y.T).max() < 0.01)
     True

@@ -29,7 +29,7 @@ class Element:
 
     Parameters
     ----------
-    pair : RKBSPair
+    spaces : RKBSPair
     domain : {"x", "y"}
         Where the function lives: "x" for f ∈ B_X, "y" for g ∈ B_Y.
     coefficients : array of shape (D,)
@@ -40,13 +40,13 @@ class Element:
     >>> import numpy as np
     >>> from rkbs.kernels import Linear
     >>> from rkbs.spaces import RKBSPair
-    >>> pair = RKBSPair.from_kernel(Linear(), d=1, order=1, p=3.0)
-    >>> f = 2 * pair.f(np.ones(1)) - pair.section_y(np.array([0.5]))
+    >>> spaces = RKBSPair.from_kernel(Linear(), d=1, order=1, p=3.0)
+    >>> f = 2 * spaces.f(np.ones(1)) - spaces.section_y(np.array([0.5]))
     >>> f.exponent, f(np.array([[1.0], [4.0]]))
     (3.0, array([1.5, 6. ]))
     """
 
-    pair: RKBSPair
+    spaces: RKBSPair
     domain: Literal["x", "y"]
     coefficients: np.ndarray
 
@@ -56,27 +56,27 @@ class Element:
 
     def __post_init__(self) -> None:
         coefficients = as_real(self.coefficients, "coefficients")
-        if coefficients.shape != (self.pair.dim,):
+        if coefficients.shape != (self.spaces.dim,):
             raise ValueError(
-                f"coefficients must have shape ({self.pair.dim},), one per feature, got "
+                f"coefficients must have shape ({self.spaces.dim},), one per feature, got "
                 f"{coefficients.shape}"
             )
         object.__setattr__(self, "coefficients", coefficients)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """The function's values: (n, d) → (n,)."""
-        features = self.pair.features_x if self.domain == "x" else self.pair.features_y
+        features = self.spaces.features_x if self.domain == "x" else self.spaces.features_y
         return features(as_matrix(points, self.domain)) @ self.coefficients
 
     @property
     def exponent(self) -> float:
         """The exponent of the element's norm: p in B_X, p' in B_Y."""
-        return self.pair.p if self.domain == "x" else self.pair.p_conjugate
+        return self.spaces.p if self.domain == "x" else self.spaces.p_conjugate
 
     def _same_space(self, other: Element) -> None:
         if not isinstance(other, Element):
             raise TypeError(f"only elements add to elements, got {type(other).__name__}")
-        if self.pair is not other.pair or self.domain != other.domain:
+        if self.spaces is not other.spaces or self.domain != other.domain:
             raise ValueError("the two elements belong to different spaces and cannot be added")
 
     def __add__(self, other: Element) -> Element:
@@ -127,11 +127,11 @@ class RKBSPair:
     --------
     >>> import numpy as np
     >>> from rkbs import EDP, RKBSPair
-    >>> pair = RKBSPair.from_kernel(EDP(), d=2, order=3, p=1.5)
-    >>> f, x = pair.f(np.linspace(-1, 1, pair.dim)), np.array([0.3, -0.8])
-    >>> bool(np.isclose(pair.pairing(f, pair.section_x(x)), f(x[None])[0]))  # reproducing
+    >>> spaces = RKBSPair.from_kernel(EDP(), d=2, order=3, p=1.5)
+    >>> f, x = spaces.f(np.linspace(-1, 1, spaces.dim)), np.array([0.3, -0.8])
+    >>> bool(np.isclose(spaces.pairing(f, spaces.section_x(x)), f(x[None])[0]))  # reproducing
     True
-    >>> bool(np.isclose(pair.pairing(f, pair.duality_map(f)), pair.norm(f)))
+    >>> bool(np.isclose(spaces.pairing(f, spaces.duality_map(f)), spaces.norm(f)))
     True
     """
 
@@ -211,7 +211,7 @@ class RKBSPair:
     def pairing(self, f: Element, g: Element) -> float:
         """⟨f_v, g_u⟩ = ⟨u, v⟩ = Σ_k u_k v_k, of the coefficients (``function_spaces``)."""
         for element, domain, name in ((f, "x", "f"), (g, "y", "g")):
-            if element.pair is not self or element.domain != domain:
+            if element.spaces is not self or element.domain != domain:
                 raise ValueError(f"{name} must be an element of this pair's B_{domain.upper()}")
         return float(f.coefficients @ g.coefficients)
 
@@ -242,7 +242,7 @@ class RKBSPair:
     def _check_own(self, element: Element) -> None:
         if not isinstance(element, Element):
             raise TypeError(f"element must be an Element, got {type(element).__name__}")
-        if element.pair is not self:
+        if element.spaces is not self:
             raise ValueError("element must be an element of this pair's B_X or B_Y")
 
     def separates(self, domain: Literal["x", "y"], points: np.ndarray) -> bool:
@@ -262,8 +262,8 @@ class RKBSPair:
 
         >>> import numpy as np
         >>> from rkbs import EDP, RKBSPair
-        >>> pair = RKBSPair.from_kernel(EDP(), 2, 12)  # at p = 2 that is √κ(x, x)
-        >>> pair.evaluation_norms("x", np.zeros((1, 2)))
+        >>> spaces = RKBSPair.from_kernel(EDP(), 2, 12)  # at p = 2 that is √κ(x, x)
+        >>> spaces.evaluation_norms("x", np.zeros((1, 2)))
         array([1.])
         """
         features = self._features(domain, points)

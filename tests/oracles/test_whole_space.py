@@ -27,7 +27,7 @@ def problem_and_minimizer(p, loss, natural=True, seed=0):
 def test_two_is_ridge():
     problem, v, u, residual = problem_and_minimizer(2.0, Squared())
     design = np.hstack([problem.phi_x[problem.pairs.i], problem.phi_y[problem.pairs.j]])
-    D = problem.pair.dim
+    D = problem.spaces.dim
     penalty = np.repeat([problem.alpha_x, problem.alpha_y], D)
     expected = np.linalg.solve(design.T @ design + np.diag(penalty), design.T @ problem.z)
     assert residual <= SOLVED

@@ -422,12 +422,12 @@ FACTORS = np.logspace(1, -1, 7)
 
 @functools.cache
 def separable(loss, p=1.5, regularizer=None, keep=20):
-    pair = RKBSPair.from_kernel(EDP(), 2, 3, p)
+    spaces = RKBSPair.from_kernel(EDP(), 2, 3, p)
     rng = np.random.default_rng(6)
     pairs = Pairs.grid(rng.uniform(-1, 1, (6, 2)), rng.uniform(-1, 1, (5, 2)))
     pairs = pairs[np.sort(rng.permutation(30)[:keep])]
     kinds = (regularizer,) * 2 if regularizer else (PowerNorm(p), PowerNorm(p / (p - 1)))
-    return SeparableProblem(pair, pairs, responses(loss, keep), 0.2, 0.1, loss, *kinds)
+    return SeparableProblem(spaces, pairs, responses(loss, keep), 0.2, 0.1, loss, *kinds)
 
 
 @pytest.mark.parametrize(
@@ -484,7 +484,7 @@ def test_problems_of_a_path_share_the_features():
     assert tuple(side.alpha for side in scaled.sides) == (scaled.alpha_x, scaled.alpha_y)
     assert (problem.alpha_x, problem.alpha_y) == (0.2, 0.1)
     assert tuple(side.alpha for side in problem.sides) == (0.2, 0.1)
-    v, u = np.random.default_rng(0).standard_normal((2, problem.pair.dim))
+    v, u = np.random.default_rng(0).standard_normal((2, problem.spaces.dim))
     data = problem.loss.value(problem.values(v, u), problem.z).sum()
     penalty = problem.objective(v, u) - data
     assert scaled.objective(v, u) == pytest.approx(data + 3 * penalty, rel=1e-13)

@@ -38,8 +38,8 @@ class ProductPoint(NamedTuple):
     >>> import numpy as np
     >>> from rkbs import EDP, Alternating, Pairs, ProductProblem, RKBSPair, solve
     >>> x, y = np.linspace(0, 1, 4)[:, None], np.linspace(1, 2, 3)[:, None]
-    >>> pair = RKBSPair.from_kernel(EDP(), 1, 4)
-    >>> problem = ProductProblem(pair, Pairs.grid(x, y), (1 + x) * y.T, 1e-3, 1e-3)
+    >>> spaces = RKBSPair.from_kernel(EDP(), 1, 4)
+    >>> problem = ProductProblem(spaces, Pairs.grid(x, y), (1 + x) * y.T, 1e-3, 1e-3)
     >>> v, u = solve(problem, Alternating()).value
     >>> bool(np.isclose(problem.objective(v, u), problem.objective(-v, -u)))
     True
@@ -86,8 +86,8 @@ class Alternating(Solver):
     >>> from rkbs import EDP, Alternating, Pairs, RKBSPair, solve
     >>> from rkbs.problems import ProductProblem
     >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
-    >>> pair = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
-    >>> problem = ProductProblem(pair, Pairs.grid(x, y), np.cos(x) * y.T, 0.01, 0.01)
+    >>> spaces = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
+    >>> problem = ProductProblem(spaces, Pairs.grid(x, y), np.cos(x) * y.T, 0.01, 0.01)
     >>> solution = solve(problem, Alternating()).check()
     >>> bool(np.all(solution.predict_grid(x, y) == np.outer(solution.f(x), solution.g(y))))
     True
@@ -111,7 +111,7 @@ class Alternating(Solver):
 
     def _setup(self, problem: ProductProblem) -> _AlternatingState:
         _ = problem.both  # their features, for all α
-        start = np.random.default_rng(self.seed).standard_normal(problem.pair.dim)
+        start = np.random.default_rng(self.seed).standard_normal(problem.spaces.dim)
         return _AlternatingState(problem, self, start)
 
     def _rounds(self, problem: ProductProblem, start: np.ndarray) -> Solution[ProductPoint]:
@@ -235,7 +235,7 @@ def _polished(
     small beside the slopes that must cancel in it, and says little of the function.
     """
     objective = problem.objective(v, u)
-    smooth = problem.pair.p <= 2, problem.pair.p_conjugate <= 2
+    smooth = problem.spaces.p <= 2, problem.spaces.p_conjugate <= 2
     for by_expansion in (smooth, (False, False)):
         new_v, new_u = _Stationarity.near(problem, v, u, by_expansion).solved(v, u)
         if _collapsed(new_v, v) or _collapsed(new_u, u):

@@ -17,7 +17,7 @@ from rkbs.terms.norm_penalties import HalfSquare, Norm
 
 
 def exponents(problem):
-    return problem.pair.p, problem.pair.p / (problem.pair.p - 1)
+    return problem.spaces.p, problem.spaces.p / (problem.spaces.p - 1)
 
 
 def penalties(problem, v, u):
@@ -43,7 +43,7 @@ def least_on_the_ray(problem, v, u):
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e5])
 def test_balancing_is_the_least_penalty_of_the_same_product(kinds, scale):
     problem, rng = make(kinds=kinds), np.random.default_rng(0)
-    v, u = rng.standard_normal((2, problem.pair.dim))
+    v, u = rng.standard_normal((2, problem.spaces.dim))
     v = scale * v
     new_v, new_u = _balanced(problem, v, u)
     assert relative(np.outer(new_v, new_u), np.outer(v, u)) < 1e-13
@@ -56,7 +56,7 @@ def test_balancing_is_the_least_penalty_of_the_same_product(kinds, scale):
 
 def test_what_cannot_be_balanced_is_left_alone():
     problem, rng = make(), np.random.default_rng(0)
-    v, u = rng.standard_normal((2, problem.pair.dim))
+    v, u = rng.standard_normal((2, problem.spaces.dim))
     for f, g in ((0 * v, u), (v, 0 * u), (1e-40 * v, 1e40 * u), (1e40 * v, 1e-40 * u)):
         new_f, new_g = _balanced(problem, f, g)
         assert np.array_equal(new_f, f)
@@ -85,7 +85,7 @@ def start_by_hand(problem, u):
 @pytest.mark.parametrize("p", [1.5, 3.0])
 def test_the_start_by_hand(p, loss, alphas):
     problem = make(p, loss, alphas=alphas)
-    u = np.random.default_rng(3).standard_normal(problem.pair.dim)
+    u = np.random.default_rng(3).standard_normal(problem.spaces.dim)
     expected = start_by_hand(problem, u)
     assert relative(_start(problem, u), expected) < 1e-5
     for size in (1e-30, 1e6, 1e30):  # farther from 1 than norms that can be balanced
@@ -98,7 +98,7 @@ def test_the_start_by_hand(p, loss, alphas):
 def test_equations_hold_where_the_point_is_stationary_and_nowhere_else(p, kinds, by_expansion):
     """At any point what is left of them is the derivative of the objective, in its coordinates."""
     problem, rng = make(p, kinds=kinds), np.random.default_rng(1)
-    v, u = rng.standard_normal((2, problem.pair.dim))
+    v, u = rng.standard_normal((2, problem.spaces.dim))
     equations = _Stationarity.near(problem, v, u, by_expansion)
     unknowns = equations.unknowns(v, u)
     v, u = equations.functions(unknowns)  # of the form that the unknowns can express
@@ -126,7 +126,7 @@ def test_equations_hold_where_the_point_is_stationary_and_nowhere_else(p, kinds,
 def size_of(equations, problem, k):
     """Of the k-th function's equations: those of ξ, and of its length where R does not tell it."""
     if not equations.by_expansion[k]:
-        return problem.pair.dim
+        return problem.spaces.dim
     side = equations.sides[k]
     return side.sections.size + isinstance(side.regularizer, Norm)
 

@@ -58,10 +58,12 @@ def rotation(D: int, rng: np.random.Generator) -> np.ndarray:
 
 def transformed(problem: SeparableProblem, S: np.ndarray) -> SeparableProblem:
     """The problem with SΦ_Y in place of Φ_Y: κ'(x, y) = ⟨Φ_X(x), SΦ_Y(y)⟩."""
-    pair = problem.pair
+    spaces = problem.spaces
     return replace(
         problem,
-        pair=RKBSPair(pair.features_x, lambda y: pair.features_y(y) @ S.T, pair.dim, pair.p),
+        spaces=RKBSPair(
+            spaces.features_x, lambda y: spaces.features_y(y) @ S.T, spaces.dim, spaces.p
+        ),
     )
 
 
@@ -70,18 +72,18 @@ def make_problem(
 ) -> SeparableProblem:
     """7 targets, 6 sources in R³, EDP cut at order 6, R = t²/2; W^Q = W^K or not."""
     WQ, WK = rng.standard_normal((2, HEAD, 3)) / 2
-    pair = RKBSPair.from_kernel(EDP(), HEAD, ORDER, p, WQ, WQ if same else WK)
+    spaces = RKBSPair.from_kernel(EDP(), HEAD, ORDER, p, WQ, WQ if same else WK)
     pairs = Pairs.grid(rng.uniform(-1, 1, (7, 3)), rng.uniform(-1, 1, (6, 3)))
     z = rng.standard_normal(len(pairs))
     z = np.sign(z) if loss.labels else z
-    return SeparableProblem(pair, pairs, z, ALPHA_X, ALPHA_Y, loss)
+    return SeparableProblem(spaces, pairs, z, ALPHA_X, ALPHA_Y, loss)
 
 
-def structure(pair: RKBSPair, points: np.ndarray) -> dict[str, float]:
+def structure(spaces: RKBSPair, points: np.ndarray) -> dict[str, float]:
     """How far κ' is from symmetric and antisymmetric on common points, its least eigenvalue and
     its diagonal; all over its largest value.
     """
-    gram = pair.features_x(points) @ pair.features_y(points).T
+    gram = spaces.features_x(points) @ spaces.features_y(points).T
     size = np.abs(gram).max()
     return {
         "asymmetry": relative(gram, gram.T),
@@ -97,11 +99,11 @@ def solution(
     """f*, g* at new points from the whole space and from the expansion, and the two spans."""
     v, u, residual = whole_space_minimizer(problem, rng)
     dual = solve(problem, DualNewton(tol=1e-12))
-    pair, (x, y) = problem.pair, blocks_of(problem)
+    spaces, (x, y) = problem.spaces, blocks_of(problem)
     slopes = problem.loss.gradient(problem.values(v, u), problem.z)
 
     def functions(v: np.ndarray, u: np.ndarray) -> np.ndarray:
-        return np.stack([pair.f(v)(new), pair.g(u)(new)])
+        return np.stack([spaces.f(v)(new), spaces.g(u)(new)])
 
     return {
         "functions": functions(v, u),
@@ -118,9 +120,9 @@ def invariance(run: Run, k: int, p: float, loss: DualLoss, same: bool) -> list[d
     """The same problem under isometries of the features of Y: what changes of κ, what of f*, g*."""
     rng = np.random.default_rng([run.seed, k])
     problem, new = make_problem(rng, p, loss, same), rng.uniform(-1, 1, (20, 3))
-    maps = isometries(problem.pair.dim, rng)
+    maps = isometries(problem.spaces.dim, rng)
     if p == 2:
-        maps["rotation"] = rotation(problem.pair.dim, rng)
+        maps["rotation"] = rotation(problem.spaces.dim, rng)
     rows, first = [], None
     for name, S in maps.items():
         found = solution(transformed(problem, S), new, rng)
@@ -131,7 +133,7 @@ def invariance(run: Run, k: int, p: float, loss: DualLoss, same: bool) -> list[d
                 "loss": repr(loss),
                 "start": "W^Q = W^K" if same else "W^Q ≠ W^K",
                 "isometry": name,
-                **structure(transformed(problem, S).pair, new),
+                **structure(transformed(problem, S).spaces, new),
                 "change": relative(found["functions"], first["functions"]),
                 "change of ξ, ζ": relative(found["xi"], first["xi"]),
                 "expansion": relative(found["expansion"], found["functions"]),
@@ -145,7 +147,7 @@ def broken_norm(run: Run, p: float) -> dict[str, float]:
     """A rotation of Φ_Y, an isometry for p = 2 only: how much it changes f* and g*."""
     rng = np.random.default_rng([run.seed, 100])
     problem, new = make_problem(rng, p, Squared(), False), rng.uniform(-1, 1, (20, 3))
-    S = rotation(problem.pair.dim, rng)
+    S = rotation(problem.spaces.dim, rng)
     before, after = (solution(each, new, rng) for each in (problem, transformed(problem, S)))
     f, g = (relative(a, b) for a, b in zip(after["functions"], before["functions"], strict=True))
     return {"p": p, "change of f": f, "change of g": g, "residual": after["residual"]}

@@ -41,7 +41,7 @@ def _global(run: Run, k: int, loss: DualLoss) -> dict[str, Any]:
     slopes = problem.loss.gradient(np.zeros_like(problem.z), problem.z)
     sigma = np.linalg.svd(phi_x.T @ problem.pairs.matrix(slopes) @ phi_y, compute_uv=False)
     alpha = float(greatest(0.9 * sigma[0], (sigma[0] + sigma[1]) / 2))
-    problem = ProductProblem(problem.pair, problem.pairs, problem.z, alpha, alpha, loss)
+    problem = ProductProblem(problem.spaces, problem.pairs, problem.z, alpha, alpha, loss)
     v, u = solve(problem, Alternating(TOLERANCE)).value
     best = problem.objective(v, u)
     return {
