@@ -43,8 +43,8 @@ def negativity(gram: np.ndarray) -> float:
     """−λ_min/max|λ| of the symmetric part, 0 for a positive semi-definite matrix."""
     if _says_nothing(gram):
         return float("inf")
-    values = np.linalg.eigvalsh((gram + gram.T) / 2)
-    return float(max(-values[0], 0.0) / max(np.abs(values).max(), _TINY))
+    eigenvalues = np.linalg.eigvalsh((gram + gram.T) / 2)
+    return float(max(-eigenvalues[0], 0.0) / max(np.abs(eigenvalues).max(), _TINY))
 
 
 def symmetry_residual(kernel: Kernel, x: np.ndarray) -> float:

@@ -324,11 +324,11 @@ TABLE = [
         )
     ),
     (
-        lambda: Pairs.grid(X, Y).values(np.ones((3, 4))),
+        lambda: Pairs.grid(X, Y).entries(np.ones((3, 4))),
         ValueError,
         r"matrix must have shape \(4, 3",
     ),
-    (lambda: grid().values(np.ones((3, 4))), ValueError, r"matrix must have shape \(4, 3\), got"),
+    (lambda: grid().entries(np.ones((3, 4))), ValueError, r"matrix must have shape \(4, 3\), got"),
     (lambda: Pairs.grid(X, Y)[[1, 1]], ValueError, r"i, j must not repeat a pair: \(i=0, j=1\)"),
     *(
         (lambda key=key: Pairs.grid(X, Y)[key], ValueError, r"pairs\[key\] must name at least one")

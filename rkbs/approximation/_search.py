@@ -128,7 +128,7 @@ class Search:
             t, s = x.panels.nodes[panel], y.panels.nodes[j[some]]
             table = piece(t[:, None], s.reshape(-1, 1)).reshape(DEGREE + 1, *s.shape)
             F[some] = table.swapaxes(0, 1)
-        E = F - x.values[i] @ y.values[j].swapaxes(1, 2)  # (c, K + 1, K + 1)
+        E = F - x.at_nodes[i] @ y.at_nodes[j].swapaxes(1, 2)  # (c, K + 1, K + 1)
         check_finite(E, f"the error of target {self.target.name!r}")  # NaN would pass as small
         tables = TRANSFORM @ E @ TRANSFORM.T
         noise = LEBESGUE**2 * self.noise(x.sizes[i], y.sizes[j], x.noise[i], y.noise[j])

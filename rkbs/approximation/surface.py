@@ -26,10 +26,10 @@ class Target:
     function : callable
         (n, d), (m, d) → (n, m).
     smooth : bool
-        Analytic, so that its Schmidt values fall geometrically or faster.
+        Analytic, so that its singular values fall geometrically or faster.
     dim : int
         d, of both domains.
-    schmidt_values : callable or None
+    singular_values : callable or None
         Where they are known otherwise than from the surface: count → the largest ``count``.
     analytic_bound : callable or None
         ρ → a bound of |F| on E_ρ × E_ρ, the Bernstein ellipses with foci ±1 and semi-axes
@@ -56,7 +56,7 @@ class Target:
     function: Surface = field(repr=False)
     smooth: bool
     dim: int = 1
-    schmidt_values: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
+    singular_values: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
     analytic_bound: Callable[[float], float] | None = field(default=None, repr=False)
     sides: tuple[Surface, Surface] | None = field(default=None, repr=False)
 

@@ -70,7 +70,7 @@ class BinaryProblem(Problem):
             object.__setattr__(self, name, value)
 
     @abc.abstractmethod
-    def values(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
+    def at_pairs(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
         """h_n, the values at the pairs, shape (n,)."""
 
     @cached_property

@@ -47,7 +47,7 @@ class Side:
 
     def at_pairs(self, function: Any) -> np.ndarray:
         """b_n f(x_{i_n}), shape (n,)."""
-        return self.factor * self.sections.values(function)[self.index]
+        return self.factor * self.sections.at_points(function)[self.index]
 
     def gather(self, c: np.ndarray) -> np.ndarray:
         """ξ_i = Σ_{n: i_n = i} b_n c_n: the coefficients of the kernel sections."""
@@ -131,7 +131,7 @@ class ExpansionProblem(Problem):
     def sides(self) -> tuple[Side, ...]:
         """The functions sought."""
 
-    def values(self, *functions: Any) -> np.ndarray:
+    def at_pairs(self, *functions: Any) -> np.ndarray:
         """h_n, shape (n,)."""
         if len(functions) != len(self.sides):
             raise TypeError(f"needs a function per side, {len(self.sides)}, got {len(functions)}")
@@ -140,7 +140,7 @@ class ExpansionProblem(Problem):
 
     def objective(self, *functions: Any) -> float:
         """Σ ℓ(h_n; z_n) + Σ λ R(‖f‖)."""
-        loss = self.loss.value(self.values(*functions), self.z).sum()
+        loss = self.loss.value(self.at_pairs(*functions), self.z).sum()
         penalties = (side.penalty(f) for side, f in zip(self.sides, functions, strict=True))
         return float(loss + sum(penalties))
 

@@ -105,7 +105,7 @@ class SchattenProblem(GramProblem):
             return b, c
         low, high = slope_bounds(self.loss, b, self.z)
         norm = float(np.sqrt(self.factors.products.max(initial=0.0)))
-        return b, balanced(least_pull(c, low, high, (self.pull, self.values), norm))
+        return b, balanced(least_pull(c, low, high, (self.pull, self.at_pairs), norm))
 
     def objective(self, M: np.ndarray, theta: np.ndarray = NO_OFFSETS) -> float:
         """Σ ℓ(h_n; z_n) + α Ω(M)."""

@@ -83,7 +83,7 @@ ENTRIES = {
         lambda x: (
             head_on_layers(
                 tabulated(x), 2, HiddenLayer(x(SLOPES), x(BIASES)), LAYER, quadrature=GRID
-            ).values
+            ).singular_values
         ),
     ],
     "l2_error": [
@@ -91,7 +91,7 @@ ENTRIES = {
         lambda x: l2_error(EDP, tabulated(x), GRID),
     ],
     "sampled_floor": [lambda x: sampled(tabulated(x)).floors(1.0)[0][0]],
-    "schmidt": [lambda x: schmidt(tabulated(x), 4).values[:2]],
+    "schmidt": [lambda x: schmidt(tabulated(x), 4).singular_values[:2]],
     "sup_error": [
         lambda x: sup_error(tabulated(x), EDP, 9),
         lambda x: sup_error(EDP, tabulated(x), 9),

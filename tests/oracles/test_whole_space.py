@@ -57,7 +57,7 @@ def test_equations_solved_with_a_slope_that_is_no_subgradient(loss, monkeypatch)
     assert whole_space.polish(problem, start)[2] <= SOLVED
     monkeypatch.setattr(whole_space, "WIDTHS", (0.1,))
     v, u, residual = whole_space.polish(problem, start)
-    h = problem.values(v, u)
+    h = problem.at_pairs(v, u)
     w = h + smoothed(loss, problem.z, 0.1)[1](h)
     equations = Subgradient(problem, 0.1)
     at = equations.zero(np.concatenate([x.unknown(v), y.unknown(u), w]))

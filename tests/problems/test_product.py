@@ -69,12 +69,12 @@ def test_objective_by_hand(p, loss, kinds):
     x, y = features(problem)
     for _ in range(3):
         v, u = rng.standard_normal((2, problem.spaces.dim))
-        assert relative(problem.values(v, u), (x @ v) * (y @ u)) < 1e-13
+        assert relative(problem.at_pairs(v, u), (x @ v) * (y @ u)) < 1e-13
         found = problem.objective(v, u)
         assert found == pytest.approx(objective_by_hand(problem, v, u), rel=1e-13)
         assert problem.objective(-v, -u) == found
-        scaled = problem.values(3 * v, u / 3)
-        assert relative(scaled, problem.values(v, u)) < 1e-13
+        scaled = problem.at_pairs(3 * v, u / 3)
+        assert relative(scaled, problem.at_pairs(v, u)) < 1e-13
 
 
 @every_p
@@ -91,8 +91,8 @@ def test_with_one_function_fixed_only_its_penalty_is_missing(p, loss, kinds):
         missing_v = 0.1 * penalty(v, p, kinds[0])
         assert whole - of_v.objective(v) == pytest.approx(missing_u, rel=1e-10)
         assert whole - of_u.objective(u) == pytest.approx(missing_v, rel=1e-10)
-        assert relative(of_v.values(v), problem.values(v, u)) < 1e-13
-        assert relative(of_u.values(u), problem.values(v, u)) < 1e-13
+        assert relative(of_v.at_pairs(v), problem.at_pairs(v, u)) < 1e-13
+        assert relative(of_u.at_pairs(u), problem.at_pairs(v, u)) < 1e-13
 
 
 @every_p

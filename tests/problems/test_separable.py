@@ -73,7 +73,7 @@ def test_no_point_of_the_whole_feature_space_is_better(p, loss):
 
     def objective(vu):
         v, u = vu[:D], vu[D:]
-        slopes = problem.loss.gradient(problem.values(v, u), problem.z)
+        slopes = problem.loss.gradient(problem.at_pairs(v, u), problem.z)
         xi, zeta = problem.expansion(slopes)
         gradient_v = xi @ problem.phi_x + problem.alpha_x * np.sign(v) * abs(v) ** (p - 1)
         gradient_u = zeta @ problem.phi_y + problem.alpha_y * np.sign(u) * abs(u) ** (q - 1)
@@ -87,8 +87,8 @@ def test_no_point_of_the_whole_feature_space_is_better(p, loss):
     assert optimum * (1 - 1e-10) <= found.fun <= optimum * (1 + 1e-6)
     assert (
         relative(
-            problem.values(found.x[:D], found.x[D:]),
-            problem.values(solution.value.v, solution.value.u),
+            problem.at_pairs(found.x[:D], found.x[D:]),
+            problem.at_pairs(solution.value.v, solution.value.u),
         )
         < 1e-2
     )
@@ -130,7 +130,7 @@ def test_the_dual_unknowns_carry_the_solution(p, loss):
     v, u = problem.primal(solution.value.c)
     assert relative(v, solution.value.v) < 1e-12
     assert relative(u, solution.value.u) < 1e-12
-    slopes = problem.loss.gradient(problem.values(v, u), problem.z)
+    slopes = problem.loss.gradient(problem.at_pairs(v, u), problem.z)
     assert relative(-slopes, solution.value.c) < 1e-5  # half the digits of the gap
     xi, zeta = problem.expansion(solution.value.c)
     for n in range(len(problem.z)):

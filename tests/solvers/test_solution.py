@@ -78,13 +78,13 @@ def values_of(solution):
     problem, value = solution.problem, solution.value
     if hasattr(value, "theta"):
         return problem.fitted(value.M, value.theta)
-    return problem.values(value.v, value.u)
+    return problem.at_pairs(value.v, value.u)
 
 
 @pytest.mark.parametrize("name", SOLVED)
 def test_at_the_training_points_it_is_what_was_fitted(name):
     solution = SOLUTIONS[name]
-    found = solution.problem.pairs.values(grid_of(name, X, Y))
+    found = solution.problem.pairs.entries(grid_of(name, X, Y))
     assert relative(found, values_of(solution)) < 1e-12  # condition of the Gram matrices: 1e3
 
 
@@ -171,7 +171,7 @@ SECTIONS = {
 def test_one_function_of_points_or_of_their_features(sections, given_as):
     solution = solve(OneSidedProblem(sections, Z[:, 0], 0.1), DualNewton(1e-8)).check()
     at_training = solution.f(given_as(X))
-    assert relative(at_training, solution.problem.values(solution.value.v)) < 1e-12
+    assert relative(at_training, solution.problem.at_pairs(solution.value.v)) < 1e-12
     assert solution.f(given_as(NEW_X)).shape == (5,)
     assert not hasattr(solution, "g")
     with pytest.raises(AttributeError, match="OneSidedProblem has no g: f is its only function"):

@@ -49,7 +49,7 @@ SPACES = RKBSPair.from_kernel(EDP(), 2, 2, p=1.5)
 
 
 def responses(pairs, loss):
-    z = pairs.values(GRID.matrix(Z))
+    z = pairs.entries(GRID.matrix(Z))
     return np.sign(z) if loss.labels else z
 
 

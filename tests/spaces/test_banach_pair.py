@@ -231,7 +231,7 @@ def test_a_pair_pickles_and_so_do_its_problems():
     assert copy.objective(v, u) == problem.objective(v, u)
     v, u = solve(problem, DualNewton()).check().value.functions
     at_pairs = spaces.f(v)(X)[:, None] + spaces.g(u)(Y)
-    assert relative(at_pairs.ravel(), problem.values(v, u)) < 1e-12
+    assert relative(at_pairs.ravel(), problem.at_pairs(v, u)) < 1e-12
 
 
 @pytest.mark.parametrize("name", ["map_x", "map_y"])

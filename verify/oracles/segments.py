@@ -98,7 +98,7 @@ def norm(v: np.ndarray, p: float) -> float:
 def objective(problem: SeparableProblem, v: np.ndarray, u: np.ndarray, p: float) -> float:
     """½ Σ (h_n − z_n)² + (λ_X/2)‖v‖_p² + (λ_Y/2)‖u‖_{p'}², at any p ∈ [1, ∞]."""
     penalty = problem.alpha_x * norm(v, p) ** 2 + problem.alpha_y * norm(u, dual_exponent(p)) ** 2
-    return float(((problem.values(v, u) - problem.z) ** 2).sum() + penalty) / 2
+    return float(((problem.at_pairs(v, u) - problem.z) ** 2).sum() + penalty) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +227,7 @@ def _candidate(
 
 def _residual(unknown: np.ndarray, problem: SeparableProblem) -> np.ndarray:
     v, u, c = _candidate(unknown, problem)
-    return problem.values(v, u) - problem.z + c
+    return problem.at_pairs(v, u) - problem.z + c
 
 
 def limit_point(case: Case, start: np.ndarray, end: np.ndarray) -> float:

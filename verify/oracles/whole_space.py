@@ -119,7 +119,7 @@ def descend(problem: SeparableProblem, start: np.ndarray, value: Slope, slope: S
 
     def objective(vu: np.ndarray) -> tuple[float, np.ndarray]:
         v, u = vu[:D], vu[D:]
-        h = problem.values(v, u)
+        h = problem.at_pairs(v, u)
         xi, zeta = problem.expansion(slope(h))
         penalty = x.alpha * x.regularizer.value(lp_norm(v, x.exponent))
         penalty += y.alpha * y.regularizer.value(lp_norm(u, y.exponent))
@@ -182,7 +182,7 @@ class Subgradient:
         """v, u, h, the slopes, and their derivatives in h or, with kinks, in w."""
         (x, y), D, loss = self.blocks, self.problem.spaces.dim, self.problem.loss
         v, u, w = x.primal(t[:D]), y.primal(t[D : 2 * D]), t[2 * D :]
-        h, z = self.problem.values(v, u), self.problem.z
+        h, z = self.problem.at_pairs(v, u), self.problem.z
         if loss.smooth:
             return v, u, h, loss.gradient(h, z), loss.curvature(h, z)
         return v, u, h, *slopes_along(loss, w, z, self.mu)
@@ -222,7 +222,7 @@ def polish(problem: SeparableProblem, start: np.ndarray) -> tuple[np.ndarray, np
         unknown = equations.zero(unknown)
     else:
         (x, y), D = blocks_of(problem), problem.spaces.dim
-        h = problem.values(x.primal(start[:D]), y.primal(start[D:]))
+        h = problem.at_pairs(x.primal(start[:D]), y.primal(start[D:]))
         unknown = np.concatenate([start, h + smoothed(loss, z, WIDTHS[0])[1](h)])
         for mu in WIDTHS:
             equations = Subgradient(problem, mu)

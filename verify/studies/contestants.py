@@ -111,7 +111,7 @@ def _choose_alpha(
         rest, out = pairs[fold != k], pairs[fold == k]
         problem = SchattenProblem(*grams, rest, z[fold != k], NUCLEAR_ALPHAS[0])
         for a, solution in enumerate(_PATH.setup(problem).path(NUCLEAR_ALPHAS)):
-            predicted = out.values(problem.factors.push(solution.value.M))
+            predicted = out.entries(problem.factors.push(solution.value.M))
             squared[a] += ((predicted - z[fold == k]) ** 2).sum()
             flops += nuclear_flops(rest, solution.stats["iterations"])
     return NUCLEAR_ALPHAS[int(np.argmin(squared))], flops

@@ -117,7 +117,7 @@ def _mirror(
     spaces, (data, penalty) = problem.spaces, by_hand(problem)(v, u)
     f, g = spaces.features_x(new_x) @ v, spaces.features_y(new_y) @ u
     mirrored = spaces.f(-v)(new_x), spaces.g(-u)(new_y)
-    moved = problem.loss.value(problem.values(3 * v, u / 3), problem.z).sum()
+    moved = problem.loss.value(problem.at_pairs(3 * v, u / 3), problem.z).sum()
     return {
         "objective": abs(problem.objective(-v, -u) / (data + penalty) - 1),
         "apart": least(relative(mirrored[0], f), relative(mirrored[1], g)),

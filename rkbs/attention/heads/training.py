@@ -36,7 +36,7 @@ class Surfaces:
         The nodes of the quadrature.
     root_t, root_s : tensors of shape (n, 1), (n', 1)
         √w of its weights.
-    values : tensor of shape (M, n, n') or (1, n, n')
+    weighted : tensor of shape (M, n, n') or (1, n, n')
         √w_i F(t_i, s_j) √w_j of each model, or of all.
     """
 
@@ -44,7 +44,7 @@ class Surfaces:
     s: Tensor
     root_t: Tensor
     root_s: Tensor
-    values: Tensor
+    weighted: Tensor
 
     __repr__ = short_repr
 
@@ -76,7 +76,7 @@ class Surfaces:
         found = cls(
             *(torch.as_tensor(native(a), dtype=like.dtype, device=like.device) for a in arrays)
         )
-        squares = found.values.square().sum((1, 2))
+        squares = found.weighted.square().sum((1, 2))
         if not torch.isfinite(squares).all():
             raise ValueError(f"a target is too large for {like.dtype}: ‖F‖² overflows; rescale it")
         nonzero = torch.tensor([bool(table.any()) for table in values], device=like.device)
@@ -92,7 +92,7 @@ class Surfaces:
     def squared_errors(self, ensemble: TwoTowerEnsemble) -> Tensor:
         """‖F − G‖² of each model in L² of the quadrature, shape (M,)."""
         logits = ensemble(self.t, self.s)  # (M, n, n')
-        return (logits * self.roots - self.values).square().sum((-2, -1))
+        return (logits * self.roots - self.weighted).square().sum((-2, -1))
 
 
 class Method(ABC):
@@ -169,7 +169,7 @@ class Adam(Method):
 
         Returns
         -------
-        steps, values : arrays of shape (k,), (k, M)
+        steps, objectives : arrays of shape (k,), (k, M)
             Where the objectives were recorded, one to two hundred times, and their values; the last
             are those of the parameters that are left.
 
@@ -194,7 +194,7 @@ class Adam(Method):
             schedule.step()
         with torch.no_grad():
             record(self.steps, objectives())
-        return np.array(record.steps), np.array(record.values)
+        return np.array(record.steps), np.array(record.objectives)
 
 
 def check_trainable(parameters: Iterable[Tensor]) -> None:
@@ -212,7 +212,7 @@ class _Recorder:
     def __init__(self, method: Adam, progress: Progress | None) -> None:
         self.method, self.progress = method, progress
         self.steps: list[int] = []
-        self.values: list[np.ndarray] = []
+        self.objectives: list[np.ndarray] = []
 
     def __call__(self, step: int, values: Tensor) -> None:
         last = self.method.steps
@@ -226,7 +226,7 @@ class _Recorder:
                 f"the objectives of models {wrong} are {found[wrong]} after {step} steps: {advice}"
             )
         self.steps.append(step)
-        self.values.append(found)
+        self.objectives.append(found)
         if self.progress:
             self.progress(step, last)
 

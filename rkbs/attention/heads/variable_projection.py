@@ -127,7 +127,7 @@ class VariableProjection(Method):
                 (ensemble.key, surfaces.s, surfaces.root_s),
             )
         )
-        F = surfaces.values
+        F = surfaces.weighted
         u, sizes, vt = torch.linalg.svd(qx.mT @ F @ qy, full_matrices=False)
         own = _own_dimensions(ensemble, sizes)  # (M, r)
         d = min(ensemble.query.output_bias.shape[1], own.shape[1])
@@ -160,8 +160,8 @@ class VariableProjection(Method):
     ) -> None:
         """A damped Gauss–Newton step of both towers."""
         sides = (
-            (ensemble.query, surfaces.values, surfaces.t, surfaces.root_t),
-            (ensemble.key, surfaces.values.mT, surfaces.s, surfaces.root_s),
+            (ensemble.query, surfaces.weighted, surfaces.t, surfaces.root_t),
+            (ensemble.key, surfaces.weighted.mT, surfaces.s, surfaces.root_s),
         )
         for (towers, F, x, root), side in zip(sides, state.sides, strict=True):
             gradient, matrix = _normal_equations(F, x, root, towers.units, side)

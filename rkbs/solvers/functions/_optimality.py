@@ -26,12 +26,12 @@ _SHORT, _SHORT_STEPS = 0.1, 20
 
 
 class Line(NamedTuple):
-    """A function at its points, near the present unknowns: values + hessian · dξ − lag."""
+    """A function at its points, near the present unknowns: at_points + hessian · dξ − lag."""
 
-    values: np.ndarray
+    at_points: np.ndarray
     hessian: np.ndarray
     lag: np.ndarray
-    """What the values change when the function's own unknowns catch up with ξ."""
+    """What ``at_points`` changes when the function's own unknowns catch up with ξ."""
 
 
 class Step(NamedTuple):
@@ -163,11 +163,11 @@ class Optimality:
         return Solution(self.problem, ExpansionPoint(functions, self.c), certificate)
 
     def newton(self) -> Step:
-        """All equations linearized: dh = Σ b (values + hessian · dξ − lag) − h, dξ = −P ℓ'' dh."""
+        """All equations linearized: dh = Σ b line(dξ) − h, dξ = −P ℓ'' dh."""
         problem, sides = self.problem, self.problem.sides
         lines = [chart.line(xi) for chart, xi in zip(self.charts, self.xis, strict=True)]
         target = sum(
-            side.factor * (line.values - line.lag)[side.index]
+            side.factor * (line.at_points - line.lag)[side.index]
             for side, line in zip(sides, lines, strict=True)
         )
         weights = problem.loss.curvature(self.h, problem.z)

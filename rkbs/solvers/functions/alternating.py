@@ -179,11 +179,11 @@ def _start(problem: ProductProblem, u: np.ndarray) -> np.ndarray:
     Beside g an f with products f g of the size of z has the penalty of g, or a heavier one that
     tells beside the loss of h = 0: else the first f fits noise, and weak penalties never undo it.
     """
-    u = u / (np.abs(problem.sections_y.values(u)).max() or 1.0)
+    u = u / (np.abs(problem.sections_y.at_points(u)).max() or 1.0)
     zero = np.zeros_like(problem.z)
     side = problem.given("g", u).side
     v = side.sections.function(side.gather(-problem.loss.gradient(zero, problem.z)), 1.0)
-    reached = np.abs(problem.values(v, u)).max()
+    reached = np.abs(problem.at_pairs(v, u)).max()
     v, u = _balanced(problem, v * (np.abs(problem.z).max() / (reached or 1.0)), u)
     enough = _TELLS * float(problem.loss.value(zero, problem.z).sum())
     while v.any() and problem.both[0].penalty(v) < enough:
@@ -279,7 +279,7 @@ class _Stationarity:
     def coefficients(self, v: np.ndarray, u: np.ndarray) -> list[np.ndarray]:
         """ξ and ζ that the slopes of the loss at (v, u) make."""
         problem = self.problem
-        c = -problem.loss.gradient(problem.values(v, u), problem.z)
+        c = -problem.loss.gradient(problem.at_pairs(v, u), problem.z)
         return [
             given.sides[0].gather(c) for given in (problem.given("g", u), problem.given("f", v))
         ]

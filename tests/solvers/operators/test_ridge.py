@@ -67,7 +67,7 @@ def test_solution_equals_dense_lu(name, keep, alpha):
     assert relative(c, expected) < 1e-8
     assert solution.certificate.passed
     assert optimality_residual(problem, c) < 1e-9
-    assert relative(problem.values(solution.value.M), gram @ expected) < 1e-9
+    assert relative(problem.at_pairs(solution.value.M), gram @ expected) < 1e-9
     assert relative(problem.expansion(solution.value.M), problem.pairs.matrix(expected)) < 1e-6
 
 
@@ -149,7 +149,7 @@ def test_certificate_bounds_the_excess_objective_and_sees_errors(keep):
     rng = np.random.default_rng(2)
     for size in (1e-6, 1e-3, 1.0):
         worse = M + size * rng.standard_normal(M.shape)
-        for dual in (problem.z - problem.values(worse), c):
+        for dual in (problem.z - problem.at_pairs(worse), c):
             certificate = problem.certify(worse, dual, 1e-8)
             assert not certificate.passed
             primal, bound = objectives(problem, worse, dual)
@@ -179,7 +179,7 @@ def test_conjugate_gradient_stops_on_its_certificate_and_says_when_it_cannot():
     assert good.certificate.kkt_residual <= 1e-9
     gram = dense_gram(problem)
     h = gram @ np.linalg.solve(gram + 1e-6 * np.eye(60), problem.z)
-    assert relative(problem.values(good.value.M), h) < 1e-9
+    assert relative(problem.at_pairs(good.value.M), h) < 1e-9
     assert optimality_residual(problem, good.value.c / 1e-6) <= 1e-9
     bad = solve(problem, ConjugateGradient(tol=1e-9, max_iter=2))
     assert not bad.certificate.passed

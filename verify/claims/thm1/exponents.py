@@ -151,7 +151,7 @@ def approach(case: Case, ends: list[np.ndarray], u: np.ndarray) -> dict[str, Any
             {
                 "p": p,
                 "rate": p - 1 if case.p == 1 else 1 / p,
-                "residual": float(np.abs(problem.values(v, own_u) - problem.z + c).max()),
+                "residual": float(np.abs(problem.at_pairs(v, own_u) - problem.z + c).max()),
                 "gap": abs(problem.certify((v, own_u), c, 1e-12).relative_gap),
                 "v": v[:3],
                 "to segment": float(np.linalg.norm(v - start - nearest * direction)),

@@ -100,7 +100,7 @@ def solution(
     v, u, residual = whole_space_minimizer(problem, rng)
     dual = solve(problem, DualNewton(tol=1e-12))
     spaces, (x, y) = problem.spaces, blocks_of(problem)
-    slopes = problem.loss.gradient(problem.values(v, u), problem.z)
+    slopes = problem.loss.gradient(problem.at_pairs(v, u), problem.z)
 
     def functions(v: np.ndarray, u: np.ndarray) -> np.ndarray:
         return np.stack([spaces.f(v)(new), spaces.g(u)(new)])
@@ -177,9 +177,9 @@ def forced(gram: np.ndarray, right: np.ndarray, z: np.ndarray) -> dict[str, floa
     K = np.kron(gram, right)
     c = np.linalg.solve(K + ALPHA * np.eye(len(K)), z.ravel())
     gradient = K @ (K @ c - z.ravel() + ALPHA * c)
-    values, vectors = np.linalg.eigh(K)
-    curvatures = values * (values + ALPHA)
-    e = vectors[:, np.argmin(curvatures)]
+    eigenvalues, eigenvectors = np.linalg.eigh(K)
+    curvatures = eigenvalues * (eigenvalues + ALPHA)
+    e = eigenvectors[:, np.argmin(curvatures)]
 
     def objective(c: np.ndarray) -> float:
         h = K @ c
@@ -189,7 +189,7 @@ def forced(gram: np.ndarray, right: np.ndarray, z: np.ndarray) -> dict[str, floa
     return {
         "gradient": float(np.abs(gradient).max() / np.abs(K @ z.ravel()).max()),
         "curvature": float(curvatures.min() / ALPHA**2),
-        "least eigenvalue": float(values[0]),
+        "least eigenvalue": float(eigenvalues[0]),
         "at c": objective(c),
         "steps": steps,
         "objectives": [objective(c + t * e) for t in steps],

@@ -27,7 +27,7 @@ def nuclear_bound(problem: ProductProblem, v: np.ndarray, u: np.ndarray) -> floa
     (λ/2)(‖v‖² + ‖u‖²) ≥ λ ‖v uᵀ‖_*, so the optimum over all T of Σ ℓ + λ‖T‖_* is below. Its dual at
     C = −ℓ'(h), made feasible: −Σ ℓ*(−C) where ‖Φ_Xᵀ C Φ_Y‖_op ≤ λ.
     """
-    C = -problem.loss.gradient(problem.values(v, u), problem.z)
+    C = -problem.loss.gradient(problem.at_pairs(v, u), problem.z)
     phi_x, phi_y = problem.sections_x.phi, problem.sections_y.phi
     size = np.linalg.norm(phi_x.T @ problem.pairs.matrix(C) @ phi_y, 2)
     C = C / greatest(1.0, size / problem.alpha_x)

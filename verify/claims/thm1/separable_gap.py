@@ -108,7 +108,7 @@ def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> 
     """f*, g* on a grid, the coefficients of their expansions, and what the data leave for each."""
     functions, c = solution.value
     xi, zeta = problem.expansion(c)
-    residuals = problem.pairs.matrix(problem.z - problem.values(*functions))
+    residuals = problem.pairs.matrix(problem.z - problem.at_pairs(*functions))
     return {
         "p": problem.spaces.p,
         "f": solution.f(grid[:, None]),

@@ -112,7 +112,7 @@ def expansions(
     problem: Joint, spaces: RKBSPair, slopes: Slopes, vu: np.ndarray, X: np.ndarray, Y: np.ndarray
 ) -> dict[str, Any]:
     """ξ_i = −Σ_j ∂_a L_ij, ζ_j = −Σ_i ∂_b L_ij, and f, g rebuilt from Σ ξ_i κ(x_i, ·) by ι."""
-    of_a, of_b = slopes(*problem.values(vu), problem.z)
+    of_a, of_b = slopes(*problem.at_pairs(vu), problem.z)
     xi = -np.bincount(problem.i, of_a, len(X))
     zeta = -np.bincount(problem.j, of_b, len(Y))
     w = sum(
@@ -171,7 +171,7 @@ def examine(
         "new points": greatest(relative(found["f"](new_x), f), relative(found["g"](new_y), g)),
         "slopes": _slope_error(loss, ends[0], problem, rng),
         "convexity": _least_bend(loss, ends, problem, rng),
-        "apart": relative(*partials(loss.value, *problem.values(vu), problem.z)),
+        "apart": relative(*partials(loss.value, *problem.at_pairs(vu), problem.z)),
     }
 
 
