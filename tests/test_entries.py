@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from array_helpers import check_kinds, read_only
+from array_helpers import assert_alike, read_only
 
 import rkbs
 from rkbs import (
@@ -162,7 +162,7 @@ CASES = [(name, k) for name, entries in ENTRIES.items() for k in range(len(entri
 
 @pytest.mark.parametrize(("name", "entry"), CASES)
 def test_every_kind_of_array_works(name, entry, folder):
-    check_kinds(ENTRIES[name][entry], folder, 1e-13)
+    assert_alike(ENTRIES[name][entry], folder, 1e-13)
 
 
 def test_solvers_do_not_write_into_what_they_are_given():

@@ -82,7 +82,7 @@ class Search:
         """
         surface = cache(partial(surface_missed, self.target.analytic_bound))
         x, y = (Tree(tower, surface) for tower in (self.query, self.key))
-        cells = Cells(x, y, self.target.sides is not None, self.noise)
+        cells = Cells(x, y, self.target.pieces is not None, self.noise)
         # A sixteenth of the slack: what the oversampled grids leave is little more than that.
         cells.refine((self.ratio - 1) / 16 * self.look(), limit)
         bounds = np.zeros((3, len(cells)))
@@ -110,11 +110,11 @@ class Search:
         on the triangles of the cells on the diagonal. Cells of one panel in t are neighbors.
         """
         order = np.argsort(cells.i, kind="stable")
-        if not self.target.sides:
+        if not self.target.pieces:
             yield self.target.function, 0, order
             return
         sides = cells.sides()[order]
-        for piece, side in zip(self.target.sides, (1, -1), strict=True):
+        for piece, side in zip(self.target.pieces, (1, -1), strict=True):
             yield piece, 0, order[sides == side]
             yield piece, side, order[sides == 0]
 

@@ -35,7 +35,7 @@ class Target:
         ρ → a bound of |F| on E_ρ × E_ρ, the Bernstein ellipses with foci ±1 and semi-axes
         (ρ ± 1/ρ)/2, infinite where F has singularities; d = 1 only. It bounds what polynomials
         miss of F, as a certified sup error needs.
-    sides : (callable, callable) or None
+    pieces : (callable, callable) or None
         For a crease on the diagonal: F where t ≥ s and F where t ≤ s, tabulated as F is, both
         analytic on the whole square; ``analytic_bound`` then bounds both.
 
@@ -58,7 +58,7 @@ class Target:
     dim: int = 1
     singular_values: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
     analytic_bound: Callable[[float], float] | None = field(default=None, repr=False)
-    sides: tuple[Surface, Surface] | None = field(default=None, repr=False)
+    pieces: tuple[Surface, Surface] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_count(self.dim, "dim")

@@ -186,7 +186,7 @@ TARGETS = {
             smooth=False,
             singular_values=_kink_singular_values,
             analytic_bound=lambda rho: 2 * semi_axes(rho)[0],
-            sides=(_on_line(lambda t, s: t - s), _on_line(lambda t, s: s - t)),
+            pieces=(_on_line(lambda t, s: t - s), _on_line(lambda t, s: s - t)),
         ),
         *(
             Target(

@@ -449,7 +449,7 @@ def wrong_exponent(w, q):
 @pytest.mark.parametrize("mutant", [wrong_exponent, lambda w, q: w / norm(w, 2)])
 def test_a_wrong_duality_map_is_not_certified(mutant, monkeypatch):
     """In the alternating solves, without the polish, whose equations would mend it."""
-    monkeypatch.setattr(alternating_module, "_polished", lambda problem, v, u, tol: (v, u))
+    monkeypatch.setattr(alternating_module, "_polish", lambda problem, v, u, tol: (v, u))
     problem = make(1.5)
     assert solve(problem, Alternating(1e-6, max_iter=30)).certificate.passed
     monkeypatch.setattr(sections_module, "duality_map", mutant)
@@ -459,7 +459,7 @@ def test_a_wrong_duality_map_is_not_certified(mutant, monkeypatch):
 
 def test_the_best_point_is_returned_not_the_last(monkeypatch):
     """Rounds that are spoiled after the twelfth leave what was found before."""
-    monkeypatch.setattr(alternating_module, "_polished", lambda problem, v, u, tol: (v, u))
+    monkeypatch.setattr(alternating_module, "_polish", lambda problem, v, u, tol: (v, u))
     problem, right, rounds = make(1.5), alternating_module._round, []
     expected = solve(problem, Alternating(1e-12, max_iter=12))
 

@@ -259,12 +259,12 @@ def test_smoothing_leaves_room_in_the_domain_of_a_plain_norm(p, alpha):
     """R*(s/λ) of R(t) = t is finite for s ≤ λ alone; at c = 0 s is the smoothing's own norm."""
     problem = make(p, regularizers=(Norm(), Norm()), alphas=(alpha, alpha), keep=12)
     dual = SmoothedDual.of(problem)
-    for block, s in zip(dual.blocks, dual.norms(np.zeros(12), 1.0)[:, 0], strict=True):
+    for penalty, s in zip(dual.penalties, dual.norms(np.zeros(12), 1.0)[:, 0], strict=True):
         assert 0 < s <= alpha * (0.5 + 1e-12)
-        plain = block.side.sections.smoothing(
-            block.side.gather(np.abs(problem.loss.gradient(np.zeros(12), problem.z)))
+        plain = penalty.side.sections.smoothing(
+            penalty.side.gather(np.abs(problem.loss.gradient(np.zeros(12), problem.z)))
         )
-        assert np.max(block.epsilon / plain) <= 1 + 1e-12  # never more than without the bound
+        assert np.max(penalty.epsilon / plain) <= 1 + 1e-12  # never more than without the bound
     assert dual.lengths.min() > 0
 
 

@@ -92,7 +92,7 @@ def nuclear(training: Training) -> Fit:
     problem = SchattenProblem(*grams, training.pairs, z, alpha)
     solution = solve(problem, _FINAL).check()
     flops += nuclear_flops(training.pairs, solution.stats["iterations"])
-    query, key, _ = problem.towers(solution.value.M)
+    query, key, _ = problem.factored_expansion(solution.value.M)
     return Fit(
         lambda new_X, new_Y: kernel(new_X, X) @ query @ (kernel(new_Y, Y) @ key).T + mean,
         {**first.chosen, "alpha": alpha, "rank": solution.stats["rank"]},

@@ -129,7 +129,7 @@ class Alternating(Solver):
             residual = found.certificate.residual
             if residual > self.tol and (residual <= polish_at or len(objectives) + 1 >= early):
                 polish_at, early = min(polish_at, residual / 3), 2 * (len(objectives) + 1)
-                found = self._certified(problem, *_polished(problem, v, u, self.tol))
+                found = self._certified(problem, *_polish(problem, v, u, self.tol))
                 v, u = found.value
             objectives.append(problem.objective(v, u))
             fell = len(objectives) == 1 or objectives[-1] < objectives[-2] * (1 - _SAME)
@@ -226,7 +226,7 @@ def _balanced(
     return t * v, u / t
 
 
-def _polished(
+def _polish(
     problem: ProductProblem, v: np.ndarray, u: np.ndarray, tol: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """A stationary point near (v, u) that is no worse; (v, u) itself where none was found.

@@ -222,7 +222,7 @@ def _candidate(dual: SmoothedDual, c: np.ndarray, tol: float) -> Solution[Expans
 def _stage(
     dual: SmoothedDual, c: np.ndarray, lengths: np.ndarray, theta: float, max_iter: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """One stage: minimize over c and, by Newton, over the lengths τ of the blocks with R(t) = t.
+    """One stage: minimize over c and, by Newton, over the lengths τ of the penalties with R(t) = t.
 
     φ(τ) = max_c −F_τ(c) + Σ (λτ/2 − μ log τ) is convex, F_τ the smoothed dual.
     """

@@ -156,7 +156,7 @@ def test_the_gradient_is_that_of_the_projected_error(tower, parameter):
     with torch.no_grad():
         state = method._state(ensemble, surfaces)
         minus, matrix = _normal_equations(
-            F, surfaces.t, surfaces.root_t, towers.units, state.sides[side]
+            F, surfaces.t, surfaces.root_t, towers.units, state.projections[side]
         )
         assert (torch.linalg.eigvalsh(matrix) >= -1e-12 * matrix.abs().amax()).all()
         for unit in range(6):

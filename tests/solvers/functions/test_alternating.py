@@ -158,7 +158,7 @@ def test_equations_are_tried_at_a_third_of_the_residual_or_at_twice_the_rounds(m
         return v, u
 
     monkeypatch.setattr(alternating, "_round", counted)
-    monkeypatch.setattr(alternating, "_polished", recorded)
+    monkeypatch.setattr(alternating, "_polish", recorded)
     solve(make(1.5), Alternating(tol=1e-12, max_iter=30))
     assert len(tried) > 3
     for (earlier, above), (now, residual) in pairwise(tried):
