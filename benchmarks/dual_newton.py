@@ -67,16 +67,16 @@ Timed = dict[str, float | None]
 def make(n: int) -> SeparableProblem:
     """The problem on an n × n grid, its features computed."""
     rng = np.random.default_rng(n)
-    pair = RKBSPair.from_kernel(EDP(), 3, 8, P)
+    spaces = RKBSPair.from_kernel(EDP(), 3, 8, P)
     pairs = Pairs.grid(*rng.uniform(-1, 1, (2, n, 3)))
     problem = SeparableProblem(
-        pair,
+        spaces,
         pairs,
         rng.standard_normal(n * n),
         ALPHA,
         ALPHA,
         regularizer_x=PowerNorm(P),
-        regularizer_y=PowerNorm(pair.p_conjugate),
+        regularizer_y=PowerNorm(spaces.p_conjugate),
     )
     assert problem.phi_x.shape == problem.phi_y.shape == (n, 165)
     return problem
@@ -84,8 +84,8 @@ def make(n: int) -> SeparableProblem:
 
 def conic(problem: SeparableProblem, lifted: bool) -> tuple[np.ndarray, np.ndarray]:
     """(v, u) from CVXPY and CLARABEL, at DualNewton's tolerance."""
-    p, q = problem.pair.p, problem.pair.p_conjugate
-    v, u = cvxpy.Variable(problem.pair.dim), cvxpy.Variable(problem.pair.dim)
+    p, q = problem.spaces.p, problem.spaces.p_conjugate
+    v, u = cvxpy.Variable(problem.spaces.dim), cvxpy.Variable(problem.spaces.dim)
     f, g, ties = problem.phi_x @ v, problem.phi_y @ u, []
     if lifted:
         expressions, (f, g) = (f, g), (cvxpy.Variable(f.size), cvxpy.Variable(g.size))
@@ -102,8 +102,8 @@ def conic(problem: SeparableProblem, lifted: bool) -> tuple[np.ndarray, np.ndarr
 
 def lbfgs(problem: SeparableProblem) -> list[tuple[float, float]]:
     """(seconds, objective) after each evaluation of L-BFGS-B over (v, u), started at 0."""
-    p, q, phi_x, phi_y = problem.pair.p, problem.pair.p_conjugate, problem.phi_x, problem.phi_y
-    D, Z = problem.pair.dim, problem.pairs.matrix(problem.z)
+    p, q, phi_x, phi_y = problem.spaces.p, problem.spaces.p_conjugate, problem.phi_x, problem.phi_y
+    D, Z = problem.spaces.dim, problem.pairs.matrix(problem.z)
     trace: list[tuple[float, float]] = []
 
     def objective(vu: np.ndarray) -> tuple[float, np.ndarray]:

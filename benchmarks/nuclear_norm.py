@@ -52,14 +52,14 @@ def fista_gap(problem: SchattenProblem, budget: float) -> tuple[float, int]:
     M = point = np.zeros(problem.factors.products.shape)
     momentum = 1.0
     while time.perf_counter() - start < budget:
-        slope = problem.pull(problem.values(point) - problem.z)
+        slope = problem.pull(problem.at_pairs(point) - problem.z)
         U, sigma, Vt = np.linalg.svd(point - slope / length, full_matrices=False)
         new = (U * np.maximum(sigma - problem.alpha / length, 0)) @ Vt
         restart = ((point - new) * (new - M)).sum() > 0
         following = 1.0 if restart else (1 + np.sqrt(1 + 4 * momentum**2)) / 2
         point = new + (0.0 if restart else (momentum - 1) / following) * (new - M)
         M, momentum, steps = new, following, steps + 1
-    bound, _ = problem.bound(problem.z - problem.values(M))
+    bound, _ = problem.bound(problem.z - problem.at_pairs(M))
     return relative_gap(problem.objective(M), bound), steps
 
 

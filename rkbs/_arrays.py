@@ -214,15 +214,14 @@ def cast(x: Array, dtype: Any) -> Array:
     return x.to(dtype) if is_tensor(x) else x.astype(dtype, copy=False)
 
 
-def check_same_dimension(x: Array, y: Array) -> int:
-    """The common dimension d of ``x (..., n, d)`` and ``y (..., m, d)``; else ``ValueError``."""
+def check_same_dimension(x: Array, y: Array) -> None:
+    """``ValueError`` where the dimensions d of ``x (..., n, d)`` and ``y (..., m, d)`` differ."""
     if x.shape[-1] != y.shape[-1]:
         raise ValueError(
             f"x and y must share their last axis: x has dimension {x.shape[-1]} (shape "
             f"{tuple(x.shape)}), y has {y.shape[-1]} (shape {tuple(y.shape)}). Bring two domains "
             "to one space with kernel.pullback(map_x, map_y)."
         )
-    return x.shape[-1]
 
 
 def first_equal(rows: np.ndarray) -> np.ndarray:

@@ -27,12 +27,12 @@ class Eigen:
     >>> from rkbs.solvers import Eigen
     >>> x = np.array([[1.0], [2.0], [3.0]])
     >>> eigen = Eigen.of(Linear()(x, x), "gram")
-    >>> eigen.range().values.round(3), eigen.values[:2]  # a sum of three squares, and exact zeros
+    >>> eigen.range().eigenvalues.round(3), eigen.eigenvalues[:2]  # Σ x², and exact zeros
     (array([14.]), array([0., 0.]))
     """
 
-    values: np.ndarray
-    vectors: np.ndarray
+    eigenvalues: np.ndarray
+    eigenvectors: np.ndarray
 
     __repr__ = short_repr
 
@@ -46,18 +46,18 @@ class Eigen:
             If the matrix is indefinite: then the "penalty" would be unbounded below and the
             closed form a saddle point instead of a minimum.
         """
-        values, vectors = np.linalg.eigh(gram.astype(float, copy=False))
-        rounding = len(gram) * np.finfo(float).eps * np.abs(values).max()
-        _check_signs(values, rounding, gram, name)
-        keep, same = values > rounding, first_equal(gram)
+        eigenvalues, eigenvectors = np.linalg.eigh(gram.astype(float, copy=False))
+        rounding = len(gram) * np.finfo(float).eps * np.abs(eigenvalues).max()
+        _check_signs(eigenvalues, rounding, gram, name)
+        keep, same = eigenvalues > rounding, first_equal(gram)
         if (np.bincount(same) > 1).any():
-            vectors[:, keep] = _alike(vectors[:, keep], same)
-        return cls(np.where(keep, values, 0.0), vectors)
+            eigenvectors[:, keep] = _alike(eigenvectors[:, keep], same)
+        return cls(np.where(keep, eigenvalues, 0.0), eigenvectors)
 
     def range(self) -> Eigen:
         """The part with positive eigenvalues."""
-        keep = self.values > 0
-        return self if keep.all() else Eigen(self.values[keep], self.vectors[:, keep])
+        keep = self.eigenvalues > 0
+        return self if keep.all() else Eigen(self.eigenvalues[keep], self.eigenvectors[:, keep])
 
 
 @final
@@ -76,27 +76,27 @@ class Factors:
     @cached_property
     def left(self) -> np.ndarray:
         """R_X, (n_x, r_x)."""
-        return self.x.vectors * np.sqrt(self.x.values)
+        return self.x.eigenvectors * np.sqrt(self.x.eigenvalues)
 
     @cached_property
     def right(self) -> np.ndarray:
         """R_Y, (n_y, r_y)."""
-        return self.y.vectors * np.sqrt(self.y.values)
+        return self.y.eigenvectors * np.sqrt(self.y.eigenvalues)
 
     @cached_property
     def dual_left(self) -> np.ndarray:
         """U diag(s)^{−1/2}, (n_x, r_x): takes rows k_X(x, X) to rows of R_X, also at new x."""
-        return self.x.vectors / np.sqrt(self.x.values)
+        return self.x.eigenvectors / np.sqrt(self.x.eigenvalues)
 
     @cached_property
     def dual_right(self) -> np.ndarray:
         """V diag(t)^{−1/2}, (n_y, r_y)."""
-        return self.y.vectors / np.sqrt(self.y.values)
+        return self.y.eigenvectors / np.sqrt(self.y.eigenvalues)
 
     @cached_property
     def products(self) -> np.ndarray:
         """s_a t_b, the eigenvalues of M ↦ R_Xᵀ (R_X M R_Yᵀ) R_Y, (r_x, r_y)."""
-        return np.multiply.outer(self.x.values, self.y.values)
+        return np.multiply.outer(self.x.eigenvalues, self.y.eigenvalues)
 
     def push(self, M: np.ndarray) -> np.ndarray:
         """R_X M R_Yᵀ, the values on the grid: (r_x, r_y) → (n_x, n_y)."""
@@ -107,19 +107,19 @@ class Factors:
         return self.left.T @ C @ self.right
 
 
-def _alike(vectors: np.ndarray, same: np.ndarray) -> np.ndarray:
+def _alike(eigenvectors: np.ndarray, same: np.ndarray) -> np.ndarray:
     """Each row the mean of the rows that are to equal it."""
-    sums = np.zeros_like(vectors)
-    np.add.at(sums, same, vectors)
+    sums = np.zeros_like(eigenvectors)
+    np.add.at(sums, same, eigenvectors)
     return sums[same] / np.bincount(same)[same, None]
 
 
-def _check_signs(values: np.ndarray, rounding: float, gram: np.ndarray, name: str) -> None:
+def _check_signs(eigenvalues: np.ndarray, rounding: float, gram: np.ndarray, name: str) -> None:
     """Refuse increasing eigenvalues of which the first is more negative than rounding makes it."""
-    if values[0] < -rounding:
+    if eigenvalues[0] < -rounding:
         raise ValueError(
-            f"{name} must be positive semi-definite, but has the eigenvalue {values[0]:.3g} "
-            f"(largest {values[-1]:.3g}; it came in {gram.dtype}, float64 leaves the least "
+            f"{name} must be positive semi-definite, but has the eigenvalue {eigenvalues[0]:.3g} "
+            f"(largest {eigenvalues[-1]:.3g}; it came in {gram.dtype}, float64 leaves the least "
             "rounding): an indefinite kernel has no squared norm to penalize. Use a Mercer "
             "kernel within each domain; a non-Mercer κ(x, y) enters by its within-domain "
             "kernels κ.domain_x and κ.domain_y, and a matrix of similarities G shifted: "

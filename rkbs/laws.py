@@ -1,9 +1,10 @@
-"""Laws: each ``check_*`` returns the worst residual of a law, 0 where it holds exactly.
+"""Laws: each ``*_residual`` is the worst residual of a law, 0 where it holds exactly.
 
-Tests call them on every kernel, feature map, pair and solution, and verification where a residual
-in floating point is the evidence (elsewhere it works in exact numbers or balls). A residual is
-relative (to the size of what is compared) unless a docstring says otherwise, and infinite where
-anything is NaN or infinite, or where everything is zero: a law says nothing about zeros.
+Tests call them on every kernel, feature map, pair of spaces and solution, and verification where
+a residual in floating point is the evidence (elsewhere it works in exact numbers or balls). A
+residual is relative (to the size of what is compared) unless a docstring says otherwise, and
+infinite where anything is NaN or infinite, or where everything is zero: a law says nothing about
+zeros.
 """
 
 from __future__ import annotations
@@ -43,22 +44,22 @@ def negativity(gram: np.ndarray) -> float:
     """−λ_min/max|λ| of the symmetric part, 0 for a positive semi-definite matrix."""
     if _says_nothing(gram):
         return float("inf")
-    values = np.linalg.eigvalsh((gram + gram.T) / 2)
-    return float(max(-values[0], 0.0) / max(np.abs(values).max(), _TINY))
+    eigenvalues = np.linalg.eigvalsh((gram + gram.T) / 2)
+    return float(max(-eigenvalues[0], 0.0) / max(np.abs(eigenvalues).max(), _TINY))
 
 
-def check_symmetry(kernel: Kernel, x: np.ndarray) -> float:
+def symmetry_residual(kernel: Kernel, x: np.ndarray) -> float:
     """κ(x, y) = κ(y, x)."""
     gram = kernel(x, x)
     return relative(gram, gram.T)
 
 
-def check_mercer(kernel: Kernel, x: np.ndarray) -> float:
+def mercer_residual(kernel: Kernel, x: np.ndarray) -> float:
     """Symmetric, and cᵀKc ≥ 0: the larger of asymmetry and negativity."""
-    return worst(check_symmetry(kernel, x), negativity(kernel(x, x)))
+    return worst(symmetry_residual(kernel, x), negativity(kernel(x, x)))
 
 
-def check_logit(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
+def logit_residual(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
     """exp(log κ) = κ, elementwise relative."""
     gram = kernel(x, y)
     if not (gram > 0).all():
@@ -66,12 +67,12 @@ def check_logit(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
     return relative(np.exp(kernel.log(x, y)) / gram, np.ones_like(gram))
 
 
-def check_transpose(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
+def transpose_residual(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
     """κᵀ(y, x) = κ(x, y)ᵀ."""
     return relative(kernel.T(y, x), kernel(x, y).T)
 
 
-def check_algebra(a: Kernel, b: Kernel, x: np.ndarray, y: np.ndarray) -> float:
+def algebra_residual(a: Kernel, b: Kernel, x: np.ndarray, y: np.ndarray) -> float:
     """Sum, product and multiple of kernels are those of their Gram matrices."""
     A, B = a(x, y), b(x, y)
     return worst(
@@ -81,14 +82,14 @@ def check_algebra(a: Kernel, b: Kernel, x: np.ndarray, y: np.ndarray) -> float:
     )
 
 
-def check_pullback(
+def pullback_residual(
     kernel: Kernel, WQ: np.ndarray, WK: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> float:
     """κ.pullback(W^Q, W^K)(x, y) = κ(W^Q x, W^K y)."""
     return relative(kernel.pullback(WQ, WK)(x, y), kernel(x @ WQ.T, y @ WK.T))
 
 
-def check_domain_kernels(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
+def domain_kernels_residual(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
     """[[k_X, κ], [κᵀ, k_Y]] is PSD, as the Gram matrix of all the features Φ_X(x), Φ_Y(y)."""
     cross = kernel(x, y)
     if _says_nothing(cross):
@@ -96,7 +97,7 @@ def check_domain_kernels(kernel: Kernel, x: np.ndarray, y: np.ndarray) -> float:
     return negativity(np.block([[kernel.domain_x(x, x), cross], [cross.T, kernel.domain_y(y, y)]]))
 
 
-def excess_rank(kernel: Kernel, x: np.ndarray) -> float:
+def rank_residual(kernel: Kernel, x: np.ndarray) -> float:
     """σ_{D+1}/σ_1 of a Gram matrix on more than D = feature_dim(d) points: 0 for rank ≤ D."""
     dim = kernel.feature_dim(x.shape[-1])
     if not isinstance(dim, int) or len(x) <= dim:
@@ -108,7 +109,7 @@ def excess_rank(kernel: Kernel, x: np.ndarray) -> float:
     return float(sigma[dim] / sigma[0])
 
 
-def check_features(features: PowerFeatures, q: np.ndarray, k: np.ndarray) -> float:
+def features_residual(features: PowerFeatures, q: np.ndarray, k: np.ndarray) -> float:
     """|κ(q, k) − Φ(q)·SΦ(k)| beyond the remainder bound, over max|κ|.
 
     Infinite where the bound reaches max|κ|: features that are all zero would keep it.
@@ -122,36 +123,36 @@ def check_features(features: PowerFeatures, q: np.ndarray, k: np.ndarray) -> flo
     return worst(excess.max() / largest, 0.0)
 
 
-def check_reproducing(
-    pair: RKBSPair, f: Element, g: Element, x: np.ndarray, y: np.ndarray
+def reproducing_residual(
+    spaces: RKBSPair, f: Element, g: Element, x: np.ndarray, y: np.ndarray
 ) -> float:
     """f(x) = ⟨f, κ(x, ·)⟩ and g(y) = ⟨κ(·, y), g⟩."""
-    through_x = np.array([pair.pairing(f, pair.section_x(point)) for point in x])
-    through_y = np.array([pair.pairing(pair.section_y(point), g) for point in y])
+    through_x = np.array([spaces.pairing(f, spaces.section_x(point)) for point in x])
+    through_y = np.array([spaces.pairing(spaces.section_y(point), g) for point in y])
     return worst(relative(through_x, f(x)), relative(through_y, g(y)))
 
 
-def check_duality_map(pair: RKBSPair, element: Element) -> float:
+def duality_map_residual(spaces: RKBSPair, element: Element) -> float:
     """‖ι(f)‖ = 1, ⟨ι(f), f⟩ = ‖f‖, and ι⁻¹ gives f back, for f ≠ 0."""
-    image, norm = pair.duality_map(element), pair.norm(element)
+    image, norm = spaces.duality_map(element), spaces.norm(element)
     if not norm > 0 or not image.coefficients.any():
         return float("inf")
-    back = pair.inverse_duality_map(image, norm)
+    back = spaces.inverse_duality_map(image, norm)
     f, g = (element, image) if element.domain == "x" else (image, element)
     return worst(
-        abs(pair.norm(image) - 1),
-        abs(pair.pairing(f, g) / norm - 1),
+        abs(spaces.norm(image) - 1),
+        abs(spaces.pairing(f, g) / norm - 1),
         relative(back.coefficients, element.coefficients),
     )
 
 
-def hoelder_excess(pair: RKBSPair, f: Element, g: Element) -> float:
+def hoelder_residual(spaces: RKBSPair, f: Element, g: Element) -> float:
     """|⟨f, g⟩| / (‖f‖_p ‖g‖_{p'}) − 1 where positive: 0 by Hölder's inequality."""
-    product = pair.norm(f) * pair.norm(g)
-    return worst(abs(pair.pairing(f, g)) / product - 1, 0.0) if product > 0 else float("inf")
+    product = spaces.norm(f) * spaces.norm(g)
+    return worst(abs(spaces.pairing(f, g)) / product - 1, 0.0) if product > 0 else float("inf")
 
 
-def check_optimality(problem: OperatorProblem, c: np.ndarray) -> float:
+def optimality_residual(problem: OperatorProblem, c: np.ndarray) -> float:
     """‖(K + αI)c − z‖/‖z‖ with K formed entry by entry: the ridge certificate, independently."""
     i, j = problem.pairs.i, problem.pairs.j
     gram = problem.gram_x[i][:, i] * problem.gram_y[j][:, j]
@@ -159,13 +160,13 @@ def check_optimality(problem: OperatorProblem, c: np.ndarray) -> float:
     return worst(np.linalg.norm(residual) / max(np.linalg.norm(problem.z), _TINY))
 
 
-def check_conjugate(loss: Loss, h: np.ndarray, z: np.ndarray) -> float:
+def conjugate_residual(loss: Loss, h: np.ndarray, z: np.ndarray) -> float:
     """ℓ(h) + ℓ*(u) = uh at the subgradient u = ℓ'(h): Fenchel's equality, over max(ℓ)."""
     value, slope = loss.value(h, z), loss.gradient(h, z)
     return _over(value + loss.conjugate(slope, z) - slope * h, value)
 
 
-def check_prox(loss: Loss, h: np.ndarray, z: np.ndarray, step: float) -> float:
+def prox_residual(loss: Loss, h: np.ndarray, z: np.ndarray, step: float) -> float:
     """(h − t)/step is a subgradient of ℓ at t = prox(h): Fenchel's equality, over max(ℓ).
 
     ℓ* is asked 1e-12 inside, at (1 − 1e-12)(h − t)/step, so that rounding stays in its domain.

@@ -59,7 +59,7 @@ def numbers(result):
     return np.asarray(result, dtype=float)
 
 
-def check_kinds(function, folder, rounding):
+def assert_alike(function, folder, rounding):
     """The same numbers from every kind of array as from float64."""
     right = numbers(function(np.asarray))
     for kind, array in ARRAYS.items():

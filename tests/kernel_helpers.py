@@ -26,8 +26,8 @@ POINT_SETS = {
 def assert_structure(kernel, sets=POINT_SETS, only=None):
     """What a kernel says about itself: True is seen on every set, False on at least one."""
     lowest = min((g := kernel(x, x)).min() / max(np.abs(g).max(), 1e-300) for x in sets.values())
-    asymmetry = max(laws.check_symmetry(kernel, x) for x in sets.values())
-    distance = max(laws.check_mercer(kernel, x) for x in sets.values())
+    asymmetry = max(laws.symmetry_residual(kernel, x) for x in sets.values())
+    distance = max(laws.mercer_residual(kernel, x) for x in sets.values())
     evidence = {  # structure: (seen to hold on all sets, seen to fail on one)
         "is_mercer": (distance <= 1e-12, distance > 1e-3),
         "is_symmetric": (asymmetry <= 1e-12, asymmetry > 1e-3),
@@ -52,7 +52,7 @@ def assert_rank(kernel, d):
     elif dim is not None:
         x = points((dim + 5, d), 3)
         sigma = np.linalg.svd(kernel(x, x), compute_uv=False)
-        assert laws.excess_rank(kernel, x) <= 1e-13
+        assert laws.rank_residual(kernel, x) <= 1e-13
         assert sigma[dim - 1] / sigma[0] > 1e-9
 
 

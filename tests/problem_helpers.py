@@ -75,33 +75,33 @@ def separable_problem(
 ):
     loss = loss or Squared()
     rng = np.random.default_rng(seed)
-    pair = RKBSPair.from_kernel(EDP(), 2, order, p, *W)
+    spaces = RKBSPair.from_kernel(EDP(), 2, order, p, *W)
     pairs = Pairs.grid(rng.uniform(-1, 1, (6, 3)), rng.uniform(-1, 1, (5, 3)))
     if keep:
         pairs = pairs[np.sort(rng.permutation(len(pairs))[:keep])]
     z = as_labels(loss, rng.standard_normal(len(pairs)))
     if regularizers is None:
         regularizers = PowerNorm(p), PowerNorm(conjugate_exponent(p))
-    return SeparableProblem(pair, pairs, z, *alphas, loss, *regularizers)
+    return SeparableProblem(spaces, pairs, z, *alphas, loss, *regularizers)
 
 
 def product_problem(p=1.5, loss=None, kinds=None, alphas=(0.1, 0.2), keep=24, seed=0):
     loss = loss or Squared()
     rng = np.random.default_rng(seed)
-    pair = RKBSPair.from_kernel(EDP(), 2, 3, p, *W)
+    spaces = RKBSPair.from_kernel(EDP(), 2, 3, p, *W)
     pairs = Pairs.grid(rng.uniform(-1.5, 1.5, (6, 3)), rng.uniform(-1.5, 1.5, (5, 3)))
     if keep:
         pairs = pairs[np.sort(rng.permutation(30)[:keep])]
     i, j = pairs.i, pairs.j
     z = 2 * pairs.X[i, 0] * pairs.Y[j, 1] + 0.2 * rng.standard_normal(len(pairs))
     z = as_labels(loss, z)
-    return ProductProblem(pair, pairs, z, *alphas, loss, *(kinds or (HalfSquare(),) * 2))
+    return ProductProblem(spaces, pairs, z, *alphas, loss, *(kinds or (HalfSquare(),) * 2))
 
 
 def features_at_pairs(problem):
     """Φ_X(x_{i_n}) and Φ_Y(y_{j_n}), a row for each pair."""
-    x = problem.pair.features_x(problem.pairs.X)[problem.pairs.i]
-    return x, problem.pair.features_y(problem.pairs.Y)[problem.pairs.j]
+    x = problem.spaces.features_x(problem.pairs.X)[problem.pairs.i]
+    return x, problem.spaces.features_y(problem.pairs.Y)[problem.pairs.j]
 
 
 def power(regularizer):

@@ -68,10 +68,10 @@ TAKES_POINTS = {
     "map_y": ("map_y", lambda x: EDP().pullback(None, x)),
     "Precomputed": (r"Precomputed\(matrix=…\)", Precomputed),
     "features q": ("q", PowerFeatures(EDP(), 2, 3)),
-    "element": ("x", lambda x: PAIR.f(np.ones(PAIR.dim))(x)),
-    "element y": ("y", lambda x: PAIR.g(np.ones(PAIR.dim))(x)),
-    "separates": ("x", lambda x: PAIR.separates("x", x)),
-    "evaluation_norms": ("y", lambda x: PAIR.evaluation_norms("y", x)),
+    "element": ("x", lambda x: SPACES.f(np.ones(SPACES.dim))(x)),
+    "element y": ("y", lambda x: SPACES.g(np.ones(SPACES.dim))(x)),
+    "separates": ("x", lambda x: SPACES.separates("x", x)),
+    "evaluation_norms": ("y", lambda x: SPACES.evaluation_norms("y", x)),
     "from_kernel map_x": ("map_x", lambda x: RKBSPair.from_kernel(EDP(), 4, 2, map_x=x)),
     "Pairs X": ("X", lambda x: Pairs(x, Y, [0], [0])),
     "Pairs Y": ("Y", lambda x: Pairs(X, x, [0], [0])),
@@ -83,7 +83,7 @@ TAKES_POINTS = {
     "inspect Y": ("Y", lambda x: inspect(EDP(), X, x)),
 }
 NONE_IS_FINE = {"map_x", "map_y", "from_kernel map_x", "inspect Y"}  # the identity; Y = X
-PAIR = RKBSPair.from_kernel(EDP(), 2, 2)
+SPACES = RKBSPair.from_kernel(EDP(), 2, 2)
 OTHER = RKBSPair.from_kernel(EDP(), 2, 2)
 
 
@@ -152,7 +152,7 @@ def operator(**changes):
 
 
 ROW = Precomputed.points(3)
-F, G = PAIR.f(np.ones(6)), PAIR.g(np.ones(6))
+F, G = SPACES.f(np.ones(6)), SPACES.g(np.ones(6))
 Z = np.arange(12.0)
 
 TABLE = [
@@ -233,14 +233,18 @@ TABLE = [
         for p in ("2", None, 2j, [2.0], np.ones(1))
     ),
     (lambda: RKBSPair.from_kernel(L2Distance(), 2, 2), TypeError, "kernel must be a DotProduct"),
-    (lambda: PAIR.f(np.ones(5)), ValueError, r"coefficients must have shape \(6,\).*got \(5,\)"),
-    (lambda: PAIR.g(np.ones((6, 1))), ValueError, r"coefficients must have shape \(6,\)"),
-    (lambda: PAIR.f([]), ValueError, "coefficients must have shape"),
-    (lambda: PAIR.f(np.full(6, math.nan)), ValueError, "coefficients contains NaN"),
-    (lambda: PAIR.g(np.full(6, math.inf)), ValueError, "coefficients contains NaN or infinity"),
-    (lambda: PAIR.f(np.ones(6) * 1j), TypeError, "coefficients must be an array of real numbers"),
-    (lambda: PAIR.f(["1"] * 6), TypeError, "coefficients must be an array of real numbers"),
-    (lambda: PAIR.f(np.ones(6, bool)), TypeError, "coefficients must be an array of real numbers"),
+    (lambda: SPACES.f(np.ones(5)), ValueError, r"coefficients must have shape \(6,\).*got \(5,\)"),
+    (lambda: SPACES.g(np.ones((6, 1))), ValueError, r"coefficients must have shape \(6,\)"),
+    (lambda: SPACES.f([]), ValueError, "coefficients must have shape"),
+    (lambda: SPACES.f(np.full(6, math.nan)), ValueError, "coefficients contains NaN"),
+    (lambda: SPACES.g(np.full(6, math.inf)), ValueError, "coefficients contains NaN or infinity"),
+    (lambda: SPACES.f(np.ones(6) * 1j), TypeError, "coefficients must be an array of real numbers"),
+    (lambda: SPACES.f(["1"] * 6), TypeError, "coefficients must be an array of real numbers"),
+    (
+        lambda: SPACES.f(np.ones(6, bool)),
+        TypeError,
+        "coefficients must be an array of real numbers",
+    ),
     (lambda: F + G, ValueError, "two elements belong to different spaces"),
     (lambda: F - OTHER.f(np.ones(6)), ValueError, "two elements belong to different spaces"),
     (lambda: F + 1.0, TypeError, "only elements add to elements, got float"),
@@ -248,8 +252,8 @@ TABLE = [
     (lambda: np.ones(6) * F, TypeError, "factor must be a real number"),
     (lambda: "2" * F, TypeError, "factor must be a real number"),
     (lambda: math.nan * F, ValueError, "coefficients contains NaN"),
-    (lambda: PAIR.pairing(G, F), ValueError, "f must be an element of this pair's B_X"),
-    (lambda: PAIR.pairing(F, F), ValueError, "g must be an element of this pair's B_Y"),
+    (lambda: SPACES.pairing(G, F), ValueError, "f must be an element of this pair's B_X"),
+    (lambda: SPACES.pairing(F, F), ValueError, "g must be an element of this pair's B_Y"),
     (lambda: OTHER.pairing(F, G), ValueError, "f must be an element of this pair's B_X"),
     *(
         (
@@ -260,19 +264,27 @@ TABLE = [
         for name in ("norm", "duality_map", "inverse_duality_map")
     ),
     *(
-        (lambda name=name: getattr(PAIR, name)(np.ones(6)), TypeError, "element must be an Element")
+        (
+            lambda name=name: getattr(SPACES, name)(np.ones(6)),
+            TypeError,
+            "element must be an Element",
+        )
         for name in ("norm", "duality_map", "inverse_duality_map")
     ),
-    (lambda: PAIR.inverse_duality_map(0 * G, 5.0), ValueError, "element is 0, the ι of 0 only"),
-    (lambda: PAIR.f(np.ma.masked_array(np.ones(6))), TypeError, "coefficients must not be a mask"),
-    (lambda: PAIR.inverse_duality_map(G, -1.0), ValueError, "norm must be finite and ≥ 0"),
-    (lambda: PAIR.inverse_duality_map(G, math.nan), ValueError, "norm must be finite and ≥ 0"),
-    (lambda: PAIR.section_x(X), ValueError, r"x must be one point of shape \(d,\), got shape"),
-    (lambda: PAIR.section_y(3.0), ValueError, r"y must be one point of shape \(d,\)"),
-    (lambda: PAIR.section_y(["1", "2"]), TypeError, "y must be an array of real numbers"),
-    (lambda: PAIR.section_x(np.ones(3)), ValueError, "q must have dimension d=2, got 3"),
-    (lambda: PAIR.section_x(NAN[2]), ValueError, "contains NaN"),
-    (lambda: PAIR.separates("X", X), ValueError, 'domain must be "x" or "y"'),
+    (lambda: SPACES.inverse_duality_map(0 * G, 5.0), ValueError, "element is 0, the ι of 0 only"),
+    (
+        lambda: SPACES.f(np.ma.masked_array(np.ones(6))),
+        TypeError,
+        "coefficients must not be a mask",
+    ),
+    (lambda: SPACES.inverse_duality_map(G, -1.0), ValueError, "norm must be finite and ≥ 0"),
+    (lambda: SPACES.inverse_duality_map(G, math.nan), ValueError, "norm must be finite and ≥ 0"),
+    (lambda: SPACES.section_x(X), ValueError, r"x must be one point of shape \(d,\), got shape"),
+    (lambda: SPACES.section_y(3.0), ValueError, r"y must be one point of shape \(d,\)"),
+    (lambda: SPACES.section_y(["1", "2"]), TypeError, "y must be an array of real numbers"),
+    (lambda: SPACES.section_x(np.ones(3)), ValueError, "q must have dimension d=2, got 3"),
+    (lambda: SPACES.section_x(NAN[2]), ValueError, "contains NaN"),
+    (lambda: SPACES.separates("X", X), ValueError, 'domain must be "x" or "y"'),
     # ---- pairs of points
     (lambda: grid(i=[0, 4]), ValueError, r"i must lie from 0 to 3 \(rows of X\).*from 0 to 4"),
     (lambda: grid(j=[-1, 2]), ValueError, r"j must lie from 0 to 2 \(rows of Y\).*from -1 to 2"),
@@ -313,11 +325,11 @@ TABLE = [
         )
     ),
     (
-        lambda: Pairs.grid(X, Y).values(np.ones((3, 4))),
+        lambda: Pairs.grid(X, Y).entries(np.ones((3, 4))),
         ValueError,
         r"matrix must have shape \(4, 3",
     ),
-    (lambda: grid().values(np.ones((3, 4))), ValueError, r"matrix must have shape \(4, 3\), got"),
+    (lambda: grid().entries(np.ones((3, 4))), ValueError, r"matrix must have shape \(4, 3\), got"),
     (lambda: Pairs.grid(X, Y)[[1, 1]], ValueError, r"i, j must not repeat a pair: \(i=0, j=1\)"),
     *(
         (lambda key=key: Pairs.grid(X, Y)[key], ValueError, r"pairs\[key\] must name at least one")
@@ -417,7 +429,7 @@ TABLE = [
     # ---- functions of a separable or product problem
     *(
         (
-            lambda kind=kind, wrong=wrong: kind(PAIR, Pairs.grid(X, Y), Z, 1.0, 1.0).objective(
+            lambda kind=kind, wrong=wrong: kind(SPACES, Pairs.grid(X, Y), Z, 1.0, 1.0).objective(
                 np.ones(6), wrong
             ),
             ValueError,
@@ -427,7 +439,7 @@ TABLE = [
         for wrong, shape in [(np.ones(2), r"\(2,\)"), (np.ones((6, 1)), r"\(6, 1\)")]
     ),
     (
-        lambda: SeparableProblem(PAIR, Pairs.grid(X, Y), Z, 1.0, 1.0).objective(np.ones(6)),
+        lambda: SeparableProblem(SPACES, Pairs.grid(X, Y), Z, 1.0, 1.0).objective(np.ones(6)),
         TypeError,
         "needs a function per side, 2, got 1",
     ),

@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from array_helpers import check_kinds, read_only
+from array_helpers import assert_alike, read_only
 
 import rkbs
 from rkbs import (
@@ -43,7 +43,7 @@ X, Y, Z = (RNG.integers(-8, 9, size=shape) / 8 for shape in ((6, 2), (5, 2), (6,
 GRID = Pairs.grid(X, Y)
 TABLE, RESPONSES = np.hstack([X[GRID.i], Y[GRID.j]]), Z.ravel()
 GRAM = np.round(8 * (RBF()(X, X))) / 8 + 2 * np.eye(6)
-PAIR = RKBSPair.from_kernel(EDP(), 2, 3, p=1.5)
+SPACES = RKBSPair.from_kernel(EDP(), 2, 3, p=1.5)
 
 
 def fit(machine):
@@ -117,18 +117,18 @@ ENTRIES = {
         lambda x: Precomputed(GRAM)(x(Precomputed.points(6)), x(Precomputed.points(6))),
         lambda x: [Precomputed(x(GRAM)).is_mercer, Precomputed(x(GRAM)).feature_dim(1)],
     ],
-    "ProductProblem": [lambda x: ProductProblem(PAIR, Pairs.grid(x(X), x(Y)), x(Z), 1.0, 1.0).z],
+    "ProductProblem": [lambda x: ProductProblem(SPACES, Pairs.grid(x(X), x(Y)), x(Z), 1.0, 1.0).z],
     "RKBSPair": [
-        lambda x: PAIR.f(x(np.ones(PAIR.dim) / 2))(X),
-        lambda x: PAIR.g(np.ones(PAIR.dim))(x(Y)),
-        lambda x: PAIR.section_x(x(X[0])).coefficients,
-        lambda x: PAIR.separates("x", x(X)),
-        lambda x: PAIR.evaluation_norms("y", x(Y)),
-        lambda x: PAIR.function_spaces(x(X), x(Y)).rank_kernel,
+        lambda x: SPACES.f(x(np.ones(SPACES.dim) / 2))(X),
+        lambda x: SPACES.g(np.ones(SPACES.dim))(x(Y)),
+        lambda x: SPACES.section_x(x(X[0])).coefficients,
+        lambda x: SPACES.separates("x", x(X)),
+        lambda x: SPACES.evaluation_norms("y", x(Y)),
+        lambda x: SPACES.function_spaces(x(X), x(Y)).rank_kernel,
     ],
     "SchattenProblem": [grams(SchattenProblem)],
     "SeparableProblem": [
-        lambda x: SeparableProblem(PAIR, Pairs.grid(x(X), x(Y)), x(Z), 1.0, 1.0).phi_x
+        lambda x: SeparableProblem(SPACES, Pairs.grid(x(X), x(Y)), x(Z), 1.0, 1.0).phi_x
     ],
     "TensorSections": [
         lambda x: TensorSections(x(X), 2).X,
@@ -162,7 +162,7 @@ CASES = [(name, k) for name, entries in ENTRIES.items() for k in range(len(entri
 
 @pytest.mark.parametrize(("name", "entry"), CASES)
 def test_every_kind_of_array_works(name, entry, folder):
-    check_kinds(ENTRIES[name][entry], folder, 1e-13)
+    assert_alike(ENTRIES[name][entry], folder, 1e-13)
 
 
 def test_solvers_do_not_write_into_what_they_are_given():

@@ -141,13 +141,15 @@ def fake_signs():
     return fake
 
 
-PAIR = RKBSPair.from_kernel(TaylorEDP(3), 2, 3, p=3, map_x=WQ, map_y=WK)
-F, G = (make(points(PAIR.dim, seed)) for make, seed in ((PAIR.f, 1), (PAIR.g, 2)))
+SPACES = RKBSPair.from_kernel(TaylorEDP(3), 2, 3, p=3, map_x=WQ, map_y=WK)
+F, G = (make(points(SPACES.dim, seed)) for make, seed in ((SPACES.f, 1), (SPACES.g, 2)))
 
 
 def reproducing(**changes):
-    pair = dataclasses.replace(PAIR, **changes)
-    return laws.check_reproducing(pair, pair.f(F.coefficients), pair.g(G.coefficients), X, Y)
+    spaces = dataclasses.replace(SPACES, **changes)
+    return laws.reproducing_residual(
+        spaces, spaces.f(F.coefficients), spaces.g(G.coefficients), X, Y
+    )
 
 
 class SwappedSections(RKBSPair):
@@ -156,8 +158,10 @@ class SwappedSections(RKBSPair):
 
 
 def swapped_sections():
-    pair = SwappedSections(PAIR.features_x, PAIR.features_y, PAIR.dim, 3)
-    return laws.check_reproducing(pair, pair.f(F.coefficients), pair.g(G.coefficients), X, Y)
+    spaces = SwappedSections(SPACES.features_x, SPACES.features_y, SPACES.dim, 3)
+    return laws.reproducing_residual(
+        spaces, spaces.f(F.coefficients), spaces.g(G.coefficients), X, Y
+    )
 
 
 def with_changed(name, function, law):
@@ -172,7 +176,7 @@ def with_changed(name, function, law):
 
 
 def duality():
-    return max(laws.check_duality_map(PAIR, F), laws.check_duality_map(PAIR, G))
+    return max(laws.duality_map_residual(SPACES, F), laws.duality_map_residual(SPACES, G))
 
 
 def norm2(v, _=2):
@@ -190,7 +194,7 @@ BEST = SOLVED.c / PROBLEM.alpha
 
 
 def optimality(c):
-    return lambda: laws.check_optimality(PROBLEM, c)
+    return lambda: laws.optimality_residual(PROBLEM, c)
 
 
 def solved_for(alpha):
@@ -201,7 +205,7 @@ MERCER_SETS = (points((20, 2)), grid(2, 5, 0.8))
 
 
 def mercer(kernel):
-    return lambda: max(laws.check_mercer(kernel, x) for x in MERCER_SETS)
+    return lambda: max(laws.mercer_residual(kernel, x) for x in MERCER_SETS)
 
 
 def broken(law):
@@ -214,12 +218,12 @@ H, RESPONSES = np.linspace(-3, 4, 12), np.linspace(1, -2, 12)
 
 def fenchel(**parts):
     """The law of the conjugate, on the squared loss with one of its parts replaced."""
-    return lambda: laws.check_conjugate(WrongLoss(**parts), H, RESPONSES)
+    return lambda: laws.conjugate_residual(WrongLoss(**parts), H, RESPONSES)
 
 
 def near(prox):
     """The law of the prox, on the squared loss with another prox."""
-    return lambda: laws.check_prox(WrongLoss(prox=prox), H, RESPONSES, 0.7)
+    return lambda: laws.prox_residual(WrongLoss(prox=prox), H, RESPONSES, 0.7)
 
 
 # law: (what is right, {name of the mutant: the law called on it})
@@ -253,12 +257,12 @@ MUTANTS = {
             "nan": lambda: laws.negativity(GRAM_X * np.nan),
         },
     ),
-    "check_symmetry": (
-        lambda: laws.check_symmetry(EDP(), X),
-        {"asymmetric": lambda: laws.check_symmetry(ASYMMETRIC, X)}
-        | broken(lambda kernel: laws.check_symmetry(kernel, X)),
+    "symmetry_residual": (
+        lambda: laws.symmetry_residual(EDP(), X),
+        {"asymmetric": lambda: laws.symmetry_residual(ASYMMETRIC, X)}
+        | broken(lambda kernel: laws.symmetry_residual(kernel, X)),
     ),
-    "check_mercer": (
+    "mercer_residual": (
         mercer(ExponentiatedIntersection()),
         {
             "intersection with a wrong sign": mercer(
@@ -275,116 +279,120 @@ MUTANTS = {
         }
         | broken(lambda kernel: mercer(kernel)()),
     ),
-    "check_logit": (
-        lambda: laws.check_logit(EDP(), X, Y),
+    "logit_residual": (
+        lambda: laws.logit_residual(EDP(), X, Y),
         {
-            "off by a factor": lambda: laws.check_logit(
+            "off by a factor": lambda: laws.logit_residual(
                 Mutant(edp, lambda x, y: 2 * a(x, y)), X, Y
             ),
-            "off by a term": lambda: laws.check_logit(
+            "off by a term": lambda: laws.logit_residual(
                 Mutant(edp, lambda x, y: a(x, y) + 1e-6), X, Y
             ),
-            "without √d": lambda: laws.check_logit(Mutant(edp, lambda x, y: x @ y.T), X, Y),
-            "one entry is nan": lambda: laws.check_logit(
+            "without √d": lambda: laws.logit_residual(Mutant(edp, lambda x, y: x @ y.T), X, Y),
+            "one entry is nan": lambda: laws.logit_residual(
                 Mutant(edp, lambda x, y: a(x, np.where(y == Y[0, 0], np.nan, y))), X, Y
             ),
-            "kernel of zeros": lambda: laws.check_logit(Mutant(constant(0.0), a), X, Y),
-            "logit of zeros": lambda: laws.check_logit(Mutant(edp, constant(0.0)), X, Y),
+            "kernel of zeros": lambda: laws.logit_residual(Mutant(constant(0.0), a), X, Y),
+            "logit of zeros": lambda: laws.logit_residual(Mutant(edp, constant(0.0)), X, Y),
         }
-        | broken(lambda kernel: laws.check_logit(kernel, X, Y)),
+        | broken(lambda kernel: laws.logit_residual(kernel, X, Y)),
     ),
-    "check_transpose": (
-        lambda: laws.check_transpose(ASYMMETRIC, X, Y),
-        {"own transpose": lambda: laws.check_transpose(OwnTranspose(ASYMMETRIC.gram), X, Y)}
-        | broken(lambda kernel: laws.check_transpose(kernel, X, Y)),
+    "transpose_residual": (
+        lambda: laws.transpose_residual(ASYMMETRIC, X, Y),
+        {"own transpose": lambda: laws.transpose_residual(OwnTranspose(ASYMMETRIC.gram), X, Y)}
+        | broken(lambda kernel: laws.transpose_residual(kernel, X, Y)),
     ),
-    "check_algebra": (
-        lambda: laws.check_algebra(EDP(), Mutant(edp), X, Y),
+    "algebra_residual": (
+        lambda: laws.algebra_residual(EDP(), Mutant(edp), X, Y),
         {
-            "sum drops a term": lambda: laws.check_algebra(OwnAlgebra(edp), EDP(), X, Y),
-            "product is the sum": lambda: laws.check_algebra(ProductIsSum(edp), EDP(), X, Y),
+            "sum drops a term": lambda: laws.algebra_residual(OwnAlgebra(edp), EDP(), X, Y),
+            "product is the sum": lambda: laws.algebra_residual(ProductIsSum(edp), EDP(), X, Y),
         }
-        | broken(lambda kernel: laws.check_algebra(kernel, kernel, X, Y)),
+        | broken(lambda kernel: laws.algebra_residual(kernel, kernel, X, Y)),
     ),
-    "check_pullback": (
-        lambda: laws.check_pullback(EDP(), WQ, WK, X, Y),
+    "pullback_residual": (
+        lambda: laws.pullback_residual(EDP(), WQ, WK, X, Y),
         {
-            "maps exchanged": lambda: laws.check_pullback(OwnPullback(edp), WQ, WK, X, Y),
-            "one map for both": lambda: laws.check_pullback(OneMap(edp), WQ, WK, X, Y),
+            "maps exchanged": lambda: laws.pullback_residual(OwnPullback(edp), WQ, WK, X, Y),
+            "one map for both": lambda: laws.pullback_residual(OneMap(edp), WQ, WK, X, Y),
         }
-        | broken(lambda kernel: laws.check_pullback(kernel, WQ, WK, X, Y)),
+        | broken(lambda kernel: laws.pullback_residual(kernel, WQ, WK, X, Y)),
     ),
-    "check_domain_kernels": (
-        lambda: laws.check_domain_kernels(Quadratic(-0.5), X, Y),
+    "domain_kernels_residual": (
+        lambda: laws.domain_kernels_residual(Quadratic(-0.5), X, Y),
         {
-            "not positive semi-definite": lambda: laws.check_domain_kernels(
+            "not positive semi-definite": lambda: laws.domain_kernels_residual(
                 Mutant(Quadratic(-0.5).formula), X, Y
             ),
-            "a factor too small": lambda: laws.check_domain_kernels(
+            "a factor too small": lambda: laws.domain_kernels_residual(
                 Mutant(edp, domain=Scaled(EDP(), 0.9)), X, X
             ),
-            "sign of the factor kept": lambda: laws.check_domain_kernels(
+            "sign of the factor kept": lambda: laws.domain_kernels_residual(
                 Mutant(lambda x, y: -2 * edp(x, y), domain=Scaled(EDP(), -2.0)), X, Y
             ),
-            "of other features": lambda: laws.check_domain_kernels(
+            "of other features": lambda: laws.domain_kernels_residual(
                 Mutant(EDP().pullback(WQ, WK), domain=EDP().pullback(WQ, WQ)), X, Y
             ),
-            "kernel of zeros": lambda: laws.check_domain_kernels(
+            "kernel of zeros": lambda: laws.domain_kernels_residual(
                 Mutant(constant(0.0), domain=EDP()), X, Y
             ),
         }
-        | broken(lambda kernel: laws.check_domain_kernels(kernel, X, Y)),
+        | broken(lambda kernel: laws.domain_kernels_residual(kernel, X, Y)),
     ),
-    "excess_rank": (
-        lambda: laws.excess_rank(TaylorEDP(2), points((9, 2))),
+    "rank_residual": (
+        lambda: laws.rank_residual(TaylorEDP(2), points((9, 2))),
         {
-            "an order too low": lambda: laws.excess_rank(
+            "an order too low": lambda: laws.rank_residual(
                 Mutant(TaylorEDP(3).formula, dim=6), points((9, 2))
             ),
-            "infinite called finite": lambda: laws.excess_rank(Mutant(edp, dim=6), points((9, 2))),
+            "infinite called finite": lambda: laws.rank_residual(
+                Mutant(edp, dim=6), points((9, 2))
+            ),
         }
         | {
-            name: (lambda k=k: laws.excess_rank(dataclasses.replace(k, dim=2), X))
+            name: (lambda k=k: laws.rank_residual(dataclasses.replace(k, dim=2), X))
             for name, k in BROKEN.items()
         },
     ),
-    "check_features": (
-        lambda: laws.check_features(RIGHT, Q, K),
+    "features_residual": (
+        lambda: laws.features_residual(RIGHT, Q, K),
         {
-            "misprinted normalization": lambda: laws.check_features(
+            "misprinted normalization": lambda: laws.features_residual(
                 FakeFeatures(lambda q, _: misprinted_features(q, 12)), Q, K
             ),
-            "a kernel without √d": lambda: laws.check_features(
+            "a kernel without √d": lambda: laws.features_residual(
                 FakeFeatures(RIGHT, Mutant(lambda x, y: np.exp(x @ y.T))), Q, K
             ),
-            "a degree left out": lambda: laws.check_features(
+            "a degree left out": lambda: laws.features_residual(
                 FakeFeatures(lambda q, _: RIGHT(q)[..., RIGHT.indices.sum(1) != 3]), Q, K
             ),
-            "signs left out": lambda: laws.check_features(fake_signs(), Q, K),
-            "zeros": lambda: laws.check_features(FakeFeatures(lambda q, _: 0 * RIGHT(q)), Q, K),
-            "zeros within an empty bound": lambda: laws.check_features(
+            "signs left out": lambda: laws.features_residual(fake_signs(), Q, K),
+            "zeros": lambda: laws.features_residual(FakeFeatures(lambda q, _: 0 * RIGHT(q)), Q, K),
+            "zeros within an empty bound": lambda: laws.features_residual(
                 FakeFeatures(lambda q, _: 0 * RIGHT(q), bound=1e300), Q, K
             ),
-            "nan": lambda: laws.check_features(
+            "nan": lambda: laws.features_residual(
                 FakeFeatures(lambda q, _: math.nan * RIGHT(q)), Q, K
             ),
-            "bound is nan": lambda: laws.check_features(FakeFeatures(RIGHT, bound=math.nan), Q, K),
-            "kernel of zeros": lambda: laws.check_features(FakeFeatures(RIGHT, ZEROS), Q, K),
+            "bound is nan": lambda: laws.features_residual(
+                FakeFeatures(RIGHT, bound=math.nan), Q, K
+            ),
+            "kernel of zeros": lambda: laws.features_residual(FakeFeatures(RIGHT, ZEROS), Q, K),
         },
     ),
-    "check_reproducing": (
+    "reproducing_residual": (
         reproducing,
         {
             "sections of the other side": swapped_sections,
             "features that depend on the other points": lambda: reproducing(
-                features_y=lambda y: PAIR.features_y(y) / len(y)
+                features_y=lambda y: SPACES.features_y(y) / len(y)
             ),
-            "zero features": lambda: reproducing(features_x=lambda x: 0 * PAIR.features_x(x)),
-            "zero elements": lambda: laws.check_reproducing(PAIR, 0 * F, 0 * G, X, Y),
-            "one zero element": lambda: laws.check_reproducing(PAIR, F, 0 * G, X, Y),
+            "zero features": lambda: reproducing(features_x=lambda x: 0 * SPACES.features_x(x)),
+            "zero elements": lambda: laws.reproducing_residual(SPACES, 0 * F, 0 * G, X, Y),
+            "one zero element": lambda: laws.reproducing_residual(SPACES, F, 0 * G, X, Y),
         },
     ),
-    "check_duality_map": (
+    "duality_map_residual": (
         duality,
         {
             name: with_changed("duality_map", function, duality)
@@ -400,30 +408,30 @@ MUTANTS = {
         | {
             "wrong norm": with_changed("lp_norm", norm2, duality),
             "norm is nan": with_changed("lp_norm", lambda v, p: math.nan, duality),
-            "zero element": lambda: laws.check_duality_map(PAIR, 0 * F),
+            "zero element": lambda: laws.duality_map_residual(SPACES, 0 * F),
         },
     ),
-    "hoelder_excess": (
-        lambda: laws.hoelder_excess(PAIR, F, PAIR.duality_map(F)),
+    "hoelder_residual": (
+        lambda: laws.hoelder_residual(SPACES, F, SPACES.duality_map(F)),
         {
             "not the conjugate exponent": with_changed(
                 "conjugate_exponent",
                 lambda p: p,
-                lambda: laws.hoelder_excess(PAIR, PAIR.f(np.ones(10)), PAIR.g(np.ones(10))),
+                lambda: laws.hoelder_residual(SPACES, SPACES.f(np.ones(10)), SPACES.g(np.ones(10))),
             ),
             "norms too small": with_changed(
                 "lp_norm",
                 lambda v, p: np.abs(v).max(),
-                lambda: laws.hoelder_excess(PAIR, F, PAIR.g(np.sign(F.coefficients))),
+                lambda: laws.hoelder_residual(SPACES, F, SPACES.g(np.sign(F.coefficients))),
             ),
             "norm is nan": with_changed(
-                "lp_norm", lambda v, p: math.nan, lambda: laws.hoelder_excess(PAIR, F, G)
+                "lp_norm", lambda v, p: math.nan, lambda: laws.hoelder_residual(SPACES, F, G)
             ),
-            "zero element": lambda: laws.hoelder_excess(PAIR, 0 * F, G),
+            "zero element": lambda: laws.hoelder_residual(SPACES, 0 * F, G),
         },
     ),
-    "check_conjugate": (
-        lambda: laws.check_conjugate(Huber(0.5), H, RESPONSES),
+    "conjugate_residual": (
+        lambda: laws.conjugate_residual(Huber(0.5), H, RESPONSES),
         {
             "sign of z": fenchel(conjugate=lambda u, z: u * u / 2 - u * z),
             "sign": fenchel(conjugate=lambda u, z: -(u * u) / 2 - u * z),
@@ -433,8 +441,10 @@ MUTANTS = {
             "nan": fenchel(conjugate=lambda u, z: u * math.nan),
         },
     ),
-    "check_prox": (
-        lambda: max(laws.check_prox(loss, H, RESPONSES, 0.7) for loss in (Squared(), Huber(0.5))),
+    "prox_residual": (
+        lambda: max(
+            laws.prox_residual(loss, H, RESPONSES, 0.7) for loss in (Squared(), Huber(0.5))
+        ),
         {
             "identity": near(lambda h, z, step: h),
             "always z": near(lambda h, z, step: z),
@@ -444,7 +454,7 @@ MUTANTS = {
             "nan": near(lambda h, z, step: h * math.nan),
         },
     ),
-    "check_optimality": (
+    "optimality_residual": (
         optimality(BEST),
         {
             "off by 1e-6": optimality(BEST * (1 + 1e-6)),

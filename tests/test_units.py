@@ -68,13 +68,13 @@ OPERATOR += [(SpectralNewton(), loss, p) for loss in SMOOTH for p in (1.5, 2, 3)
 def test_the_operator_problem(solver, loss, p):
     problem = schatten_problem(loss, Schatten(p), keep=40, alpha=0.1)
     one = solve(problem, solver).check()
-    h = problem.values(one.value.M)
+    h = problem.at_pairs(one.value.M)
     for u, g in POWERS_OF_TWO + UNITS:
         other, unit = operator(problem, u, g)
         solution = solve(other, solver).check()
         for count in ("iterations", "rank"):
             assert solution.stats[count] == one.stats[count]
-        scaled = other.values(solution.value.M) / unit
+        scaled = other.at_pairs(solution.value.M) / unit
         if (u, g) in POWERS_OF_TWO and p in (1, 2):  # no power is taken, and nothing is rounded
             assert np.array_equal(scaled, h)
         np.testing.assert_allclose(scaled, h, rtol=0, atol=1e-8 * np.abs(h).max())
@@ -98,8 +98,8 @@ def binary(problem, units_f, units_g, u):
         alpha_x=factor * (g_x / a) ** power(problem.regularizer_x) * problem.alpha_x,
         alpha_y=factor * (g_y / b) ** power(problem.regularizer_y) * problem.alpha_y,
     )
-    sections_x = FeatureSections(g_x * problem.sections_x.phi, problem.pair.p)
-    sections_y = FeatureSections(g_y * problem.sections_y.phi, problem.pair.p_conjugate)
+    sections_x = FeatureSections(g_x * problem.sections_x.phi, problem.spaces.p)
+    sections_y = FeatureSections(g_y * problem.sections_y.phi, problem.spaces.p_conjugate)
     other.__dict__.update(sections_x=sections_x, sections_y=sections_y)
     return other
 
@@ -108,12 +108,12 @@ def same_functions(problem, solver, others):
     """``others``: problems in other units, with the unit of their values."""
     one = solve(problem, solver).check()
     functions = getattr(one.value, "functions", one.value)
-    h = problem.values(*functions)
+    h = problem.at_pairs(*functions)
     assert np.abs(h).max() > 0
     for other, u in others:
         solution = solve(other, solver).check()
         assert abs(solution.stats["iterations"] - one.stats["iterations"]) <= 1  # rounding
-        scaled = other.values(*getattr(solution.value, "functions", solution.value)) / u
+        scaled = other.at_pairs(*getattr(solution.value, "functions", solution.value)) / u
         np.testing.assert_allclose(scaled, h, rtol=0, atol=2e-7 * np.abs(h).max())
 
 
@@ -167,8 +167,8 @@ def test_responses_near_the_limits_of_floats(loss, p, u):
     solver = SpectralNewton() if loss.smooth and p > 1 else ADMM(tol=1e-4)
     one, (other, unit) = solve(problem, solver).check(), operator(problem, u, 1.0)
     solution = solve(other, solver).check()
-    h = problem.values(one.value.M)
-    scaled = other.values(solution.value.M) / unit
+    h = problem.at_pairs(one.value.M)
+    scaled = other.at_pairs(solution.value.M) / unit
     np.testing.assert_allclose(scaled, h, rtol=0, atol=1e-8 * np.abs(h).max())
     certificate = solution.certificate
     assert certificate.relative_gap == relative_gap(certificate.primal, certificate.dual)

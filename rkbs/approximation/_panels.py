@@ -172,7 +172,7 @@ class Axis:
     Parameters
     ----------
     panels : Panels
-    values : array of shape (p, K + 1, d)
+    at_nodes : array of shape (p, K + 1, d)
         q_l at the nodes.
     sizes, noise, missed, full : arrays of shape (p, d)
         Bounds of |q_l| at the nodes, of its rounding, of |q_l − I q_l|, and of |q_l| and |I q_l|.
@@ -181,7 +181,7 @@ class Axis:
     """
 
     panels: Panels
-    values: np.ndarray
+    at_nodes: np.ndarray
     sizes: np.ndarray
     noise: np.ndarray
     missed: np.ndarray

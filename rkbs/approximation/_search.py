@@ -82,7 +82,7 @@ class Search:
         """
         surface = cache(partial(surface_missed, self.target.analytic_bound))
         x, y = (Tree(tower, surface) for tower in (self.query, self.key))
-        cells = Cells(x, y, self.target.sides is not None, self.noise)
+        cells = Cells(x, y, self.target.pieces is not None, self.noise)
         # A sixteenth of the slack: what the oversampled grids leave is little more than that.
         cells.refine((self.ratio - 1) / 16 * self.look(), limit)
         bounds = np.zeros((3, len(cells)))
@@ -110,11 +110,11 @@ class Search:
         on the triangles of the cells on the diagonal. Cells of one panel in t are neighbors.
         """
         order = np.argsort(cells.i, kind="stable")
-        if not self.target.sides:
+        if not self.target.pieces:
             yield self.target.function, 0, order
             return
         sides = cells.sides()[order]
-        for piece, side in zip(self.target.sides, (1, -1), strict=True):
+        for piece, side in zip(self.target.pieces, (1, -1), strict=True):
             yield piece, 0, order[sides == side]
             yield piece, side, order[sides == 0]
 
@@ -128,7 +128,7 @@ class Search:
             t, s = x.panels.nodes[panel], y.panels.nodes[j[some]]
             table = piece(t[:, None], s.reshape(-1, 1)).reshape(DEGREE + 1, *s.shape)
             F[some] = table.swapaxes(0, 1)
-        E = F - x.values[i] @ y.values[j].swapaxes(1, 2)  # (c, K + 1, K + 1)
+        E = F - x.at_nodes[i] @ y.at_nodes[j].swapaxes(1, 2)  # (c, K + 1, K + 1)
         check_finite(E, f"the error of target {self.target.name!r}")  # NaN would pass as small
         tables = TRANSFORM @ E @ TRANSFORM.T
         noise = LEBESGUE**2 * self.noise(x.sizes[i], y.sizes[j], x.noise[i], y.noise[j])

@@ -43,7 +43,7 @@ class ConstructiveHead:
     hidden_x, hidden_y : HiddenLayer
     left, right : arrays of shape (m + 1, r)
         Output weights, the constant's last, of u_l and v_l.
-    values : array of shape (r,)
+    singular_values : array of shape (r,)
         σ_l(P_X F P_Y).
     width_error : float
         ‖F − P_X F P_Y‖.
@@ -63,7 +63,7 @@ class ConstructiveHead:
     hidden_y: HiddenLayer
     left: np.ndarray
     right: np.ndarray
-    values: np.ndarray
+    singular_values: np.ndarray
     width_error: float
 
     __repr__ = short_repr
@@ -71,7 +71,7 @@ class ConstructiveHead:
     @property
     def rank_error(self) -> float:
         """(Σ_{l>d} σ_l(P_X F P_Y)²)^{1/2}."""
-        return norm(self.values[self.d :])
+        return norm(self.singular_values[self.d :])
 
     def at(self, d: int) -> ConstructiveHead:
         """The head of dimension d on the same hidden layers."""
@@ -80,7 +80,7 @@ class ConstructiveHead:
     @cached_property
     def head(self) -> Head:
         """The towers q_l = √σ_l u_l and k_l = √σ_l v_l, zero for l > r."""
-        root = np.sqrt(self.values[: self.d])
+        root = np.sqrt(self.singular_values[: self.d])
         pad = ((0, 0), (0, self.d - len(root)))
         outputs = (np.pad(side[:, : self.d] * root, pad) for side in (self.left, self.right))
         return Head(self.hidden_x, self.hidden_y, *outputs)
@@ -190,6 +190,6 @@ def head_on_layers(
     size = magnitude(F)  # no sum over it overflows
     F = F / size
     projected = QX.T @ F @ QY
-    U, values, Vt = np.linalg.svd(projected, full_matrices=False)
+    U, sigma, Vt = np.linalg.svd(projected, full_matrices=False)
     width_error = size * norm(F - QX @ projected @ QY.T)
-    return ConstructiveHead(d, hidden_x, hidden_y, CX @ U, CY @ Vt.T, size * values, width_error)
+    return ConstructiveHead(d, hidden_x, hidden_y, CX @ U, CY @ Vt.T, size * sigma, width_error)

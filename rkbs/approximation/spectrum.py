@@ -25,7 +25,7 @@ class SchmidtSpectrum:
     target : Target or callable
     quadrature : Quadrature
         Of n nodes in each domain.
-    values : array of shape (n,)
+    singular_values : array of shape (n,)
         σ_1 ≥ σ_2 ≥ …; those at the level of rounding are set to 0.
     left, right : arrays of shape (n, n)
         Columns u_l and v_l at the nodes.
@@ -46,7 +46,7 @@ class SchmidtSpectrum:
 
     target: Surface
     quadrature: Quadrature
-    values: np.ndarray
+    singular_values: np.ndarray
     left: np.ndarray
     right: np.ndarray
     value_errors: np.ndarray
@@ -57,15 +57,15 @@ class SchmidtSpectrum:
 
     @property
     def rank(self) -> int:
-        """The number of Schmidt values above rounding."""
-        return int(np.count_nonzero(self.values))
+        """The number of singular values above rounding."""
+        return int(np.count_nonzero(self.singular_values))
 
     def floor(self, d: int) -> float:
         """(Σ_{l>d} σ_l²)^{1/2}: no logit of dimension d has a smaller L² error; 0 if unresolved.
 
         Dropping the values at the level of rounding only lowers it.
         """
-        return norm(self.values[check_count(d, "d", 0) :])
+        return norm(self.singular_values[check_count(d, "d", 0) :])
 
     def floor_error(self, d: int) -> float:
         """Quadrature and rounding error of ``floor(d)``."""
@@ -87,13 +87,13 @@ class SchmidtSpectrum:
             down = evaluate(self.target, x.nodes, s, "target")
             u = across @ (y.root**2 * self.right[:, :d])  # (n, d), times σ
             v = down.T @ (x.root**2 * self.left[:, :d])  # (m, d), times σ
-            return (u / self.values[:d]) @ v.T  # (n, m)
+            return (u / self.singular_values[:d]) @ v.T  # (n, m)
 
         return surface
 
 
 def schmidt(target: Surface, nodes: int = 128, dim: int | None = None) -> SchmidtSpectrum:
-    """The Schmidt values and functions of a target, with the change from N to 2N nodes.
+    """The singular values and functions of a target, with the change from N to 2N nodes.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def schmidt(target: Surface, nodes: int = 128, dim: int | None = None) -> Schmid
     >>> from rkbs.approximation import TARGETS, schmidt
     >>> for name in ("edp", "kink"):  # smooth surfaces need small heads, a crease large ones
     ...     spectrum = schmidt(TARGETS[name], nodes=32)
-    ...     print(name, (spectrum.values[:4] / spectrum.values[0]).round(2))
+    ...     print(name, (spectrum.singular_values[:4] / spectrum.singular_values[0]).round(2))
     edp [1.   0.65 0.13 0.02]
     kink [1.   0.58 0.18 0.07]
     """
@@ -121,16 +121,16 @@ def schmidt(target: Surface, nodes: int = 128, dim: int | None = None) -> Schmid
     table, eps = measured(target, fine.x.nodes, fine.y.nodes, "target")
     size = magnitude(table)  # no square of what is over it over- or underflows
     coarse = np.linalg.svd(coarse / size, compute_uv=False)
-    left, values, right = np.linalg.svd(fine.weighted(table / size))
-    rounding = len(values) * eps * float(np.linalg.norm(values))
+    left, sigma, right = np.linalg.svd(fine.weighted(table / size))
+    rounding = len(sigma) * eps * float(np.linalg.norm(sigma))
     return SchmidtSpectrum(
         target=target,
         quadrature=fine,
-        values=size * np.where(values > rounding, values, 0.0),
+        singular_values=size * np.where(sigma > rounding, sigma, 0.0),
         left=left / fine.x.root,
         right=right.T / fine.y.root,
-        value_errors=size * np.abs(values[: len(coarse)] - coarse),
-        tail_errors=size * np.abs(_tails(values)[: len(coarse)] - _tails(coarse)),
+        value_errors=size * np.abs(sigma[: len(coarse)] - coarse),
+        tail_errors=size * np.abs(_tails(sigma)[: len(coarse)] - _tails(coarse)),
         rounding=size * rounding,
     )
 
@@ -142,9 +142,9 @@ def _dimension(target: Surface, dim: int | None) -> int:
     return target.dim if isinstance(target, Target) else 1
 
 
-def _tails(values: np.ndarray) -> np.ndarray:
+def _tails(sigma: np.ndarray) -> np.ndarray:
     """(Σ_{l>d} σ_l²)^{1/2} for d = 0, 1, …, summed from the small end."""
-    return np.sqrt(np.cumsum(values[::-1] ** 2)[::-1])
+    return np.sqrt(np.cumsum(sigma[::-1] ** 2)[::-1])
 
 
 @final
@@ -228,7 +228,7 @@ def sampled_floor(
     >>> from rkbs.approximation import TARGETS, sampled_floor
     >>> rng, target = np.random.default_rng(0), TARGETS["edp_4d"]
     >>> below, above = sampled_floor(target, (5,), samples=60, replicates=4, rng=rng).floors(3.0)
-    >>> floor = np.linalg.norm(target.schmidt_values(500)[5:])  # here known otherwise
+    >>> floor = np.linalg.norm(target.singular_values(500)[5:])  # here known otherwise
     >>> bool(below[0] < floor < above[0])
     True
     """
@@ -256,12 +256,12 @@ def _sample(
     found = [measured(target, x.nodes, y.nodes, "target") for x, y in points]
     size = max(magnitude(values) for values, _ in found)
     near, down, across, far = (values / size for values, _ in found)
-    left, values, right = np.linalg.svd(here.weighted(near))
-    rounding = samples * found[0][1] * norm(values)
-    values = np.where(values > rounding, values, 0.0)
-    inverse = np.divide(1, values, out=np.zeros_like(values), where=values > 0)
+    left, sigma, right = np.linalg.svd(here.weighted(near))
+    rounding = samples * found[0][1] * norm(sigma)
+    sigma = np.where(sigma > rounding, sigma, 0.0)
+    inverse = np.divide(1, sigma, out=np.zeros_like(sigma), where=sigma > 0)
     # Nyström: u_l(t) = Σ_j √ν_j F(t, y_j) v_lj / σ_l at new points, and likewise v_l.
     u = across @ (here.y.root * right.T) * inverse  # (n, n)
     v = down.T @ (here.x.root * left)  # (n, n), σ v
     errors = [float(np.mean((far - u[:, :d] @ v[:, :d].T) ** 2)) for d in dims]
-    return _tails(values)[list(dims)] ** 2, errors, size
+    return _tails(sigma)[list(dims)] ** 2, errors, size

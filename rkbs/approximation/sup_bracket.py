@@ -145,17 +145,17 @@ def _check_declared(target: Target) -> None:
     grid = np.linspace(-1, 1, 33)[:, None]
     values = evaluate(target, grid, grid, "target")
     size, bound = float(np.abs(values).max()), float(target.analytic_bound(1.0))
-    if target.sides is None:
+    if target.pieces is None:
         if not size <= bound * (1 + 1e-9):
             raise ValueError(
                 f"analytic_bound(1) of target {target.name!r} is {bound:.6g}, but |F| is "
                 f"{size:.6g} at a point of the square"
             )
         return
-    for side, where in zip(target.sides, (grid >= grid.T, grid <= grid.T), strict=True):
-        off = np.abs(np.where(where, evaluate(side, grid, grid, "sides") - values, 0)).max()
+    for piece, where in zip(target.pieces, (grid >= grid.T, grid <= grid.T), strict=True):
+        off = np.abs(np.where(where, evaluate(piece, grid, grid, "pieces") - values, 0)).max()
         if not off <= 1e-12 * bound:
-            raise ValueError(f"sides of target {target.name!r} differ from F by {off:.6g}")
+            raise ValueError(f"pieces of target {target.name!r} differ from F by {off:.6g}")
 
 
 def _towers(head: Head) -> tuple[Tower, Tower]:
@@ -173,7 +173,7 @@ def _bracket(search: Search, edges: np.ndarray, bounds: np.ndarray) -> SupBracke
     upper, rounding, remainder = bounds[:, order[0]].tolist()
     if not search.lower <= upper:
         raise ValueError(
-            f"analytic_bound or sides of target {search.target.name!r} are wrong: |F − G| is "
+            f"analytic_bound or pieces of target {search.target.name!r} are wrong: |F − G| is "
             f"{search.lower:.6g} at {search.where}, over a bound of {upper:.6g}"
         )
     found = search.lower, upper, search.where

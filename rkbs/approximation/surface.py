@@ -26,16 +26,16 @@ class Target:
     function : callable
         (n, d), (m, d) → (n, m).
     smooth : bool
-        Analytic, so that its Schmidt values fall geometrically or faster.
+        Analytic, so that its singular values fall geometrically or faster.
     dim : int
         d, of both domains.
-    schmidt_values : callable or None
+    singular_values : callable or None
         Where they are known otherwise than from the surface: count → the largest ``count``.
     analytic_bound : callable or None
         ρ → a bound of |F| on E_ρ × E_ρ, the Bernstein ellipses with foci ±1 and semi-axes
         (ρ ± 1/ρ)/2, infinite where F has singularities; d = 1 only. It bounds what polynomials
         miss of F, as a certified sup error needs.
-    sides : (callable, callable) or None
+    pieces : (callable, callable) or None
         For a crease on the diagonal: F where t ≥ s and F where t ≤ s, tabulated as F is, both
         analytic on the whole square; ``analytic_bound`` then bounds both.
 
@@ -56,9 +56,9 @@ class Target:
     function: Surface = field(repr=False)
     smooth: bool
     dim: int = 1
-    schmidt_values: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
+    singular_values: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
     analytic_bound: Callable[[float], float] | None = field(default=None, repr=False)
-    sides: tuple[Surface, Surface] | None = field(default=None, repr=False)
+    pieces: tuple[Surface, Surface] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_count(self.dim, "dim")

@@ -47,13 +47,13 @@ def _legendre_bound(rho: float) -> float:
     return float(_DECAY @ (sizes * sizes[_PARTNERS]))
 
 
-def _legendre_values(count: int) -> np.ndarray:
+def _legendre_singular_values(count: int) -> np.ndarray:
     """σ_l = 2^{−l}, l = 0 … 11, then 0."""
     check_count(count, "count")
     return np.pad(_DECAY, (0, max(0, count - len(_DECAY))))[:count]
 
 
-def _kink_values(count: int) -> np.ndarray:
+def _kink_singular_values(count: int) -> np.ndarray:
     """σ = 1/ω² of |t − s|: λ f = ½ ∫ |t − s| f(s) ds gives λ f'' = f and conditions at ±1.
 
     Odd functions sin ωt: cos ω = 0. Even ones cos ωt: ω tan ω = −1, and cosh ωt: ω tanh ω = 1.
@@ -91,8 +91,8 @@ def _low_rank_bound(rho: float) -> float:
     )
 
 
-def _edp_values(count: int, *, dim: int) -> np.ndarray:
-    """Products of the Schmidt values of e^{2ts/√d}, one factor for each coordinate."""
+def _edp_singular_values(count: int, *, dim: int) -> np.ndarray:
+    """Products of the singular values of e^{2ts/√d}, one factor for each coordinate."""
     check_count(count, "count")
     nodes, weights = legendre.leggauss(40)
     root = np.sqrt(weights / 2)
@@ -163,7 +163,7 @@ TARGETS = {
             r"$\sum_l 2^{-l} \hat P_l(t)\,\hat P_{\pi(l)}(s)$",
             _legendre_series,
             smooth=True,
-            schmidt_values=_legendre_values,
+            singular_values=_legendre_singular_values,
             analytic_bound=_legendre_bound,
         ),
         Target(
@@ -184,9 +184,9 @@ TARGETS = {
             r"$|t-s|$",
             _on_line(lambda t, s: np.abs(t - s)),
             smooth=False,
-            schmidt_values=_kink_values,
+            singular_values=_kink_singular_values,
             analytic_bound=lambda rho: 2 * semi_axes(rho)[0],
-            sides=(_on_line(lambda t, s: t - s), _on_line(lambda t, s: s - t)),
+            pieces=(_on_line(lambda t, s: t - s), _on_line(lambda t, s: s - t)),
         ),
         *(
             Target(
@@ -195,7 +195,7 @@ TARGETS = {
                 _edp,
                 smooth=True,
                 dim=dim,
-                schmidt_values=partial(_edp_values, dim=dim),
+                singular_values=partial(_edp_singular_values, dim=dim),
             )
             for dim in (2, 4)
         ),
@@ -214,7 +214,7 @@ TARGETS = {
 }
 """Targets by name. On the line: smooth, oscillating, ridged, signed, asymmetric ones, one of low
 rank, and a kinked one; in two and four dimensions EDP, asymmetric waves and a distance. Some have
-Schmidt values known otherwise."""
+singular values known otherwise."""
 
 
 LINE = tuple(name for name, target in TARGETS.items() if target.dim == 1)

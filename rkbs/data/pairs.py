@@ -218,7 +218,7 @@ class Pairs:
         out[self.i, self.j] = z
         return out
 
-    def values(self, matrix: np.ndarray) -> np.ndarray:
+    def entries(self, matrix: np.ndarray) -> np.ndarray:
         """The entries of a matrix (n_x, n_y) at the pairs: the inverse of ``matrix``."""
         matrix, shape = np.asarray(matrix), (len(self.X), len(self.Y))
         if matrix.shape != shape:
@@ -244,7 +244,7 @@ class Pairs:
         check_finite(z, "z", _leave_out(given, z.ndim) * bool(np.isnan(z).any()))
         grid = (len(self.X), len(self.Y))
         if self.is_complete and z.shape == grid:
-            z = self.values(z)
+            z = self.entries(z)
         if z.shape != (len(self),):
             expected = f"({len(self)},)" + f" or {grid}" * self.is_complete
             raise ValueError(f"z must have shape {expected}, got shape {z.shape}")

@@ -124,7 +124,8 @@ def _blank_row(x: Array) -> Array:
 
 def _equal(x: Array, y: Array) -> Array:
     """Which points are equal, (..., n, m), without an n × m × d array."""
-    d, dtype = check_same_dimension(x, y), common_dtype(x, y)
+    check_same_dimension(x, y)
+    d, dtype = x.shape[-1], common_dtype(x, y)
     if is_tensor(x):
         x, y = cast(x, dtype), cast(y, dtype)
         same = x[..., :, None, 0] == y[..., None, :, 0]

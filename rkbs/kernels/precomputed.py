@@ -165,7 +165,7 @@ def repair(matrix: np.ndarray) -> str:
         return f"the matrix of a domain's similarities is square, got {n} × {m}"
     square = matrix[:m].astype(float)
     gap, half = np.abs(square - square.T).max(), (square + square.T) / 2
-    values = np.linalg.eigvalsh(half)
+    eigenvalues = np.linalg.eigvalsh(half)
     # Of a taller matrix the rows of new objects stay as they are.
     taller, G = n > m, f"G[:{m}]" if n > m else "G"
     lacks, lines = [], ["G = G.astype(float)"] * (taller or matrix.dtype != float)
@@ -174,8 +174,10 @@ def repair(matrix: np.ndarray) -> str:
             f"asymmetric, max|G − Gᵀ| = {gap:.3g} (largest entry {np.abs(square).max():.3g})"
         )
         lines.append(f"{G} = ({G} + {G}.T) / 2")
-    if values[0] < -m * np.finfo(float).eps * np.abs(values).max():
-        lacks.append(f"indefinite, its eigenvalues from {values[0]:.3g} to {values[-1]:.3g}")
+    if eigenvalues[0] < -m * np.finfo(float).eps * np.abs(eigenvalues).max():
+        lacks.append(
+            f"indefinite, its eigenvalues from {eigenvalues[0]:.3g} to {eigenvalues[-1]:.3g}"
+        )
         lines.append(f"{G} = {G} - np.linalg.eigvalsh({G})[0] * np.eye(len({G}))")
     part = " (of its symmetric part)" * (len(lacks) == 2)
     return (

@@ -45,7 +45,7 @@ class Fold:
         """The mean loss at ``test`` along the path, NaN where a fit is not certified."""
         scores = []
         for solution in solver.setup(self.training).path(alphas):
-            h = self.test.values(solution.predict_grid(self.rows_x, self.rows_y))
+            h = self.test.entries(solution.predict_grid(self.rows_x, self.rows_y))
             loss = float(self.training.loss.value(h, self.z).mean())
             scores.append(loss if solution.certificate.passed else math.nan)
         return scores

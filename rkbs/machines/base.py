@@ -182,7 +182,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         left, right = self._towers(X, Y)
         rows, columns = self._effects(X, Y)
         if len(pairs) * 4 >= len(pairs.X) * len(pairs.Y):
-            return pairs.values(left @ right.T + rows[:, None] + columns)
+            return pairs.entries(left @ right.T + rows[:, None] + columns)
         out = np.empty(len(pairs))
         for start in range(0, len(pairs), _CHUNK):  # sparse pairs: only the entries asked for
             part = slice(start, start + _CHUNK)

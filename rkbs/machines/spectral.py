@@ -74,7 +74,8 @@ class SchattenMachine(OperatorMachine):
         known = 0 < share < math.inf
         solution.check(f"alpha is {share:.3g} of alpha_max_ = {self.alpha_max_:.3g}" * known)
         self._keep_offsets(problem.offsets, solution.value.theta, mean)
-        self.query_coef_, self.key_coef_, self.singular_values_ = problem.towers(solution.value.M)
+        factored = problem.factored_expansion(solution.value.M)
+        self.query_coef_, self.key_coef_, self.singular_values_ = factored
         self.rank_ = self.query_coef_.shape[1]
         self.iota_coef_ = problem.pairs.matrix(solution.value.c) / problem.alpha
         self.certificate_ = solution.certificate

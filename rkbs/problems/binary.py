@@ -29,7 +29,7 @@ class BinaryProblem(Problem):
 
     Parameters
     ----------
-    pair : RKBSPair
+    spaces : RKBSPair
     pairs : Pairs
     z : array of shape (n,), or (n_x, n_y) for a complete grid
         Responses; −1 and 1 for a loss of ``labels``.
@@ -45,7 +45,7 @@ class BinaryProblem(Problem):
         Naming the argument that does not fit.
     """
 
-    pair: RKBSPair
+    spaces: RKBSPair
     pairs: Pairs
     z: np.ndarray
     alpha_x: float
@@ -57,7 +57,7 @@ class BinaryProblem(Problem):
     def __post_init__(self) -> None:
         check_kinds(
             self,
-            pair=RKBSPair,
+            spaces=RKBSPair,
             pairs=Pairs,
             loss=DualLoss,
             regularizer_x=Regularizer,
@@ -72,19 +72,19 @@ class BinaryProblem(Problem):
             object.__setattr__(self, name, value)
 
     @abc.abstractmethod
-    def values(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
+    def at_pairs(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
         """h_n, the values at the pairs, shape (n,)."""
 
     @cached_property
     def sections_x(self) -> FeatureSections:
         """Φ_X of the targets, for functions with the p-norm."""
-        return FeatureSections(self._features("features_x", self.pairs.X), self.pair.p)
+        return FeatureSections(self._features("features_x", self.pairs.X), self.spaces.p)
 
     @cached_property
     def sections_y(self) -> FeatureSections:
         """Φ_Y of the sources, for functions with the p'-norm."""
         features = self._features("features_y", self.pairs.Y)
-        return FeatureSections(features, self.pair.p_conjugate)
+        return FeatureSections(features, self.spaces.p_conjugate)
 
     @cached_property
     def both(self) -> tuple[Side, Side]:
@@ -95,10 +95,10 @@ class BinaryProblem(Problem):
         )
 
     def _features(self, name: str, points: np.ndarray) -> np.ndarray:
-        features = np.asarray(getattr(self.pair, name)(points), dtype=float)
-        if features.shape != (len(points), self.pair.dim):
+        features = np.asarray(getattr(self.spaces, name)(points), dtype=float)
+        if features.shape != (len(points), self.spaces.dim):
             raise ValueError(
-                f"{name} must give {self.pair.dim} features (dim) for each of {len(points)} "
+                f"{name} must give {self.spaces.dim} features (dim) for each of {len(points)} "
                 f"points, got shape {features.shape}"
             )
         return features
@@ -141,7 +141,7 @@ class BinaryProblem(Problem):
 
     def functions(self, value: Any) -> tuple[Element, Element]:
         """f_v ∈ B_X and g_u ∈ B_Y of what a solver found, by its coefficients v and u."""
-        return self.pair.f(value.v), self.pair.g(value.u)
+        return self.spaces.f(value.v), self.spaces.g(value.u)
 
     def predict_grid(self, value: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """h(x, y), of f(x) and g(y) at points (n, d_x) and (m, d_y): (n, m)."""

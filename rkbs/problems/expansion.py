@@ -48,7 +48,7 @@ class Side:
 
     def at_pairs(self, function: Any) -> np.ndarray:
         """b_n f(x_{i_n}), shape (n,)."""
-        return self.factor * self.sections.values(function)[self.index]
+        return self.factor * self.sections.at_points(function)[self.index]
 
     def gather(self, c: np.ndarray) -> np.ndarray:
         """ξ_i = Σ_{n: i_n = i} b_n c_n: the coefficients of the kernel sections."""
@@ -83,8 +83,8 @@ class ExpansionPoint(NamedTuple):
     >>> import numpy as np
     >>> from rkbs import EDP, DualNewton, Pairs, RKBSPair, SeparableProblem, solve
     >>> x, y = np.array([[0.0], [1.0]]), np.array([[0.0], [0.5]])
-    >>> pair = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
-    >>> problem = SeparableProblem(pair, Pairs.grid(x, y), x + y.T, 0.1, 0.1)
+    >>> spaces = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
+    >>> problem = SeparableProblem(spaces, Pairs.grid(x, y), x + y.T, 0.1, 0.1)
     >>> point = solve(problem, DualNewton()).value
     >>> point.v.shape, point.c.shape, bool(np.allclose(point.v, problem.primal(point.c)[0]))
     ((7,), (4,), True)
@@ -132,7 +132,7 @@ class ExpansionProblem(Problem):
     def sides(self) -> tuple[Side, ...]:
         """The functions sought."""
 
-    def values(self, *functions: Any) -> np.ndarray:
+    def at_pairs(self, *functions: Any) -> np.ndarray:
         """h_n, shape (n,)."""
         if len(functions) != len(self.sides):
             raise TypeError(f"needs a function per side, {len(self.sides)}, got {len(functions)}")
@@ -141,7 +141,7 @@ class ExpansionProblem(Problem):
 
     def objective(self, *functions: Any) -> float:
         """Σ ℓ(h_n; z_n) + Σ λ R(‖f‖)."""
-        loss = self.loss.value(self.values(*functions), self.z).sum()
+        loss = self.loss.value(self.at_pairs(*functions), self.z).sum()
         penalties = (side.penalty(f) for side, f in zip(self.sides, functions, strict=True))
         return float(loss + sum(penalties))
 

@@ -92,18 +92,18 @@ class GramProblem(Problem):
             object.__setattr__(other, name, value)
         return other
 
-    def values(self, M: np.ndarray) -> np.ndarray:
+    def at_pairs(self, M: np.ndarray) -> np.ndarray:
         """h = R_X M R_Yᵀ at the pairs: (r_x, r_y) → (n,)."""
-        return self.pairs.values(self.factors.push(M))
+        return self.pairs.entries(self.factors.push(M))
 
     def pull(self, c: np.ndarray) -> np.ndarray:
-        """R_Xᵀ C R_Y, the adjoint of ``values``: (n,) → (r_x, r_y)."""
+        """R_Xᵀ C R_Y, the adjoint of ``at_pairs``: (n,) → (r_x, r_y)."""
         return self.factors.pull(self.pairs.matrix(c))
 
     def fitted(self, M: np.ndarray, theta: np.ndarray = NO_OFFSETS) -> np.ndarray:
         """h = R_X M R_Yᵀ + Eθ at the pairs."""
-        values, theta = self.values(M), self.offsets.check(theta)
-        return values + self.offsets.values(theta, self.pairs) if len(theta) else values
+        h, theta = self.at_pairs(M), self.offsets.check(theta)
+        return h + self.offsets.at_pairs(theta, self.pairs) if len(theta) else h
 
     def best_theta(self, h: np.ndarray) -> np.ndarray:
         """θ of the best constant beside the values h: (1,), or () where the problem has none."""
@@ -112,7 +112,7 @@ class GramProblem(Problem):
 
     def with_best_offsets(self, M: np.ndarray) -> np.ndarray:
         """R_X M R_Yᵀ at the pairs, and the best constant beside it."""
-        h = self.values(M)
+        h = self.at_pairs(M)
         return h + self.best_theta(h)[0] if self.offsets.constant else h
 
     @cached_property

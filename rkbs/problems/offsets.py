@@ -44,7 +44,7 @@ class Offsets:
     >>> from rkbs.problems import Offsets
     >>> pairs = Pairs.grid(np.zeros((2, 1)), np.zeros((2, 1)))
     >>> offsets = Offsets(constant=True, rows=np.array([0, 1]))
-    >>> offsets.values(np.array([10.0, 1.0, 2.0]), pairs), offsets.decay(0.5)
+    >>> offsets.at_pairs(np.array([10.0, 1.0, 2.0]), pairs), offsets.decay(0.5)
     (array([11., 11., 12., 12.]), array([0. , 0.5, 0.5]))
     """
 
@@ -84,7 +84,7 @@ class Offsets:
         other = np.zeros(1) if self.columns is None else theta[one + rows :][self.columns]
         return b, a, other
 
-    def values(self, theta: np.ndarray, pairs: Pairs) -> np.ndarray:
+    def at_pairs(self, theta: np.ndarray, pairs: Pairs) -> np.ndarray:
         """Eθ: (p,) → (n,)."""
         b, a, other = self.split(theta)
         rows = a[pairs.i] if self.rows is not None else 0.0
@@ -102,7 +102,7 @@ class Offsets:
 
     def matrix(self, pairs: Pairs) -> np.ndarray:
         """E itself, (n, p)."""
-        columns = [self.values(unit, pairs) for unit in np.eye(self.size)]
+        columns = [self.at_pairs(unit, pairs) for unit in np.eye(self.size)]
         return np.reshape(columns, (self.size, len(pairs))).T
 
     def gram(self, pairs: Pairs) -> np.ndarray:

@@ -148,7 +148,7 @@ class OperatorProblem(GramProblem):
         effects = (self.offsets.sums(c, self.pairs) - decay * theta)[decay > 0]
         return float(young.sum() + rest / 2 + (effects**2 / decay[decay > 0]).sum() / 2)
 
-    def towers(self, M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def factored_expansion(self, M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Q and K of h(x, y) = (k_X(x, X) Q)·(k_Y(y, Y) K), with min(r_x, r_y) columns: A = Q Kᵀ.
 
         M goes to the side where it costs no columns; no singular values are computed.

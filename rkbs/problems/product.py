@@ -33,8 +33,8 @@ class ProductProblem(BinaryProblem):
     >>> import numpy as np
     >>> from rkbs import EDP, Alternating, Pairs, ProductProblem, RKBSPair, solve
     >>> x, y = np.linspace(0, 1, 4)[:, None], np.linspace(1, 2, 3)[:, None]
-    >>> pair = RKBSPair.from_kernel(EDP(), 1, 4)
-    >>> problem = ProductProblem(pair, Pairs.grid(x, y), (1 + x) * y.T, 1e-3, 1e-3)
+    >>> spaces = RKBSPair.from_kernel(EDP(), 1, 4)
+    >>> problem = ProductProblem(spaces, Pairs.grid(x, y), (1 + x) * y.T, 1e-3, 1e-3)
     >>> solution = solve(problem, Alternating()).check()
     >>> bool(abs(solution.predict_grid(x, y) - (1 + x) * y.T).max() < 0.01)
     True
@@ -42,7 +42,7 @@ class ProductProblem(BinaryProblem):
 
     __repr__ = short_repr
 
-    def values(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
+    def at_pairs(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
         """h_n = f_v(x_{i_n}) g_u(y_{j_n}), shape (n,)."""
         f, g = self.both
         return self._joined(f.at_pairs(v), g.at_pairs(u))
@@ -54,7 +54,7 @@ class ProductProblem(BinaryProblem):
         """Σ ℓ(h_n; z_n) + λ_X R_X(‖v‖_p) + λ_Y R_Y(‖u‖_{p'})."""
         f, g = self.both
         penalty = f.penalty(v) + g.penalty(u)
-        return float(self.loss.value(self.values(v, u), self.z).sum() + penalty)
+        return float(self.loss.value(self.at_pairs(v, u), self.z).sum() + penalty)
 
     def given(self, fixed: Literal["f", "g"], coefficients: np.ndarray) -> GivenOther:
         """The convex problem of the other function when f = f_v or g = g_u is fixed."""
@@ -80,7 +80,7 @@ class ProductProblem(BinaryProblem):
             raise ValueError(f"loss must be smooth for this certificate, got {self.loss!r}")
         if not v.any() and not u.any():
             return StationarityCertificate(0.0, tolerance)
-        c = -self.loss.gradient(self.values(v, u), self.z)
+        c = -self.loss.gradient(self.at_pairs(v, u), self.z)
         free = self.given("g", u).side, self.given("f", v).side
         expansions = [side.gather(c) @ side.sections.phi for side in free]
         residuals = [

@@ -19,7 +19,7 @@ from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
 _ROUNDING = 4 * np.finfo(float).eps
 
 
-class Towers(NamedTuple):
+class FactoredExpansion(NamedTuple):
     """A = Q Kᵀ, the coefficients of T in two factors: h(x, y) = (k_X(x, X) Q)·(k_Y(y, Y) K).
 
     Attributes
@@ -105,7 +105,7 @@ class SchattenProblem(GramProblem):
             return b, c
         low, high = slope_bounds(self.loss, b, self.z)
         norm = float(np.sqrt(self.factors.products.max(initial=0.0)))
-        return b, balanced(least_pull(c, low, high, (self.pull, self.values), norm))
+        return b, balanced(least_pull(c, low, high, (self.pull, self.at_pairs), norm))
 
     def objective(self, M: np.ndarray, theta: np.ndarray = NO_OFFSETS) -> float:
         """Σ ℓ(h_n; z_n) + α Ω(M)."""
@@ -146,7 +146,7 @@ class SchattenProblem(GramProblem):
         """The duality gap of M, c and θ, from two singular value decompositions."""
         return GapCertificate(self.objective(M, theta), self.dual_objective(c), tolerance)
 
-    def towers(self, M: np.ndarray) -> Towers:
+    def factored_expansion(self, M: np.ndarray) -> FactoredExpansion:
         """The factors of ``expansion(M)``, which keep the digits that it loses.
 
         A divides by √(s_a t_b), its factors by √s_a and √t_b. With smooth kernels A reaches 1e9 and
@@ -157,7 +157,7 @@ class SchattenProblem(GramProblem):
         rank = int((sigma > least).sum())
         root = np.sqrt(sigma[:rank])
         query = self.factors.dual_left @ (P[:, :rank] * root)
-        return Towers(query, self.factors.dual_right @ (Wt[:rank].T * root), sigma)
+        return FactoredExpansion(query, self.factors.dual_right @ (Wt[:rank].T * root), sigma)
 
     def zero_threshold(self) -> float:
         """‖R_Xᵀ ℓ'(0) R_Y‖_op / φ'(0): from this α on, M = 0 is optimal.

@@ -36,8 +36,8 @@ class SeparableProblem(ExpansionProblem, BinaryProblem):
     >>> import numpy as np
     >>> from rkbs import EDP, DualNewton, Pairs, RKBSPair, SeparableProblem, solve
     >>> x, y = np.linspace(0, 1, 4)[:, None], np.linspace(0, 1, 3)[:, None]
-    >>> pair = RKBSPair.from_kernel(EDP(), 1, 4, p=1.5)
-    >>> problem = SeparableProblem(pair, Pairs.grid(x, y), x**2 - y.T, 1e-4, 1e-4)
+    >>> spaces = RKBSPair.from_kernel(EDP(), 1, 4, p=1.5)
+    >>> problem = SeparableProblem(spaces, Pairs.grid(x, y), x**2 - y.T, 1e-4, 1e-4)
     >>> solution = solve(problem, DualNewton()).check()
     >>> bool(abs(solution.predict_grid(x, y) - (x**2 - y.T)).max() < 0.01)
     True

@@ -62,8 +62,9 @@ class Solution(Generic[_Value]):
     >>> import numpy as np
     >>> from rkbs import EDP, DualNewton, Pairs, RKBSPair, SeparableProblem, solve
     >>> x, y = np.array([[0.0], [1.0]]), np.array([[0.0], [0.5]])
-    >>> pair = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
-    >>> solution = solve(SeparableProblem(pair, Pairs.grid(x, y), x + y.T, 0.1, 0.1), DualNewton())
+    >>> spaces = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
+    >>> problem = SeparableProblem(spaces, Pairs.grid(x, y), x + y.T, 0.1, 0.1)
+    >>> solution = solve(problem, DualNewton())
     >>> bool(solution.certificate.relative_gap < 1e-10)
     True
     >>> new_x, new_y = np.array([[0.2], [0.4], [0.6]]), np.array([[0.1]])

@@ -45,11 +45,11 @@ class RKBSPair:
     --------
     >>> import numpy as np
     >>> from rkbs import EDP, RKBSPair
-    >>> pair = RKBSPair.from_kernel(EDP(), d=2, order=3, p=1.5)
-    >>> f, x = pair.f(np.linspace(-1, 1, pair.dim)), np.array([0.3, -0.8])
-    >>> bool(np.isclose(pair.pairing(f, pair.section_x(x)), f(x[None])[0]))  # reproducing
+    >>> spaces = RKBSPair.from_kernel(EDP(), d=2, order=3, p=1.5)
+    >>> f, x = spaces.f(np.linspace(-1, 1, spaces.dim)), np.array([0.3, -0.8])
+    >>> bool(np.isclose(spaces.pairing(f, spaces.section_x(x)), f(x[None])[0]))  # reproducing
     True
-    >>> bool(np.isclose(pair.pairing(f, pair.duality_map(f)), pair.norm(f)))
+    >>> bool(np.isclose(spaces.pairing(f, spaces.duality_map(f)), spaces.norm(f)))
     True
     """
 
@@ -129,7 +129,7 @@ class RKBSPair:
     def pairing(self, f: Element, g: Element) -> float:
         """⟨f_v, g_u⟩ = ⟨u, v⟩ = Σ_k u_k v_k, of the coefficients (``function_spaces``)."""
         for element, domain, name in ((f, "x", "f"), (g, "y", "g")):
-            if element.pair is not self or element.domain != domain:
+            if element.spaces is not self or element.domain != domain:
                 raise ValueError(f"{name} must be an element of this pair's B_{domain.upper()}")
         return float(f.coefficients @ g.coefficients)
 
@@ -160,7 +160,7 @@ class RKBSPair:
     def _check_own(self, element: Element) -> None:
         if not isinstance(element, Element):
             raise TypeError(f"element must be an Element, got {type(element).__name__}")
-        if element.pair is not self:
+        if element.spaces is not self:
             raise ValueError("element must be an element of this pair's B_X or B_Y")
 
     def separates(self, domain: Literal["x", "y"], points: np.ndarray) -> bool:
@@ -180,8 +180,8 @@ class RKBSPair:
 
         >>> import numpy as np
         >>> from rkbs import EDP, RKBSPair
-        >>> pair = RKBSPair.from_kernel(EDP(), 2, 12)  # at p = 2 that is √κ(x, x)
-        >>> pair.evaluation_norms("x", np.zeros((1, 2)))
+        >>> spaces = RKBSPair.from_kernel(EDP(), 2, 12)  # at p = 2 that is √κ(x, x)
+        >>> spaces.evaluation_norms("x", np.zeros((1, 2)))
         array([1.])
         """
         features = self._features(domain, points)

@@ -23,7 +23,7 @@ class Element:
 
     Parameters
     ----------
-    pair : RKBSPair
+    spaces : RKBSPair
     domain : {"x", "y"}
         Where the function lives: "x" for f ∈ B_X, "y" for g ∈ B_Y.
     coefficients : array of shape (D,)
@@ -34,13 +34,13 @@ class Element:
     >>> import numpy as np
     >>> from rkbs.kernels import Linear
     >>> from rkbs.spaces import RKBSPair
-    >>> pair = RKBSPair.from_kernel(Linear(), d=1, order=1, p=3.0)
-    >>> f = 2 * pair.f(np.ones(1)) - pair.section_y(np.array([0.5]))
+    >>> spaces = RKBSPair.from_kernel(Linear(), d=1, order=1, p=3.0)
+    >>> f = 2 * spaces.f(np.ones(1)) - spaces.section_y(np.array([0.5]))
     >>> f.exponent, f(np.array([[1.0], [4.0]]))
     (3.0, array([1.5, 6. ]))
     """
 
-    pair: RKBSPair
+    spaces: RKBSPair
     domain: Literal["x", "y"]
     coefficients: np.ndarray
 
@@ -50,27 +50,27 @@ class Element:
 
     def __post_init__(self) -> None:
         coefficients = as_real(self.coefficients, "coefficients")
-        if coefficients.shape != (self.pair.dim,):
+        if coefficients.shape != (self.spaces.dim,):
             raise ValueError(
-                f"coefficients must have shape ({self.pair.dim},), one per feature, got "
+                f"coefficients must have shape ({self.spaces.dim},), one per feature, got "
                 f"{coefficients.shape}"
             )
         object.__setattr__(self, "coefficients", coefficients)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """The function's values: (n, d) → (n,)."""
-        features = self.pair.features_x if self.domain == "x" else self.pair.features_y
+        features = self.spaces.features_x if self.domain == "x" else self.spaces.features_y
         return features(as_matrix(points, self.domain)) @ self.coefficients
 
     @property
     def exponent(self) -> float:
         """The exponent of the element's norm: p in B_X, p' in B_Y."""
-        return self.pair.p if self.domain == "x" else self.pair.p_conjugate
+        return self.spaces.p if self.domain == "x" else self.spaces.p_conjugate
 
     def _same_space(self, other: Element) -> None:
         if not isinstance(other, Element):
             raise TypeError(f"only elements add to elements, got {type(other).__name__}")
-        if self.pair is not other.pair or self.domain != other.domain:
+        if self.spaces is not other.spaces or self.domain != other.domain:
             raise ValueError("the two elements belong to different spaces and cannot be added")
 
     def __add__(self, other: Element) -> Element:

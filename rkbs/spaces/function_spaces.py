@@ -49,9 +49,9 @@ class FunctionSpaces:
     --------
     >>> import numpy as np
     >>> from rkbs import EDP, RKBSPair
-    >>> pair = RKBSPair.from_kernel(EDP(), d=2, order=2)
+    >>> spaces = RKBSPair.from_kernel(EDP(), d=2, order=2)
     >>> points = np.array([[0.0, 0.0], [1.0, 0.0]])  # too few to tell six features apart
-    >>> pair.function_spaces().is_pair, pair.function_spaces(points, points).rank_x
+    >>> spaces.function_spaces().one_to_one, spaces.function_spaces(points, points).rank_x
     (True, 2)
     """
 
@@ -85,13 +85,13 @@ class FunctionSpaces:
         return cls(phi_x.shape[1], column_rank(phi_x), column_rank(phi_y), rank, on_points=True)
 
     @property
-    def is_pair(self) -> bool:
+    def one_to_one(self) -> bool:
         """Whether both maps are one-to-one, so that this is a pair of function spaces."""
         return self.rank_x == self.rank_y == self.dim
 
     def check(self) -> FunctionSpaces:
         """Itself, if it is a pair of function spaces; else ``ValueError`` with what it lacks."""
-        if self.is_pair:
+        if self.one_to_one:
             return self
         sides = (("v ↦ f_v", "Φ_X(X)", self.rank_x), ("u ↦ g_u", "Φ_Y(Y)", self.rank_y))
         lacking = [

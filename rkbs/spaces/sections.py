@@ -28,7 +28,7 @@ class Sections(abc.ABC):
     """The features Φ(x_1), …, Φ(x_n), as elements of ℓ^q, q = p' for functions with the p-norm.
 
     A function of the space is ℓ·ι(w), of p-norm ℓ, which ``function`` builds; other functions may
-    be of any kind that ``values`` and ``norm`` understand. Norms are smoothed by ε ≥ 0, which
+    be of any kind that ``at_points`` and ``norm`` understand. Norms are smoothed by ε ≥ 0, which
     makes them twice differentiable; at ε = 0 they are the norms themselves.
 
     Examples
@@ -39,7 +39,7 @@ class Sections(abc.ABC):
     >>> phi = PowerFeatures(EDP(), d=1, order=12)(X)
     >>> for sections in (FeatureSections(phi, p=4 / 3), TensorSections(X, m=2)):  # cut, and exact
     ...     f = sections.function(xi, length=2.0)
-    ...     print(round(sections.norm(f), 6), sections.values(f).round(4))
+    ...     print(round(sections.norm(f), 6), sections.at_points(f).round(4))
     2.0 [ 0.2942 -0.8891  1.2805]
     2.0 [ 0.2942 -0.8891  1.2805]
     """
@@ -81,7 +81,7 @@ class Sections(abc.ABC):
         """The function ℓ·ι(w), w = Σ ξ_i Φ(x_i)."""
 
     @abc.abstractmethod
-    def values(self, function: Any) -> np.ndarray:
+    def at_points(self, function: Any) -> np.ndarray:
         """f(x_1), …, f(x_n)."""
 
     @abc.abstractmethod
@@ -138,7 +138,7 @@ class FeatureSections(Sections):
     >>> from rkbs import FeatureSections
     >>> sections = FeatureSections(np.array([[1.0, 0.0], [1.0, 1.0]]), p=2.0)
     >>> v = sections.function(np.array([0.0, 1.0]), length=1.0)  # along Φ(x_2)
-    >>> v.round(3), sections.values(v).round(3)
+    >>> v.round(3), sections.at_points(v).round(3)
     (array([0.707, 0.707]), array([0.707, 1.414]))
     """
 
@@ -200,7 +200,7 @@ class FeatureSections(Sections):
         function[self.phi.any(0)] = active
         return function
 
-    def values(self, function: np.ndarray) -> np.ndarray:
+    def at_points(self, function: np.ndarray) -> np.ndarray:
         if np.shape(function) != (self.phi.shape[1],):
             raise ValueError(
                 f"a function must be its coefficients (v or u) of shape ({self.phi.shape[1]},), "

@@ -154,7 +154,7 @@ class TensorSections(Sections):
     def function(self, xi: np.ndarray, length: float) -> TensorFunction:
         return TensorFunction(self, xi, length if self.dual_norm(xi) > 0 else 0.0)
 
-    def values(self, function: TensorFunction) -> np.ndarray:
+    def at_points(self, function: TensorFunction) -> np.ndarray:
         if function.length == 0:
             return np.zeros(self.size)
         xi = function.xi

@@ -45,7 +45,7 @@ def zero(t, s):
 
 
 def separable(t, s):
-    """2 P̂_0(t) P̂_1(s) + ½ P̂_3(t) P̂_0(s): Schmidt values 2 and ½."""
+    """2 P̂_0(t) P̂_1(s) + ½ P̂_3(t) P̂_0(s): singular values 2 and ½."""
     cubic = math.sqrt(7) * legendre.legval(t[:, 0], [0, 0, 0, 1])
     return 2 * np.outer(np.ones_like(t), math.sqrt(3) * s) + 0.5 * np.outer(cubic, np.ones_like(s))
 
@@ -107,7 +107,7 @@ def test_errors_of_known_functions():
 def test_schmidt_values_of_a_separable_target():
     spectrum = schmidt(separable, 8)
     assert spectrum.rank == 2
-    assert np.abs(spectrum.values[:2] - [2, 0.5]).max() <= 1e-14
+    assert np.abs(spectrum.singular_values[:2] - [2, 0.5]).max() <= 1e-14
     assert spectrum.floor(1) == pytest.approx(0.5, rel=1e-13)
     assert spectrum.floor(2) == 0
     x = spectrum.quadrature.x.nodes[:, 0]
@@ -115,12 +115,12 @@ def test_schmidt_values_of_a_separable_target():
     assert np.abs(np.abs(spectrum.left[:, 0]) - 1).max() <= 1e-12
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if TARGETS[n].schmidt_values])
+@pytest.mark.parametrize("name", [n for n in NAMES if TARGETS[n].singular_values])
 def test_schmidt_values_and_floors_against_closed_forms(name, spectra):
-    spectrum, exact = spectra[name], TARGETS[name].schmidt_values(20000)
+    spectrum, exact = spectra[name], TARGETS[name].singular_values(20000)
     assert len(exact) == 20000
     assert (np.diff(exact) <= 0).all()
-    off = np.abs(spectrum.values[:16] - exact[:16])
+    off = np.abs(spectrum.singular_values[:16] - exact[:16])
     assert (off <= spectrum.value_errors[:16] + spectrum.rounding).all()
     for d in range(16):
         tail = np.linalg.norm(exact[d:])
@@ -128,10 +128,10 @@ def test_schmidt_values_and_floors_against_closed_forms(name, spectra):
 
 
 def test_closed_forms_add_up_to_the_norm():
-    kink = TARGETS["kink"].schmidt_values(20000)
+    kink = TARGETS["kink"].singular_values(20000)
     assert np.sum(kink**2) == pytest.approx(2 / 3, abs=1e-12)
     assert kink[1] == pytest.approx(4 / math.pi**2, rel=1e-14)
-    assert TARGETS["legendre"].schmidt_values(3).tolist() == [1, 0.5, 0.25]
+    assert TARGETS["legendre"].singular_values(3).tolist() == [1, 0.5, 0.25]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -140,7 +140,7 @@ def test_schmidt_functions_are_orthonormal_and_give_the_target_back(name, spectr
     x, w = spectrum.quadrature.x.nodes, spectrum.quadrature.x.root**2
     for side in (spectrum.left, spectrum.right):
         assert np.abs(side.T @ (w * side) - np.eye(len(x))).max() <= 1e-12
-    table = (spectrum.left * spectrum.values) @ spectrum.right.T
+    table = (spectrum.left * spectrum.singular_values) @ spectrum.right.T
     assert np.abs(table - TARGETS[name](x, x)).max() <= 1e-11
 
 
@@ -170,7 +170,7 @@ def test_no_floor_is_claimed_at_the_level_of_rounding(spectra):
     spectrum = spectra["edp"]
     assert spectrum.rounding == pytest.approx(128 * np.finfo(float).eps * spectrum.floor(0))
     assert spectrum.rank < 20
-    assert spectrum.values[spectrum.rank - 1] > spectrum.rounding
+    assert spectrum.singular_values[spectrum.rank - 1] > spectrum.rounding
     assert spectrum.floor(spectrum.rank) == 0
     assert spectrum.floor(500) == 0
 
@@ -247,7 +247,7 @@ def test_heads_of_other_dimensions_share_their_layers():
 def test_more_dimensions_than_the_layers_span_change_nothing():
     head = constructive_head(TARGETS["edp"], 3, 2, quadrature=GRID)
     t = np.linspace(-1, 1, 7)
-    assert len(head.values) == 3
+    assert len(head.singular_values) == 3
     assert head.at(9).head.output_x.shape == (3, 9)
     assert np.abs(head.at(9)(t, t) - head(t, t)).max() <= 1e-13
     assert head.at(9).weights()["key.output.weight"].shape == (9, 2)
@@ -315,7 +315,7 @@ def NAN_SURFACE(t, s):  # noqa: N802
         (lambda: Q.tabulate("edp"), TypeError, "surface must be a surface, a callable"),
         (lambda: Quadrature(3, 4), TypeError, "x must be a Rule"),
         *(
-            (lambda name=name, bad=bad: TARGETS[name].schmidt_values(bad), error, "count must be")
+            (lambda name=name, bad=bad: TARGETS[name].singular_values(bad), error, "count must be")
             for name in ("legendre", "kink", "edp_2d")
             for bad, error in ((0, ValueError), (-3, ValueError), (2.0, TypeError))
         ),
@@ -400,8 +400,8 @@ def test_monte_carlo_draws_the_two_domains_apart():
 
 
 def test_schmidt_values_in_two_dimensions_are_products():
-    spectrum, exact = schmidt(TARGETS["edp_2d"], 8, dim=2), TARGETS["edp_2d"].schmidt_values(400)
-    assert np.abs(spectrum.values[:30] - exact[:30]).max() <= 1e-12
+    spectrum, exact = schmidt(TARGETS["edp_2d"], 8, dim=2), TARGETS["edp_2d"].singular_values(400)
+    assert np.abs(spectrum.singular_values[:30] - exact[:30]).max() <= 1e-12
     assert spectrum.floor(5) == pytest.approx(np.linalg.norm(exact[5:]), rel=1e-10)
     fine = Quadrature.gauss_legendre(11, dim=2)
     error = l2_error(TARGETS["edp_2d"], spectrum.head(5), fine)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from array_helpers import ARRAYS, check_kinds
+from array_helpers import ARRAYS, assert_alike
 
 from rkbs import approximation
 from rkbs.approximation import (
@@ -85,7 +85,7 @@ ENTRIES = {
         lambda x: (
             head_on_layers(
                 tabulated(x), 2, HiddenLayer(x(SLOPES), x(BIASES)), LAYER, quadrature=GRID
-            ).values
+            ).singular_values
         ),
     ],
     "l2_error": [
@@ -93,7 +93,7 @@ ENTRIES = {
         lambda x: l2_error(EDP, tabulated(x), GRID),
     ],
     "sampled_floor": [lambda x: sampled(tabulated(x)).floors(1.0)[0][0]],
-    "schmidt": [lambda x: schmidt(tabulated(x), 4).values[:2]],
+    "schmidt": [lambda x: schmidt(tabulated(x), 4).singular_values[:2]],
     "sup_error": [
         lambda x: sup_error(tabulated(x), EDP, 9),
         lambda x: sup_error(EDP, tabulated(x), 9),
@@ -121,7 +121,7 @@ CASES = [(name, k) for name, entries in ENTRIES.items() for k in range(len(entri
 
 @pytest.mark.parametrize(("name", "entry"), CASES)
 def test_every_kind_of_array_works(name, entry, folder):
-    check_kinds(ENTRIES[name][entry], folder, 1e-12)
+    assert_alike(ENTRIES[name][entry], folder, 1e-12)
 
 
 @pytest.mark.parametrize("dims", [[0, 2], np.array([0, 2]), torch.tensor([0, 2]), range(0, 3, 2)])
@@ -167,7 +167,7 @@ def scaled(name, c):
         target,
         function=times(target.function),
         analytic_bound=times(target.analytic_bound),
-        sides=target.sides and tuple(map(times, target.sides)),
+        pieces=target.pieces and tuple(map(times, target.pieces)),
     )
 
 

@@ -39,8 +39,8 @@ def test_a_spectrum_is_that_of_the_weighted_table_and_its_errors_those_of_doubli
     n, eps = len(fine), np.finfo(float).eps
     assert found.rounding == pytest.approx(n * eps * np.linalg.norm(fine), rel=1e-9)
     resolved = fine > 2 * found.rounding
-    assert found.values[resolved] == pytest.approx(fine[resolved], abs=1e-14)
-    assert found.rank == np.count_nonzero(found.values) < n + (dim == 1)
+    assert found.singular_values[resolved] == pytest.approx(fine[resolved], abs=1e-14)
+    assert found.rank == np.count_nonzero(found.singular_values) < n + (dim == 1)
     assert found.value_errors == pytest.approx(np.abs(fine[: len(coarse)] - coarse), abs=1e-14)
     change = np.abs(tails(fine)[: len(coarse)] - tails(coarse))
     assert found.tail_errors == pytest.approx(change, abs=1e-14)
@@ -65,18 +65,18 @@ def test_functions_are_orthonormal_and_heads_their_sums_at_any_points(nodes, dim
         assert np.abs((w * side).T @ side - np.eye(d)).max() < 1e-12
     new_t, new_s = np.random.default_rng(0).uniform(-1, 1, (2, 5, dim))
     x = found.quadrature.x.nodes
-    u = surface(new_t, x) @ (w * right) / found.values[:d]
-    v = surface(x, new_s).T @ (w * left) / found.values[:d]
-    expected = u * found.values[:d] @ v.T
+    u = surface(new_t, x) @ (w * right) / found.singular_values[:d]
+    v = surface(x, new_s).T @ (w * left) / found.singular_values[:d]
+    expected = u * found.singular_values[:d] @ v.T
     assert np.abs(found.head(d)(new_t, new_s) - expected).max() < 1e-12
     at_nodes = found.head(d)(x, x)
-    assert np.abs(at_nodes - left * found.values[:d] @ right.T).max() < 1e-12
+    assert np.abs(at_nodes - left * found.singular_values[:d] @ right.T).max() < 1e-12
 
 
 def test_rounding_level_values_are_no_values():
     found = schmidt(lambda t, s: 1 + t @ s.T, 4)
     assert found.rank == 2
-    assert (found.values[2:] == 0).all()
+    assert (found.singular_values[2:] == 0).all()
     assert found.floor(2) == 0
     assert np.array_equal(
         found.head(5)(np.ones(1), np.ones(1)), found.head(2)(np.ones(1), np.ones(1))

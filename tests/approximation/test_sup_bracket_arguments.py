@@ -57,10 +57,10 @@ LIES = {
         {"analytic_bound": lambda rho: 8.0 if rho <= 1 else math.nan},
         "must be ≥ 0, or infinite, got nan",
     ),
-    "other sides": (
+    "other pieces": (
         TARGETS["kink"],
-        {"sides": (lambda t, s: 0 * (t - s.T), lambda t, s: 0 * (t - s.T))},
-        "sides of target 'kink' differ from F by 2",
+        {"pieces": (lambda t, s: 0 * (t - s.T), lambda t, s: 0 * (t - s.T))},
+        "pieces of target 'kink' differ from F by 2",
     ),
 }
 
@@ -73,7 +73,7 @@ def test_a_target_that_its_own_values_refute(name):
 
 
 @pytest.mark.parametrize(("past", "refuted"), [(0.5, False), (1.5, True)])
-@pytest.mark.parametrize("name", ["bound", "sides"])
+@pytest.mark.parametrize("name", ["bound", "pieces"])
 def test_values_refute_a_target_by_more_than_rounding(name, past, refuted):
     """|F| a billionth over its bound, sides a trillionth of it off F: by half of that, or more."""
     kink = TARGETS["kink"]
@@ -84,8 +84,8 @@ def test_values_refute_a_target_by_more_than_rounding(name, past, refuted):
         )
     else:
         off = 1e-12 * past * kink.analytic_bound(1.0)
-        upper, lower = kink.sides
-        changed = dataclasses.replace(kink, sides=(lambda t, s: upper(t, s) + off, lower))
+        upper, lower = kink.pieces
+        changed = dataclasses.replace(kink, pieces=(lambda t, s: upper(t, s) + off, lower))
     with pytest.raises(ValueError, match=name) if refuted else nullcontext():
         certified._check_declared(changed)
 

@@ -175,7 +175,7 @@ def test_panels_are_cut_in_halves_that_are_tabulated_once():
     assert tree.axis.panels.edges.tolist() == [
         [-1, 1], [-1, 0], [0, 1], [-1, -0.5], [-0.5, 0], [0, 0.5], [0.5, 1],
     ]  # fmt: skip
-    assert np.abs(tree.axis.values[5, :, 0] - np.tanh(0.25 + 0.25 * _panels.NODES)).max() < 1e-15
+    assert np.abs(tree.axis.at_nodes[5, :, 0] - np.tanh(0.25 + 0.25 * _panels.NODES)).max() < 1e-15
     assert tree.cut(np.zeros(0, dtype=int)).tolist() == []
 
 

@@ -72,7 +72,7 @@ def test_matrix_and_responses_go_round(pairs):
     assert matrix.shape == (4, 3)
     assert np.array_equal(matrix[pairs.i, pairs.j], z)
     assert np.isnan(matrix).sum() == 12 - len(pairs)
-    assert np.array_equal(pairs.values(matrix), z)
+    assert np.array_equal(pairs.entries(matrix), z)
     assert pairs.matrix(z).sum() == z.sum()
     assert np.array_equal(pairs.responses(z), z)
     assert pairs.responses(z.astype(int).tolist()).dtype == np.float64

@@ -67,7 +67,7 @@ def test_a_target_far_from_all_others_is_predicted_at_the_intercept():
 
 @pytest.mark.parametrize("pairs", [GRID, HALF, ONE_EACH], ids=["grid", "half", "one each"])
 def test_the_constant_is_joint_and_not_the_mean_of_the_responses(pairs):
-    z = pairs.values(Z)
+    z = pairs.entries(Z)
     machine = ridge(alpha=0.1).fit(pairs, z)
     H = entries(KERNEL(X, X), KERNEL(Y, Y), pairs, pairs)
     weights = np.linalg.solve(
@@ -82,7 +82,7 @@ def test_the_constant_is_joint_and_not_the_mean_of_the_responses(pairs):
 @pytest.mark.parametrize("alpha", [1e-10, 1.0, 1e10])
 @pytest.mark.parametrize("pairs", [GRID, HALF], ids=["grid", "half"])
 def test_a_mean_far_larger_than_what_varies_costs_no_digits_of_it(pairs, alpha, mean):
-    z = np.round(pairs.values(Z) * 2**10) / 2**10  # exact in floats with every mean
+    z = np.round(pairs.entries(Z) * 2**10) / 2**10  # exact in floats with every mean
     plain, moved = (ridge(alpha=alpha, effects=BOTH).fit(pairs, z + m) for m in (0.0, mean))
     rounding = 4 * np.finfo(float).eps * abs(mean)
     assert abs(moved.intercept_ - mean - plain.intercept_) <= 1e-6 + rounding
@@ -104,7 +104,7 @@ def test_a_mean_far_larger_than_what_varies_costs_no_digits_of_it(pairs, alpha, 
 def test_leave_one_out_is_that_of_refits(pairs, added, fit_intercept, leave):
     effects, weight = added
     added = {"effects": effects, "effects_alpha": weight, "fit_intercept": fit_intercept}
-    z, alphas = pairs.values(Z), (0.05,)
+    z, alphas = pairs.entries(Z), (0.05,)
     label = {"pair": np.arange(len(pairs)), "row": pairs.i, "column": pairs.j}[leave]
     machine = BinaryKernelRidgeCV(KERNEL, KERNEL, alphas=alphas, leave=leave, **added)
     machine.fit(pairs, z)
@@ -125,7 +125,7 @@ def test_leave_one_out_is_that_of_refits(pairs, added, fit_intercept, leave):
 @pytest.mark.parametrize("weight", [1e-6, 1e-13, 1e-20])
 def test_solvers_agree_on_effects_of_hardly_any_weight(weight, fit_intercept, pairs):
     """What all pairs leave open the penalty decides, also where rounding hides it."""
-    z, predictions = pairs.values(Z), []
+    z, predictions = pairs.entries(Z), []
     solvers = [Spectral()] * pairs.is_complete + [Cholesky(), ConjugateGradient()]
     for solver in solvers:
         machine = ridge(
@@ -142,7 +142,7 @@ def test_solvers_agree_on_effects_of_hardly_any_weight(weight, fit_intercept, pa
 def test_a_certificate_sees_effects_moved_into_the_constant():
     offsets = Offsets(True, np.arange(N_X), np.arange(N_Y), 1e-12)
     problem = OperatorProblem(
-        KERNEL(X, X), KERNEL(Y, Y), GRID, GRID.values(Z), 1.0, offsets=offsets
+        KERNEL(X, X), KERNEL(Y, Y), GRID, GRID.entries(Z), 1.0, offsets=offsets
     )
     M, c, theta = solve(problem, Spectral()).check().value
     for kind in (slice(1, 1 + N_X), slice(1 + N_X, None)):
@@ -249,7 +249,7 @@ def test_labels_of_one_class_have_no_logit():
 @pytest.mark.parametrize("pairs", [GRID, HALF], ids=["grid", "half"])
 def test_the_threshold_of_the_hinge_loss_is_nearly_the_least(pairs, share):
     """From it on T = 0 is certified, and 4% below an operator is better."""
-    values = pairs.values(Z)
+    values = pairs.entries(Z)
     z = np.where(values > np.quantile(values, 1 - share), 1.0, -1.0)
     problem = SchattenProblem(
         KERNEL(X, X), KERNEL(Y, Y), pairs, z, 1.0, Hinge(), Schatten(1), offsets=Offsets(True)

@@ -140,7 +140,7 @@ def score_of_separate_fits(X, Y, pairs, z, leave, folds, **params):
 def test_the_chosen_alpha_has_the_least_score_of_separate_fits(loss, p, leave):
     X, Y, Z = planted(4, n=7, m=6)
     pairs = Pairs.from_mask(X, Y, np.random.default_rng(1).random(Z.shape) < 0.9)
-    z = as_labels(loss, pairs.values(Z))
+    z = as_labels(loss, pairs.entries(Z))
     params, alphas = {"loss": loss, "penalty": Schatten(p)}, (8.0, 0.5, 0.02)
     machine = BinaryKernelMachineCV(*KERNELS, alphas=alphas, leave=leave, cv=2, **params)
     machine.fit(pairs, z)

@@ -33,7 +33,7 @@ def test_pivots_are_the_ratios_of_leading_minors():
     found = exact.certified_pivots(lambda: [[arb(value) for value in row] for row in gram])
     minors = [np.linalg.det(gram[:n, :n]) for n in range(1, 7)]
     assert found.positive_definite
-    np.testing.assert_allclose(np.cumprod([float(p) for p in found.values]), minors, rtol=1e-9)
+    np.testing.assert_allclose(np.cumprod([float(p) for p in found.diagonal]), minors, rtol=1e-9)
 
 
 def test_a_singular_matrix_is_never_certified():

@@ -28,7 +28,7 @@ def problem_and_minimizer(p, loss, natural=True, seed=0):
 def test_two_is_ridge():
     problem, v, u, residual = problem_and_minimizer(2.0, Squared())
     design = np.hstack([problem.phi_x[problem.pairs.i], problem.phi_y[problem.pairs.j]])
-    D = problem.pair.dim
+    D = problem.spaces.dim
     penalty = np.repeat([problem.alpha_x, problem.alpha_y], D)
     expected = np.linalg.solve(design.T @ design + np.diag(penalty), design.T @ problem.z)
     assert residual <= SOLVED
@@ -58,7 +58,7 @@ def test_equations_solved_with_a_slope_that_is_no_subgradient(loss, monkeypatch)
     assert whole_space.polish(problem, start)[2] <= SOLVED
     monkeypatch.setattr(whole_space, "WIDTHS", (0.1,))
     v, u, residual = whole_space.polish(problem, start)
-    h = problem.values(v, u)
+    h = problem.at_pairs(v, u)
     w = h + smoothed(loss, problem.z, 0.1)[1](h)
     equations = Subgradient(problem, 0.1)
     at = equations.zero(np.concatenate([x.unknown(v), y.unknown(u), w]))

@@ -34,7 +34,7 @@ def test_table_has_every_reading():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"pair": None}, TypeError, "pair must be a RKBSPair"),
+        ({"spaces": None}, TypeError, "spaces must be a RKBSPair"),
         ({"pairs": None}, TypeError, "pairs must be a Pairs"),
         ({"loss": "squared"}, TypeError, "loss must be a DualLoss"),
         ({"regularizer_x": 2}, TypeError, "regularizer_x must be a Regularizer"),
@@ -70,9 +70,9 @@ def test_bad_problems_name_the_argument(reading, change, error, message):
 def test_pairs_of_spaces_that_are_none(reading, change, error, message):
     arguments = {"features_x": lambda x: x, "features_y": lambda y: y, "dim": 3, "p": 1.5}
 
-    def learn(**pair):
+    def learn(**spaces):
         grid = Pairs.grid(np.eye(3), np.eye(3))
-        problem = reading(RKBSPair(**pair), grid, np.ones(9), 0.1, 0.1)
+        problem = reading(RKBSPair(**spaces), grid, np.ones(9), 0.1, 0.1)
         return solve(problem, SOLVERS[reading])
 
     assert learn(**arguments).certificate.passed

@@ -112,7 +112,7 @@ def test_two_is_kernel_ridge(space):
     gram = np.exp(X @ X.T / np.sqrt(2))
     ridge = np.linalg.solve(gram + 0.2 * np.eye(8), z)
     assert relative(solution.value.c, 0.2 * ridge) < 1e-10
-    assert relative(sections.values(solution.value.v), gram @ ridge) < 1e-10
+    assert relative(sections.at_points(solution.value.v), gram @ ridge) < 1e-10
     f = solution.value.v
     values = f(new) if space == "m=1" else WHOLE(new) @ f
     assert relative(values, np.exp(new @ X.T / np.sqrt(2)) @ ridge) < 1e-10
@@ -287,12 +287,14 @@ def test_a_tensor_without_its_power_is_not_certified(m, monkeypatch):
     assert not certificate().passed
 
 
-@pytest.mark.parametrize("name", ["values", "dual_norm"])
+@pytest.mark.parametrize("name", ["at_points", "dual_norm"])
 def test_tensor_sections_with_a_wrong_power_are_not_certified(name, monkeypatch):
     problem, right = make("m=2"), getattr(TensorSections, name)
     assert not not_certified(problem)
     wrong = {
-        "values": lambda self, f: right(self, f) * self.dual_norm(f.xi),  # ‖w‖^{q−2} for ‖w‖^{q−1}
+        "at_points": lambda self, f: (
+            right(self, f) * self.dual_norm(f.xi)
+        ),  # ‖w‖^{q−2} for ‖w‖^{q−1}
         "dual_norm": lambda self, xi, epsilon=0.0: right(self, xi, epsilon) ** 2,
     }[name]
     monkeypatch.setattr(TensorSections, name, wrong)
@@ -349,12 +351,12 @@ FACTORS = np.logspace(1, -1, 7)
 
 @functools.cache
 def separable(loss, p=1.5, regularizer=None, keep=20):
-    pair = RKBSPair.from_kernel(EDP(), 2, 3, p)
+    spaces = RKBSPair.from_kernel(EDP(), 2, 3, p)
     rng = np.random.default_rng(6)
     pairs = Pairs.grid(rng.uniform(-1, 1, (6, 2)), rng.uniform(-1, 1, (5, 2)))
     pairs = pairs[np.sort(rng.permutation(30)[:keep])]
     kinds = (regularizer,) * 2 if regularizer else (PowerNorm(p), PowerNorm(p / (p - 1)))
-    return SeparableProblem(pair, pairs, responses(loss, keep), 0.2, 0.1, loss, *kinds)
+    return SeparableProblem(spaces, pairs, responses(loss, keep), 0.2, 0.1, loss, *kinds)
 
 
 @pytest.mark.parametrize(
@@ -411,8 +413,8 @@ def test_problems_of_a_path_share_the_features():
     assert tuple(side.alpha for side in scaled.sides) == (scaled.alpha_x, scaled.alpha_y)
     assert (problem.alpha_x, problem.alpha_y) == (0.2, 0.1)
     assert tuple(side.alpha for side in problem.sides) == (0.2, 0.1)
-    v, u = np.random.default_rng(0).standard_normal((2, problem.pair.dim))
-    data = problem.loss.value(problem.values(v, u), problem.z).sum()
+    v, u = np.random.default_rng(0).standard_normal((2, problem.spaces.dim))
+    data = problem.loss.value(problem.at_pairs(v, u), problem.z).sum()
     penalty = problem.objective(v, u) - data
     assert scaled.objective(v, u) == pytest.approx(data + 3 * penalty, rel=1e-13)
 

@@ -80,7 +80,7 @@ def bordered(K, E, D, z, alpha):
 @pytest.mark.parametrize("name", SOLVERS)
 def test_ridge_solves_the_bordered_system(name, offsets, alpha):
     solver, pairs = SOLVERS[name]
-    z = pairs.values(Z)
+    z = pairs.entries(Z)
     problem = OperatorProblem(*GRAMS, pairs, z, alpha, offsets=offsets)
     E, D = indicators(offsets, pairs), weights(offsets, alpha)
     c, theta = bordered(gram_of(pairs), E, D, z, alpha)
@@ -97,7 +97,7 @@ def test_ridge_solves_the_bordered_system(name, offsets, alpha):
 @pytest.mark.parametrize("offsets", OFFSETS.values(), ids=OFFSETS)
 def test_conjugate_gradients_know_the_offsets_where_alpha_is_near_rounding(offsets, alpha):
     """There it is the coefficients a = c/α that they seek, with the effects as a kernel."""
-    z, K = HALF.values(Z), gram_of(HALF)
+    z, K = HALF.entries(Z), gram_of(HALF)
     problem = OperatorProblem(*GRAMS, HALF, z, alpha, offsets=offsets)
     right = bordered(K, indicators(offsets, HALF), weights(offsets, alpha), z, alpha)
     point = solve(problem, ConjugateGradient()).check().value
@@ -109,7 +109,7 @@ def test_conjugate_gradients_know_the_offsets_where_alpha_is_near_rounding(offse
 
 def leave_out(pairs, label, offsets, alpha):
     """Refits without each set of pairs, by the bordered system; an effect that is gone is 0."""
-    z, K = pairs.values(Z), gram_of(pairs)
+    z, K = pairs.entries(Z), gram_of(pairs)
     E, D, out = indicators(offsets, pairs), weights(offsets, alpha), np.empty(len(pairs))
     for name in np.unique(label):
         left, kept = label == name, label != name
@@ -128,7 +128,7 @@ def test_leave_out_is_that_of_refits(kind, leave, name, grouped):
     groups = Groups(ROWS // 3, np.maximum(COLUMNS, 2)) if grouped else Groups.single(pairs)
     label = groups.of_pairs(pairs, leave)
     for alpha in (0.01, 1.0):
-        problem = OperatorProblem(*GRAMS, pairs, pairs.values(Z), alpha, offsets=offsets)
+        problem = OperatorProblem(*GRAMS, pairs, pairs.entries(Z), alpha, offsets=offsets)
         found = solver.setup(problem).leave_out_residuals(alpha, leave, groups)
         assert np.abs(found - leave_out(pairs, label, offsets, alpha)).max() <= 1e-8
 
@@ -137,7 +137,7 @@ def test_effects_of_a_row_left_out_are_zero():
     offsets = OFFSETS["rows"]
     E, D = indicators(offsets, GRID), weights(offsets, 1.0)
     kept = GRID.i != 3
-    theta = bordered(gram_of(GRID)[np.ix_(kept, kept)], E[kept], D, GRID.values(Z)[kept], 1.0)[1]
+    theta = bordered(gram_of(GRID)[np.ix_(kept, kept)], E[kept], D, GRID.entries(Z)[kept], 1.0)[1]
     assert theta[3] == 0
 
 
@@ -146,7 +146,7 @@ def responses(loss):
 
 
 def schatten(loss, p, share, pairs=GRID):
-    z = pairs.values(responses(loss))
+    z = pairs.entries(responses(loss))
     problem = SchattenProblem(*GRAMS, pairs, z, 1.0, loss, Schatten(p), offsets=Offsets(True))
     pull = problem.pull(problem.without_operator[1])
     return problem.with_alpha(share * np.linalg.norm(pull, 2))
@@ -166,7 +166,7 @@ def test_a_constant_is_certified_and_c_sums_to_zero(loss, p, solver, pairs):
     assert abs(c.sum()) <= 1e-13 * np.abs(c).sum()
     primal = problem.objective(M, theta)
     for step in (-1e-3, 1e-3):  # the constant is a minimizer beside M, by hand
-        h = problem.values(M) + theta[0] + step
+        h = problem.at_pairs(M) + theta[0] + step
         penalty = problem.alpha * problem.penalty.value(np.linalg.svd(M, compute_uv=False))
         assert loss.value(h, problem.z).sum() + penalty >= primal * (1 - 1e-12)
     for wrong in (0.9 * theta, theta + 1):
@@ -202,7 +202,7 @@ def features(pairs):
 @pytest.mark.parametrize("pairs", [GRID, HALF], ids=["grid", "half"])
 @pytest.mark.parametrize("loss", [Logistic(), Hinge(), EpsilonInsensitive(0.2)])
 def test_p_two_is_the_machine_of_scikit_learn_with_its_intercept(loss, pairs):
-    z, K = pairs.values(responses(loss)), gram_of(pairs)
+    z, K = pairs.entries(responses(loss)), gram_of(pairs)
     alpha = 0.3
     problem = SchattenProblem(*GRAMS, pairs, z, alpha, loss, Schatten(2), offsets=Offsets(True))
     M, _, theta = solve(problem, ADMM(tol=1e-10)).check().value
@@ -342,7 +342,7 @@ def test_a_weak_alpha_and_an_operator_that_knows_the_constant():
     """K + 1 has the constant as a feature: all weight goes to the free one."""
     grams = tuple(gram + 1.0 for gram in GRAMS)
     for alpha, solver in itertools.product((1e-8, 1e-3), (Spectral(), Cholesky())):
-        problem = OperatorProblem(*grams, GRID, GRID.values(Z), alpha, offsets=Offsets(True))
+        problem = OperatorProblem(*grams, GRID, GRID.entries(Z), alpha, offsets=Offsets(True))
         point = solve(problem, solver).check().value
         K = grams[0][np.ix_(GRID.i, GRID.i)] * grams[1][np.ix_(GRID.j, GRID.j)]
         c, theta = bordered(K, np.ones((len(GRID), 1)), np.zeros(1), problem.z, alpha)
@@ -361,7 +361,7 @@ def test_a_system_that_rounding_makes_singular_is_solved_in_its_range(offsets):
 
 
 def test_wrong_offsets_are_not_certified():
-    problem = OperatorProblem(*GRAMS, GRID, GRID.values(Z), 0.5, offsets=OFFSETS["all"])
+    problem = OperatorProblem(*GRAMS, GRID, GRID.entries(Z), 0.5, offsets=OFFSETS["all"])
     M, c, theta = solve(problem, Spectral()).check().value
     for k in (0, 1, N_X + 1):
         wrong = theta.copy()
@@ -370,7 +370,7 @@ def test_wrong_offsets_are_not_certified():
         assert problem.certify(M, c, 1e-8, wrong).relative_gap > 1e-12
     assert not problem.certify(M, c + 1e-6, 1e-8, theta).passed
     heavier = OperatorProblem(
-        *GRAMS, GRID, GRID.values(Z), 0.5, offsets=Offsets(True, ROWS, COLUMNS, 0.6)
+        *GRAMS, GRID, GRID.entries(Z), 0.5, offsets=Offsets(True, ROWS, COLUMNS, 0.6)
     )
     assert not heavier.certify(M, c, 1e-8, theta).passed
 

@@ -30,7 +30,7 @@ every_p = pytest.mark.parametrize("p", EXPONENTS)
 
 def residual_by_hand(problem, v, u):
     """The worse relative residual of the two expansions, pair by pair."""
-    p, q = problem.pair.p, problem.pair.p / (problem.pair.p - 1)
+    p, q = problem.spaces.p, problem.spaces.p / (problem.spaces.p - 1)
     x, y = features(problem)
     expansion_v, expansion_u = np.zeros_like(v), np.zeros_like(u)
     for phi_x, phi_y, z in zip(x, y, problem.z, strict=True):
@@ -50,8 +50,8 @@ def residual_by_hand(problem, v, u):
 
 def objective_by_hand(problem, v, u):
     x, y = features(problem)
-    total = problem.alpha_x * penalty(v, problem.pair.p, problem.regularizer_x)
-    q = problem.pair.p / (problem.pair.p - 1)
+    total = problem.alpha_x * penalty(v, problem.spaces.p, problem.regularizer_x)
+    q = problem.spaces.p / (problem.spaces.p - 1)
     total += problem.alpha_y * penalty(u, q, problem.regularizer_y)
     for phi_x, phi_y, z in zip(x, y, problem.z, strict=True):
         total += problem.loss.value(np.array((phi_x @ v) * (phi_y @ u)), z)
@@ -69,13 +69,13 @@ def test_objective_by_hand(p, loss, kinds):
     rng = np.random.default_rng(1)
     x, y = features(problem)
     for _ in range(3):
-        v, u = rng.standard_normal((2, problem.pair.dim))
-        assert relative(problem.values(v, u), (x @ v) * (y @ u)) < 1e-13
+        v, u = rng.standard_normal((2, problem.spaces.dim))
+        assert relative(problem.at_pairs(v, u), (x @ v) * (y @ u)) < 1e-13
         found = problem.objective(v, u)
         assert found == pytest.approx(objective_by_hand(problem, v, u), rel=1e-13)
         assert problem.objective(-v, -u) == found
-        scaled = problem.values(3 * v, u / 3)
-        assert relative(scaled, problem.values(v, u)) < 1e-13
+        scaled = problem.at_pairs(3 * v, u / 3)
+        assert relative(scaled, problem.at_pairs(v, u)) < 1e-13
 
 
 @every_p
@@ -85,15 +85,15 @@ def test_with_one_function_fixed_only_its_penalty_is_missing(p, loss, kinds):
     problem, rng = make(p, loss, kinds), np.random.default_rng(2)
     q = p / (p - 1)
     for _ in range(3):
-        v, u = rng.standard_normal((2, problem.pair.dim))
+        v, u = rng.standard_normal((2, problem.spaces.dim))
         whole = problem.objective(v, u)
         of_v, of_u = problem.given("g", u), problem.given("f", v)
         missing_u = 0.2 * penalty(u, q, kinds[1])
         missing_v = 0.1 * penalty(v, p, kinds[0])
         assert whole - of_v.objective(v) == pytest.approx(missing_u, rel=1e-10)
         assert whole - of_u.objective(u) == pytest.approx(missing_v, rel=1e-10)
-        assert relative(of_v.values(v), problem.values(v, u)) < 1e-13
-        assert relative(of_u.values(u), problem.values(v, u)) < 1e-13
+        assert relative(of_v.at_pairs(v), problem.at_pairs(v, u)) < 1e-13
+        assert relative(of_u.at_pairs(u), problem.at_pairs(v, u)) < 1e-13
 
 
 @every_p
@@ -102,7 +102,7 @@ def test_with_one_function_fixed_only_its_penalty_is_missing(p, loss, kinds):
 def test_certificate_and_left_sides_by_hand(p, loss, kinds):
     problem, rng = make(p, loss, kinds), np.random.default_rng(3)
     for _ in range(3):
-        v, u = rng.standard_normal((2, problem.pair.dim))
+        v, u = rng.standard_normal((2, problem.spaces.dim))
         left_v, left_u = problem.left_sides(v, u)
         assert relative(left_v, 0.1 * left_side(v, p, kinds[0])) < 1e-12
         assert relative(left_u, 0.2 * left_side(u, p / (p - 1), kinds[1])) < 1e-12
@@ -112,14 +112,14 @@ def test_certificate_and_left_sides_by_hand(p, loss, kinds):
 
 
 def test_zero_is_stationary_as_always():
-    zero = np.zeros(make().pair.dim)
+    zero = np.zeros(make().spaces.dim)
     assert make().certify(zero, zero, 1e-8).residual == 0
 
 
 @pytest.mark.parametrize("zero", ["f", "g"])
 def test_a_zero_function_beside_another_is_not_certified(zero):
     problem = make()
-    v, u = np.random.default_rng(1).standard_normal((2, problem.pair.dim))
+    v, u = np.random.default_rng(1).standard_normal((2, problem.spaces.dim))
     v, u = v * (zero == "g"), u * (zero == "f")
     certificate = problem.certify(v, u, 1e300)
     assert certificate.residual == np.inf
@@ -129,7 +129,7 @@ def test_a_zero_function_beside_another_is_not_certified(zero):
 @pytest.mark.parametrize("broken", ["f", "g"])
 def test_nan_in_either_function_is_not_certified(broken, monkeypatch):
     problem = make()
-    v, u = np.random.default_rng(1).standard_normal((2, problem.pair.dim))
+    v, u = np.random.default_rng(1).standard_normal((2, problem.spaces.dim))
     lefts = {"f": problem.left_sides(v, u)[0], "g": problem.left_sides(v, u)[1]}
     lefts[broken] = lefts[broken] * np.nan
     monkeypatch.setattr(ProductProblem, "left_sides", lambda self, v, u: tuple(lefts.values()))
@@ -161,7 +161,7 @@ def test_bad_solvers_name_the_argument(arguments, error, message):
 
 def test_solvers_refuse_problems_of_another_class():
     product = make()
-    arguments = (product.pair, product.pairs, product.z, 0.1, 0.2)
+    arguments = (product.spaces, product.pairs, product.z, 0.1, 0.2)
     separable = SeparableProblem(*arguments)
     with pytest.raises(TypeError, match="of class ProductProblem, got SeparableProb"):
         solve(separable, Alternating())
@@ -177,7 +177,7 @@ def test_solvers_refuse_problems_of_another_class():
 def slopes(problem, v, u):
     """Central differences of the objective, written out in 50 digits, in every coordinate."""
     x, y = (rows.tolist() for rows in features(problem))
-    p = mpmath.mpf(problem.pair.p)
+    p = mpmath.mpf(problem.spaces.p)
     z = [mpmath.mpf(float(value)) for value in problem.z]
     exponents, alphas = (p, p / (p - 1)), (problem.alpha_x, problem.alpha_y)
     powers = power(problem.regularizer_x), power(problem.regularizer_y)
@@ -289,9 +289,9 @@ def orthonormal(alphas, seed=0, keep=None):
     rng = np.random.default_rng(seed)
     X, Y = (np.linalg.qr(rng.standard_normal((n, 4)))[0] for n in (7, 6))
     rows = [np.arange(float(n))[:, None] for n in (7, 6)]
-    pair = RKBSPair(lambda x: X[x[:, 0].astype(int)], lambda y: Y[y[:, 0].astype(int)], 4, 2.0)
+    spaces = RKBSPair(lambda x: X[x[:, 0].astype(int)], lambda y: Y[y[:, 0].astype(int)], 4, 2.0)
     Z = 3 * rng.standard_normal((7, 6))
-    problem = ProductProblem(pair, Pairs.grid(*rows), Z, *alphas)
+    problem = ProductProblem(spaces, Pairs.grid(*rows), Z, *alphas)
     return problem, X, Y, Z
 
 
@@ -347,8 +347,8 @@ def test_kinked_losses_are_refused_by_name(loss):
     with pytest.raises(ValueError, match="loss must be smooth"):
         solve(problem, Alternating())
     with pytest.raises(ValueError, match="loss must be smooth"):
-        problem.certify(*np.ones((2, problem.pair.dim)), 1e-8)
-    assert solve(problem.given("g", np.ones(problem.pair.dim)), DualNewton()).certificate.passed
+        problem.certify(*np.ones((2, problem.spaces.dim)), 1e-8)
+    assert solve(problem.given("g", np.ones(problem.spaces.dim)), DualNewton()).certificate.passed
 
 
 def test_the_norm_itself_as_regularizer():
@@ -404,7 +404,7 @@ def test_large_responses_with_a_penalty_that_is_weak_beside_them(p, loss):
 @pytest.mark.parametrize("fixed", ["f", "g"])
 def test_the_half_beside_a_zero_function_is_zero(kinds, fixed):
     problem = make(3.0, Squared(), kinds)
-    half = problem.given(fixed, np.zeros(problem.pair.dim))
+    half = problem.given(fixed, np.zeros(problem.spaces.dim))
     solution = solve(half, DualNewton()).check()
     assert not solution.value.v.any()
     assert solution.certificate.primal == pytest.approx((problem.z**2).sum() / 2, rel=1e-14)
@@ -450,7 +450,7 @@ def wrong_exponent(w, q):
 @pytest.mark.parametrize("mutant", [wrong_exponent, lambda w, q: w / norm(w, 2)])
 def test_a_wrong_duality_map_is_not_certified(mutant, monkeypatch):
     """In the alternating solves, without the polish, whose equations would mend it."""
-    monkeypatch.setattr(alternating_module, "_polished", lambda problem, v, u, tol: (v, u))
+    monkeypatch.setattr(alternating_module, "_polish", lambda problem, v, u, tol: (v, u))
     problem = make(1.5)
     assert solve(problem, Alternating(1e-6, max_iter=30)).certificate.passed
     monkeypatch.setattr(sections_module, "duality_map", mutant)
@@ -460,7 +460,7 @@ def test_a_wrong_duality_map_is_not_certified(mutant, monkeypatch):
 
 def test_the_best_point_is_returned_not_the_last(monkeypatch):
     """Rounds that are spoiled after the twelfth leave what was found before."""
-    monkeypatch.setattr(alternating_module, "_polished", lambda problem, v, u, tol: (v, u))
+    monkeypatch.setattr(alternating_module, "_polish", lambda problem, v, u, tol: (v, u))
     problem, right, rounds = make(1.5), alternating_module._round, []
     expected = solve(problem, Alternating(1e-12, max_iter=12))
 
@@ -508,12 +508,12 @@ def test_an_expansion_without_the_other_function_is_not_certified(dropped, monke
 def test_a_failed_solve_is_no_proof_of_zero(p):
     """Responses of 1e20 at α = 0.05 are beyond the inner solves; zero is far from best."""
     rng = np.random.default_rng(0)
-    pair = RKBSPair.from_kernel(EDP(), 2, 5, p)
+    spaces = RKBSPair.from_kernel(EDP(), 2, 5, p)
     pairs = Pairs.grid(*(rng.uniform(-1, 1, (n, 2)) for n in (7, 6)))
     z = rng.standard_normal(42)
-    assert solve(ProductProblem(pair, pairs, z, 0.05, 0.05), Alternating()).value.v.any()
+    assert solve(ProductProblem(spaces, pairs, z, 0.05, 0.05), Alternating()).value.v.any()
     for size in (1e10, 1e20):
-        huge = solve(ProductProblem(pair, pairs, size * z, 0.05, 0.05), Alternating(max_iter=3))
+        huge = solve(ProductProblem(spaces, pairs, size * z, 0.05, 0.05), Alternating(max_iter=3))
         assert huge.value.v.any()
         assert not huge.certificate.passed
 
@@ -521,23 +521,23 @@ def test_a_failed_solve_is_no_proof_of_zero(p):
 def test_a_far_heavier_penalty_of_one_side_does_not_win():
     """Only λ_X λ_Y matters for t²/2: (cf, g/c) has the same values."""
     rng = np.random.default_rng(0)
-    pair = RKBSPair.from_kernel(EDP(), 2, 5, 1.5)
+    spaces = RKBSPair.from_kernel(EDP(), 2, 5, 1.5)
     pairs = Pairs.grid(*(rng.uniform(-1, 1, (n, 2)) for n in (7, 6)))
     z = rng.standard_normal(42)
     for ratio in (1.0, 1e10, 1e-10):
-        problem = ProductProblem(pair, pairs, z, 0.05 / ratio, 0.05 * ratio)
+        problem = ProductProblem(spaces, pairs, z, 0.05 / ratio, 0.05 * ratio)
         solution = solve(problem, Alternating()).check()
         assert problem.objective(*solution.value) < 0.95 * (z**2).sum() / 2
 
 
 def test_rounds_that_only_shrink_end_in_zero():
     """Just below the threshold the rounds tend to (0, 0) without end."""
-    pair = RKBSPair.from_kernel(EDP(), 2, 3, 2.0)
+    spaces = RKBSPair.from_kernel(EDP(), 2, 3, 2.0)
     for seed, alpha in ((9, 3.0), (0, 5.0)):
         rng = np.random.default_rng(seed)
         X, Y = rng.uniform(-1, 1, (3, 2)), rng.uniform(-1, 1, (6, 2))
         z = np.sign(rng.standard_normal(18))
-        problem = ProductProblem(pair, Pairs.grid(X, Y), z, alpha, alpha, loss=Logistic())
+        problem = ProductProblem(spaces, Pairs.grid(X, Y), z, alpha, alpha, loss=Logistic())
         solution = solve(problem, Alternating()).check()
         zero = problem.objective(*(0 * f for f in solution.value))
         assert problem.objective(*solution.value) <= zero

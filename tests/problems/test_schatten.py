@@ -101,9 +101,9 @@ def test_coordinates_are_the_operator(p):
     T = PHI_X.T @ A @ PHI_Y
     np.testing.assert_allclose(singular_values(T)[:4], singular_values(M), rtol=1e-10)
     h = (PHI_X @ T @ PHI_Y.T)[problem.pairs.i, problem.pairs.j]
-    np.testing.assert_allclose(problem.values(M), h, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(problem.at_pairs(M), h, rtol=1e-9, atol=1e-12)
     c = np.random.default_rng(4).standard_normal(40)
-    assert (problem.pull(c) * M).sum() == pytest.approx(c @ problem.values(M))
+    assert (problem.pull(c) * M).sum() == pytest.approx(c @ problem.at_pairs(M))
     assert problem.certify(M, c, 1e-8) == problem.certify(M, c, 1e-8)
     assert problem.certify(M, c, 1e-8).primal == problem.objective(M)
     assert problem.certify(M, c, 1e-8).dual == problem.dual_objective(c)
@@ -115,7 +115,7 @@ def test_weak_duality(loss, p):
     problem, rng = make(loss, Schatten(p), keep=40), np.random.default_rng(5)
     for _ in range(20):
         M = rng.standard_normal((4, 4)) * 10.0 ** rng.integers(-2, 2)
-        bound, c = problem.bound(-loss.gradient(problem.values(M), problem.z))
+        bound, c = problem.bound(-loss.gradient(problem.at_pairs(M), problem.z))
         assert np.isfinite(bound)
         assert bound == pytest.approx(problem.dual_objective(c), rel=1e-10, abs=1e-10)
         assert problem.objective(M) >= bound
@@ -229,7 +229,7 @@ def test_kernels_of_many_points():
     solution = solve(problem, ADMM()).check()
     assert 1 <= solution.stats["rank"] <= 6
     grid = problem.gram_x @ problem.expansion(solution.value.M) @ problem.gram_y
-    np.testing.assert_allclose(grid.ravel(), problem.values(solution.value.M), atol=1e-6)
+    np.testing.assert_allclose(grid.ravel(), problem.at_pairs(solution.value.M), atol=1e-6)
 
 
 @pytest.mark.parametrize("p", EXPONENTS)

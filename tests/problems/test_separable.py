@@ -29,13 +29,13 @@ every_loss = pytest.mark.parametrize("loss", LOSSES, ids=repr)
 
 def by_hand(problem, v, u, c):
     """Both objectives, pair by pair, from the definition; R = t^r/r of each space's own norm."""
-    p, q = problem.pair.p, problem.pair.p_conjugate
+    p, q = problem.spaces.p, problem.spaces.p_conjugate
     f, g = (v, u)
     primal = problem.alpha_x * (abs(f) ** p).sum() / p + problem.alpha_y * (abs(g) ** q).sum() / q
     dual, w_x, w_y = 0.0, np.zeros(len(v)), np.zeros(len(u))
     for i, j, z, coefficient in zip(problem.pairs.i, problem.pairs.j, problem.z, c, strict=True):
-        phi_x = problem.pair.features_x(problem.pairs.X[i : i + 1])[0]
-        phi_y = problem.pair.features_y(problem.pairs.Y[j : j + 1])[0]
+        phi_x = problem.spaces.features_x(problem.pairs.X[i : i + 1])[0]
+        phi_y = problem.spaces.features_y(problem.pairs.Y[j : j + 1])[0]
         primal += problem.loss.value(phi_x @ v + phi_y @ u, z)
         dual -= problem.loss.conjugate(-coefficient, z)
         w_x, w_y = w_x + coefficient * phi_x, w_y + coefficient * phi_y
@@ -70,11 +70,11 @@ def test_other_regularizers_are_certified(p, loss, regularizer, alpha):
 def test_no_point_of_the_whole_feature_space_is_better(p, loss):
     problem = make(p, loss, order=3)
     solution = solve(problem, DualNewton())
-    D, q = problem.pair.dim, conjugate_exponent(p)
+    D, q = problem.spaces.dim, conjugate_exponent(p)
 
     def objective(vu):
         v, u = vu[:D], vu[D:]
-        slopes = problem.loss.gradient(problem.values(v, u), problem.z)
+        slopes = problem.loss.gradient(problem.at_pairs(v, u), problem.z)
         xi, zeta = problem.expansion(slopes)
         gradient_v = xi @ problem.phi_x + problem.alpha_x * np.sign(v) * abs(v) ** (p - 1)
         gradient_u = zeta @ problem.phi_y + problem.alpha_y * np.sign(u) * abs(u) ** (q - 1)
@@ -88,8 +88,8 @@ def test_no_point_of_the_whole_feature_space_is_better(p, loss):
     assert optimum * (1 - 1e-10) <= found.fun <= optimum * (1 + 1e-6)
     assert (
         relative(
-            problem.values(found.x[:D], found.x[D:]),
-            problem.values(solution.value.v, solution.value.u),
+            problem.at_pairs(found.x[:D], found.x[D:]),
+            problem.at_pairs(solution.value.v, solution.value.u),
         )
         < 1e-2
     )
@@ -114,7 +114,7 @@ def test_weak_duality_for_arbitrary_points(p, loss):
     problem, rng = make(p, loss, keep=20), np.random.default_rng(2)
     certificate = solve(problem, DualNewton(tol=1e-6)).certificate
     for _ in range(50):
-        v, u = rng.standard_normal((2, problem.pair.dim))
+        v, u = rng.standard_normal((2, problem.spaces.dim))
         inside = -rng.uniform(0.01, 0.9) * problem.loss.gradient(v[:1], problem.z)
         dual = problem.dual_objective(inside * rng.uniform(0, 1, len(problem.z)))
         assert np.isfinite(dual)
@@ -131,7 +131,7 @@ def test_the_dual_unknowns_carry_the_solution(p, loss):
     v, u = problem.primal(solution.value.c)
     assert relative(v, solution.value.v) < 1e-12
     assert relative(u, solution.value.u) < 1e-12
-    slopes = problem.loss.gradient(problem.values(v, u), problem.z)
+    slopes = problem.loss.gradient(problem.at_pairs(v, u), problem.z)
     assert relative(-slopes, solution.value.c) < 1e-5  # half the digits of the gap
     xi, zeta = problem.expansion(solution.value.c)
     for n in range(len(problem.z)):
@@ -151,7 +151,10 @@ def test_a_wrong_duality_map_is_not_certified(p):
     ]
     wrong = {
         "own exponent": (norms[0] * duality_map(w_x, p + 1.0), solution.value.u),
-        "swapped": (solution.value.v, norms[1] * duality_map(w_y, problem.pair.p_conjugate + 1.0)),
+        "swapped": (
+            solution.value.v,
+            norms[1] * duality_map(w_y, problem.spaces.p_conjugate + 1.0),
+        ),
         "sign": (-solution.value.v, solution.value.u),
         "length": (1.01 * solution.value.v, solution.value.u),
     }
@@ -205,10 +208,10 @@ def test_one_function_can_be_exactly_zero():
 
 def test_mixed_regularizers_and_features_that_vanish_on_the_data():
     features = PowerFeatures(Quadratic(1.0), 2, 2)
-    pair = RKBSPair(features, features, features.dim, 1.5)
+    spaces = RKBSPair(features, features, features.dim, 1.5)
     X = np.column_stack([np.linspace(-1, 1, 6), np.zeros(6)])  # four features use x_2 or its sign
     problem = SeparableProblem(
-        pair,
+        spaces,
         Pairs.grid(X, X),
         np.random.default_rng(3).standard_normal(36),
         0.1,
@@ -257,12 +260,12 @@ def test_smoothing_leaves_room_in_the_domain_of_a_plain_norm(p, alpha):
     """R*(s/λ) of R(t) = t is finite for s ≤ λ alone; at c = 0 s is the smoothing's own norm."""
     problem = make(p, regularizers=(Norm(), Norm()), alphas=(alpha, alpha), keep=12)
     dual = SmoothedDual.of(problem)
-    for block, s in zip(dual.blocks, dual.norms(np.zeros(12), 1.0)[:, 0], strict=True):
+    for penalty, s in zip(dual.penalties, dual.norms(np.zeros(12), 1.0)[:, 0], strict=True):
         assert 0 < s <= alpha * (0.5 + 1e-12)
-        plain = block.side.sections.smoothing(
-            block.side.gather(np.abs(problem.loss.gradient(np.zeros(12), problem.z)))
+        plain = penalty.side.sections.smoothing(
+            penalty.side.gather(np.abs(problem.loss.gradient(np.zeros(12), problem.z)))
         )
-        assert np.max(block.epsilon / plain) <= 1 + 1e-12  # never more than without the bound
+        assert np.max(penalty.epsilon / plain) <= 1 + 1e-12  # never more than without the bound
     assert dual.lengths.min() > 0
 
 
@@ -316,8 +319,8 @@ def test_bad_solvers_name_the_argument(arguments, error, message):
 
 def test_solver_has_a_limit_for_losses_with_kinks():
     X = np.arange(71.0)[:, None] / 71
-    pair = RKBSPair.from_kernel(EDP(), 1, 2)
-    problem = SeparableProblem(pair, Pairs.grid(X, X), np.ones(71 * 71), 1.0, 1.0, Hinge())
+    spaces = RKBSPair.from_kernel(EDP(), 1, 2)
+    problem = SeparableProblem(spaces, Pairs.grid(X, X), np.ones(71 * 71), 1.0, 1.0, Hinge())
     with pytest.raises(ValueError, match=r"at most 5000 pairs .* got 5041"):
         solve(problem, DualNewton())
     assert solve(replace(problem, loss=Logistic()), DualNewton()).certificate.passed

@@ -130,7 +130,7 @@ def once(module: Any, *names: str) -> Patch:
 def _content(problem: BinaryProblem) -> tuple:
     """All that the problem consists of."""
     terms = problem.loss, problem.regularizer_x, problem.regularizer_y
-    weights = problem.pair.p, problem.alpha_x, problem.alpha_y
+    weights = problem.spaces.p, problem.alpha_x, problem.alpha_y
     arrays = problem.z, problem.pairs.i, problem.pairs.j, problem.phi_x, problem.phi_y
     return type(problem), repr(terms), weights, *(array.tobytes() for array in arrays)
 

@@ -42,7 +42,7 @@ GRID = Pairs.grid(X, Y)
 SOME = GRID[np.sort(RNG.permutation(42)[:30])]
 Z = np.sin(3 * X[:, :1]) * Y[:, 1] + 2.0 + 0.1 * RNG.standard_normal((7, 6))
 KERNELS = RBF(), Laplace()
-PAIR = RKBSPair.from_kernel(EDP(), 2, 3, 1.5, *RNG.standard_normal((2, 2, 2)))
+SPACES = RKBSPair.from_kernel(EDP(), 2, 3, 1.5, *RNG.standard_normal((2, 2, 2)))
 CONSTANT = Offsets(True)
 
 
@@ -52,7 +52,7 @@ def rows(x, y):
 
 
 def problem_of(kind, pairs, *more, **named):
-    first = (PAIR,) if kind in (SeparableProblem, ProductProblem) else rows(X, Y)
+    first = (SPACES,) if kind in (SeparableProblem, ProductProblem) else rows(X, Y)
     return kind(*first, pairs, Z[pairs.i, pairs.j], 0.1, *more, **named)
 
 
@@ -79,13 +79,13 @@ def values_of(solution):
     problem, value = solution.problem, solution.value
     if hasattr(value, "theta"):
         return problem.fitted(value.M, value.theta)
-    return problem.values(value.v, value.u)
+    return problem.at_pairs(value.v, value.u)
 
 
 @pytest.mark.parametrize("name", SOLVED)
 def test_at_the_training_points_it_is_what_was_fitted(name):
     solution = SOLUTIONS[name]
-    found = solution.problem.pairs.values(grid_of(name, X, Y))
+    found = solution.problem.pairs.entries(grid_of(name, X, Y))
     assert relative(found, values_of(solution)) < 1e-12  # condition of the Gram matrices: 1e3
 
 
@@ -100,13 +100,13 @@ def test_new_points_one_by_one(name):
 @pytest.mark.parametrize(("name", "join"), [("f + g", np.add.outer), ("f g", np.multiply.outer)])
 def test_two_functions_are_elements_of_the_pair(name, join):
     solution = SOLUTIONS[name]
-    f = PAIR.features_x(NEW_X) @ solution.value.v
-    g = PAIR.features_y(NEW_Y) @ solution.value.u
+    f = SPACES.features_x(NEW_X) @ solution.value.v
+    g = SPACES.features_y(NEW_Y) @ solution.value.u
     assert relative(solution.f(NEW_X), f) < 1e-14
     assert relative(solution.g(NEW_Y), g) < 1e-14
     assert relative(grid_of(name, NEW_X, NEW_Y), join(f, g)) < 1e-14
-    assert PAIR.norm(solution.f) == solution.problem.sections_x.norm(solution.value.v)
-    assert PAIR.norm(solution.g) == solution.problem.sections_y.norm(solution.value.u)
+    assert SPACES.norm(solution.f) == solution.problem.sections_x.norm(solution.value.v)
+    assert SPACES.norm(solution.g) == solution.problem.sections_y.norm(solution.value.u)
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -163,7 +163,7 @@ def test_coordinates_keep_digits_that_coefficients_lose():
 
 
 SECTIONS = {
-    "features": (FeatureSections(PAIR.features_x(X), 1.5), PAIR.features_x),
+    "features": (FeatureSections(SPACES.features_x(X), 1.5), SPACES.features_x),
     "tensor": (TensorSections(X, 2), lambda points: points),
 }
 
@@ -172,7 +172,7 @@ SECTIONS = {
 def test_one_function_of_points_or_of_their_features(sections, given_as):
     solution = solve(OneSidedProblem(sections, Z[:, 0], 0.1), DualNewton(1e-8)).check()
     at_training = solution.f(given_as(X))
-    assert relative(at_training, solution.problem.values(solution.value.v)) < 1e-12
+    assert relative(at_training, solution.problem.at_pairs(solution.value.v)) < 1e-12
     assert solution.f(given_as(NEW_X)).shape == (5,)
     assert not hasattr(solution, "g")
     with pytest.raises(AttributeError, match="OneSidedProblem has no g: f is its only function"):
@@ -198,7 +198,7 @@ def test_the_free_function_of_a_product(fixed):
     known = product.value.v if fixed == "f" else product.value.u
     solution = solve(product.problem.given(fixed, known), DualNewton()).check()
     free, points = (product.g, Y) if fixed == "f" else (product.f, X)
-    features = PAIR.features_y(points) if fixed == "f" else PAIR.features_x(points)
+    features = SPACES.features_y(points) if fixed == "f" else SPACES.features_x(points)
     assert (
         relative(solution.f(features), free(points)) < 1e-4
     )  # the product's is stationary to 1e-6

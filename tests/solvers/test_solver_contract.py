@@ -46,11 +46,11 @@ GRAMS = RBF()(X, X), Laplace()(Y, Y)
 GRID = Pairs.grid(X, Y)
 SOME = GRID[np.sort(RNG.permutation(42)[:30])]
 Z = np.sin(3 * X[:, 0])[GRID.i] * Y[GRID.j, 1] + 0.2 * RNG.standard_normal(42)
-PAIR = RKBSPair.from_kernel(EDP(), 2, 2, p=1.5)
+SPACES = RKBSPair.from_kernel(EDP(), 2, 2, p=1.5)
 
 
 def responses(pairs, loss):
-    z = pairs.values(GRID.matrix(Z))
+    z = pairs.entries(GRID.matrix(Z))
     return np.sign(z) if loss.labels else z
 
 
@@ -66,7 +66,7 @@ def schatten(pairs, loss, p, constant=False):
 
 def binary(kind, pairs, loss, regularizer):
     z = responses(pairs, loss)
-    return kind(PAIR, pairs, z, 0.1, 0.2, loss, regularizer, regularizer)
+    return kind(SPACES, pairs, z, 0.1, 0.2, loss, regularizer, regularizer)
 
 
 @dataclass(frozen=True)

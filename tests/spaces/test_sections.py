@@ -143,19 +143,19 @@ def test_a_function_has_the_length_asked_for(sections, phi, length):
         expected = length * iota(xi @ phi, sections.q)
         assert sections.norm(function) == pytest.approx(length, rel=1e-13)
         assert norm(expected, sections.p) == pytest.approx(length, rel=1e-12)
-        assert relative(sections.values(function), phi @ expected) < 1e-11
+        assert relative(sections.at_points(function), phi @ expected) < 1e-11
         # ⟨ι(w), w⟩ = ‖w‖, with the values of ι(w) alone.
-        pairing = xi @ sections.values(function) / length
+        pairing = xi @ sections.at_points(function) / length
         assert pairing == pytest.approx(sections.dual_norm(xi), rel=1e-12)
         opposite = sections.function(-xi, length)
-        assert relative(sections.values(opposite), -sections.values(function)) < 1e-14
+        assert relative(sections.at_points(opposite), -sections.at_points(function)) < 1e-14
 
 
 @every
 def test_zero_is_a_function(sections, phi):
     for function in (sections.function(XI[0], 0.0), sections.function(np.zeros(5), 2.0)):
         assert sections.norm(function) == 0
-        np.testing.assert_array_equal(sections.values(function), np.zeros(5))
+        np.testing.assert_array_equal(sections.at_points(function), np.zeros(5))
 
 
 @pytest.mark.parametrize("kind", ["features", "tensor"])
@@ -166,7 +166,7 @@ def test_coefficients_that_cancel_are_the_zero_function(kind):
     assert sections.dual_norm(xi) == 0
     function = sections.function(xi, 2.0)
     assert sections.norm(function) == 0
-    np.testing.assert_array_equal(sections.values(function), np.zeros(3))
+    np.testing.assert_array_equal(sections.at_points(function), np.zeros(3))
 
 
 @tensors
@@ -179,7 +179,7 @@ def test_tensor_functions_at_new_points_are_those_of_a_high_order_cut(m, d):
         assert isinstance(function, TensorFunction)
         coefficients = explicit.function(xi, 1.7)
         assert relative(function(new), cut(d, new) @ coefficients) < 1e-11
-        assert relative(function(X[d]), exact.values(function)) < 1e-12
+        assert relative(function(X[d]), exact.at_points(function)) < 1e-12
         assert exact.norm(function) == pytest.approx(explicit.norm(coefficients), rel=1e-12)
     np.testing.assert_array_equal(exact.function(xi, 0.0)(new), np.zeros(7))
     low = PowerFeatures(EDP(), d, 1)
@@ -192,7 +192,7 @@ def test_one_point_is_its_own_section():
     sections = TensorSections([[1.3]], 2)
     function = sections.function(np.array([-2.0]), 3.0)
     assert sections.dual_norm(np.array([-2.0])) == pytest.approx(2 * i0(2 * 1.3**2) ** 0.25)
-    assert sections.values(function)[0] == pytest.approx(-3 * i0(2 * 1.3**2) ** 0.25)
+    assert sections.at_points(function)[0] == pytest.approx(-3 * i0(2 * 1.3**2) ** 0.25)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -63,7 +63,7 @@ def test_responses_are_the_surface_with_noise_of_the_size_that_is_said():
     pairs = sample.training.pairs
     exact = np.abs(pairs.X - pairs.Y.T) / standard
     np.testing.assert_allclose(sample.clean[:60, :60], exact)
-    assert (sample.training.z - pairs.values(exact)).std() == pytest.approx(0.3, rel=0.05)
+    assert (sample.training.z - pairs.entries(exact)).std() == pytest.approx(0.3, rel=0.05)
 
 
 def test_interval_is_scipys():

@@ -129,12 +129,12 @@ def rows(claims: Mapping[str, Claim], outcome: Outcome, notes: Mapping[str, str]
             title=title,
             finding=claim.finding_of(found.verdict) if alone else "",
             condition=evidence.condition if found.verdict is Verdict.HOLDS_IF else "",
-            checks=tuple(_check_lines(evidence)) if alone else (),
+            checks=tuple(_lines_of_checks(evidence)) if alone else (),
             aside=" · ".join(filter(None, told)),
         )
 
 
-def _check_lines(evidence: Evidence) -> Iterator[str]:
+def _lines_of_checks(evidence: Evidence) -> Iterator[str]:
     for kind, checks in (("witness", evidence.counterexamples), ("check", evidence.checks)):
         for check in checks:
             yield f"{'✓' if check.passed else '✗'} {kind} {check}"

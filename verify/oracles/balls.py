@@ -29,7 +29,7 @@ DEPTH = 14
 """Quarterings of a cell before the bound is given up."""
 PARTS = 1 << 14
 """Parts of all cells before it is: wide cells with steep units would need millions."""
-Side = tuple[float, float]
+Interval = tuple[float, float]
 Cell = tuple[float, float, float, float]
 
 
@@ -205,7 +205,7 @@ class Difference:
         series = head_series(weights)
         self.series = cache(lambda tower, low, high: series(tower, _ball(low, high)))
 
-    def coefficients(self, F: Jet, t: Side, s: Side) -> list[list[arb]]:
+    def coefficients(self, F: Jet, t: Interval, s: Interval) -> list[list[arb]]:
         """E_ab, a + b ≤ p: those of F less Σ_l q_la k_lb."""
         q, k = self.series("query", *t), self.series("key", *s)
         return [
@@ -217,7 +217,7 @@ class Difference:
         """E(t, s)."""
         return self.coefficients(surface(self.name, arb(t), arb(s)), (t, t), (s, s))[0][0]
 
-    def bound(self, t: Side, s: Side) -> float:
+    def bound(self, t: Interval, s: Interval) -> float:
         """An upper bound of |E| on a cell."""
         middle = [((low + high) / 2,) * 2 for low, high in (t, s)]
         h, k = ((arb(high) - arb(low)) / 2 for low, high in (t, s))

@@ -183,24 +183,24 @@ def pivots(matrix: Sequence[Sequence[Number]]) -> list[Number]:
 class Pivots:
     """The certified pivots of a matrix of n rows, and the precision that was enough."""
 
-    values: list[arb]
+    diagonal: list[arb]
     n: int
     bits: int
 
     @property
     def rank(self) -> int:
         """Rows whose leading minor is certainly not zero."""
-        return len(self.values)
+        return len(self.diagonal)
 
     @property
     def positive_definite(self) -> bool:
         """Whether all n pivots are certainly positive."""
-        return self.rank == self.n and all(value > 0 for value in self.values)
+        return self.rank == self.n and all(value > 0 for value in self.diagonal)
 
     @property
     def inertia(self) -> tuple[int, int]:
         """How many pivots are certainly positive, and how many certainly negative."""
-        return sum(v > 0 for v in self.values), sum(v < 0 for v in self.values)
+        return sum(v > 0 for v in self.diagonal), sum(v < 0 for v in self.diagonal)
 
 
 def certified_pivots(

@@ -71,7 +71,7 @@ class Joint:
         """p for each of v's coordinates, then p' for each of u's."""
         return np.repeat([self.p, self.p / (self.p - 1)], self.phi_x.shape[1])
 
-    def values(self, vu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def at_pairs(self, vu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """f(x_{i_n}) and g(y_{j_n})."""
         D = self.phi_x.shape[1]
         return (self.phi_x @ vu[:D])[self.i], (self.phi_y @ vu[D:])[self.j]
@@ -80,11 +80,11 @@ class Joint:
         """The objective in all 2D coordinates."""
         r = self.exponents
         penalty = self.alpha * np.sum(np.abs(vu) ** r / r)
-        return float(self.loss(*self.values(vu), self.z).sum() + penalty)
+        return float(self.loss(*self.at_pairs(vu), self.z).sum() + penalty)
 
     def data_gradient(self, vu: np.ndarray) -> np.ndarray:
         """That of the data term."""
-        slopes = partials(self.loss, *self.values(vu), self.z)
+        slopes = partials(self.loss, *self.at_pairs(vu), self.z)
         sides = zip(slopes, (self.phi_x, self.phi_y), (self.i, self.j), strict=True)
         return np.concatenate([phi[index].T @ slope for slope, phi, index in sides])
 

@@ -46,9 +46,9 @@ class Case:
     def problem(self, p: float) -> SeparableProblem:
         """The problem in rkbs, for 1 < p < ∞: x and y are the preimages under W^Q ≠ W^K."""
         X, Y = preimages(WQ, self.targets), preimages(WK, (SOURCE,))
-        pair = RKBSPair.from_kernel(TaylorEDP(self.order), 2, self.order, p, WQ, WK)
+        spaces = RKBSPair.from_kernel(TaylorEDP(self.order), 2, self.order, p, WQ, WK)
         z = np.array(self.z, dtype=float)[:, None]
-        return SeparableProblem(pair, Pairs.grid(X, Y), z, float(ALPHA_X), float(ALPHA_Y))
+        return SeparableProblem(spaces, Pairs.grid(X, Y), z, float(ALPHA_X), float(ALPHA_Y))
 
     def beyond_cut(self) -> float:
         """Σ_i |u_i|^n/√n! at n = N + 1: no |w_r|/γ with |r| > N is larger in EDP's whole series.
@@ -98,7 +98,7 @@ def norm(v: np.ndarray, p: float) -> float:
 def objective(problem: SeparableProblem, v: np.ndarray, u: np.ndarray, p: float) -> float:
     """½ Σ (h_n − z_n)² + (λ_X/2)‖v‖_p² + (λ_Y/2)‖u‖_{p'}², at any p ∈ [1, ∞]."""
     penalty = problem.alpha_x * norm(v, p) ** 2 + problem.alpha_y * norm(u, dual_exponent(p)) ** 2
-    return float(((problem.values(v, u) - problem.z) ** 2).sum() + penalty) / 2
+    return float(((problem.at_pairs(v, u) - problem.z) ** 2).sum() + penalty) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +210,7 @@ def minimizers(case: Case) -> Iterator[tuple[SeparableProblem, np.ndarray, np.nd
 def _candidate(
     unknown: np.ndarray, problem: SeparableProblem
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    p, (gamma, small) = problem.pair.p, unknown
+    p, (gamma, small) = problem.spaces.p, unknown
     delta = np.sign(small) * abs(small) ** max(p - 1, 1)
     first, second = problem.phi_x
     w, w_y = gamma * (first + second) + delta * (first - second), 2 * gamma * problem.phi_y[0]
@@ -227,7 +227,7 @@ def _candidate(
 
 def _residual(unknown: np.ndarray, problem: SeparableProblem) -> np.ndarray:
     v, u, c = _candidate(unknown, problem)
-    return problem.values(v, u) - problem.z + c
+    return problem.at_pairs(v, u) - problem.z + c
 
 
 def limit_point(case: Case, start: np.ndarray, end: np.ndarray) -> float:

@@ -89,10 +89,10 @@ def _hessian(t: np.ndarray, r: float, slope: float, curvature: float) -> np.ndar
 
 def blocks_of(problem: SeparableProblem) -> tuple[Block, Block]:
     """The two spaces of a problem."""
-    pair, p = problem.pair, problem
+    spaces, p = problem.spaces, problem
     return (
-        Block(p.phi_x, pair.p, p.alpha_x, p.regularizer_x),
-        Block(p.phi_y, pair.p_conjugate, p.alpha_y, p.regularizer_y),
+        Block(p.phi_x, spaces.p, p.alpha_x, p.regularizer_x),
+        Block(p.phi_y, spaces.p_conjugate, p.alpha_y, p.regularizer_y),
     )
 
 
@@ -117,11 +117,11 @@ def smoothed(loss: DualLoss, z: np.ndarray, mu: float) -> tuple[Slope, Slope]:
 def descend(problem: SeparableProblem, start: np.ndarray, value: Slope, slope: Slope) -> np.ndarray:
     """(v, u) from L-BFGS over all 2D coordinates: a rough minimizer, from any start."""
     x, y = blocks_of(problem)
-    D = problem.pair.dim
+    D = problem.spaces.dim
 
     def objective(vu: np.ndarray) -> tuple[float, np.ndarray]:
         v, u = vu[:D], vu[D:]
-        h = problem.values(v, u)
+        h = problem.at_pairs(v, u)
         xi, zeta = problem.expansion(slope(h))
         penalty = x.alpha * x.regularizer.value(lp_norm(v, x.exponent))
         penalty += y.alpha * y.regularizer.value(lp_norm(u, y.exponent))
@@ -182,15 +182,15 @@ class Subgradient:
         self, t: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """v, u, h, the slopes, and their derivatives in h or, with kinks, in w."""
-        (x, y), D, loss = self.blocks, self.problem.pair.dim, self.problem.loss
+        (x, y), D, loss = self.blocks, self.problem.spaces.dim, self.problem.loss
         v, u, w = x.primal(t[:D]), y.primal(t[D : 2 * D]), t[2 * D :]
-        h, z = self.problem.values(v, u), self.problem.z
+        h, z = self.problem.at_pairs(v, u), self.problem.z
         if loss.smooth:
             return v, u, h, loss.gradient(h, z), loss.curvature(h, z)
         return v, u, h, *slopes_along(loss, w, z, self.mu)
 
     def __call__(self, t: np.ndarray) -> np.ndarray:
-        (x, y), D = self.blocks, self.problem.pair.dim
+        (x, y), D = self.blocks, self.problem.spaces.dim
         _, _, h, slopes, _ = self.parts(t)
         xi, zeta = self.problem.expansion(-slopes)
         penalty = x.residual(t[:D], xi), y.residual(t[D : 2 * D], zeta)
@@ -199,7 +199,7 @@ class Subgradient:
 
     def jacobian(self, t: np.ndarray) -> np.ndarray:
         """The derivative of the equations."""
-        (x, y), D = self.blocks, self.problem.pair.dim
+        (x, y), D = self.blocks, self.problem.spaces.dim
         along = self.parts(t)[-1]
         lefts, primals = zip(x.derivatives(t[:D]), y.derivatives(t[D : 2 * D]), strict=True)
         penalty, values = block_diag(*lefts), self.rows @ block_diag(*primals)
@@ -223,8 +223,8 @@ def polish(problem: SeparableProblem, start: np.ndarray) -> tuple[np.ndarray, np
     if loss.smooth:
         unknown = equations.zero(unknown)
     else:
-        (x, y), D = blocks_of(problem), problem.pair.dim
-        h = problem.values(x.primal(start[:D]), y.primal(start[D:]))
+        (x, y), D = blocks_of(problem), problem.spaces.dim
+        h = problem.at_pairs(x.primal(start[:D]), y.primal(start[D:]))
         unknown = np.concatenate([start, h + smoothed(loss, z, WIDTHS[0])[1](h)])
         for mu in WIDTHS:
             equations = Subgradient(problem, mu)
@@ -243,7 +243,7 @@ def whole_space_minimizer(
     An attempt whose equations MINPACK left unsolved (residual above 1e-11, or NaN) is repeated
     from another start, and the best attempt is returned.
     """
-    (x, y), D = blocks_of(problem), problem.pair.dim
+    (x, y), D = blocks_of(problem), problem.spaces.dim
     best = None
     for _ in range(ATTEMPTS):
         start = rng.standard_normal(2 * D)

@@ -92,7 +92,7 @@ def nuclear(training: Training) -> Fit:
     problem = SchattenProblem(*grams, training.pairs, z, alpha)
     solution = solve(problem, _FINAL).check()
     flops += nuclear_flops(training.pairs, solution.stats["iterations"])
-    query, key, _ = problem.towers(solution.value.M)
+    query, key, _ = problem.factored_expansion(solution.value.M)
     return Fit(
         lambda new_X, new_Y: kernel(new_X, X) @ query @ (kernel(new_Y, Y) @ key).T + mean,
         {**first.chosen, "alpha": alpha, "rank": solution.stats["rank"]},
@@ -111,7 +111,7 @@ def _choose_alpha(
         rest, out = pairs[fold != k], pairs[fold == k]
         problem = SchattenProblem(*grams, rest, z[fold != k], NUCLEAR_ALPHAS[0])
         for a, solution in enumerate(_PATH.setup(problem).path(NUCLEAR_ALPHAS)):
-            predicted = out.values(problem.factors.push(solution.value.M))
+            predicted = out.entries(problem.factors.push(solution.value.M))
             squared[a] += ((predicted - z[fold == k]) ** 2).sum()
             flops += nuclear_flops(rest, solution.stats["iterations"])
     return NUCLEAR_ALPHAS[int(np.argmin(squared))], flops

@@ -297,14 +297,14 @@ def nuclear_gap(
     ‖T‖_* = Σ √eig(K_X A K_Y Aᵀ), and c is feasible where √λ_max(K_X C K_Y Cᵀ) ≤ α and Σ c = 0.
     """
     query, key = machine.query_coef_, machine.key_coef_
-    c = alpha * pairs.values(machine.iota_coef_)
+    c = alpha * pairs.entries(machine.iota_coef_)
     C = pairs.matrix(c - c.mean())
     product = (query.T @ gram_x @ query) @ (key.T @ gram_y @ key)
     norm = np.sqrt(np.maximum(np.linalg.eigvals(product).real, 0)).sum()
-    fitted = pairs.values((gram_x @ query) @ (gram_y @ key).T) + machine.intercept_
+    fitted = pairs.entries((gram_x @ query) @ (gram_y @ key).T) + machine.intercept_
     primal = ((fitted - z) ** 2).sum() / 2 + alpha * norm
     steepest = np.linalg.eigvals(gram_x @ C @ gram_y @ C.T).real.max()
-    c = pairs.values(C) * min(1.0, alpha / np.sqrt(steepest))
+    c = pairs.entries(C) * min(1.0, alpha / np.sqrt(steepest))
     return float(abs(primal - (c @ z - c @ c / 2)) / primal)
 
 
@@ -321,6 +321,6 @@ def kkt(
     The ridge equations, from the coefficients.
     """
     A = machine.dual_coef_
-    residual = pairs.values(gram_x @ A @ gram_y + alpha * A) + machine.intercept_ - z
+    residual = pairs.entries(gram_x @ A @ gram_y + alpha * A) + machine.intercept_ - z
     drift = alpha * A.sum() / np.sqrt(len(z))
     return float(np.hypot(np.linalg.norm(residual), drift) / np.linalg.norm(z - z.mean()))

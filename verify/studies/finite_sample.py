@@ -83,7 +83,7 @@ class Sample:
         pairs = Pairs.from_mask(X, Y, mask.reshape(n, n))
         held = np.zeros(len(pairs), dtype=bool)
         held[rng.permutation(len(pairs))[: round(HELD_OUT * len(pairs))]] = True
-        return cls(Training(pairs, pairs.values(noisy), held), X_new, Y_new, clean)
+        return cls(Training(pairs, pairs.entries(noisy), held), X_new, Y_new, clean)
 
     def errors(self, predict: Predictor) -> dict[str, float]:
         """Root mean squared errors of the clean surface by the kind of test pairs."""
@@ -107,8 +107,8 @@ class Sample:
     def floor(self, rank: int) -> float:
         """The least error on the pairs of two new points of any predictor of that rank."""
         n = len(self.training.pairs.X)
-        values = np.linalg.svd(self.clean[n:, n:], compute_uv=False)
-        return float(np.linalg.norm(values[rank:]) / NEW)
+        sigma = np.linalg.svd(self.clean[n:, n:], compute_uv=False)
+        return float(np.linalg.norm(sigma[rank:]) / NEW)
 
 
 @cache

@@ -63,13 +63,13 @@ def through_exp(head: Surface) -> Surface:
 def exp_link(ensemble: TwoTowerEnsemble, surfaces: Surfaces) -> Tensor:
     """‖κ* − e^h‖² of each model, (M,)."""
     found = ensemble(surfaces.t, surfaces.s).exp() * surfaces.roots  # (M, n, n')
-    return (found - surfaces.values).square().sum((-2, -1))
+    return (found - surfaces.weighted).square().sum((-2, -1))
 
 
 def softmax_link(ensemble: TwoTowerEnsemble, surfaces: Surfaces) -> Tensor:
     """∫ KL(p*(·|t) ‖ p(·|t)) dμ of each model, (M,), p ∝ v_s e^h(t,s), p* ∝ v_s κ*(t,s)."""
     log_v = surfaces.root_s.square().log().mT  # (1, n')
-    log_target = (surfaces.values / surfaces.roots).log()
+    log_target = (surfaces.weighted / surfaces.roots).log()
     wanted = (log_target + log_v).log_softmax(-1)  # (M, n, n')
     found = (ensemble(surfaces.t, surfaces.s) + log_v).log_softmax(-1)
     rows = (wanted.exp() * (wanted - found)).sum(-1)  # (M, n)

@@ -35,19 +35,19 @@ def make_problem(
 ) -> ProductProblem:
     """7 targets, 6 sources, W^Q ≠ W^K, R = t²/2."""
     WQ, WK = rng.standard_normal((2, HEAD, 3)) / 2
-    pair = RKBSPair.from_kernel(TaylorEDP(ORDER), HEAD, ORDER, p, WQ, WK)
+    spaces = RKBSPair.from_kernel(TaylorEDP(ORDER), HEAD, ORDER, p, WQ, WK)
     pairs = Pairs.grid(rng.uniform(-1, 1, (7, 3)), rng.uniform(-1, 1, (6, 3)))
     z = rng.standard_normal(len(pairs))
     z = np.sign(z) if loss.labels else z
-    return ProductProblem(pair, pairs, z, alpha, alpha, loss)
+    return ProductProblem(spaces, pairs, z, alpha, alpha, loss)
 
 
 def by_hand(
     problem: ProductProblem,
 ) -> Callable[[np.ndarray, np.ndarray], tuple[float, float]]:
     """(v, u) → data term and penalties of Theorem 1.B, written out from the features."""
-    pairs, p, q = problem.pairs, problem.pair.p, problem.pair.p_conjugate
-    phi_x, phi_y = problem.pair.features_x(pairs.X), problem.pair.features_y(pairs.Y)
+    pairs, p, q = problem.pairs, problem.spaces.p, problem.spaces.p_conjugate
+    phi_x, phi_y = problem.spaces.features_x(pairs.X), problem.spaces.features_y(pairs.Y)
 
     def terms(v: np.ndarray, u: np.ndarray) -> tuple[float, float]:
         h = (phi_x @ v)[pairs.i] * (phi_y @ u)[pairs.j]
@@ -65,7 +65,7 @@ def gain_by_moves(problem: ProductProblem, v: np.ndarray, u: np.ndarray) -> floa
     expansion enters. It is convex and differentiable in each coordinate, so no gain means that the
     derivative vanishes. (Differences cannot show that: |v_k|^p, p < 2, bends sharply at 0.)
     """
-    D, terms = problem.pair.dim, by_hand(problem)
+    D, terms = problem.spaces.dim, by_hand(problem)
 
     def objective(point: np.ndarray) -> float:
         return sum(terms(point[:D], point[D:]))
@@ -84,7 +84,7 @@ def _stationary(run: Run, k: int, p: float, loss: DualLoss) -> dict[str, Any]:
     lefts = [problem.left_sides(*one.value) for one in found]
     phi_x, phi_y = problem.sections_x.phi, problem.sections_y.phi
     new_x, new_y = rng.uniform(-1, 1, (2, 20, 3))
-    common = problem.pair.features_x(new_x) @ problem.pair.features_y(new_x).T
+    common = problem.spaces.features_x(new_x) @ problem.spaces.features_y(new_x).T
     return {
         "p": p,
         "loss": repr(loss),
@@ -116,10 +116,10 @@ def _mirror(
     and the values of rkbs's functions −f, −g against features times coefficients of f, g.
     """
     v, u = found.value
-    pair, (data, penalty) = problem.pair, by_hand(problem)(v, u)
-    f, g = pair.features_x(new_x) @ v, pair.features_y(new_y) @ u
-    mirrored = pair.f(-v)(new_x), pair.g(-u)(new_y)
-    moved = problem.loss.value(problem.values(3 * v, u / 3), problem.z).sum()
+    spaces, (data, penalty) = problem.spaces, by_hand(problem)(v, u)
+    f, g = spaces.features_x(new_x) @ v, spaces.features_y(new_y) @ u
+    mirrored = spaces.f(-v)(new_x), spaces.g(-u)(new_y)
+    moved = problem.loss.value(problem.at_pairs(3 * v, u / 3), problem.z).sum()
     return {
         "objective": abs(problem.objective(-v, -u) / (data + penalty) - 1),
         "apart": least(relative(mirrored[0], f), relative(mirrored[1], g)),

@@ -25,7 +25,7 @@ def make_problem(
 ) -> SeparableProblem:
     """7 targets, 6 sources, W^Q ≠ W^K; R = t^r/r with each space's own exponent, or t²/2."""
     WQ, WK = rng.standard_normal((2, HEAD, 3)) / 2
-    pair = RKBSPair.from_kernel(TaylorEDP(ORDER), HEAD, ORDER, p, WQ, WK)
+    spaces = RKBSPair.from_kernel(TaylorEDP(ORDER), HEAD, ORDER, p, WQ, WK)
     pairs = Pairs.grid(rng.uniform(-1, 1, (7, 3)), rng.uniform(-1, 1, (6, 3)))
     if not complete:
         pairs = pairs[np.sort(rng.permutation(len(pairs))[:30])]
@@ -33,7 +33,7 @@ def make_problem(
     z = np.sign(z) if loss.labels else z
     regularizers = (PowerNorm(p), PowerNorm(conjugate_exponent(p)))
     regularizers = regularizers if natural else (HalfSquare(), HalfSquare())
-    return SeparableProblem(pair, pairs, z, ALPHA_X, ALPHA_Y, loss, *regularizers)
+    return SeparableProblem(spaces, pairs, z, ALPHA_X, ALPHA_Y, loss, *regularizers)
 
 
 def off_span(vector: np.ndarray, phi: np.ndarray) -> float:

@@ -29,7 +29,7 @@ class Surfaces:
         The nodes of the quadrature.
     root_t, root_s : tensors of shape (n, 1), (n', 1)
         √w of its weights.
-    values : tensor of shape (M, n, n') or (1, n, n')
+    weighted : tensor of shape (M, n, n') or (1, n, n')
         √w_i F(t_i, s_j) √w_j of each model, or of all.
     """
 
@@ -37,7 +37,7 @@ class Surfaces:
     s: Tensor
     root_t: Tensor
     root_s: Tensor
-    values: Tensor
+    weighted: Tensor
 
     __repr__ = short_repr
 
@@ -69,7 +69,7 @@ class Surfaces:
         found = cls(
             *(torch.as_tensor(native(a), dtype=like.dtype, device=like.device) for a in arrays)
         )
-        squares = found.values.square().sum((1, 2))
+        squares = found.weighted.square().sum((1, 2))
         if not torch.isfinite(squares).all():
             raise ValueError(f"a target is too large for {like.dtype}: ‖F‖² overflows; rescale it")
         nonzero = torch.tensor([bool(table.any()) for table in values], device=like.device)
@@ -85,4 +85,4 @@ class Surfaces:
     def squared_errors(self, ensemble: TwoTowerEnsemble) -> Tensor:
         """‖F − G‖² of each model in L² of the quadrature, shape (M,)."""
         logits = ensemble(self.t, self.s)  # (M, n, n')
-        return (logits * self.roots - self.values).square().sum((-2, -1))
+        return (logits * self.roots - self.weighted).square().sum((-2, -1))

@@ -98,7 +98,7 @@ class Adam(Method):
 
         Returns
         -------
-        steps, values : arrays of shape (k,), (k, M)
+        steps, objectives : arrays of shape (k,), (k, M)
             Where the objectives were recorded, one to two hundred times, and their values; the last
             are those of the parameters that are left.
 
@@ -123,7 +123,7 @@ class Adam(Method):
             schedule.step()
         with torch.no_grad():
             record(self.steps, objectives())
-        return np.array(record.steps), np.array(record.values)
+        return np.array(record.steps), np.array(record.objectives)
 
 
 def check_trainable(parameters: Iterable[Tensor]) -> None:
@@ -141,7 +141,7 @@ class _Recorder:
     def __init__(self, method: Adam, progress: Progress | None) -> None:
         self.method, self.progress = method, progress
         self.steps: list[int] = []
-        self.values: list[np.ndarray] = []
+        self.objectives: list[np.ndarray] = []
 
     def __call__(self, step: int, values: Tensor) -> None:
         last = self.method.steps
@@ -155,7 +155,7 @@ class _Recorder:
                 f"the objectives of models {wrong} are {found[wrong]} after {step} steps: {advice}"
             )
         self.steps.append(step)
-        self.values.append(found)
+        self.objectives.append(found)
         if self.progress:
             self.progress(step, last)
 

@@ -19,7 +19,7 @@ _EASE, _TIGHTEN = 1 / 3, 4.0
 """What the damping is multiplied by after a step that lowers the error, and after another."""
 
 
-class _Side(NamedTuple):
+class _Projection(NamedTuple):
     """One tower at the current weights, M models at n nodes."""
 
     hidden: Tensor
@@ -39,7 +39,7 @@ class _State(NamedTuple):
     """‖F − G‖², (M,)."""
     sizes: Tensor
     """σ_l, (M, d), zero beyond a model's own dimension."""
-    sides: tuple[_Side, _Side]
+    projections: tuple[_Projection, _Projection]
 
 
 @final
@@ -128,7 +128,7 @@ class VariableProjection(Method):
                 (ensemble.key, surfaces.s, surfaces.root_s),
             )
         )
-        F = surfaces.values
+        F = surfaces.weighted
         u, sizes, vt = torch.linalg.svd(qx.mT @ F @ qy, full_matrices=False)
         own = _own_dimensions(ensemble, sizes)  # (M, r)
         d = min(ensemble.query.output_bias.shape[1], own.shape[1])
@@ -137,11 +137,13 @@ class VariableProjection(Method):
         left, right = qx @ u, qy @ v  # (M, n, d)
         squared = (F - (left * sizes[:, None]) @ right.mT).square().sum((-2, -1))
         outputs = (
-            torch.linalg.solve_triangular(r, side * sizes[:, None], upper=True)
-            for r, side in ((rx, u), (ry, v))
+            torch.linalg.solve_triangular(r, singular * sizes[:, None], upper=True)
+            for r, singular in ((rx, u), (ry, v))
         )
         ox, oy = outputs
-        return _State(squared, sizes, (_Side(hx, qx, ox, right), _Side(hy, qy, oy, left)))
+        return _State(
+            squared, sizes, (_Projection(hx, qx, ox, right), _Projection(hy, qy, oy, left))
+        )
 
     def _basis(self, towers: Towers, x: Tensor, root: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden units, and the QR factors of [√w Φ; δ I], of which Q's upper part is kept."""
@@ -160,12 +162,12 @@ class VariableProjection(Method):
         self, ensemble: TwoTowerEnsemble, surfaces: Surfaces, state: _State, damping: Tensor
     ) -> None:
         """A damped Gauss–Newton step of both towers."""
-        sides = (
-            (ensemble.query, surfaces.values, surfaces.t, surfaces.root_t),
-            (ensemble.key, surfaces.values.mT, surfaces.s, surfaces.root_s),
+        given = (
+            (ensemble.query, surfaces.weighted, surfaces.t, surfaces.root_t),
+            (ensemble.key, surfaces.weighted.mT, surfaces.s, surfaces.root_s),
         )
-        for (towers, F, x, root), side in zip(sides, state.sides, strict=True):
-            gradient, matrix = _normal_equations(F, x, root, towers.units, side)
+        for (towers, F, x, root), projection in zip(given, state.projections, strict=True):
+            gradient, matrix = _normal_equations(F, x, root, towers.units, projection)
             diagonal = matrix.diagonal(dim1=1, dim2=2)  # (M, p)
             # Units that do nothing have zero rows; the floor keeps the system regular.
             least = 1e-12 * diagonal.amax(1, keepdim=True) + torch.finfo(F.dtype).tiny
@@ -182,20 +184,20 @@ class VariableProjection(Method):
 
 
 def _normal_equations(
-    F: Tensor, x: Tensor, root: Tensor, units: Tensor, side: _Side
+    F: Tensor, x: Tensor, root: Tensor, units: Tensor, projection: _Projection
 ) -> tuple[Tensor, Tensor]:
     """Minus the gradient (M, p) of ½‖F − G‖² and the Gauss–Newton matrix (M, p, p).
 
     p = m(d_x + 1) parameters: slopes of coordinate 1, …, of coordinate d_x, biases.
     """
-    slope = root * (1 - side.hidden.square()) * units[:, None]  # tanh' √w; (M, n, m)
+    slope = root * (1 - projection.hidden.square()) * units[:, None]  # tanh' √w; (M, n, m)
     inputs = x.shape[-1]
     changes = torch.cat([*(slope * x[:, a, None] for a in range(inputs)), slope], -1)  # (M, n, p)
-    basis, m = side.basis, side.hidden.shape[-1]
-    missed = F @ side.partner
+    basis, m = projection.basis, projection.hidden.shape[-1]
+    missed = F @ projection.partner
     missed = missed - basis @ (basis.mT @ missed)  # (I − P) F k, (M, n, d)
     changes = changes - basis @ (basis.mT @ changes)
-    weights = side.output[:, :m].repeat(1, inputs + 1, 1)  # (M, p, d)
+    weights = projection.output[:, :m].repeat(1, inputs + 1, 1)  # (M, p, d)
     gradient = ((changes.mT @ missed) * weights).sum(-1)
     return gradient, (changes.mT @ changes) * (weights @ weights.mT)
 
@@ -220,12 +222,14 @@ def _where(better: Tensor, new: Tensor, old: Tensor) -> Tensor:
 
 
 def _choose(better: Tensor, new: _State, old: _State) -> _State:
-    sides = tuple(
-        _Side(*(_where(better, a, b) for a, b in zip(ours, theirs, strict=True)))
-        for ours, theirs in zip(new.sides, old.sides, strict=True)
+    projections = tuple(
+        _Projection(*(_where(better, a, b) for a, b in zip(ours, theirs, strict=True)))
+        for ours, theirs in zip(new.projections, old.projections, strict=True)
     )
     return _State(
-        torch.where(better, new.squared, old.squared), _where(better, new.sizes, old.sizes), sides
+        torch.where(better, new.squared, old.squared),
+        _where(better, new.sizes, old.sizes),
+        projections,
     )
 
 
@@ -233,8 +237,8 @@ def _set_outputs(ensemble: TwoTowerEnsemble, state: _State) -> None:
     """q_l = √σ_l u_l and k_l = √σ_l v_l: the scales of the two towers are equal."""
     root = state.sizes.sqrt()
     share = torch.where(root > 0, 1 / root, 0)[:, None]  # of σ u to √σ u; (M, 1, d)
-    for towers, side in zip((ensemble.query, ensemble.key), state.sides, strict=True):
-        output = side.output * share  # (M, m + 1, d)
+    for towers, projection in zip((ensemble.query, ensemble.key), state.projections, strict=True):
+        output = projection.output * share  # (M, m + 1, d)
         d = output.shape[-1]
         towers.output_weight.zero_()
         towers.output_bias.zero_()

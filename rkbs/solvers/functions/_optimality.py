@@ -12,7 +12,7 @@ import numpy as np
 from rkbs.problems.expansion import ExpansionPoint, ExpansionProblem
 from rkbs.solvers.base import Solution
 from rkbs.solvers.functions._pair_hessian import PairSystem
-from rkbs.solvers.functions._smoothed_dual import Block, SmoothedDual
+from rkbs.solvers.functions._smoothed_dual import SmoothedDual, SmoothedPenalty
 from rkbs.spaces.lp import duality_map, lp_norm
 
 _FLOOR = 1e-20
@@ -26,12 +26,12 @@ _SHORT, _SHORT_STEPS = 0.1, 20
 
 
 class Line(NamedTuple):
-    """A function at its points, near the present unknowns: values + hessian · dξ − lag."""
+    """A function at its points, near the present unknowns: at_points + hessian · dξ − lag."""
 
-    values: np.ndarray
+    at_points: np.ndarray
     hessian: np.ndarray
     lag: np.ndarray
-    """What the values change when the function's own unknowns catch up with ξ."""
+    """What ``at_points`` changes when the function's own unknowns catch up with ξ."""
 
 
 class Step(NamedTuple):
@@ -47,16 +47,16 @@ class Step(NamedTuple):
 class ThroughDual:
     """A function that ξ determines, v = ∇Ω*(w), Ω = λR(‖·‖_p): for p ≤ 2, where ∇²Ω* exists."""
 
-    block: Block
+    penalty: SmoothedPenalty
 
     def function(self, xi: np.ndarray) -> Any:
         """The function as the problem knows it."""
-        side = self.block.side
+        side = self.penalty.side
         return side.sections.function(xi, side.length(xi))
 
     def line(self, xi: np.ndarray) -> Line:
         """The function at its points, linearized at ξ."""
-        _, values, hessian = self.block.jet(xi, _FLOOR)
+        _, values, hessian = self.penalty.jet(xi, _FLOOR)
         return Line(values, hessian, np.zeros_like(values))
 
     def moved(self, xi: np.ndarray, dxi: np.ndarray, length: float) -> ThroughDual:
@@ -72,23 +72,23 @@ class InCoordinates:
     There ∇²Ω exists and ∇²Ω* does not, and v would lose digits in fractional powers of w.
     """
 
-    block: Block
+    penalty: SmoothedPenalty
     v: np.ndarray
 
     @classmethod
-    def of(cls, block: Block, xi: np.ndarray, theta: float) -> InCoordinates:
+    def of(cls, penalty: SmoothedPenalty, xi: np.ndarray, theta: float) -> InCoordinates:
         """v = ∇Ω*(w), smoothed by θε."""
-        side, sections = block.side, block.side.sections
-        s, slope, _, _ = sections.dual_curve(xi @ sections.active, theta * block.epsilon)
-        return cls(block, side.regularizer.length(s / side.alpha) * slope)
+        side, sections = penalty.side, penalty.side.sections
+        s, slope, _, _ = sections.dual_curve(xi @ sections.active, theta * penalty.epsilon)
+        return cls(penalty, side.regularizer.length(s / side.alpha) * slope)
 
     def function(self, xi: np.ndarray) -> np.ndarray:
         """The function as the problem knows it."""
-        return self.block.side.sections.lifted(self.v)
+        return self.penalty.side.sections.lifted(self.v)
 
     def line(self, xi: np.ndarray) -> Line:
         """The function at its points, linearized at v and ξ."""
-        active = self.block.side.sections.active
+        active = self.penalty.side.sections.active
         residual, diagonal, slope, weight = self._tie(xi)
         along = active @ slope
         hessian = (active * diagonal) @ active.T + weight * np.multiply.outer(along, along)
@@ -98,16 +98,16 @@ class InCoordinates:
     def moved(self, xi: np.ndarray, dxi: np.ndarray, length: float) -> InCoordinates:
         """v + length · ∇²Ω*(∇Ω(v)) (w + dw − ∇Ω(v))."""
         residual, diagonal, slope, weight = self._tie(xi)
-        right = dxi @ self.block.side.sections.active - residual
+        right = dxi @ self.penalty.side.sections.active - residual
         step = diagonal * right + weight * (slope @ right) * slope
         return replace(self, v=self.v + length * step)
 
     def _tie(self, xi: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
         """∇Ω(v) − w, and a, g, b of ∇²Ω*(∇Ω(v)) = (∇²Ω(v))⁻¹ = diag(a) + b g gᵀ."""
-        side, sections = self.block.side, self.block.side.sections
+        side, sections = self.penalty.side, self.penalty.side.sections
         norm = lp_norm(self.v, sections.p)
         own = side.alpha * side.regularizer.derivative(norm) * duality_map(self.v, sections.p)
-        s, slope, a, b = sections.dual_curve(own, _FLOOR * self.block.epsilon)
+        s, slope, a, b = sections.dual_curve(own, _FLOOR * self.penalty.epsilon)
         length = side.regularizer.length(s / side.alpha)
         curvature = side.regularizer.length_slope(s / side.alpha) / side.alpha
         return own - xi @ sections.active, length * a, slope, curvature - length * b
@@ -133,9 +133,9 @@ class Optimality:
     def of(cls, dual: SmoothedDual, c: np.ndarray, theta: float) -> Optimality:
         """The unknowns at a point c of the smoothed dual."""
         problem, charts = dual.problem, []
-        for block, xi in zip(dual.blocks, problem.expansion(c), strict=True):
-            rough = block.side.sections.rough
-            charts.append(InCoordinates.of(block, xi, theta) if rough else ThroughDual(block))
+        for penalty, xi in zip(dual.penalties, problem.expansion(c), strict=True):
+            rough = penalty.side.sections.rough
+            charts.append(InCoordinates.of(penalty, xi, theta) if rough else ThroughDual(penalty))
         h = problem.loss.barrier(-c, problem.z, theta * dual.mu)[1]
         return cls(problem, h, tuple(charts))
 
@@ -163,11 +163,11 @@ class Optimality:
         return Solution(self.problem, ExpansionPoint(functions, self.c), certificate)
 
     def newton(self) -> Step:
-        """All equations linearized: dh = Σ b (values + hessian · dξ − lag) − h, dξ = −P ℓ'' dh."""
+        """All equations linearized: dh = Σ b line(dξ) − h, dξ = −P ℓ'' dh."""
         problem, sides = self.problem, self.problem.sides
         lines = [chart.line(xi) for chart, xi in zip(self.charts, self.xis, strict=True)]
         target = sum(
-            side.factor * (line.values - line.lag)[side.index]
+            side.factor * (line.at_points - line.lag)[side.index]
             for side, line in zip(sides, lines, strict=True)
         )
         weights = problem.loss.curvature(self.h, problem.z)

@@ -16,7 +16,7 @@ from rkbs.terms.norm_penalties import HalfSquare, Norm, Regularizer
 
 @final
 @dataclass(frozen=True, eq=False)
-class Block:
+class SmoothedPenalty:
     """λ R*(s / λ), s the dual norm smoothed by θε, in ξ: the penalty of one of the sides.
 
     R(t) = t has no finite smooth conjugate. It is t = min_τ (t²/τ + τ)/2, so at a given τ it is
@@ -28,8 +28,8 @@ class Block:
     length: float = 1.0
 
     @classmethod
-    def of(cls, side: Side, size: np.ndarray, value: float) -> Block:
-        """The block with ε from the typical ``size`` of the points' dual coefficients.
+    def of(cls, side: Side, size: np.ndarray, value: float) -> SmoothedPenalty:
+        """The penalty with ε from the typical ``size`` of the points' dual coefficients.
 
         A length to start from is that of a function whose pairing with w is the ``value``, a loss.
         """
@@ -72,17 +72,17 @@ class Block:
 
 
 DualJet = tuple[float, np.ndarray, DualHessian, np.ndarray]
-"""Value, gradient and Hessian in c, and the blocks' own gradients as columns (n, sides)."""
+"""Value, gradient and Hessian in c, and the penalties' own gradients as columns (n, sides)."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class SmoothedDual:
-    """Σ ℓ*_θμ(−c_n; z_n) + the blocks at θ: the loss's barrier has weight θμ."""
+    """Σ ℓ*_θμ(−c_n; z_n) + the penalties at θ: the loss's barrier has weight θμ."""
 
     problem: ExpansionProblem
     mu: float
-    blocks: tuple[Block, ...]
+    penalties: tuple[SmoothedPenalty, ...]
 
     @classmethod
     def of(cls, problem: ExpansionProblem, scale: float = 1.0) -> SmoothedDual:
@@ -90,54 +90,54 @@ class SmoothedDual:
         zero = np.zeros_like(problem.z)
         slopes = scale * np.abs(problem.loss.gradient(zero, problem.z))
         losses = problem.loss.value(zero, problem.z)
-        blocks = (
-            Block.of(
+        penalties = (
+            SmoothedPenalty.of(
                 side,
                 replace(side, factor=np.abs(side.factor)).gather(slopes),
                 scale * float(losses.sum()),
             )
             for side in problem.sides
         )
-        return cls(problem, float(losses.mean()), tuple(blocks))
+        return cls(problem, float(losses.mean()), tuple(penalties))
 
     @property
     def lengths(self) -> np.ndarray:
-        """The length of each block."""
-        return np.array([block.length for block in self.blocks])
+        """The length of each penalty."""
+        return np.array([penalty.length for penalty in self.penalties])
 
     @property
     def seeking(self) -> np.ndarray:
-        """Which of the blocks seek their length, boolean."""
-        return np.array([block.seeks_length for block in self.blocks])
+        """Which of the penalties seek their length, boolean."""
+        return np.array([penalty.seeks_length for penalty in self.penalties])
 
     @property
     def weights(self) -> np.ndarray:
-        """λ of each block."""
-        return np.array([block.side.alpha for block in self.blocks])
+        """λ of each penalty."""
+        return np.array([penalty.side.alpha for penalty in self.penalties])
 
     def with_lengths(self, lengths: np.ndarray) -> SmoothedDual:
-        """The same function at other lengths of the blocks that seek theirs."""
-        blocks = (
-            replace(block, length=float(length)) if block.seeks_length else block
-            for block, length in zip(self.blocks, lengths, strict=True)
+        """The same function at other lengths of the penalties that seek theirs."""
+        penalties = (
+            replace(penalty, length=float(length)) if penalty.seeks_length else penalty
+            for penalty, length in zip(self.penalties, lengths, strict=True)
         )
-        return replace(self, blocks=tuple(blocks))
+        return replace(self, penalties=tuple(penalties))
 
-    def _each(self, c: np.ndarray) -> Iterator[tuple[Block, np.ndarray]]:
-        return zip(self.blocks, self.problem.expansion(c), strict=True)
+    def _each(self, c: np.ndarray) -> Iterator[tuple[SmoothedPenalty, np.ndarray]]:
+        return zip(self.penalties, self.problem.expansion(c), strict=True)
 
     def norms(self, c: np.ndarray, theta: float = 0.0) -> np.ndarray:
-        """A row (dual norm, primal norm) for each block."""
-        return np.array([block.norm(xi, theta) for block, xi in self._each(c)])
+        """A row (dual norm, primal norm) for each penalty."""
+        return np.array([penalty.norm(xi, theta) for penalty, xi in self._each(c)])
 
     def value(self, c: np.ndarray, theta: float) -> float:
         value = self.problem.loss.barrier(-c, self.problem.z, theta * self.mu)[0].sum()
-        return float(value + sum(block.value(xi, theta) for block, xi in self._each(c)))
+        return float(value + sum(penalty.value(xi, theta) for penalty, xi in self._each(c)))
 
     def jet(self, c: np.ndarray, theta: float) -> DualJet:
         value, slope, curvature = self.problem.loss.barrier(-c, self.problem.z, theta * self.mu)
-        jets = [block.jet(xi, theta) for block, xi in self._each(c)]
-        sides = tuple(block.side for block in self.blocks)
+        jets = [penalty.jet(xi, theta) for penalty, xi in self._each(c)]
+        sides = tuple(penalty.side for penalty in self.penalties)
         columns = [side.factor * jet[1][side.index] for side, jet in zip(sides, jets, strict=True)]
         gradients = np.column_stack(columns)
         hessian = DualHessian(

@@ -39,7 +39,7 @@ class Stationarity:
     def coefficients(self, v: np.ndarray, u: np.ndarray) -> list[np.ndarray]:
         """ξ and ζ that the slopes of the loss at (v, u) make."""
         problem = self.problem
-        c = -problem.loss.gradient(problem.values(v, u), problem.z)
+        c = -problem.loss.gradient(problem.at_pairs(v, u), problem.z)
         return [
             given.sides[0].gather(c) for given in (problem.given("g", u), problem.given("f", v))
         ]

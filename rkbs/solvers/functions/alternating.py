@@ -38,8 +38,8 @@ class ProductPoint(NamedTuple):
     >>> import numpy as np
     >>> from rkbs import EDP, Alternating, Pairs, ProductProblem, RKBSPair, solve
     >>> x, y = np.linspace(0, 1, 4)[:, None], np.linspace(1, 2, 3)[:, None]
-    >>> pair = RKBSPair.from_kernel(EDP(), 1, 4)
-    >>> problem = ProductProblem(pair, Pairs.grid(x, y), (1 + x) * y.T, 1e-3, 1e-3)
+    >>> spaces = RKBSPair.from_kernel(EDP(), 1, 4)
+    >>> problem = ProductProblem(spaces, Pairs.grid(x, y), (1 + x) * y.T, 1e-3, 1e-3)
     >>> v, u = solve(problem, Alternating()).value
     >>> bool(np.isclose(problem.objective(v, u), problem.objective(-v, -u)))
     True
@@ -86,8 +86,8 @@ class Alternating(Solver):
     >>> from rkbs import EDP, Alternating, Pairs, RKBSPair, solve
     >>> from rkbs.problems import ProductProblem
     >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
-    >>> pair = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
-    >>> problem = ProductProblem(pair, Pairs.grid(x, y), np.cos(x) * y.T, 0.01, 0.01)
+    >>> spaces = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
+    >>> problem = ProductProblem(spaces, Pairs.grid(x, y), np.cos(x) * y.T, 0.01, 0.01)
     >>> solution = solve(problem, Alternating()).check()
     >>> bool(np.all(solution.predict_grid(x, y) == np.outer(solution.f(x), solution.g(y))))
     True
@@ -111,7 +111,7 @@ class Alternating(Solver):
 
     def _setup(self, problem: ProductProblem) -> _AlternatingState:
         _ = problem.both  # their features, for all α
-        start = np.random.default_rng(self.seed).standard_normal(problem.pair.dim)
+        start = np.random.default_rng(self.seed).standard_normal(problem.spaces.dim)
         return _AlternatingState(problem, self, start)
 
     def _rounds(self, problem: ProductProblem, start: np.ndarray) -> Solution[ProductPoint]:
@@ -129,7 +129,7 @@ class Alternating(Solver):
             residual = found.certificate.residual
             if residual > self.tol and (residual <= polish_at or len(objectives) + 1 >= early):
                 polish_at, early = min(polish_at, residual / 3), 2 * (len(objectives) + 1)
-                found = self._certified(problem, *_polished(problem, v, u, self.tol))
+                found = self._certified(problem, *_polish(problem, v, u, self.tol))
                 v, u = found.value
             objectives.append(problem.objective(v, u))
             fell = len(objectives) == 1 or objectives[-1] < objectives[-2] * (1 - _SAME)
@@ -179,11 +179,11 @@ def _start(problem: ProductProblem, u: np.ndarray) -> np.ndarray:
     Beside g an f with products f g of the size of z has the penalty of g, or a heavier one that
     tells beside the loss of h = 0: else the first f fits noise, and weak penalties never undo it.
     """
-    u = u / (np.abs(problem.sections_y.values(u)).max() or 1.0)
+    u = u / (np.abs(problem.sections_y.at_points(u)).max() or 1.0)
     zero = np.zeros_like(problem.z)
     side = problem.given("g", u).side
     v = side.sections.function(side.gather(-problem.loss.gradient(zero, problem.z)), 1.0)
-    reached = np.abs(problem.values(v, u)).max()
+    reached = np.abs(problem.at_pairs(v, u)).max()
     v, u = _balanced(problem, v * (np.abs(problem.z).max() / (reached or 1.0)), u)
     enough = _TELLS * float(problem.loss.value(zero, problem.z).sum())
     while v.any() and problem.both[0].penalty(v) < enough:
@@ -226,7 +226,7 @@ def _balanced(
     return t * v, u / t
 
 
-def _polished(
+def _polish(
     problem: ProductProblem, v: np.ndarray, u: np.ndarray, tol: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """A stationary point near (v, u) that is no worse; (v, u) itself where none was found.
@@ -235,7 +235,7 @@ def _polished(
     small beside the slopes that must cancel in it, and says little of the function.
     """
     objective = problem.objective(v, u)
-    smooth = problem.pair.p <= 2, problem.pair.p_conjugate <= 2
+    smooth = problem.spaces.p <= 2, problem.spaces.p_conjugate <= 2
     for by_expansion in (smooth, (False, False)):
         new_v, new_u = Stationarity.near(problem, v, u, by_expansion).solved(v, u)
         if _collapsed(new_v, v) or _collapsed(new_u, u):

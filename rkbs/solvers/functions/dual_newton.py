@@ -78,8 +78,8 @@ class DualNewton(Solver):
     >>> import numpy as np
     >>> from rkbs import EDP, DualNewton, Pairs, RKBSPair, SeparableProblem
     >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
-    >>> pair = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
-    >>> problem = SeparableProblem(pair, Pairs.grid(x, y), np.sin(3 * x) + y.T, 0.1, 0.2)
+    >>> spaces = RKBSPair.from_kernel(EDP(), 1, 6, p=1.5)
+    >>> problem = SeparableProblem(spaces, Pairs.grid(x, y), np.sin(3 * x) + y.T, 0.1, 0.2)
     >>> path = [s.check() for s in DualNewton().setup(problem).path([0.4, 0.2, 0.1])]
     >>> [(s.problem.alpha_x, s.problem.alpha_y) for s in path]  # λ_Y/λ_X stays
     [(0.4, 0.8), (0.2, 0.4), (0.1, 0.2)]

@@ -99,7 +99,7 @@ def refined(problem: OperatorProblem, residual: Residual, tol: float) -> Solutio
     size = np.linalg.norm(left)
     while True:
         more = offsets(left, s)
-        q = left - problem.offsets.values(more, problem.pairs) if len(more) else left
+        q = left - problem.offsets.at_pairs(more, problem.pairs) if len(more) else left
         more_c = residual(q)
         new = OperatorPoint(M + residual.operator(q, more_c), c + more_c, theta + more)
         rest = problem.z - problem.fitted(new.M, new.theta) - new.c

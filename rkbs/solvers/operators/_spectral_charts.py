@@ -68,7 +68,7 @@ class PrimalChart(Chart):
     def __init__(self, problem: SchattenProblem, M: np.ndarray) -> None:
         self.problem, self.unknown, self.M = problem, M, M
         self.svd = np.linalg.svd(M)
-        self.h, self.theta = _with_constant(problem, problem.values(M))
+        self.h, self.theta = _with_constant(problem, problem.at_pairs(M))
         self.c = -problem.loss.gradient(self.h, problem.z)
         loss = problem.loss.value(self.h, problem.z).sum()
         self.merit = float(loss + problem.alpha * problem.penalty.value(self.svd[1]))
@@ -106,13 +106,13 @@ class DualChart(Chart):
         self.svd = np.linalg.svd(problem.pull(self.c) / problem.alpha)
         s, penalty = self.svd[1], problem.penalty
         self.M = _matrix(self.svd, penalty.gradient_conjugate(s))
-        self.values = problem.values(self.M)
+        self.at_pairs = problem.at_pairs(self.M)
         loss = problem.loss.conjugate(-self.c, problem.z).sum()
         self.merit = float(loss + problem.alpha * penalty.conjugate(s))
 
     @classmethod
     def of(cls, problem: SchattenProblem, M: np.ndarray) -> DualChart:
-        return cls(problem, problem.values(M))
+        return cls(problem, problem.at_pairs(M))
 
     def settled(self) -> DualChart:
         """h moved towards R_X M R_Yᵀ where ℓ is flat, as far as ℓ' stays, and with it c.
@@ -121,7 +121,7 @@ class DualChart(Chart):
         c_n on the edge of ℓ*'s domain is free to leave it if, and only if, the merit wants it to.
         """
         loss, z, h = self.problem.loss, self.problem.z, self.h
-        slope, way = loss.gradient(h, z), self.values - self.unknown
+        slope, way = loss.gradient(h, z), self.at_pairs - self.unknown
         low, high = np.zeros_like(h), np.ones_like(h)
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2
@@ -142,13 +142,13 @@ class DualChart(Chart):
         B2 = SpectralDerivative.of(
             self.svd, penalty.gradient_conjugate, penalty.curvature_conjugate
         )
-        r = self.values - self.unknown
+        r = self.at_pairs - self.unknown
         curvature = problem.loss.curvature(self.h, problem.z)
         root = np.sqrt(curvature)
         project = _off(root) if problem.offsets.constant else lambda v: v
 
         def smooth(v: np.ndarray) -> np.ndarray:
-            return problem.values(B2(problem.pull(root * project(v)))) / problem.alpha
+            return problem.at_pairs(B2(problem.pull(root * project(v)))) / problem.alpha
 
         def system(v: np.ndarray) -> np.ndarray:
             return v + project(root * smooth(v))
@@ -168,10 +168,10 @@ class DualChart(Chart):
             forcing /= 100
 
 
-def _matrix(svd: tuple[np.ndarray, np.ndarray, np.ndarray], values: np.ndarray) -> np.ndarray:
-    """The matrix with these singular vectors and values."""
-    m = len(values)
-    return (svd[0][:, :m] * values) @ svd[2][:m]
+def _matrix(svd: tuple[np.ndarray, np.ndarray, np.ndarray], sigma: np.ndarray) -> np.ndarray:
+    """The matrix with these singular vectors, and singular values ``sigma``."""
+    m = len(sigma)
+    return (svd[0][:, :m] * sigma) @ svd[2][:m]
 
 
 def _data_hessian(
@@ -184,11 +184,11 @@ def _data_hessian(
     if problem.offsets.constant:
         root = np.sqrt(curvature)
         project = _off(root)
-        return lambda E: problem.pull(root * project(root * problem.values(E)))
+        return lambda E: problem.pull(root * project(root * problem.at_pairs(E)))
     if problem.pairs.is_complete and (curvature == curvature[0]).all():
         weights = curvature[0] * problem.factors.products
         return lambda E: weights * E
-    return lambda E: problem.pull(curvature * problem.values(E))
+    return lambda E: problem.pull(curvature * problem.at_pairs(E))
 
 
 def _with_constant(problem: SchattenProblem, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

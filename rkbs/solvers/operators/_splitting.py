@@ -74,7 +74,7 @@ class GridLeastSquares(DataTerm):
         return self.grid(self.linear, self.total, target, rho)[0]
 
     def duals(self, M: np.ndarray, N: np.ndarray) -> list[np.ndarray]:
-        return [self.problem.z - self.problem.values(point) for point in (M, N)]
+        return [self.problem.z - self.problem.at_pairs(point) for point in (M, N)]
 
     def balance(self) -> None:
         """It has no splitting of its own."""
@@ -102,18 +102,18 @@ class SplitLoss(DataTerm):
     def _loss_step(self, values: np.ndarray) -> None:
         problem, old = self.problem, self.H
         relaxed = _RELAX * values + (1 - _RELAX) * old
-        shifted = problem.pairs.values(relaxed) + self.U
+        shifted = problem.pairs.entries(relaxed) + self.U
         h = problem.loss.prox(shifted, problem.z, 1 / self.rho)
         self.U = shifted - h
         # Where there is no pair, nothing holds H back from the values.
-        self.H = relaxed + problem.pairs.matrix(h - problem.pairs.values(relaxed))
+        self.H = relaxed + problem.pairs.matrix(h - problem.pairs.entries(relaxed))
         self.primal = _relative(values - self.H, self.H)
         self.dual = _relative(self.H - old, self.U)
 
     def duals(self, M: np.ndarray, N: np.ndarray) -> list[np.ndarray]:
         problem, loss = self.problem, self.problem.loss
         if loss.smooth:  # a gradient lies in the domain of ℓ*, exactly
-            points = problem.pairs.values(self.H), problem.with_best_offsets(N)
+            points = problem.pairs.entries(self.H), problem.with_best_offsets(N)
             return [-loss.gradient(h, problem.z) for h in points]
         # At a kink only the multiplier knows which subgradient it is.
         inside = loss.interior(problem.z) if isinstance(loss, DualLoss) else 0.0

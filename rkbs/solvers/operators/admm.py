@@ -100,7 +100,7 @@ class ADMM(SchattenSolver):
     ) -> Solution[OperatorPoint]:
         rank = int(np.linalg.matrix_rank(M))
         stats = {"solver": "ADMM", "iterations": iterations, "rank": rank}
-        theta = problem.best_theta(problem.values(M))
+        theta = problem.best_theta(problem.at_pairs(M))
         certificate = problem.certify(M, c, self.tol, theta)
         return Solution(problem, OperatorPoint(M, c, theta), certificate, stats)
 

@@ -77,8 +77,8 @@ class Cholesky(RidgeSolver):
 class _Diagonal(NamedTuple):
     """K = P diag(κ) Pᵀ; where features were decomposed, with their right singular vectors."""
 
-    values: np.ndarray
-    vectors: np.ndarray
+    eigenvalues: np.ndarray
+    eigenvectors: np.ndarray
     right: np.ndarray | None
 
 
@@ -107,15 +107,15 @@ class DenseState(State[OperatorPoint]):
 
     @cached_property
     def _of_gram(self) -> _Diagonal:
-        values, vectors = eigh(_gram(self.problem), overwrite_a=True, driver="evd")
-        return _Diagonal(np.maximum(values, 0.0), vectors, None)
+        eigenvalues, eigenvectors = eigh(_gram(self.problem), overwrite_a=True, driver="evd")
+        return _Diagonal(np.maximum(eigenvalues, 0.0), eigenvectors, None)
 
     @cached_property
     def _of_features(self) -> _Diagonal:
-        vectors, sigma, right = _decomposed(self.problem)
-        values = np.zeros(len(self.problem.z))
-        values[: len(sigma)] = sigma**2
-        return _Diagonal(values, vectors, right)
+        eigenvectors, sigma, right = _decomposed(self.problem)
+        eigenvalues = np.zeros(len(self.problem.z))
+        eigenvalues[: len(sigma)] = sigma**2
+        return _Diagonal(eigenvalues, eigenvectors, right)
 
     def _diagonal(self, problem: OperatorProblem) -> _Diagonal:
         """What serves the problem's α, and the one of ``setup``: of a path mostly the same."""
@@ -138,12 +138,12 @@ class DenseState(State[OperatorPoint]):
         return (self._diagonalized(self.problem.with_alpha(alpha)) for alpha in alphas)
 
     def _diagonalized(self, problem: OperatorProblem) -> Solution[OperatorPoint]:
-        values, P, right = self._diagonal(problem)
-        divisor = values + problem.alpha
+        eigenvalues, P, right = self._diagonal(problem)
+        divisor = eigenvalues + problem.alpha
         if right is None:
             by = ByPairs(problem, lambda q: P @ (P.T @ q / per_row(divisor, q)))
             return refined(problem, by, self.tol)
-        roots = np.sqrt(values[: len(right)])
+        roots = np.sqrt(eigenvalues[: len(right)])
         return refined(problem, ByFeatures(problem, P, right, roots, divisor), self.tol)
 
     def leave_out_residuals(
@@ -159,14 +159,14 @@ class DenseState(State[OperatorPoint]):
         """
         check_leave(leave)
         problem = self.problem.with_alpha(alpha)
-        alpha, (values, vectors, _) = problem.alpha, self._diagonal(problem)
-        left_over = alpha / (values + alpha)
+        alpha, (eigenvalues, eigenvectors, _) = problem.alpha, self._diagonal(problem)
+        left_over = alpha / (eigenvalues + alpha)
         pairs, groups = self.problem.pairs, groups or Groups.single(self.problem.pairs)
         label = groups.of_pairs(pairs, leave)
         names, sizes = np.unique(label, return_counts=True)
         # Large rows first: then the QR decomposition below keeps the digits of the small ones.
         order = np.argsort(-left_over)
-        P, root = vectors[:, order], np.sqrt(left_over[order])
+        P, root = eigenvectors[:, order], np.sqrt(left_over[order])
         z = self.problem.z - self.problem.without_operator[0]
         rows, v = self._without_offsets(P * root, root * (P.T @ z), alpha)
         if sizes.max() == 1:

@@ -81,7 +81,7 @@ class ConjugateGradient(RidgeSolver):
         underdetermined = len(problem.z) < products.size
         if not underdetermined or problem.alpha > _HIDDEN * products.max():
             M, iterations = _descend(problem, start, self.tol, self.max_iter)
-            theta, c = _Profile.of(problem)(problem.z - problem.values(M))
+            theta, c = _Profile.of(problem)(problem.z - problem.at_pairs(M))
             solution = self._solution(problem, OperatorPoint(M, c, theta), iterations)
             if solution.certificate.passed:
                 return self._expanded(problem, solution)
@@ -170,21 +170,21 @@ class _Profile:
         if self.offsets.constant:
             theta[0] = best_constant(Squared(), np.zeros_like(r), r)[0]
         for _ in range(_PASSES):
-            rest = r - self.offsets.values(theta, self.pairs)
+            rest = r - self.offsets.at_pairs(theta, self.pairs)
             sums = self.offsets.sums(rest, self.pairs)
             if self.system is None:
                 theta = theta + sums / len(r)
             else:
                 theta = theta + self.system.solve(sums - self.decay * theta)
-        return theta, r - self.offsets.values(theta, self.pairs)
+        return theta, r - self.offsets.at_pairs(theta, self.pairs)
 
 
 def _system(problem: OperatorProblem, a: np.ndarray) -> np.ndarray:
     """(K + (α/α_e) E_e E_eᵀ + αI) a with the effects as a kernel; less its mean, if of sum 0."""
-    image = problem.values(problem.pull(a)) + problem.alpha * a
+    image = problem.at_pairs(problem.pull(a)) + problem.alpha * a
     if problem.offsets.size:
         effects = _effects(problem, problem.alpha * a)
-        image += problem.offsets.values(effects, problem.pairs)
+        image += problem.offsets.at_pairs(effects, problem.pairs)
     return problem.feasible(image)
 
 
@@ -232,7 +232,7 @@ def _descend(
     left, steps = np.inf, 0
     profile = _Profile.of(problem)
     while True:
-        _, c = profile(problem.z - problem.values(M))
+        _, c = profile(problem.z - problem.at_pairs(M))
         G = problem.pull(c) - problem.alpha * M
         last, left = left, problem.energy(G) / problem.pull_scale(M, c)
         if left <= tol or not left < last / 2 or steps >= most:
@@ -257,7 +257,7 @@ def _run(
     for iteration in range(most):
         if _is_small(problem, M, c, G, tol):
             return M, iteration
-        _, values = profile(problem.values(step))
+        _, values = profile(problem.at_pairs(step))
         image = problem.pull(values) + problem.alpha * step
         length = size / np.vdot(step, image)
         M, c, G = M + length * step, c - length * values, G - length * image
@@ -286,5 +286,5 @@ def _shares(problem: OperatorProblem) -> np.ndarray:
     rows = np.bincount(pairs.i, minlength=len(pairs.X))
     columns = np.bincount(pairs.j, minlength=len(pairs.Y))
     return np.multiply.outer(
-        rows @ factors.x.vectors**2, columns @ factors.y.vectors**2 / len(pairs)
+        rows @ factors.x.eigenvectors**2, columns @ factors.y.eigenvectors**2 / len(pairs)
     )

@@ -60,7 +60,7 @@ class Spectral(RidgeSolver):
         x, y = problem.eigen
         # Less the best constant, if there is one: else a large mean would leave its rounding.
         responses = problem.pairs.matrix(problem.z - problem.without_operator[0])
-        return SpectralState(problem, x.vectors.T @ responses @ y.vectors, self.tol)
+        return SpectralState(problem, x.eigenvectors.T @ responses @ y.eigenvectors, self.tol)
 
 
 @final
@@ -100,12 +100,15 @@ class SpectralState(State[OperatorPoint]):
         """
         alpha = check_number(alpha, "alpha", above=0.0)
         x, y = self.problem.eigen
-        return alpha / (np.multiply.outer(x.values, y.values) + alpha)
+        return alpha / (np.multiply.outer(x.eigenvalues, y.eigenvalues) + alpha)
 
     def _offsets(self, alpha: float) -> GridOffsets:
         """The problem's offsets, in its eigenbases."""
-        vectors, offsets = (part.vectors for part in self.problem.eigen), self.problem.offsets
-        return GridOffsets(*vectors, self._left_over(alpha), offsets, self.problem.pairs, alpha)
+        problem, (x, y) = self.problem, self.problem.eigen
+        left_over = self._left_over(alpha)
+        return GridOffsets(
+            x.eigenvectors, y.eigenvectors, left_over, problem.offsets, problem.pairs, alpha
+        )
 
     def _solve(self, problem: OperatorProblem, last: None) -> tuple[Solution[OperatorPoint], None]:
         alpha, (x, y) = problem.alpha, problem.eigen
@@ -115,8 +118,10 @@ class SpectralState(State[OperatorPoint]):
             theta = offsets.theta(rotated)
             rotated = rotated - offsets.spread(theta)
             theta[0] += problem.without_operator[0]
-        M = np.sqrt(products) / (products + alpha) * rotated[np.ix_(x.values > 0, y.values > 0)]
-        c = problem.pairs.values(x.vectors @ (self._left_over(alpha) * rotated) @ y.vectors.T)
+        on_range = np.ix_(x.eigenvalues > 0, y.eigenvalues > 0)
+        M = np.sqrt(products) / (products + alpha) * rotated[on_range]
+        left_over = self._left_over(alpha) * rotated
+        c = problem.pairs.entries(x.eigenvectors @ left_over @ y.eigenvectors.T)
         stats = {"solver": "Spectral", "alpha": alpha}
         certificate = problem.certify(M, c, self.tol, theta)
         return Solution(problem, OperatorPoint(M, c, theta), certificate, stats), None
@@ -145,10 +150,10 @@ class SpectralState(State[OperatorPoint]):
         array of shape (n,), in the order of the problem's pairs
         """
         check_leave(leave)
-        vectors = tuple(part.vectors for part in self.problem.eigen)
+        eigenvectors = tuple(part.eigenvectors for part in self.problem.eigen)
         groups = groups or Groups.single(self.problem.pairs)
         if self.problem.offsets.size:
             offsets = self._offsets(alpha)
-            return self.problem.pairs.values(offsets.leave_out(self.rotated, leave, groups))
-        found = residuals(vectors, self._left_over(alpha), self.rotated, leave, groups)
-        return self.problem.pairs.values(found)
+            return self.problem.pairs.entries(offsets.leave_out(self.rotated, leave, groups))
+        found = residuals(eigenvectors, self._left_over(alpha), self.rotated, leave, groups)
+        return self.problem.pairs.entries(found)

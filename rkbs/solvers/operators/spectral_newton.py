@@ -207,7 +207,7 @@ def _shortened(problem: SchattenProblem, M: np.ndarray) -> np.ndarray:
 
 def _profiled(problem: SchattenProblem, M: np.ndarray) -> float:
     """The objective at M and the best constant."""
-    return problem.objective(M, problem.best_theta(problem.values(M)))
+    return problem.objective(M, problem.best_theta(problem.at_pairs(M)))
 
 
 def _ridge(problem: SchattenProblem, weight: float) -> np.ndarray:

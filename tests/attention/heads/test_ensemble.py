@@ -152,11 +152,11 @@ def test_the_gradient_is_that_of_the_projected_error(tower, parameter):
     ensemble = TwoTowerEnsemble.from_heads(heads)
     surfaces = Surfaces.tabulate(TARGETS["oscillating"], GRID, ensemble)
     method, side = VariableProjection(), ("query", "key").index(tower)
-    towers, F = getattr(ensemble, tower), surfaces.values if side == 0 else surfaces.values.mT
+    towers, F = getattr(ensemble, tower), surfaces.weighted if side == 0 else surfaces.weighted.mT
     with torch.no_grad():
         state = method._state(ensemble, surfaces)
         minus, matrix = _normal_equations(
-            F, surfaces.t, surfaces.root_t, towers.units, state.sides[side]
+            F, surfaces.t, surfaces.root_t, towers.units, state.projections[side]
         )
         assert (torch.linalg.eigvalsh(matrix) >= -1e-12 * matrix.abs().amax()).all()
         for unit in range(6):

@@ -40,7 +40,7 @@ SABOTAGES = [
     ),
     broken(
         "every RKBSPair calls itself one",
-        constants(FunctionSpaces, is_pair=True),
+        constants(FunctionSpaces, one_to_one=True),
         noticed="RKBSPair calls it a pair",
     ),
     broken(

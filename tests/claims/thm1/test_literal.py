@@ -12,7 +12,7 @@ from verify.harness.evidence import Verdict
 def main_effects(self, v, u):
     """f(x_i) + g(y_j), the control's, in the place of the printed argument."""
     control = self.__dict__.setdefault("control", Separable.__new__(Separable))
-    control.__dict__.update(pair=self.pair, pairs=self.pairs)
+    control.__dict__.update(spaces=self.spaces, pairs=self.pairs)
     return Separable.argument(control, v, u)
 
 

@@ -50,7 +50,7 @@ def objective(wrong):
 
 def without_g(right, self, v, u):
     """No penalty of g."""
-    loss = self.loss.value(self.values(v, u), self.z) - self.loss.value(0 * self.z, self.z)
+    loss = self.loss.value(self.at_pairs(v, u), self.z) - self.loss.value(0 * self.z, self.z)
     return right(self, v, 0 * u) + loss.sum()
 
 
@@ -76,10 +76,10 @@ SABOTAGES = [
     ),
     broken(
         "values f(x) + g(y) for f(x) g(y)",
-        constants(ProductProblem, values=sums),
+        constants(ProductProblem, at_pairs=sums),
         noticed="data term",
     ),
-    broken("values of f, g × 0.9 at points", scaled(sections.FeatureSections, "values", 0.9)),
+    broken("values of f, g × 0.9 at points", scaled(sections.FeatureSections, "at_points", 0.9)),
     broken(
         "every start ends in the same point",
         attribute(module, "Alternating", lambda f: lambda tol, seed=0: f(tol, seed=0)),

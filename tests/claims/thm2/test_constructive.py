@@ -15,7 +15,7 @@ SABOTAGES = [
     broken("the floor × 0.9", LOW_FLOOR, "slow", APART),
     broken(
         "singular values × 0.9",
-        frozen(module, lambda head: replace(head, values=0.9 * head.values)),
+        frozen(module, lambda head: replace(head, singular_values=0.9 * head.singular_values)),
         "slow",
     ),
     broken(

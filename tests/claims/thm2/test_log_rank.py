@@ -110,7 +110,7 @@ def test_row_means_save_one_dimension_at_most():
     assert max(tails.tail("exp", 3), tails.tail("softmax", 2)) <= tails.rounding("exp")
     assert max(tails.saved(d) for d in range(8)) <= 1
     other = Tails(POSITIVE["row_factor"])
-    other.values["softmax"] = other.values["exp"][2:]  # as if two were saved
+    other.singular_values["softmax"] = other.singular_values["exp"][2:]  # as if two were saved
     assert other.saved(1) > 1
 
 

@@ -11,10 +11,13 @@ from verify.claims.thm2 import pair as module
 from verify.harness.evidence import Verdict
 
 
-def with_s_itself(pair, S):
+def with_s_itself(spaces, S):
     """SΦ_X and SΦ_Y: another κ."""
     return RKBSPair(
-        lambda x: pair.features_x(x) @ S.T, lambda y: pair.features_y(y) @ S.T, pair.dim, pair.p
+        lambda x: spaces.features_x(x) @ S.T,
+        lambda y: spaces.features_y(y) @ S.T,
+        spaces.dim,
+        spaces.p,
     )
 
 

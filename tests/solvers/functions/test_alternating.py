@@ -18,7 +18,7 @@ from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm
 
 
 def exponents(problem):
-    return problem.pair.p, problem.pair.p / (problem.pair.p - 1)
+    return problem.spaces.p, problem.spaces.p / (problem.spaces.p - 1)
 
 
 def penalties(problem, v, u):
@@ -44,7 +44,7 @@ def least_on_the_ray(problem, v, u):
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e5])
 def test_balancing_is_the_least_penalty_of_the_same_product(kinds, scale):
     problem, rng = make(kinds=kinds), np.random.default_rng(0)
-    v, u = rng.standard_normal((2, problem.pair.dim))
+    v, u = rng.standard_normal((2, problem.spaces.dim))
     v = scale * v
     new_v, new_u = _balanced(problem, v, u)
     assert relative(np.outer(new_v, new_u), np.outer(v, u)) < 1e-13
@@ -58,7 +58,7 @@ def test_balancing_is_the_least_penalty_of_the_same_product(kinds, scale):
 @pytest.mark.parametrize("power", [2.0, 30.0])  # of 30 slopes at both ends leave the floats
 def test_what_cannot_be_balanced_is_left_alone(power):
     problem, rng = make(kinds=(PowerNorm(power),) * 2), np.random.default_rng(0)
-    v, u = rng.standard_normal((2, problem.pair.dim))
+    v, u = rng.standard_normal((2, problem.spaces.dim))
     for f, g in ((0 * v, u), (v, 0 * u), (1e-40 * v, 1e40 * u), (1e40 * v, 1e-40 * u)):
         new_f, new_g = _balanced(problem, f, g)
         assert np.array_equal(new_f, f)
@@ -87,7 +87,7 @@ def start_by_hand(problem, u):
 @pytest.mark.parametrize("p", [1.5, 3.0])
 def test_the_start_by_hand(p, loss, alphas):
     problem = make(p, loss, alphas=alphas)
-    u = np.random.default_rng(3).standard_normal(problem.pair.dim)
+    u = np.random.default_rng(3).standard_normal(problem.spaces.dim)
     expected = start_by_hand(problem, u)
     assert relative(_start(problem, u), expected) < 1e-5
     for size in (1e-30, 1e6, 1e30):  # farther from 1 than norms that can be balanced
@@ -100,7 +100,7 @@ def test_the_start_by_hand(p, loss, alphas):
 def test_equations_hold_where_the_point_is_stationary_and_nowhere_else(p, kinds, by_expansion):
     """At any point what is left of them is the derivative of the objective, in its coordinates."""
     problem, rng = make(p, kinds=kinds), np.random.default_rng(1)
-    v, u = rng.standard_normal((2, problem.pair.dim))
+    v, u = rng.standard_normal((2, problem.spaces.dim))
     equations = Stationarity.near(problem, v, u, by_expansion)
     unknowns = equations.unknowns(v, u)
     v, u = equations.functions(unknowns)  # of the form that the unknowns can express
@@ -128,7 +128,7 @@ def test_equations_hold_where_the_point_is_stationary_and_nowhere_else(p, kinds,
 def size_of(equations, problem, k):
     """Of the k-th function's equations: those of ξ, and of its length where R does not tell it."""
     if not equations.by_expansion[k]:
-        return problem.pair.dim
+        return problem.spaces.dim
     side = equations.sides[k]
     return side.sections.size + isinstance(side.regularizer, Norm)
 
@@ -160,7 +160,7 @@ def test_equations_are_tried_at_a_third_of_the_residual_or_at_twice_the_rounds(m
         return v, u
 
     monkeypatch.setattr(alternating, "_round", counted)
-    monkeypatch.setattr(alternating, "_polished", recorded)
+    monkeypatch.setattr(alternating, "_polish", recorded)
     solve(make(1.5), Alternating(tol=1e-12, max_iter=30))
     assert len(tried) > 3
     for (earlier, above), (now, residual) in pairwise(tried):
@@ -171,10 +171,10 @@ def test_equations_are_tried_at_a_third_of_the_residual_or_at_twice_the_rounds(m
 def test_equations_that_lead_to_zero_are_not_followed(loss):
     """Zero solves them always, is certified, and here better than the point: the rounds decide."""
     problem = make(2.0, loss, alphas=(5.0, 10.0))
-    u = _start(problem, np.random.default_rng(0).standard_normal(problem.pair.dim))
+    u = _start(problem, np.random.default_rng(0).standard_normal(problem.spaces.dim))
     v, u, _ = alternating._round(problem, u, balance=True)
     zero = Stationarity.near(problem, v, u, (True, True)).solved(v, u)
     assert not np.any(zero)
     assert problem.certify(*zero, 1e-8).passed
     assert problem.objective(*zero) < problem.objective(v, u)
-    assert all(f.any() for f in alternating._polished(problem, v, u, 1e-8))
+    assert all(f.any() for f in alternating._polish(problem, v, u, 1e-8))

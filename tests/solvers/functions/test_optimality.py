@@ -33,13 +33,13 @@ P = (1.25, 1.5, 2.0, 3.0, 4.0)
 
 def make(p, loss, regularizer, alpha=0.3, keep=0.7, seed=0, shape=(7, 6)):
     rng = np.random.default_rng(seed)
-    pair = RKBSPair.from_kernel(EDP(), 2, 5, p)
+    spaces = RKBSPair.from_kernel(EDP(), 2, 5, p)
     X, Y = (rng.uniform(-1, 1, (n, 2)) for n in shape)
     seen = rng.uniform(size=shape) < keep
     seen[0], seen[:, 0] = True, True
     z = as_labels(loss, rng.standard_normal(seen.sum()))
     return SeparableProblem(
-        pair,
+        spaces,
         Pairs.from_mask(X, Y, seen),
         z,
         alpha,
@@ -183,8 +183,8 @@ def test_strong_and_weak_penalties_are_solved_in_few_steps(p, loss, alpha):
     for natural, seed in itertools.product((True, False), range(2)):
         problem = make(p, loss, HalfSquare(), alpha, seed=seed)
         if natural:
-            pair = problem.pair
-            powers = PowerNorm(pair.p), PowerNorm(pair.p_conjugate)
+            spaces = problem.spaces
+            powers = PowerNorm(spaces.p), PowerNorm(spaces.p_conjugate)
             problem = replace(problem, regularizer_x=powers[0], regularizer_y=powers[1])
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -198,7 +198,7 @@ def test_far_exponents_end_with_a_small_gap_and_without_warnings(p, loss):
     for natural in (False, True):
         problem = make(p, loss, HalfSquare())
         if natural:
-            powers = PowerNorm(p), PowerNorm(problem.pair.p_conjugate)
+            powers = PowerNorm(p), PowerNorm(problem.spaces.p_conjugate)
             problem = replace(problem, regularizer_x=powers[0], regularizer_y=powers[1])
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -29,7 +29,7 @@ def problem_of(n_x=50, n_y=40, fraction=0.05, loss=None, keep=1.0, kernels=None,
     pairs = Pairs.from_mask(X, Y, rng.random(Z.shape) < keep)
     kernel_x, kernel_y = kernels or (RBF(), Laplace())
     problem = SchattenProblem(
-        kernel_x(X, X), kernel_y(Y, Y), pairs, pairs.values(Z), 1.0, loss, Schatten(1)
+        kernel_x(X, X), kernel_y(Y, Y), pairs, pairs.entries(Z), 1.0, loss, Schatten(1)
     )
     return problem.with_alpha(fraction * problem.zero_threshold())
 

@@ -123,7 +123,7 @@ def gram_of(kernel, X, seed):
 def root(gram):
     """R with K = R Rᵀ, eigenvalues within rounding of 0 left out."""
     part = Eigen.of(gram, "gram").range()
-    return part.vectors * np.sqrt(part.values)
+    return part.eigenvectors * np.sqrt(part.eigenvalues)
 
 
 def exact(features, z, alpha, rows=None):
@@ -196,10 +196,10 @@ def test_every_gram_matrix_is_solved_exactly(name, path, scales, digits):
         if (point := solved(at, path)) is None:
             continue
         h = exact(features, at.z, alpha, whole).reshape(7, 6)
-        left = at.z - at.pairs.values(h)
+        left = at.z - at.pairs.entries(h)
         # Off the pairs of a fit that is as close as rounding conjugate gradients lose some digits.
         assert relative(at.factors.push(point.M), h) < (1e-6 if path == "many" else 1e-9)
-        assert relative(at.values(point.M), at.pairs.values(h)) < 1e-9
+        assert relative(at.at_pairs(point.M), at.pairs.entries(h)) < 1e-9
         assert np.abs(point.c - left).max() < 1e-9 * np.abs(at.z).max()
 
 
@@ -284,7 +284,7 @@ def test_the_certificate_is_sharp_at_any_scale(name, path, scales):
             # A wrong α is no mutant where α changes nothing, nor a wrong c where it is rounding.
             wrong_M = not relative(weight * mutant, weight * M) < 2e-7
             if wrong_M or np.linalg.norm(dual - c) > 1e-6 * np.linalg.norm(at.z):
-                for other in (dual, at.z - at.values(mutant)) if wrong_M else (dual,):
+                for other in (dual, at.z - at.at_pairs(mutant)) if wrong_M else (dual,):
                     assert not at.certify(mutant, other, solver.tol).passed, what
 
 
@@ -335,9 +335,9 @@ def test_equal_points_have_equal_eigenvectors(name):
     gram = _within.gram(kernel, Entities(X, None, "X"))
     assert relative(gram, kernel(X, X)) < 1e-15
     part = Eigen.of(gram, "gram_x").range()
-    assert np.array_equal(part.vectors[:33:2], part.vectors[33:])
-    assert relative(part.vectors * part.values @ part.vectors.T, gram) < 1e-13
-    assert relative(part.vectors.T @ part.vectors, np.eye(len(part.values))) < 1e-13
+    assert np.array_equal(part.eigenvectors[:33:2], part.eigenvectors[33:])
+    assert relative(part.eigenvectors * part.eigenvalues @ part.eigenvectors.T, gram) < 1e-13
+    assert relative(part.eigenvectors.T @ part.eigenvectors, np.eye(len(part.eigenvalues))) < 1e-13
 
 
 def test_responses_that_no_operator_sees_are_solved_by_zero():
@@ -444,7 +444,7 @@ def test_weak_alphas_on_half_a_grid_are_certified():
     solution = solve(problem, ConjugateGradient()).check()
     assert solution.stats["iterations"] < 2000
     other = solve(problem, Cholesky()).check()
-    assert relative(problem.values(solution.value.M), problem.values(other.value.M)) < 1e-8
+    assert relative(problem.at_pairs(solution.value.M), problem.at_pairs(other.value.M)) < 1e-8
 
 
 def test_a_precomputed_gram_matrix_is_its_kernel():

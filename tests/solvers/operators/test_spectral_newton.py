@@ -81,7 +81,7 @@ def test_the_derivative_is_positive_self_adjoint_and_has_its_root(shape):
 def left_of(chart):
     """What Newton's method makes 0: the gradient in M, or R_X M R_Yᵀ − h."""
     if isinstance(chart, DualChart):
-        return chart.problem.values(chart.M) - chart.unknown
+        return chart.problem.at_pairs(chart.M) - chart.unknown
     gradient = apply(chart.problem.penalty.gradient, chart.M)
     return chart.problem.alpha * gradient - chart.problem.pull(chart.c)
 
@@ -146,15 +146,15 @@ def test_a_settled_chart_means_the_same_with_h_at_the_values_or_on_the_kink(keep
     chart = DualChart(problem, problem.z + sides)
     settled = chart.settled()
     # Bisected to 2^−52 of ways that are 4 long; M is a power of what c pulls, the 4th at most.
-    assert abs(chart.values - chart.unknown).max() < 4
+    assert abs(chart.at_pairs - chart.unknown).max() < 4
     assert abs(settled.c - chart.c).max() < 1e-14
     assert relative(settled.M, chart.M) < 1e-12
     h, z, flat = chart.unknown, problem.z, abs(sides) > delta
     assert (settled.unknown[~flat] == h[~flat]).all()
     low = np.where(sides > 0, z + delta, -np.inf)
     high = np.where(sides > 0, np.inf, z - delta)
-    wanted = np.clip(chart.values, low, high)
-    crosses = flat & (wanted != chart.values)
+    wanted = np.clip(chart.at_pairs, low, high)
+    crosses = flat & (wanted != chart.at_pairs)
     assert crosses.any()
     assert (flat & ~crosses).any()
     assert abs(settled.unknown - wanted)[flat].max() < 1e-14
@@ -202,7 +202,7 @@ def test_few_steps_from_any_side(loss, p, keep, alpha):
     problem = make(loss, Schatten(p), keep, alpha)
     solution = solve(problem, SpectralNewton()).check()
     assert solution.stats["iterations"] <= 60
-    gradient = -problem.pull(problem.loss.gradient(problem.values(solution.value.M), problem.z))
+    gradient = -problem.pull(problem.loss.gradient(problem.at_pairs(solution.value.M), problem.z))
     sigma = np.linalg.svd(solution.value.M)[1]
     ours = alpha * apply(lambda s: s ** (p - 1), solution.value.M)
     # Where p < 2, rounding of tiny singular values shows in their powers.

@@ -79,12 +79,13 @@ def witness(m: list[list[fmpq]]) -> np.ndarray:
     hᵀA x_0 stays 1 (√d = 2). The points are multiples of 2^{−20}.
     """
     matrix = np.array([[float(entry.p) / float(entry.q) for entry in row] for row in m])
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    center, step = np.zeros(2), vectors[:, 0]
-    if values[0] >= 0:
+    eigenvalues, eigenvectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    center, step = np.zeros(2), eigenvectors[:, 0]
+    if eigenvalues[0] >= 0:
         turn = (matrix - matrix.T) / 2
-        # h is along vectors[:, 0], so hᵀMh = values[0]/|A x_0|² ≤ 1/3 < log cosh 1 = 0.43.
-        center = vectors[:, 1] * math.sqrt(3 * max(values[0], 0.1)) / max(abs(turn[0, 1]), 1e-9)
+        # h is an eigenvector, so hᵀMh = eigenvalues[0]/|A x_0|² ≤ 1/3 < log cosh 1 = 0.43.
+        size = math.sqrt(3 * max(eigenvalues[0], 0.1))
+        center = eigenvectors[:, 1] * size / max(abs(turn[0, 1]), 1e-9)
         step = turn @ center / max(np.sum((turn @ center) ** 2), 1e-9)
     return np.round(np.array([center + step, center - step]) * 2.0**20) / 2.0**20
 
@@ -132,7 +133,7 @@ def _mercer_case(
         "different": bool((query != key).any()),
         "symmetric_psd": symmetric_psd(form(query, key)),
         "definite": found.positive_definite,
-        "smallest_pivot": least(map(exact.lower, found.values)),
+        "smallest_pivot": least(map(exact.lower, found.diagonal)),
         "error": _gram_error(query, key, points)[1],
     }
 
@@ -157,7 +158,7 @@ def _other_case(
         "witness": pair,
         "negative": found.inertia[1] == 1,
         "negative_in_floats": exact.rational_inertia(exact.symmetric_part(rows))[1] == 1,
-        "second_pivot": exact.upper(found.values[-1]),
+        "second_pivot": exact.upper(found.diagonal[-1]),
         "error": error,
     }
 

@@ -38,8 +38,8 @@ class Case:
         """The pair, W^Q and W^K (the identity unless ``mapped``)."""
         eye = np.eye(self.d)
         maps = rng.integers(-16, 17, size=(2, self.d, 2)) / 16 if self.mapped else (eye, eye)
-        pair = RKBSPair.from_kernel(self.kernel, self.d, self.order, self.p, *maps)
-        return pair, maps[0], maps[1]
+        spaces = RKBSPair.from_kernel(self.kernel, self.d, self.order, self.p, *maps)
+        return spaces, maps[0], maps[1]
 
     def allowance(self, q: list[fmpq], k: list[fmpq], unit: float) -> arb:
         """What a value of κ may miss: ``unit`` of Σ |c_n| (|q|·|k|/√d)ⁿ, and EDP's remainder."""
@@ -105,15 +105,15 @@ def _reproduction(case: Case, rng: np.random.Generator) -> dict[str, float]:
     Allowed for each κ: the remainder bound (prop1.truncation) and the rounding of features, of
     sums over n sections and of inner products, (D + 2(6N + d + 2) + 1 + n) u.
     """
-    pair, query, key = case.build(rng)
+    spaces, query, key = case.build(rng)
     n, m = 4, 5
     x, y = (rng.integers(-1024, 1025, size=(size, query.shape[1])) / 1024 for size in (n, m))
     b, c = rng.normal(size=m), rng.normal(size=n)
-    at_x, at_y = [pair.section_x(point) for point in x], [pair.section_y(point) for point in y]
+    at_x, at_y = [spaces.section_x(point) for point in x], [spaces.section_y(point) for point in y]
     f, g = _combine(b, at_y), _combine(c, at_x)
-    paired_f = np.array([pair.pairing(f, section) for section in at_x])
-    paired_g = np.array([pair.pairing(section, g) for section in at_y])
-    unit = (pair.dim + 2 * (6 * case.order + case.d + 2) + 1 + max(n, m)) * exact.UNIT
+    paired_f = np.array([spaces.pairing(f, section) for section in at_x])
+    paired_g = np.array([spaces.pairing(section, g) for section in at_y])
+    unit = (spaces.dim + 2 * (6 * case.order + case.d + 2) + 1 + max(n, m)) * exact.UNIT
     with ctx.workprec(128):
         q = exact.image(query, exact.rational_points(x))
         k = exact.image(key, exact.rational_points(y))
@@ -135,27 +135,27 @@ def _duality(case: Case, rng: np.random.Generator) -> dict[str, float]:
     coordinate in v, where |t|^p is smooth for p > 1 only. It is off by O(ε^{p−1}) ≤ 2^{−90}.
     The norm sums D powers; each of ι's few operations is rounded, times at most p' = 5 in powers.
     """
-    pair = case.build(rng)[0]
-    v, w, u = rng.normal(size=(3, pair.dim))
+    spaces = case.build(rng)[0]
+    v, w, u = rng.normal(size=(3, spaces.dim))
     v[-1] = 0.0
-    f, g = pair.f(v), pair.g(u)
-    dual = pair.duality_map(f)
-    back = pair.inverse_duality_map(dual, pair.norm(f))
+    f, g = spaces.f(v), spaces.g(u)
+    dual = spaces.duality_map(f)
+    back = spaces.inverse_duality_map(dual, spaces.norm(f))
     with ctx.workprec(2000):
         fv, fw, du, bv = (_balls(x) for x in (v, w, dual.coefficients, back.coefficients))
-        norm, step = _norm(fv, pair.p), arb(2) ** -400
+        norm, step = _norm(fv, spaces.p), arb(2) ** -400
         moved = [a + step * b for a, b in zip(fv, fw, strict=True)]
-        slope = (_norm(moved, pair.p) - norm) / step
+        slope = (_norm(moved, spaces.p) - norm) / step
         gap = [a - b for a, b in zip(bv, fv, strict=True)]
         errors = {
-            "norm": exact.relative(pair.norm(f), norm, norm),
-            "dual_norm": exact.upper(abs(_norm(du, pair.p_conjugate) - 1)),
-            "dual_value": exact.relative(pair.pairing(f, dual), norm, norm),
-            "inverse": exact.upper(_norm(gap, pair.p) / norm),
+            "norm": exact.relative(spaces.norm(f), norm, norm),
+            "dual_norm": exact.upper(abs(_norm(du, spaces.p_conjugate) - 1)),
+            "dual_value": exact.relative(spaces.pairing(f, dual), norm, norm),
+            "inverse": exact.upper(_norm(gap, spaces.p) / norm),
             "derivative": exact.upper(abs(slope - _inner(du, fw)) / _inner(_sizes(du), _sizes(fw))),
         }
-    holder = abs(pair.pairing(f, g)) / (pair.norm(f) * pair.norm(g))
-    unit = (pair.dim + 40) * exact.UNIT
+    holder = abs(spaces.pairing(f, g)) / (spaces.norm(f) * spaces.norm(g))
+    unit = (spaces.dim + 40) * exact.UNIT
     return {key: error / unit for key, error in errors.items()} | {"holder": holder}
 
 
@@ -184,7 +184,7 @@ def _separation(d: int, order: int, rng: np.random.Generator) -> dict[str, Any]:
     phi = PowerFeatures(EDP(), d, order)
     points = rng.integers(-2048, 2049, size=(phi.dim + 3, d)) / 1024
     line = points[:, :1] @ np.ones((1, d))
-    pair = RKBSPair.from_kernel(EDP(), d, order)
+    spaces = RKBSPair.from_kernel(EDP(), d, order)
     flat = RKBSPair.from_kernel(EDP(), d, order, map_x=np.ones((d, 1))).function_spaces()
     return {
         "d": d,
@@ -192,8 +192,8 @@ def _separation(d: int, order: int, rng: np.random.Generator) -> dict[str, Any]:
         "dim": phi.dim,
         "rank": _rank(phi, points),
         "rank_of_line": _rank(phi, line),
-        "declared": [pair.separates("x", points), pair.separates("y", points)],
-        "declared_line": pair.separates("x", line),
+        "declared": [spaces.separates("x", points), spaces.separates("y", points)],
+        "declared_line": spaces.separates("x", line),
         "declared_ranks": [flat.rank_x, flat.rank_y],
     }
 
@@ -204,17 +204,17 @@ def _vanishing(p: float) -> dict[str, Any]:
     And g_u with u = v/‖v‖_2² pairs to 1 with it. Doubling is exact, so f's values are 0 in floats.
     """
     query = np.array([[1.0, -1.0], [2.0, -2.0]])
-    pair = RKBSPair.from_kernel(EDP(), 2, 4, p, query, np.eye(2))
-    r = pair.features_x.features.indices
+    spaces = RKBSPair.from_kernel(EDP(), 2, 4, p, query, np.eye(2))
+    r = spaces.features_x.features.indices
     v = 2.0 * (r == [1, 0]).all(1) - (r == [0, 1]).all(1)
-    f, g = pair.f(v), pair.g(v / (v @ v))
+    f, g = spaces.f(v), spaces.g(v / (v @ v))
     grid = np.array(np.meshgrid(*[np.linspace(-1, 1, 9)] * 2)).reshape(2, -1).T
     return {
         "p": p,
         "largest": float(np.abs(f(grid)).max()),
-        "norm": pair.norm(f),
-        "pairing": pair.pairing(f, g),
-        "declared": pair.function_spaces().is_pair,
+        "norm": spaces.norm(f),
+        "pairing": spaces.pairing(f, g),
+        "declared": spaces.function_spaces().one_to_one,
     }
 
 

@@ -24,7 +24,7 @@ def _span_error(f: Element, order: int, q: np.ndarray, keys: np.ndarray, c: np.n
     the n sections added: (D + 2(6N + d + 2) + 1 + n) u Σ_j |c_j| e^{|q|·|k_j|/√d}.
     """
     n, d = keys.shape
-    unit = (f.pair.dim + 2 * (6 * order + d + 2) + 1 + n) * exact.UNIT
+    unit = (f.spaces.dim + 2 * (6 * order + d + 2) + 1 + n) * exact.UNIT
     rounding = unit * (np.exp(np.abs(q) @ np.abs(keys).T / math.sqrt(d)) @ np.abs(c))
     return _error_against_balls(f(q), order, q, keys, c, rounding)
 
@@ -64,12 +64,12 @@ def _kernel_error(q: np.ndarray, keys: np.ndarray, c: np.ndarray) -> float:
     return _error_against_balls(EDP()(q, keys) @ c, math.inf, q, keys, c, rounding)
 
 
-def _sum_gap(pair: RKBSPair, keys: np.ndarray, c: np.ndarray, v: np.ndarray) -> float:
+def _sum_gap(spaces: RKBSPair, keys: np.ndarray, c: np.ndarray, v: np.ndarray) -> float:
     """Σ_j c_j κ(·,k_j), added as elements of B_X, against f_v with v = Σ_j c_j Φ(k_j).
 
     The same 5 products and 4 sums in another order: within 10u of Σ_j |c_j Φ(k_j)| each way.
     """
-    sections = [pair.section_y(k) for k in keys]
+    sections = [spaces.section_y(k) for k in keys]
     total = sum((b * s for b, s in zip(c[1:], sections[1:], strict=True)), c[0] * sections[0])
     size = np.abs(c) @ np.abs([section.coefficients for section in sections])
     return float((np.abs(total.coefficients - v) / (20 * exact.UNIT * size)).max())
@@ -99,18 +99,18 @@ def span(run: Run) -> Evidence:
     more = run.pick(quick=[], full=[(1, 30), (2, 16), (3, 12), (4, 9)])
     rows = []
     for d, order in run.progress([(1, 12), (2, 8), (3, 6), (2, 3), *more], "spans"):
-        pair = RKBSPair.from_kernel(EDP(), d, order)
+        spaces = RKBSPair.from_kernel(EDP(), d, order)
         keys, q = rng.uniform(-1, 1, size=(5, d)), rng.uniform(-1, 1, size=(10, d))
         phi = PowerFeatures(EDP(), d, order)(keys)
         c = rng.normal(size=5)
-        both, mixed = pair.f(phi[0] + phi[1]), pair.f(c @ phi)
+        both, mixed = spaces.f(phi[0] + phi[1]), spaces.f(c @ phi)
         rows.append(
             {
                 "d": d,
                 "order": order,
                 "sum": _span_error(both, order, q, keys[:2], np.ones(2)),
                 "combination": _span_error(mixed, order, q, keys, c),
-                "additive": _sum_gap(pair, keys, c, mixed.coefficients),
+                "additive": _sum_gap(spaces, keys, c, mixed.coefficients),
                 "kernel": _kernel_error(q, keys, c),
             }
         )

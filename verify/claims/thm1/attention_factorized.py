@@ -55,7 +55,7 @@ class Setting:
 
         c = −ℓ'(h), shrunk until ‖Φ_Xᵀ C Φ_Y‖_op ≤ α: a head certifies itself, without a solver.
         """
-        h = self.pairs.values(self.phi_x @ T @ self.phi_y.T)
+        h = self.pairs.entries(self.phi_x @ T @ self.phi_y.T)
         c = -self.loss.gradient(h, self.z)
         size = np.linalg.norm(self.phi_x.T @ self.pairs.matrix(c) @ self.phi_y, 2)
         c = c * least(1.0, alpha / size * (1 - 1e-13))
@@ -75,7 +75,7 @@ def rank_bound(problem: SchattenProblem, M: np.ndarray, d: int) -> float:
     rho = np.linalg.norm(np.linalg.svd(H, compute_uv=False)[d:])
     if isinstance(problem.loss, Squared):
         return float(rho**2 / 2)
-    curvature = problem.loss.curvature(problem.pairs.values(H), problem.z)
+    curvature = problem.loss.curvature(problem.pairs.entries(H), problem.z)
     return float(curvature.min() * (np.expm1(-rho) + rho))
 
 
@@ -129,13 +129,13 @@ def _heads(
     )
     finals, operators = trained.objectives[-1], trained.operators
     bounds = np.array([setting.dual_bound(T, alpha) for T in operators])
-    values = [setting.pairs.values(setting.phi_x @ T @ setting.phi_y.T) for T in operators]
+    values = [setting.pairs.entries(setting.phi_x @ T @ setting.phi_y.T) for T in operators]
     return {
         "d": d,
         "excess": finals / optimum - 1,
         "own gap": (finals - bounds) / finals,
         "own bound": bounds / optimum - 1,
-        "values": greatest(relative(h, setting.problem.values(M)) for h in values),
+        "values": greatest(relative(h, setting.problem.at_pairs(M)) for h in values),
         "steps": trained.steps,
         "curve": drawn(trained.objectives / optimum - 1),
     }

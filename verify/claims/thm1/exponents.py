@@ -92,7 +92,7 @@ def examine(case: Case, rng: np.random.Generator) -> dict[str, Any]:
         "excess": greatest(abs(objective(problem, v, u, p) / dual - 1) for v in line),
         "beyond": least(objective(problem, v, u, p) / dual - 1 for v in beyond),
         "length": norm(end - start, p) / norm(start, p),
-        "functions": relative(*(problem.pair.f(v)(new) for v in (start, end))),
+        "functions": relative(*(problem.spaces.f(v)(new) for v in (start, end))),
         **members(problem, line, u, gamma, p),
     }
 
@@ -144,14 +144,14 @@ def approach(case: Case, ends: list[np.ndarray], u: np.ndarray) -> dict[str, Any
     direction, place = end - start, limit_point(case, start, end)
     limit, rows = start + place * direction, []
     for problem, v, own_u, c in minimizers(case):
-        p = problem.pair.p
+        p = problem.spaces.p
         nearest = np.clip((v - start) @ direction / (direction @ direction), 0, 1)
         newton = solve(problem, DualNewton())
         rows.append(
             {
                 "p": p,
                 "rate": p - 1 if case.p == 1 else 1 / p,
-                "residual": float(np.abs(problem.values(v, own_u) - problem.z + c).max()),
+                "residual": float(np.abs(problem.at_pairs(v, own_u) - problem.z + c).max()),
                 "gap": abs(problem.certify((v, own_u), c, 1e-12).relative_gap),
                 "v": v[:3],
                 "to segment": float(np.linalg.norm(v - start - nearest * direction)),
@@ -201,9 +201,9 @@ def _far_from_two(p: float, seed: list[int]) -> float:
     """
     rng = np.random.default_rng(seed)
     maps, points = rng.standard_normal((2, 15, 6)), rng.standard_normal((15, 6)) / np.sqrt(6)
-    pair = RKBSPair(*(lambda x, A=A: x @ A.T for A in maps), 15, p)
+    spaces = RKBSPair(*(lambda x, A=A: x @ A.T for A in maps), 15, p)
     pairs = Pairs.grid(points[:8], points[8:])
-    problem = SeparableProblem(pair, pairs, rng.standard_normal(len(pairs)), 0.3, 0.3)
+    problem = SeparableProblem(spaces, pairs, rng.standard_normal(len(pairs)), 0.3, 0.3)
     return abs(solve(problem, DualNewton()).certificate.relative_gap)
 
 

@@ -60,10 +60,12 @@ def rotation(D: int, rng: np.random.Generator) -> np.ndarray:
 
 def transformed(problem: SeparableProblem, S: np.ndarray) -> SeparableProblem:
     """The problem with SΦ_Y in place of Φ_Y: κ'(x, y) = ⟨Φ_X(x), SΦ_Y(y)⟩."""
-    pair = problem.pair
+    spaces = problem.spaces
     return replace(
         problem,
-        pair=RKBSPair(pair.features_x, lambda y: pair.features_y(y) @ S.T, pair.dim, pair.p),
+        spaces=RKBSPair(
+            spaces.features_x, lambda y: spaces.features_y(y) @ S.T, spaces.dim, spaces.p
+        ),
     )
 
 
@@ -72,18 +74,18 @@ def make_problem(
 ) -> SeparableProblem:
     """7 targets, 6 sources in R³, EDP cut at order 6, R = t²/2; W^Q = W^K or not."""
     WQ, WK = rng.standard_normal((2, HEAD, 3)) / 2
-    pair = RKBSPair.from_kernel(EDP(), HEAD, ORDER, p, WQ, WQ if same else WK)
+    spaces = RKBSPair.from_kernel(EDP(), HEAD, ORDER, p, WQ, WQ if same else WK)
     pairs = Pairs.grid(rng.uniform(-1, 1, (7, 3)), rng.uniform(-1, 1, (6, 3)))
     z = rng.standard_normal(len(pairs))
     z = np.sign(z) if loss.labels else z
-    return SeparableProblem(pair, pairs, z, ALPHA_X, ALPHA_Y, loss)
+    return SeparableProblem(spaces, pairs, z, ALPHA_X, ALPHA_Y, loss)
 
 
-def structure(pair: RKBSPair, points: np.ndarray) -> dict[str, float]:
+def structure(spaces: RKBSPair, points: np.ndarray) -> dict[str, float]:
     """How far κ' is from symmetric and antisymmetric on common points, its least eigenvalue and
     its diagonal; all over its largest value.
     """
-    gram = pair.features_x(points) @ pair.features_y(points).T
+    gram = spaces.features_x(points) @ spaces.features_y(points).T
     size = np.abs(gram).max()
     return {
         "asymmetry": relative(gram, gram.T),
@@ -99,11 +101,11 @@ def solution(
     """f*, g* at new points from the whole space and from the expansion, and the two spans."""
     v, u, residual = whole_space_minimizer(problem, rng)
     dual = solve(problem, DualNewton(tol=1e-12))
-    pair, (x, y) = problem.pair, blocks_of(problem)
-    slopes = problem.loss.gradient(problem.values(v, u), problem.z)
+    spaces, (x, y) = problem.spaces, blocks_of(problem)
+    slopes = problem.loss.gradient(problem.at_pairs(v, u), problem.z)
 
     def functions(v: np.ndarray, u: np.ndarray) -> np.ndarray:
-        return np.stack([pair.f(v)(new), pair.g(u)(new)])
+        return np.stack([spaces.f(v)(new), spaces.g(u)(new)])
 
     return {
         "functions": functions(v, u),
@@ -120,9 +122,9 @@ def invariance(run: Run, k: int, p: float, loss: DualLoss, same: bool) -> list[d
     """The same problem under isometries of the features of Y: what changes of κ, what of f*, g*."""
     rng = np.random.default_rng([run.seed, k])
     problem, new = make_problem(rng, p, loss, same), rng.uniform(-1, 1, (20, 3))
-    maps = isometries(problem.pair.dim, rng)
+    maps = isometries(problem.spaces.dim, rng)
     if p == 2:
-        maps["rotation"] = rotation(problem.pair.dim, rng)
+        maps["rotation"] = rotation(problem.spaces.dim, rng)
     rows, first = [], None
     for name, S in maps.items():
         found = solution(transformed(problem, S), new, rng)
@@ -133,7 +135,7 @@ def invariance(run: Run, k: int, p: float, loss: DualLoss, same: bool) -> list[d
                 "loss": repr(loss),
                 "start": "W^Q = W^K" if same else "W^Q ≠ W^K",
                 "isometry": name,
-                **structure(transformed(problem, S).pair, new),
+                **structure(transformed(problem, S).spaces, new),
                 "change": relative(found["functions"], first["functions"]),
                 "change of ξ, ζ": relative(found["xi"], first["xi"]),
                 "expansion": relative(found["expansion"], found["functions"]),
@@ -147,7 +149,7 @@ def broken_norm(run: Run, p: float) -> dict[str, float]:
     """A rotation of Φ_Y, an isometry for p = 2 only: how much it changes f* and g*."""
     rng = np.random.default_rng([run.seed, 100])
     problem, new = make_problem(rng, p, Squared(), False), rng.uniform(-1, 1, (20, 3))
-    S = rotation(problem.pair.dim, rng)
+    S = rotation(problem.spaces.dim, rng)
     before, after = (solution(each, new, rng) for each in (problem, transformed(problem, S)))
     f, g = (relative(a, b) for a, b in zip(after["functions"], before["functions"], strict=True))
     return {"p": p, "change of f": f, "change of g": g, "residual": after["residual"]}
@@ -177,9 +179,9 @@ def forced(gram: np.ndarray, right: np.ndarray, z: np.ndarray) -> dict[str, floa
     K = np.kron(gram, right)
     c = np.linalg.solve(K + ALPHA * np.eye(len(K)), z.ravel())
     gradient = K @ (K @ c - z.ravel() + ALPHA * c)
-    values, vectors = np.linalg.eigh(K)
-    curvatures = values * (values + ALPHA)
-    e = vectors[:, np.argmin(curvatures)]
+    eigenvalues, eigenvectors = np.linalg.eigh(K)
+    curvatures = eigenvalues * (eigenvalues + ALPHA)
+    e = eigenvectors[:, np.argmin(curvatures)]
 
     def objective(c: np.ndarray) -> float:
         h = K @ c
@@ -189,7 +191,7 @@ def forced(gram: np.ndarray, right: np.ndarray, z: np.ndarray) -> dict[str, floa
     return {
         "gradient": float(np.abs(gradient).max() / np.abs(K @ z.ravel()).max()),
         "curvature": float(curvatures.min() / ALPHA**2),
-        "least eigenvalue": float(values[0]),
+        "least eigenvalue": float(eigenvalues[0]),
         "at c": objective(c),
         "steps": steps,
         "objectives": [objective(c + t * e) for t in steps],

@@ -33,22 +33,22 @@ class Printed:
 
     def __init__(self, rng: np.random.Generator, p: float) -> None:
         self.maps = rng.integers(-16, 17, (2, HEAD, 3)) / 16  # exact in floats
-        self.pair = RKBSPair.from_kernel(KERNEL, HEAD, ORDER, p, *self.maps)
+        self.spaces = RKBSPair.from_kernel(KERNEL, HEAD, ORDER, p, *self.maps)
         self.pairs = Pairs.grid(rng.uniform(-1, 1, (3, 3)), rng.uniform(-1, 1, (2, 3)))
         self.z = 1 + rng.standard_normal(len(self.pairs))  # a mean, which f + g can fit
 
     @cached_property
     def sections(self) -> tuple[list, list]:
         """g_{Φ_X(x_i)} and f_{Φ_Y(y_j)}, the elements that the subscripts name."""
-        pair, p = self.pair, self.pairs
-        return [pair.section_x(x) for x in p.X], [pair.section_y(y) for y in p.Y]
+        spaces, p = self.spaces, self.pairs
+        return [spaces.section_x(x) for x in p.X], [spaces.section_y(y) for y in p.Y]
 
     def argument(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
         """What the loss is of, at each pair: f = f_v and g = g_u do not occur in it."""
         at_x, at_y = self.sections
         return np.array(
             [
-                self.pair.pairing(at_y[j], at_x[i])
+                self.spaces.pairing(at_y[j], at_x[i])
                 for i, j in zip(self.pairs.i, self.pairs.j, strict=True)
             ]
         )
@@ -60,7 +60,7 @@ class Separable(Printed):
     @cached_property
     def features(self) -> tuple[np.ndarray, np.ndarray]:
         """Φ_X of the targets and Φ_Y of the sources."""
-        return self.pair.features_x(self.pairs.X), self.pair.features_y(self.pairs.Y)
+        return self.spaces.features_x(self.pairs.X), self.spaces.features_y(self.pairs.Y)
 
     def argument(self, v: np.ndarray, u: np.ndarray) -> np.ndarray:
         """f(x_i) + g(y_j)."""
@@ -70,11 +70,11 @@ class Separable(Printed):
 
 def objective(problem: Printed, loss: DualLoss, z: np.ndarray) -> Callable[[np.ndarray], float]:
     """The objective in all 2D coordinates (v, u)."""
-    D, pair = problem.pair.dim, problem.pair
+    D, spaces = problem.spaces.dim, problem.spaces
 
     def value(vu: np.ndarray) -> float:
         v, u = vu[:D], vu[D:]
-        penalty = lp_norm(v, pair.p) ** 2 + lp_norm(u, pair.p_conjugate) ** 2
+        penalty = lp_norm(v, spaces.p) ** 2 + lp_norm(u, spaces.p_conjugate) ** 2
         return float(loss.value(problem.argument(v, u), z).sum() + ALPHA / 2 * penalty)
 
     return value
@@ -88,7 +88,7 @@ def minimizers(
     The difference quotients round like ε·objective/h: coordinates are good to about 1e-8.
     """
     value = objective(problem, loss, z)
-    starts = rng.standard_normal((STARTS, 2 * problem.pair.dim))
+    starts = rng.standard_normal((STARTS, 2 * problem.spaces.dim))
     options = {"ftol": 1e-15, "gtol": 1e-8, "maxiter": 200, "maxfun": 10**5}
     return [
         minimize(value, start, method="L-BFGS-B", jac="3-point", options=options).x
@@ -98,7 +98,7 @@ def minimizers(
 
 def kernel_error(problem: Printed) -> float:
     """How far the printed argument is from κ(x_i, y_j), in balls and without features."""
-    zero = np.zeros(problem.pair.dim)
+    zero = np.zeros(problem.spaces.dim)
     found = problem.argument(zero, zero).reshape(len(problem.pairs.X), -1)
     points = (
         exact.image(map_, exact.rational_points(x))
@@ -109,11 +109,11 @@ def kernel_error(problem: Printed) -> float:
 
 def excess(problem: Printed, loss: DualLoss, rng: np.random.Generator) -> float:
     """How far objective(v, u) − objective(0, 0) is from the penalty alone, at random (v, u)."""
-    value, pair, D = objective(problem, loss, problem.z), problem.pair, problem.pair.dim
+    value, spaces, D = objective(problem, loss, problem.z), problem.spaces, problem.spaces.dim
     at_zero, worst = value(np.zeros(2 * D)), 0.0
     for size in 10.0 ** np.arange(-2, 3):
         vu = size * rng.standard_normal(2 * D)
-        norms = np.linalg.norm(vu[:D], pair.p), np.linalg.norm(vu[D:], pair.p_conjugate)
+        norms = np.linalg.norm(vu[:D], spaces.p), np.linalg.norm(vu[D:], spaces.p_conjugate)
         penalty = ALPHA / 2 * (norms[0] ** 2 + norms[1] ** 2)
         worst = greatest(worst, abs(value(vu) - at_zero - penalty) / (at_zero + penalty))
     return worst

@@ -10,7 +10,7 @@ from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.dot_product import EDP, DotProductKernel, Quadratic, TaylorEDP
 from rkbs.kernels.features import PowerFeatures
-from rkbs.laws import check_optimality, relative
+from rkbs.laws import optimality_residual, relative
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Solver, solve
 from rkbs.solvers.operators.dense import Cholesky
@@ -115,7 +115,7 @@ def _case(run: Run, name: str, complete: bool, solver: Solver) -> dict[str, floa
         "unknowns of T": s.features.dim**2,
         "operator": relative(s.phi_x(s.X).T @ A @ s.phi_y(s.Y), T),
         "new points": relative(expansion, s.phi_x(s.new_x) @ T @ s.phi_y(s.new_y).T),
-        "KKT": check_optimality(problem, c),
+        "KKT": optimality_residual(problem, c),
         **s.structure(),
     }
 

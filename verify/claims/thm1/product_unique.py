@@ -29,7 +29,7 @@ def nuclear_bound(problem: ProductProblem, v: np.ndarray, u: np.ndarray) -> floa
     (λ/2)(‖v‖² + ‖u‖²) ≥ λ ‖v uᵀ‖_*, so the optimum over all T of Σ ℓ + λ‖T‖_* is below. Its dual at
     C = −ℓ'(h), made feasible: −Σ ℓ*(−C) where ‖Φ_Xᵀ C Φ_Y‖_op ≤ λ.
     """
-    C = -problem.loss.gradient(problem.values(v, u), problem.z)
+    C = -problem.loss.gradient(problem.at_pairs(v, u), problem.z)
     phi_x, phi_y = problem.sections_x.phi, problem.sections_y.phi
     size = np.linalg.norm(phi_x.T @ problem.pairs.matrix(C) @ phi_y, 2)
     C = C / greatest(1.0, size / problem.alpha_x)
@@ -43,7 +43,7 @@ def _global(run: Run, k: int, loss: DualLoss) -> dict[str, Any]:
     slopes = problem.loss.gradient(np.zeros_like(problem.z), problem.z)
     sigma = np.linalg.svd(phi_x.T @ problem.pairs.matrix(slopes) @ phi_y, compute_uv=False)
     alpha = float(greatest(0.9 * sigma[0], (sigma[0] + sigma[1]) / 2))
-    problem = ProductProblem(problem.pair, problem.pairs, problem.z, alpha, alpha, loss)
+    problem = ProductProblem(problem.spaces, problem.pairs, problem.z, alpha, alpha, loss)
     v, u = solve(problem, Alternating(TOLERANCE)).value
     best = problem.objective(v, u)
     return {

@@ -57,14 +57,14 @@ class Setting:
         gram = self.features(points @ self.WQ.T) @ self.features(points @ self.WK.T).T
         return {"asymmetry": relative(gram, gram.T), "negativity": negativity(gram)}
 
-    def values(self, T: np.ndarray) -> np.ndarray:
+    def at_pairs(self, T: np.ndarray) -> np.ndarray:
         """h at the pairs, from the D × D matrix of an operator."""
-        return self.pairs.values(self.phi_x @ T @ self.phi_y.T)
+        return self.pairs.entries(self.phi_x @ T @ self.phi_y.T)
 
     def objective(self, T: np.ndarray, p: float, alpha: float) -> float:
         """Σ ℓ + α Σ σ^p/p over the whole feature space, written out."""
         sigma = np.linalg.svd(T, compute_uv=False)
-        return float(self.loss.value(self.values(T), self.z).sum() + alpha * (sigma**p).sum() / p)
+        return float(self.loss.value(self.at_pairs(T), self.z).sum() + alpha * (sigma**p).sum() / p)
 
     def dual(self, c: np.ndarray, p: float, alpha: float) -> float:
         """The Fenchel dual over the whole feature space, written out; a bound for all D × D T."""
@@ -86,13 +86,13 @@ class Setting:
         options = {"maxiter": 20_000, "maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-10, "maxcor": 30}
 
         def slope(T: np.ndarray) -> np.ndarray:
-            matrix = self.pairs.matrix(self.loss.gradient(self.values(T), self.z))
+            matrix = self.pairs.matrix(self.loss.gradient(self.at_pairs(T), self.z))
             return self.phi_x.T @ matrix @ self.phi_y
 
         def factored(t: np.ndarray) -> tuple[float, np.ndarray]:
             A, B = t.reshape(2, D, D)
             G = slope(A @ B.T)
-            value = self.loss.value(self.values(A @ B.T), self.z).sum()
+            value = self.loss.value(self.at_pairs(A @ B.T), self.z).sum()
             gradient = np.stack([G @ B + alpha * A, G.T @ A + alpha * B])
             return float(value + alpha * (t @ t) / 2), gradient.ravel()
 
@@ -196,8 +196,8 @@ def _ridge(run: Run) -> float:
     setting = Setting(np.random.default_rng([run.seed, 99]), Squared(), True)
     problem = setting.problem(2.0, ALPHA)
     ridge = OperatorProblem(problem.gram_x, problem.gram_y, problem.pairs, problem.z, ALPHA)
-    closed = ridge.values(solve(ridge, Spectral()).value.M)
-    return relative(problem.values(solve(problem, SpectralNewton()).value.M), closed)
+    closed = ridge.at_pairs(solve(ridge, Spectral()).value.M)
+    return relative(problem.at_pairs(solve(problem, SpectralNewton()).value.M), closed)
 
 
 @claim(

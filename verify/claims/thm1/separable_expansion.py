@@ -23,7 +23,7 @@ def descent_off_span(problem: SeparableProblem, rng: np.random.Generator) -> flo
 
     A loss with kinks is rounded at width 0.1, which changes the problem but not the theorem.
     """
-    (x, y), D = blocks_of(problem), problem.pair.dim
+    (x, y), D = blocks_of(problem), problem.spaces.dim
     vu = descend(problem, rng.standard_normal(2 * D), *smoothed(problem.loss, problem.z, 0.1))
     return greatest(off_span(x.left(vu[:D]), x.phi), off_span(y.left(vu[D:]), y.phi))
 
@@ -35,25 +35,25 @@ def _expansion_case(
     problem = make_problem(rng, p, loss, natural, complete)
     v, u, residual = whole_space_minimizer(problem, rng)
     solution = solve(problem, DualNewton(tol=1e-10))
-    pair, (x, y) = problem.pair, blocks_of(problem)
+    spaces, (x, y) = problem.spaces, blocks_of(problem)
     new_x, new_y = rng.uniform(-1, 1, (2, 20, 3))
-    common = pair.features_x(new_x) @ pair.features_y(new_x).T
+    common = spaces.features_x(new_x) @ spaces.features_y(new_x).T
     whole, dual = problem.objective(v, u), solution.certificate.dual
     return {
         "p": p,
         "loss": repr(loss),
         "R": "t^r/r" if natural else "t²/2",
         "pairs": len(problem.z),
-        "unknowns": 2 * pair.dim,
+        "unknowns": 2 * spaces.dim,
         "residual": residual,
         "excess": (whole - dual) / whole,
         "off span": greatest(off_span(x.left(v), x.phi), off_span(y.left(u), y.phi)),
         "descent off span": descent_off_span(problem, rng),
         "without ι": least(off_span(v, x.phi), off_span(u, y.phi)),
-        "random": off_span(rng.standard_normal(pair.dim), x.phi),
+        "random": off_span(rng.standard_normal(spaces.dim), x.phi),
         "new points": greatest(
-            relative(solution.f(new_x), pair.f(v)(new_x)),
-            relative(solution.g(new_y), pair.g(u)(new_y)),
+            relative(solution.f(new_x), spaces.f(v)(new_x)),
+            relative(solution.g(new_y), spaces.g(u)(new_y)),
         ),
         "asymmetry": relative(common, common.T),
         "negativity": negativity(common),

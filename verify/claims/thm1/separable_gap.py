@@ -35,13 +35,13 @@ def make_problem(rng: np.random.Generator, p: float, loss: DualLoss) -> Separabl
 
     The same points and noise for each p and loss, if ``rng`` is.
     """
-    pair = RKBSPair.from_kernel(EDP(), len(WQ), ORDER, p, WQ, WK)
+    spaces = RKBSPair.from_kernel(EDP(), len(WQ), ORDER, p, WQ, WK)
     x, y = np.sort(rng.uniform(-1, 1, 8)), np.sort(rng.uniform(-1, 1, 7))
     z = np.sin(3 * x)[:, None] + y**2 + 0.2 * rng.standard_normal((8, 7))
     if loss.labels:
         z = np.sign(z - np.median(z) - 1e-9)
     pairs = Pairs.grid(x[:, None], y[:, None])
-    return SeparableProblem(pair, pairs, z, ALPHA, ALPHA, loss)
+    return SeparableProblem(spaces, pairs, z, ALPHA, ALPHA, loss)
 
 
 # ℓ(h; z) and ℓ*(u; z), written out: nothing of rkbs computes the gaps of this claim.
@@ -69,8 +69,8 @@ FORMULAS = {
 def gap_by_hand(problem: SeparableProblem, v: np.ndarray, u: np.ndarray, c: np.ndarray) -> float:
     """The relative gap for R = t²/2 from the features, by the definitions."""
     value, conjugate = FORMULAS[repr(problem.loss)]
-    i, j, p, q = problem.pairs.i, problem.pairs.j, problem.pair.p, problem.pair.p_conjugate
-    x, y = problem.pair.features_x(problem.pairs.X), problem.pair.features_y(problem.pairs.Y)
+    i, j, p, q = problem.pairs.i, problem.pairs.j, problem.spaces.p, problem.spaces.p_conjugate
+    x, y = problem.spaces.features_x(problem.pairs.X), problem.spaces.features_y(problem.pairs.Y)
 
     def square(vector: np.ndarray, exponent: float) -> float:
         return float((abs(vector) ** exponent).sum() ** (2 / exponent))
@@ -89,7 +89,7 @@ def convergence(problem: SeparableProblem, solution: Solution) -> dict[str, Any]
     gap = gap_by_hand(problem, *solution.value.functions, solution.value.c)
     told = solution.certificate.relative_gap
     return {
-        "p": problem.pair.p,
+        "p": problem.spaces.p,
         "loss": repr(problem.loss),
         "tolerance": tolerance,
         "history": solution.stats["history"],
@@ -109,9 +109,9 @@ def picture(problem: SeparableProblem, solution: Solution, grid: np.ndarray) -> 
     """f*, g* on a grid, the coefficients of their expansions, and what the data leave for each."""
     functions, c = solution.value
     xi, zeta = problem.expansion(c)
-    residuals = problem.pairs.matrix(problem.z - problem.values(*functions))
+    residuals = problem.pairs.matrix(problem.z - problem.at_pairs(*functions))
     return {
-        "p": problem.pair.p,
+        "p": problem.spaces.p,
         "f": solution.f(grid[:, None]),
         "g": solution.g(grid[:, None]),
         "xi": xi,

@@ -104,24 +104,30 @@ def make_problem(
         i, j = i[keep], j[keep]
     z = loss.responses(rng, len(i))
     phi = (monomials(points @ W.T, ORDER) for W, points in zip(maps, (X, Y), strict=True))
-    pair = RKBSPair.from_kernel(TaylorEDP(ORDER), HEAD, ORDER, p, *maps)
-    return Joint(*phi, i, j, z, loss.value, p, ALPHA), pair, X, Y
+    spaces = RKBSPair.from_kernel(TaylorEDP(ORDER), HEAD, ORDER, p, *maps)
+    return Joint(*phi, i, j, z, loss.value, p, ALPHA), spaces, X, Y
 
 
 def expansions(
-    problem: Joint, pair: RKBSPair, slopes: Slopes, vu: np.ndarray, X: np.ndarray, Y: np.ndarray
+    problem: Joint, spaces: RKBSPair, slopes: Slopes, vu: np.ndarray, X: np.ndarray, Y: np.ndarray
 ) -> dict[str, Any]:
     """ξ_i = −Σ_j ∂_a L_ij, ζ_j = −Σ_i ∂_b L_ij, and f, g rebuilt from Σ ξ_i κ(x_i, ·) by ι."""
-    of_a, of_b = slopes(*problem.values(vu), problem.z)
+    of_a, of_b = slopes(*problem.at_pairs(vu), problem.z)
     xi = -np.bincount(problem.i, of_a, len(X))
     zeta = -np.bincount(problem.j, of_b, len(Y))
-    w = sum((a * pair.section_x(x) for a, x in zip(xi, X, strict=True)), pair.g(np.zeros(pair.dim)))
+    w = sum(
+        (a * spaces.section_x(x) for a, x in zip(xi, X, strict=True)),
+        spaces.g(np.zeros(spaces.dim)),
+    )
     w_y = sum(
-        (a * pair.section_y(y) for a, y in zip(zeta, Y, strict=True)), pair.f(np.zeros(pair.dim))
+        (a * spaces.section_y(y) for a, y in zip(zeta, Y, strict=True)),
+        spaces.f(np.zeros(spaces.dim)),
     )
     # λ‖f‖^{p−1} ι(f) = w: ‖f‖ = (‖w‖/λ)^{1/(p−1)}.
-    f = pair.inverse_duality_map(w, (pair.norm(w) / ALPHA) ** (1 / (pair.p - 1)))
-    g = pair.inverse_duality_map(w_y, (pair.norm(w_y) / ALPHA) ** (1 / (pair.p_conjugate - 1)))
+    f = spaces.inverse_duality_map(w, (spaces.norm(w) / ALPHA) ** (1 / (spaces.p - 1)))
+    g = spaces.inverse_duality_map(
+        w_y, (spaces.norm(w_y) / ALPHA) ** (1 / (spaces.p_conjugate - 1))
+    )
     return {"xi": xi, "zeta": zeta, "f": f, "g": g}
 
 
@@ -135,15 +141,15 @@ def examine(
 ) -> dict[str, Any]:
     """The minimizer without an expansion, and what the theorem says of it."""
     rng = np.random.default_rng([run.seed, k])
-    problem, pair, X, Y = make_problem(rng, p, loss, complete)
-    D, q = pair.dim, pair.p_conjugate
+    problem, spaces, X, Y = make_problem(rng, p, loss, complete)
+    D, q = spaces.dim, spaces.p_conjugate
     vu = problem.minimizer(problem.descend(rng.standard_normal(2 * D)))
     other = problem.objective(problem.descend(rng.standard_normal(2 * D)))
     v, u = vu[:D], vu[D:]
-    value, found = problem.objective(vu), expansions(problem, pair, loss.slopes, vu, X, Y)
+    value, found = problem.objective(vu), expansions(problem, spaces, loss.slopes, vu, X, Y)
     xi, zeta = found["xi"], found["zeta"]
     new_x, new_y = rng.uniform(-1, 1, (2, 20, 3))
-    maps = pair.features_x.map.matrix, pair.features_y.map.matrix
+    maps = spaces.features_x.map.matrix, spaces.features_y.map.matrix
     f, g = (
         monomials(points @ W.T, ORDER) @ vector
         for W, points, vector in zip(maps, (new_x, new_y), (v, u), strict=True)
@@ -165,7 +171,7 @@ def examine(
         "new points": greatest(relative(found["f"](new_x), f), relative(found["g"](new_y), g)),
         "slopes": _slope_error(loss, ends[0], problem, rng),
         "convexity": _least_bend(loss, ends, problem, rng),
-        "apart": relative(*partials(loss.value, *problem.values(vu), problem.z)),
+        "apart": relative(*partials(loss.value, *problem.at_pairs(vu), problem.z)),
     }
 
 

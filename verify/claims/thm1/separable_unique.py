@@ -47,7 +47,7 @@ def _one_pair(rng: np.random.Generator, p: float) -> SeparableProblem:
     """One target, one source, label 1, R(t) = t; the weights λ are to be set."""
     problem = make_problem(rng, p, Hinge(), True, True)
     pairs = Pairs.grid(problem.pairs.X[:1], problem.pairs.Y[:1])
-    return SeparableProblem(problem.pair, pairs, np.ones(1), 1.0, 1.0, Hinge(), Norm(), Norm())
+    return SeparableProblem(problem.spaces, pairs, np.ones(1), 1.0, 1.0, Hinge(), Norm(), Norm())
 
 
 def _hinge_segment(rng: np.random.Generator, p: float, fractions: np.ndarray) -> dict[str, Any]:
@@ -94,11 +94,11 @@ def _segment(
     bound = problem.dual_objective(np.array([c * (1 - 1e-14)]))
     values = np.array([problem.objective(*point(t)) for t in fractions])
     return {
-        "p": problem.pair.p,
+        "p": problem.spaces.p,
         "loss": repr(problem.loss),
         "objectives": values,
         "excess": float(np.max(values - bound)),
-        "length": lp_norm(end - start, problem.pair.p),
+        "length": lp_norm(end - start, problem.spaces.p),
         "beyond": least(problem.objective(*point(t)) for t in (-0.5, 1.5)) - bound,
         "range for R = t²/2": float(np.ptp([strict.objective(*point(t)) for t in fractions])),
     }

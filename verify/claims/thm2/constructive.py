@@ -61,7 +61,7 @@ def constructive(run: Run) -> Evidence:
     rows, alternating = [], []
     for name in run.progress(LINE, "constructive heads"):
         y = Yardstick.of(name)
-        values = np.linalg.svd(FIT.tabulate(y.target), compute_uv=False)
+        sigma = np.linalg.svd(FIT.tabulate(y.target), compute_uv=False)
         for width, seed in ((w, s) for w in widths for s in seeds):
             base = constructive_head(y.target, 1, width, quadrature=FIT, seed=seed)
             for d in range(1, 17) if width == WIDE else (1, 2, 4, 8, 16):
@@ -71,7 +71,7 @@ def constructive(run: Run) -> Evidence:
                     "width_error": head.width_error,
                     "rank_error": head.rank_error,
                     "fit_error": l2_error(y.target, head, FIT),
-                    "fit_floor": float(np.linalg.norm(values[d:])),
+                    "fit_floor": float(np.linalg.norm(sigma[d:])),
                     "evaluation": evaluation_rounding(head),
                 }
                 rows.append(row)
@@ -103,7 +103,7 @@ def evaluation_rounding(head: ConstructiveHead) -> float:
     q_l = Φ_X a_l is a sum of m + 1 terms that may cancel; the k_l it meets are orthogonal and of
     norm √σ_l.
     """
-    sizes = np.sqrt(np.pad(head.values, (0, head.d))[: head.d])  # (d,)
+    sizes = np.sqrt(np.pad(head.singular_values, (0, head.d))[: head.d])  # (d,)
     layers, total = (head.hidden_x, head.hidden_y), 0.0
     for layer, output in zip(layers, (head.head.output_x, head.head.output_y), strict=True):
         sums = np.abs(layer(FIT.x.nodes)) @ np.abs(output)  # (n, d)

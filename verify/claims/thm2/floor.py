@@ -27,14 +27,14 @@ def interpolation_head(target: Target, d: int) -> Surface:
 
 
 def analytic_checks(yardsticks: Iterable[Yardstick], count: int = 16) -> tuple[Check, ...]:
-    """Schmidt values and floors against closed forms, in units of the error that is claimed."""
+    """Singular values and floors against closed forms, in units of the error that is claimed."""
     checks = []
     for y in yardsticks:
-        if y.target.schmidt_values is None:
+        if y.target.singular_values is None:
             continue
-        spectrum, exact = y.spectrum, y.target.schmidt_values(20000)
+        spectrum, exact = y.spectrum, y.target.singular_values(20000)
         claimed = spectrum.value_errors[:count] + spectrum.rounding
-        off = np.abs(spectrum.values[:count] - exact[:count]) / claimed
+        off = np.abs(spectrum.singular_values[:count] - exact[:count]) / claimed
         tails = [
             abs(spectrum.floor(d) - np.linalg.norm(exact[d:])) / spectrum.floor_error(d)
             for d in range(count)
@@ -51,7 +51,7 @@ def analytic_checks(yardsticks: Iterable[Yardstick], count: int = 16) -> tuple[C
     title="No head of dimension d is below Schmidt's floor",
     origin="ours",
     finding={
-        Verdict.HOLDS: "The tail of the target's Schmidt values bounds every head of dimension d "
+        Verdict.HOLDS: "The tail of the target's singular values bounds every head of dimension d "
         "from below, and is attained."
     },
     statement="No attention logit of dimension d has an L² error below the Schmidt tail "
@@ -67,7 +67,7 @@ def analytic_checks(yardsticks: Iterable[Yardstick], count: int = 16) -> tuple[C
 )
 def floor(run: Run) -> Evidence:
     """Heads: Schmidt's functions, interpolation, frozen random layers of 8 and 64 units."""
-    yardsticks = [Yardstick.of(name) for name in run.progress(LINE, "Schmidt values")]
+    yardsticks = [Yardstick.of(name) for name in run.progress(LINE, "singular values")]
     dims = run.pick(quick=(1, 2, 4, 8, 16), full=(1, 2, 3, 4, 6, 8, 12, 16))
     seeds = range(run.seed, run.seed + run.pick(quick=2, full=SEEDS))
     rows = []

@@ -34,9 +34,9 @@ def _row(run: Run, name: str) -> dict[str, Any]:
         "samples": samples,
         "replicates": replicates,
     }
-    if target.schmidt_values is not None:
-        values = target.schmidt_values(5000)
-        row["known"] = [float(np.linalg.norm(values[d:])) for d in DIMS]
+    if target.singular_values is not None:
+        sigma = target.singular_values(5000)
+        row["known"] = [float(np.linalg.norm(sigma[d:])) for d in DIMS]
     if target.dim in FLOOR_NODES:
         spectrum = schmidt(target, FLOOR_NODES[target.dim], target.dim)
         row["quadrature"] = [spectrum.floor(d) for d in DIMS]
@@ -65,7 +65,7 @@ def _outside(row: dict[str, Any], name: str) -> float:
     "matrix lies below it on average, the held-out error of its Nyström head above",
     source="Theory §4, The floor",
     method="Independent samples of the two domains, 99.9 % intervals by Student's t over "
-    "replicates, against products of one-dimensional Schmidt values (EDP) and against tensor "
+    "replicates, against products of one-dimensional singular values (EDP) and against tensor "
     "Gauss–Legendre quadrature with doubled nodes (in the plane)",
     scope="five targets in two and four dimensions, d ≤ 16, 300 points of each domain (full: "
     "600), 12 replicates",

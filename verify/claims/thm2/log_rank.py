@@ -49,24 +49,24 @@ class Tails:
 
     target: Target
 
-    def _values(self, surface: Surface) -> np.ndarray:
+    def _singular_values(self, surface: Surface) -> np.ndarray:
         return np.linalg.svd(MEASURE.tabulate(surface), compute_uv=False)
 
     @cached_property
-    def values(self) -> dict[str, np.ndarray]:
-        """Schmidt values by the link that d pays them to."""
+    def singular_values(self) -> dict[str, np.ndarray]:
+        """Singular values by the link that d pays them to."""
         log = logarithm(self.target)
         surfaces = {"linear": self.target, "exp": log, "softmax": centered(log)}
-        return {link: self._values(surface) for link, surface in surfaces.items()}
+        return {link: self._singular_values(surface) for link, surface in surfaces.items()}
 
     def tail(self, link: str, d: int) -> float:
         """(Σ_{l>d} σ_l²)^{1/2}."""
-        return float(np.linalg.norm(self.values[link][d:]))
+        return float(np.linalg.norm(self.singular_values[link][d:]))
 
     def rounding(self, link: str) -> float:
         """n ε ‖F‖: no tail is told below it."""
-        values = self.values[link]
-        return len(values) * float(np.finfo(float).eps * np.linalg.norm(values))
+        sigma = self.singular_values[link]
+        return len(sigma) * float(np.finfo(float).eps * np.linalg.norm(sigma))
 
     def saved(self, d: int) -> float:
         """By how much tail(exp, d + 1) ≤ tail(softmax, d) ≤ tail(exp, d) is missed, in roundings.
@@ -86,7 +86,7 @@ def head_row(tails: Tails, head: Head, d: int, link: str, **labels: Any) -> dict
     target, tail = tails.target, tails.tail(link, d)
     row = {"target": target.name, "d": d, "link": link, **labels, "tail": tail}
     row["rounding"] = tails.rounding(link)
-    row["norm"] = float(np.linalg.norm(tails.values["linear"]))
+    row["norm"] = float(np.linalg.norm(tails.singular_values["linear"]))
     if link == "linear":
         error = l2_error(target, head, MEASURE)
         return row | {"error": error, "logit_error": error, "floor": tail}
@@ -272,7 +272,8 @@ def log_rank(run: Run) -> Evidence:
     rows = limit_rows(run, tails) + adam_rows(run, tails)
     curves = {
         name: {
-            link: [tails[name].tail(link, d) for d in range(1, 9)] for link in tails[name].values
+            link: [tails[name].tail(link, d) for d in range(1, 9)]
+            for link in tails[name].singular_values
         }
         for name in RANKS
     }

@@ -38,33 +38,33 @@ def signed_permutation(D: int, rng: np.random.Generator) -> np.ndarray:
     return np.eye(D)[rng.permutation(D)] * rng.choice([-1.0, 1.0], D)
 
 
-def transformed(pair: RKBSPair, S: np.ndarray) -> RKBSPair:
+def transformed(spaces: RKBSPair, S: np.ndarray) -> RKBSPair:
     """The pair of SΦ_X and S⁻ᵀΦ_Y: ⟨SΦ_X(x), S⁻ᵀΦ_Y(y)⟩ = ⟨Φ_X(x), Φ_Y(y)⟩."""
     inverse = np.linalg.inv(S)
     return RKBSPair(
-        lambda x: pair.features_x(x) @ S.T,
-        lambda y: pair.features_y(y) @ inverse,
-        pair.dim,
-        pair.p,
+        lambda x: spaces.features_x(x) @ S.T,
+        lambda y: spaces.features_y(y) @ inverse,
+        spaces.dim,
+        spaces.p,
     )
 
 
 def make_problem(rng: np.random.Generator, p: float) -> SeparableProblem:
     """7 targets, 6 sources, EDP cut at order 4, W^Q ≠ W^K, squared loss, R = t²/2."""
     maps = rng.standard_normal((2, HEAD, 3)) / 2
-    pair = RKBSPair.from_kernel(EDP(), HEAD, ORDER, p, *maps)
+    spaces = RKBSPair.from_kernel(EDP(), HEAD, ORDER, p, *maps)
     pairs = Pairs.grid(rng.uniform(-1, 1, (7, 3)), rng.uniform(-1, 1, (6, 3)))
-    return SeparableProblem(pair, pairs, rng.standard_normal(len(pairs)), ALPHA, ALPHA)
+    return SeparableProblem(spaces, pairs, rng.standard_normal(len(pairs)), ALPHA, ALPHA)
 
 
 def solutions(
     problem: SeparableProblem, new: np.ndarray, rng: np.random.Generator
 ) -> dict[str, Any]:
     """f* and g* at new points, by DualNewton and over the whole space."""
-    pair, found = problem.pair, solve(problem, DualNewton(tol=1e-12))
+    spaces, found = problem.spaces, solve(problem, DualNewton(tol=1e-12))
     v, u, residual = whole_space_minimizer(problem, rng)
     functions = [
-        np.stack([pair.f(a)(new), pair.g(b)(new)])
+        np.stack([spaces.f(a)(new), spaces.g(b)(new)])
         for a, b in ((v, u), (found.value.v, found.value.u))
     ]
     return {"functions": functions[0], "solvers": relative(*functions), "residual": residual}
@@ -74,13 +74,13 @@ def examine(run: Run, k: int, p: float) -> list[dict[str, Any]]:
     """One problem, and the same under a stretch and under an isometry of its features."""
     rng = np.random.default_rng([run.seed, k])
     problem, new = make_problem(rng, p), rng.uniform(-1, 1, (20, 3))
-    D, pair = problem.pair.dim, problem.pair
+    D, spaces = problem.spaces.dim, problem.spaces
     first = solutions(problem, new, rng)
     rows = []
     for name, S in (("stretch", stretch(D, rng)), ("isometry", signed_permutation(D, rng))):
-        other = transformed(pair, S)
-        found = solutions(replace(problem, pair=other), new, rng)
-        kappas = [each.features_x(new) @ each.features_y(new).T for each in (other, pair)]
+        other = transformed(spaces, S)
+        found = solutions(replace(problem, spaces=other), new, rng)
+        kappas = [each.features_x(new) @ each.features_y(new).T for each in (other, spaces)]
         rows.append(
             {
                 "p": p,
@@ -97,11 +97,11 @@ def examine(run: Run, k: int, p: float) -> list[dict[str, Any]]:
 def picture(p: float, rng: np.random.Generator) -> dict[str, Any]:
     """f* on the line, for the features of EDP cut at order 8 and for stretched ones: one κ."""
     x, y = np.linspace(-0.9, 0.9, 7)[:, None], np.linspace(-0.8, 0.8, 6)[:, None]
-    pair = RKBSPair.from_kernel(EDP(), 1, 8, p)
+    spaces = RKBSPair.from_kernel(EDP(), 1, 8, p)
     z = (np.sin(4 * x) + y.T).ravel()
     grid = np.linspace(-1, 1, 81)[:, None]
     curves = []
-    for each in (pair, transformed(pair, stretch(pair.dim, rng))):
+    for each in (spaces, transformed(spaces, stretch(spaces.dim, rng))):
         problem = SeparableProblem(each, Pairs.grid(x, y), z, ALPHA, ALPHA)
         curves.append(solve(problem, DualNewton(tol=1e-10)).f(grid))
     return {"p": p, "x": grid[:, 0], "f": curves[0], "stretched": curves[1]}
@@ -160,8 +160,8 @@ def by_newton(phi_x: list[list[fmpq]], phi_y: list[list[fmpq]], values: list[fmp
         (np.array([floats(row) for row in phi]) for phi in (phi_x, phi_y)),
         floats(RESPONSES),
     )
-    pair = RKBSPair(np.asarray, np.asarray, 2, 2.0)
-    found = solve(SeparableProblem(pair, Pairs.grid(X, Y), z, 1.0, 1.0), DualNewton(tol=1e-12))
+    spaces = RKBSPair(np.asarray, np.asarray, 2, 2.0)
+    found = solve(SeparableProblem(spaces, Pairs.grid(X, Y), z, 1.0, 1.0), DualNewton(tol=1e-12))
     return relative(X @ found.value.v, floats(values))
 
 
