@@ -23,14 +23,18 @@ def arrangements(n: int, d: int) -> Iterator[Pair]:
     if d == 1:
         yield _nested(n)
         return
+    if d > 2:
+        yield _cone(n, d)
     shapes = [_circle(n, d)]
     if n <= d + 1:
         shapes.append(_simplex(n, d))
-    elif n <= 2 * d:
+    else:
+        shapes.append(np.resize(_simplex(d + 1, d), (n, d)))  # in groups, one at each corner
+    if d + 1 < n <= 2 * d:
         shapes.append(np.vstack([np.eye(d), -np.eye(d)])[:n])
     if d > 2 and d + 1 < n <= MOST_ON_SPHERE:
         shapes.append(_on_sphere(_repulsion, _scattered(n, d)))
-    if n > d + 1:
+    if n > d + 1 and d > 2:  # for d = 2 the circle is one
         shapes += _tight_frame(n, d)
     for points in shapes:
         yield points, points
@@ -57,6 +61,16 @@ def _nested(n: int) -> Pair:
     ratio = 10.0 ** (14 / (n // 2 + 1))
     keys, queries = side * (ratio + 1 - ratio**-layer), side * ratio**layer
     return queries[:, None], keys[:, None]
+
+
+def _cone(n: int, d: int) -> Pair:
+    """Keys on a circle at height 1, and queries positive at their own key and negative elsewhere.
+
+    Large queries take every logit of a row to one end or the other of what a cap allows.
+    """
+    circle, height = _circle(n, d), np.eye(d)[2]
+    middle = (1 + math.cos(2 * math.pi / n)) / 2 if n > 1 else 0.0
+    return circle - middle * height, circle + height
 
 
 def _circle(n: int, d: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,8 @@ RATIOS = (-8.0, -1.0, 0.25, 1.0, 4.0)
 """What the keys, and then the queries relative to them, are multiplied with at first."""
 SHARPNESS = 40.0
 """Of the smooth minimum."""
+PRICES = (1e1, 1e3, 1e5)
+"""Of logits too far apart, one after the other."""
 LOWEST = -1e3
 """A log A_ii below counts as this."""
 
@@ -37,6 +40,22 @@ def smooth_least(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     shares = np.exp(-SHARPNESS * (logs - low))
     total = shares.sum(-1, keepdims=True)
     return low[..., 0] - np.log(total[..., 0]) / SHARPNESS, shares / total
+
+
+class Scales(NamedTuple):
+    """The logarithm of the keys' factor; that of the queries' relative to it, and its sign."""
+
+    size: float
+    ratio: float
+    sign: float
+
+    @property
+    def key(self) -> float:
+        return math.exp(self.size)
+
+    @property
+    def query(self) -> float:
+        return self.sign * math.exp(self.size + self.ratio)
 
 
 class OwnWeights:
@@ -104,46 +123,53 @@ class OwnWeights:
             fits &= (self.spreads(values) <= self.spread).all(-1)
         return np.where(fits, goal(np.maximum(logs, LOWEST))[0], -np.inf)
 
-    def scaled(self, goal: Goal, queries: np.ndarray, keys: np.ndarray) -> tuple[float, Pair]:
-        """The best factors s for the keys and s r for the queries: a grid, then ever finer ones."""
-        first = RATIOS if len(keys) <= 64 else RATIOS[1::2]
-        sizes, ratios = (x.ravel() for x in np.meshgrid(np.log(SCALES), first))
-        signs, ratios = np.sign(ratios), np.log(np.abs(ratios))
-        step, best, at = math.log(10) / 2, -np.inf, None
-        for _ in range(28):
-            keyed = np.exp(sizes)[:, None, None]
-            asked = (signs * np.exp(sizes + ratios))[:, None, None]
-            scores = self.score(goal, asked * queries, keyed * keys)
-            top = int(scores.argmax())
-            if at is None and scores[top] == -np.inf:
-                return -np.inf, (queries, keys)
-            if at is None or scores[top] > best:
-                best, at = float(scores[top]), (sizes[top], ratios[top], signs[top])
+    def coarse(self, goal: Goal, queries: np.ndarray, keys: np.ndarray) -> tuple[float, Scales]:
+        """The best score on a grid of factors, and these factors."""
+        ratios = RATIOS if len(keys) <= 64 else RATIOS[1::2]
+        grid = [Scales(math.log(s), math.log(abs(r)), np.sign(r)) for s in SCALES for r in ratios]
+        scores = self._scores(goal, queries, keys, grid)
+        return float(scores.max()), grid[int(scores.argmax())]
+
+    def fine(self, goal: Goal, queries: np.ndarray, keys: np.ndarray, at: Scales) -> Pair:
+        """Queries and keys by the best factors near to given ones, on ever finer grids."""
+        step, best = math.log(10) / 2, -np.inf
+        for _ in range(18 if self.spread == math.inf else 28):
+            near = (-step, 0.0, step)
+            grid = [Scales(at.size + a, at.ratio + b, at.sign) for a in near for b in near]
+            scores = self._scores(goal, queries, keys, grid)
+            if scores.max() > best:
+                best, at = scores.max(), grid[int(scores.argmax())]
             step /= 2
-            sizes, ratios = (x.ravel() for x in np.meshgrid(*(
-                a + step * np.array([-1.0, 0.0, 1.0]) for a in at[:2])))
-            signs = np.full_like(sizes, at[2])
-        size, ratio, sign = at
-        return best, (sign * math.exp(size + ratio) * queries, math.exp(size) * keys)
+        return at.query * queries, at.key * keys
+
+    def _scores(
+        self, goal: Goal, queries: np.ndarray, keys: np.ndarray, grid: list[Scales]
+    ) -> np.ndarray:
+        factors = np.array([[at.query, at.key] for at in grid])[..., None, None]
+        return self.score(goal, factors[:, 0] * queries, factors[:, 1] * keys)
 
     def ascent(self, goal: Goal, queries: np.ndarray, keys: np.ndarray, steps: int) -> Pair:
         """Queries and keys after L-BFGS steps up the goal, with a growing price of the spread."""
         from scipy.optimize import minimize  # late: rkbs is light to import
 
         shape = (2, *queries.shape)
-        flat = np.stack([queries, keys]).ravel()
-        for price in (0.0,) if self.spread == math.inf else (1e1, 1e3, 1e5):
 
-            def objective(flat: np.ndarray, price: float = price) -> tuple[float, np.ndarray]:
-                try:
-                    value, slope = self._slopes(goal, *flat.reshape(shape), price)
-                except OverflowError:
-                    return 1e9, np.zeros_like(flat)
-                return -value, -slope.ravel()
+        def objective(flat: np.ndarray, price: float) -> tuple[float, np.ndarray]:
+            try:
+                value, slope = self._slopes(goal, *flat.reshape(shape), price)
+            except OverflowError:
+                return 1e9, np.zeros_like(flat)
+            return -value, -slope.ravel()
 
-            options = {"maxiter": steps, "ftol": 1e-13, "gtol": 1e-10}
-            found = minimize(objective, flat, jac=True, method="L-BFGS-B", options=options)
-            flat = found.x if np.isfinite(found.x).all() else flat
+        flat, prices = np.stack([queries, keys]).ravel(), PRICES
+        if self.spread == math.inf:
+            prices = (0.0,)
+        options = {"maxiter": max(1, steps // len(prices)), "ftol": 1e-13, "gtol": 1e-10}
+        for price in prices:
+            found = minimize(
+                objective, flat, (price,), method="L-BFGS-B", jac=True, options=options
+            )
+            flat = found.x
         return self._within(*flat.reshape(shape))
 
     def _slopes(

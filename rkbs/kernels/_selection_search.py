@@ -14,19 +14,30 @@ MOST_KEYS = 256
 """So many keys are tried at most."""
 MOST_COORDINATES = 200
 """Up to as many n d queries and keys ascend."""
-STARTS = (1.0, 1.0, 3.0, 10.0)
+ARRANGEMENTS = 3
+"""So many of the arrangements are scaled with care."""
+RANDOM = (1.0, 3.0, 10.0)
 """Scales of the random starts."""
+WORK = 500_000
+"""About so many of the kernel's values are computed in one ascent, whatever n and d."""
 HALF = math.log(0.5) + 1e-9
 """A log A_ii above counts as selected; below, rounding could have lifted it over ½."""
 
 
 def selected_pair(weights: OwnWeights, n: int, d: int) -> Pair | None:
     """Queries and keys of a scaled arrangement that selects all n; None if none does."""
-    for pair in arrangements(n, d):
-        _, found = weights.scaled(smooth_least, *pair)
-        if _selects(weights, *found):
-            return found
+    for pair in _scaled(weights, smooth_least, n, d):
+        if _selects(weights, *pair):
+            return pair
     return None
+
+
+def _scaled(weights: OwnWeights, goal: Goal, n: int, d: int) -> Iterator[Pair]:
+    """The arrangements that look best by coarse factors, by the best factors, one by one."""
+    found = [(*weights.coarse(goal, *pair), pair) for pair in arrangements(n, d)]
+    found.sort(key=lambda entry: -entry[0])
+    for _, factors, pair in found[:ARRANGEMENTS]:
+        yield weights.fine(goal, *pair, factors)
 
 
 def largest_selected(weights: OwnWeights, d: int, bound: float | None) -> Pair:
@@ -37,8 +48,8 @@ def largest_selected(weights: OwnWeights, d: int, bound: float | None) -> Pair:
         more = selected_pair(weights, most + 1, d)
         return found if more is None else more
     best = _by_arrangements(weights, d, most)
-    while len(best[1]) < most and (len(best[1]) + 1) * d <= MOST_COORDINATES:
-        found = _by_ascent(weights, best, d)
+    while (n := len(best[1]) + 1) <= most and n * d <= MOST_COORDINATES:
+        found = _by_ascent(weights, n, d)
         if found is None:
             break
         best = found
@@ -68,11 +79,10 @@ def _by_arrangements(weights: OwnWeights, d: int, most: int) -> Pair:
     return best
 
 
-def _by_ascent(weights: OwnWeights, best: Pair, d: int) -> Pair | None:
-    """Of one key more than ``best`` has."""
-    n = len(best[1]) + 1
-    for start in _starts(weights, smooth_least, n, d):
-        found = weights.ascent(smooth_least, *start, steps=100)
+def _by_ascent(weights: OwnWeights, n: int, d: int) -> Pair | None:
+    """Of n keys, by an ascent of the least self-weight; None if it does not select all."""
+    for start in (*_scaled(weights, smooth_least, n, d), *_random(n, d)):
+        found = weights.ascent(smooth_least, *start, _steps(n, d))
         if _selects(weights, *found):
             return found
     return None
@@ -81,30 +91,37 @@ def _by_ascent(weights: OwnWeights, best: Pair, d: int) -> Pair | None:
 def best_pair(weights: OwnWeights, n: int, d: int, bound: float | None) -> Pair:
     """Queries and keys of the largest geometric mean that is found."""
     goal = math.inf if bound is None else math.log(bound) - 1e-12
-    starts = _starts(weights, mean, n, d)
-    best = next(starts)
-    top = weights.score(mean, *best)
+    starts = sorted(_scaled(weights, mean, n, d), key=lambda pair: -weights.score(mean, *pair))
+    best, top = starts[0], weights.score(mean, *starts[0])
     if n * d > MOST_COORDINATES:
         return best
-    for start in (best, *starts):
+    for start in (*starts[:2], _shaken(*best), *_random(n, d)):
         if top >= goal:
             break
-        found = weights.ascent(mean, *start, steps=100)
+        found = weights.ascent(mean, *start, _steps(n, d))
         if (score := weights.score(mean, *found)) > top:
             best, top = found, score
     return best
 
 
-def _starts(weights: OwnWeights, goal: Goal, n: int, d: int) -> Iterator[Pair]:
-    """The two best arrangements, the best first, and random queries and keys."""
-    scaled = [weights.scaled(goal, *pair) for pair in arrangements(n, d)]
-    scaled.sort(key=lambda found: -found[0])
-    for _, pair in scaled[:2]:
-        yield pair
-    rng = np.random.default_rng(n)
-    for scale in STARTS:
-        queries, keys = scale * rng.normal(size=(2, n, d))
-        yield queries, keys
+def _random(n: int, d: int) -> list[Pair]:
+    """Normal queries and keys, the same for each n and d."""
+    rng = np.random.default_rng([n, d])
+    return [tuple(scale * rng.normal(size=(2, n, d))) for scale in RANDOM]
+
+
+def _shaken(queries: np.ndarray, keys: np.ndarray) -> Pair:
+    """Moved a little at random, out of symmetries that are no maximum, the same way always."""
+    noise = 0.03 * np.random.default_rng(0).normal(size=(2, *keys.shape))
+    sizes = (np.abs(x).max() for x in (queries, keys))
+    return tuple(
+        x + size * part for x, size, part in zip((queries, keys), sizes, noise, strict=True)
+    )
+
+
+def _steps(n: int, d: int) -> int:
+    """Of an ascent: its gradients, of 4d values for each of n² entries, count."""
+    return max(15, min(100, WORK // (4 * d * n * n)))
 
 
 def _selects(weights: OwnWeights, queries: np.ndarray, keys: np.ndarray) -> bool:

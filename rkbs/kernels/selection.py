@@ -260,7 +260,9 @@ def self_weight(kernel: Kernel, d: int, n: int, max_logit: float = math.inf) -> 
     """
     d, n = check_count(d, "d"), check_count(n, "n")
     max_logit = _positive(max_logit)
-    weights = OwnWeights(_checked(kernel, d), 2 * max_logit)
+    spread = _checked(kernel, d).logit_spread
+    capped = spread is not None and spread <= 2 * max_logit  # as the kernel's logits are anyway
+    weights = OwnWeights(kernel, math.inf if capped else 2 * max_logit)
     law = least(self_weight_laws(kernel, d, n, max_logit))
     if law is not None and law.bound == 1:
         law = Law("", "", 1.0, Fraction(1))
