@@ -97,8 +97,9 @@ class OwnWeights:
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.positive:
                 return own - top - np.log(np.exp(values - top[..., None]).sum(-1))
-            return np.where(own > 0, np.log(own / top) - np.log(
-                (values / top[..., None]).sum(-1)), -np.inf)
+            return np.where(
+                own > 0, np.log(own / top) - np.log((values / top[..., None]).sum(-1)), -np.inf
+            )
 
     def spreads(self, values: np.ndarray) -> np.ndarray:
         """How far apart the logits of a row are, (..., n)."""
@@ -201,9 +202,9 @@ class OwnWeights:
             (moved[:d] - moved[d:]) / (2 * step)
             for moved, step in zip((by_query, by_key), steps, strict=True)
         ]
-        return float(value), np.stack([
-            (outer * differences[0]).sum(-1).T, (outer * differences[1]).sum(-2).T
-        ])
+        return float(value), np.stack(
+            [(outer * differences[0]).sum(-1).T, (outer * differences[1]).sum(-2).T]
+        )
 
     def _cost(self, values: np.ndarray) -> tuple[float, np.ndarray]:
         """The squares of what is too far below the top of its row, and its slopes (n, n)."""

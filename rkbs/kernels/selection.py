@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
-from rkbs._arrays import check_count, kind_error
+from rkbs._arrays import check_count
 from rkbs.kernels._own_weights import OwnWeights, mean
+from rkbs.kernels._selection_checks import checked_kernel, checked_logit
 from rkbs.kernels._selection_laws import Law, capacity_laws, least, self_weight_laws
 from rkbs.kernels._selection_search import best_pair, largest_selected, selected_pair
-from rkbs.kernels.base import Kernel, _tensor_parameter
-from rkbs.kernels.entity import Identity
-from rkbs.kernels.precomputed import Precomputed
+from rkbs.kernels.base import Kernel
 
 EXAMPLE = 16
 """Of a kernel that selects any number of keys, so many are shown."""
@@ -92,8 +90,9 @@ class Capacity:
             found = "any number of keys"
         else:
             limit = {None: "no bound known", math.inf: "no bound"}.get(
-                self.bound, f"{'the bound' if self.gap == 0 else f'at most {self.bound}'} by "
-                f"{self.law}")
+                self.bound,
+                f"{'the bound' if self.gap == 0 else f'at most {self.bound}'} by {self.law}",
+            )
             found = f"{self.attained} key{'s' * (self.attained != 1)}, {limit}"
         return f"Capacity({self.kernel!r}, d={self.d}: {found})"
 
@@ -205,7 +204,7 @@ def capacity(kernel: Kernel, d: int) -> Capacity:
     True
     """
     d = check_count(d, "d")
-    weights = OwnWeights(_checked(kernel, d))
+    weights = OwnWeights(checked_kernel(kernel, d))
     law = least(capacity_laws(kernel, d))
     if law is None or law.bound == math.inf:
         bound, name = None if law is None else math.inf, ""
@@ -259,8 +258,8 @@ def self_weight(kernel: Kernel, d: int, n: int, max_logit: float = math.inf) -> 
     SelfWeight(EDP(), d=3, n=4, max_logit=1: 0.7112, the bound by L6)
     """
     d, n = check_count(d, "d"), check_count(n, "n")
-    max_logit = _positive(max_logit)
-    spread = _checked(kernel, d).logit_spread
+    max_logit = checked_logit(max_logit)
+    spread = checked_kernel(kernel, d).logit_spread
     capped = spread is not None and spread <= 2 * max_logit  # as the kernel's logits are anyway
     weights = OwnWeights(kernel, math.inf if capped else 2 * max_logit)
     law = least(self_weight_laws(kernel, d, n, max_logit))
@@ -272,9 +271,7 @@ def self_weight(kernel: Kernel, d: int, n: int, max_logit: float = math.inf) -> 
     if bound is not None and attained > bound * (1 + ROUNDING):
         raise _refuted(kernel, law, f"a self-weight of {bound:.6g}", f"has {attained:.6g}")
     power, name = (None, "") if law is None else (law.power, law.name)
-    return SelfWeight(
-        kernel, d, n, max_logit, bound, power, name, attained, queries, keys
-    )
+    return SelfWeight(kernel, d, n, max_logit, bound, power, name, attained, queries, keys)
 
 
 def _refuted(kernel: Kernel, law: Law, most: str, found: str) -> ValueError:
@@ -282,55 +279,3 @@ def _refuted(kernel: Kernel, law: Law, most: str, found: str) -> ValueError:
         f"{kernel!r} declares {law.reason}, which allows {most} on n keys by {law.name} of theory "
         f"§5, but an arrangement {found}: what it declares of its structure is wrong"
     )
-
-
-def _positive(max_logit: Any) -> float:
-    number = isinstance(max_logit, (int, float, np.integer, np.floating))
-    if not number or isinstance(max_logit, bool):
-        raise TypeError(f"max_logit must be a real number or math.inf, got {max_logit!r}")
-    if not max_logit > 0:
-        raise ValueError(f"max_logit must be positive, got {max_logit!r}")
-    return float(max_logit)
-
-
-def _checked(kernel: Kernel, d: int) -> Kernel:
-    """The kernel, if rows of its values on points of R^d can be normalized."""
-    if not isinstance(kernel, Kernel):
-        raise kind_error(kernel, "kernel", Kernel)
-    if name := _tensor_parameter(kernel):
-        raise TypeError(
-            f"kernel must have numbers as parameters, but {name} is a torch tensor: pass "
-            "numbers, such as tensor.item(), or arrays, such as tensor.numpy(force=True)"
-        )
-    for part in _parts(kernel):
-        if isinstance(part, (Precomputed, Identity)):
-            raise ValueError(
-                f"kernel must be a function of points that can be arranged in R^d, but {part!r} "
-                "goes by who they are"
-            )
-    point = np.ones((1, d))
-    try:
-        shape = np.shape(kernel(point, point))
-    except ValueError as error:
-        raise ValueError(f"kernel must take points of R^{d} on both sides: {error}") from error
-    if shape != (1, 1):
-        raise ValueError(
-            f"kernel must be that of one head, but {kernel!r} has parameters per head: of one "
-            f"query and one key it has values of shape {shape}, not (1, 1)"
-        )
-    if kernel.is_nonnegative is not True:
-        told = "is not" if kernel.is_nonnegative is False else "does not say: set is_nonnegative"
-        raise TypeError(
-            "kernel must be known to be non-negative so that rows of weights can be normalized; "
-            f"{kernel!r} {told}"
-        )
-    return kernel
-
-
-def _parts(kernel: Kernel) -> Iterator[Kernel]:
-    """The kernel and those it is made of."""
-    yield kernel
-    for value in vars(kernel).values():
-        for part in value if isinstance(value, (tuple, list)) else (value,):
-            if isinstance(part, Kernel):
-                yield from _parts(part)
