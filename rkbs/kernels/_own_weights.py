@@ -21,6 +21,8 @@ Goal = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 SCALES = 10.0 ** np.arange(-2, 4.5, 0.5)
 RATIOS = (-8.0, -1.0, 0.25, 1.0, 4.0)
 """What the keys, and then the queries relative to them, are multiplied with at first."""
+MOVES = 60
+"""Of a pattern search on the two factors, at most."""
 SHARPNESS = 40.0
 """Of the smooth minimum."""
 PRICES = (1e1, 1e3, 1e5)
@@ -132,15 +134,19 @@ class OwnWeights:
         return float(scores.max()), grid[int(scores.argmax())]
 
     def fine(self, goal: Goal, queries: np.ndarray, keys: np.ndarray, at: Scales) -> Pair:
-        """Queries and keys by the best factors near to given ones, on ever finer grids."""
+        """Queries and keys by the best factors that a pattern search from given ones reaches."""
         step, best = math.log(10) / 2, -np.inf
-        for _ in range(18 if self.spread == math.inf else 28):
+        last = 1e-5 if self.spread == math.inf else 1e-8
+        for _ in range(MOVES):
             near = (-step, 0.0, step)
             grid = [Scales(at.size + a, at.ratio + b, at.sign) for a in near for b in near]
             scores = self._scores(goal, queries, keys, grid)
             if scores.max() > best:
                 best, at = scores.max(), grid[int(scores.argmax())]
-            step /= 2
+            else:
+                step /= 2
+            if step < last:
+                break
         return at.query * queries, at.key * keys
 
     def _scores(

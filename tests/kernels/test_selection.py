@@ -115,7 +115,7 @@ def test_what_is_attained_is_so_and_within_the_bound(name, d):
 def test_logits_keep_their_interval(name, d):
     """More of it is never worse, and L6 holds."""
     before = 1 / 5
-    for cap in (0.25, 1.0, 3.0, math.inf):
+    for cap in (0.25, 2.0, math.inf):
         found = self_weight(KERNELS[name], d, 5, max_logit=cap)
         if cap < math.inf:
             assert spread(ROWS[name], found.queries, found.keys) <= 2 * cap * (1 + 1e-9)
@@ -139,7 +139,6 @@ SETTLED = [  # kernel, d, capacity, law
     (2.0 * ExponentiatedIntersection(), 1, 1, "L4"),
     (Constant(), 3, 1, "L1"),
     (TaylorEDP(0), 2, 1, "L1"),
-    (Constant() + Quadratic(0.0), 1, 2, "L1"),
 ]
 
 
@@ -269,8 +268,8 @@ def test_the_same_every_time():
 
 HEADS = PositiveFeatures(*(np.zeros(s) for s in [(2, 3, 2), (2, 3), (2, 3, 2), (2, 3)]))
 BAD = [
-    ((KERNELS["taylor-3"], 2), TypeError, "non-negative; TaylorEDP(order=3) is not"),
-    ((Linear(), 2), TypeError, "non-negative; Linear() is not"),
+    ((KERNELS["taylor-3"], 2), TypeError, "be normalized; TaylorEDP(order=3) is not"),
+    ((Linear(), 2), TypeError, "be normalized; Linear() is not"),
     ((Custom(lambda x, y: x @ y.T), 2), TypeError, "does not say: set is_nonnegative"),
     ((Identity(), 2), ValueError, "points that can be arranged in R^d, but Identity()"),
     ((RBF() + Identity(), 2), ValueError, "but Identity() goes by who they are"),
