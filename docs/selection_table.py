@@ -26,7 +26,6 @@ KERNELS: tuple[Kernel, ...] = (
     RBF(),
     ExponentiatedIntersection(),
     CappedEDP(1.0),
-    TaylorEDP(8),
     TaylorEDP(4),
     TaylorEDP(2),
     Quadratic(),

@@ -34,9 +34,10 @@ def leverage_bound(features: Any) -> np.ndarray:
     >>> keys = np.array([[-1.0], [0.0], [1.0], [4.0]])
     >>> leverage_bound(np.hstack([np.ones((4, 1)), keys])).round(3)
     array([0.536, 0.321, 0.25 , 0.893])
-    >>> weights = Quadratic()([[2.0], [-1.0], [30.0]], keys)
-    >>> (weights / weights.sum(1, keepdims=True)).max(0).round(3)
-    array([0.25 , 0.071, 0.057, 0.892])
+    >>> weights = Quadratic()([[-4 / 11], [6.0]], keys)  # the best for the first, and the last
+    >>> (weights / weights.sum(1, keepdims=True)).round(3)
+    array([[0.536, 0.288, 0.117, 0.06 ],
+           [0.036, 0.001, 0.07 , 0.893]])
     """
     psi = as_matrix(features, "features").astype(float)
     left, sigma, _ = np.linalg.svd(psi, full_matrices=False)

@@ -45,11 +45,11 @@ class Capacity:
     Examples
     --------
     >>> from rkbs.kernels import CappedEDP, capacity
-    >>> found = capacity(CappedEDP(1.0), 3)
+    >>> found = capacity(CappedEDP(1.0), 2)
     >>> found
-    Capacity(CappedEDP(cap=1.0), d=3: 4 keys, at most 8 by L6)
+    Capacity(CappedEDP(cap=1.0), d=2: 4 keys, at most 8 by L6)
     >>> found.attained, found.bound, found.law, found.gap, found.keys.shape
-    (4, 8, 'L6', 4, (4, 3))
+    (4, 8, 'L6', 4, (4, 2))
     """
 
     kernel: Kernel
@@ -190,6 +190,7 @@ def capacity(kernel: Kernel, d: int) -> Capacity:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from rkbs import EDP, L2Distance, TaylorEDP
     >>> from rkbs.kernels import capacity
     >>> for kernel in (EDP(), L2Distance(), TaylorEDP(2), TaylorEDP(4)):
@@ -199,7 +200,8 @@ def capacity(kernel: Kernel, d: int) -> Capacity:
     Capacity(TaylorEDP(order=2), d=2: 5 keys, the bound by L1′)
     Capacity(TaylorEDP(order=4), d=2: 7 keys, at most 11 by L1′)
     >>> queries, keys = capacity(EDP(), 2).arrangement(100)
-    >>> weights = EDP()(queries, keys)
+    >>> logits = EDP().log(queries, keys)
+    >>> weights = np.exp(logits - logits.max(1, keepdims=True))
     >>> bool((weights.diagonal() > weights.sum(1) / 2).all())
     True
     """
