@@ -18,26 +18,27 @@ MOST_ON_SPHERE = 256
 
 def arrangements(n: int, d: int) -> Iterator[Pair]:
     """What is tried at n keys in R^d, each up to a factor for the queries and one for the keys."""
-    for points in (_line(n, d), _clusters(n, d), np.ones((n, d))):
-        yield points, points
     if d == 1:
         yield _nested(n)
-        return
     if d > 2:
         yield _cone(n, d)
-    shapes = [_circle(n, d)]
-    if n <= d + 1:
-        shapes.append(_simplex(n, d))
-    else:
-        shapes.append(np.resize(_simplex(d + 1, d), (n, d)))  # in groups, one at each corner
-    if d + 1 < n <= 2 * d:
-        shapes.append(np.vstack([np.eye(d), -np.eye(d)])[:n])
-    if d > 2 and d + 1 < n <= MOST_ON_SPHERE:
-        shapes.append(_on_sphere(_repulsion, _scattered(n, d)))
-    if n > d + 1 and d > 2:  # for d = 2 the circle is one
-        shapes += _tight_frame(n, d)
-    for points in shapes:
+    for points in _shapes(n, d):
         yield points, points
+
+
+def _shapes(n: int, d: int) -> Iterator[np.ndarray]:
+    """Keys that are their queries, those that take long to make last."""
+    yield from (_line(n, d), _clusters(n, d), np.ones((n, d)))
+    if d == 1:
+        return
+    yield _circle(n, d)
+    yield _simplex(n, d) if n <= d + 1 else np.resize(_simplex(d + 1, d), (n, d))  # or in groups
+    if d + 1 < n <= 2 * d:
+        yield np.vstack([np.eye(d), -np.eye(d)])[:n]
+    if n > d + 1 and d > 2:  # for d = 2 the circle is one
+        yield from _tight_frame(n, d)
+    if d > 2 and d + 1 < n <= MOST_ON_SPHERE:
+        yield _on_sphere(_repulsion, _scattered(n, d))
 
 
 def _line(n: int, d: int) -> np.ndarray:

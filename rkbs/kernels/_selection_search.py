@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rkbs.kernels._arrangements import Pair, arrangements
-from rkbs.kernels._own_weights import Goal, OwnWeights, mean, smooth_least
+from rkbs.kernels._own_weights import Goal, OwnWeights, Scales, mean, smooth_least
 
 MOST_KEYS = 256
 """So many keys are tried at most."""
@@ -26,7 +26,13 @@ HALF = math.log(0.5) + 1e-9
 
 def selected_pair(weights: OwnWeights, n: int, d: int) -> Pair | None:
     """Queries and keys of a scaled arrangement that selects all n; None if none does."""
-    for pair in _scaled(weights, smooth_least, n, d):
+    tried = []
+    for pair in arrangements(n, d):
+        score, factors = weights.coarse(smooth_least, *pair)
+        if score > HALF:
+            return factors.query * pair[0], factors.key * pair[1]
+        tried.append((score, factors, pair))
+    for pair in _best_scaled(weights, smooth_least, tried):
         if _selects(weights, *pair):
             return pair
     return None
@@ -34,9 +40,15 @@ def selected_pair(weights: OwnWeights, n: int, d: int) -> Pair | None:
 
 def _scaled(weights: OwnWeights, goal: Goal, n: int, d: int) -> Iterator[Pair]:
     """The arrangements that look best by coarse factors, by the best factors, one by one."""
-    found = [(*weights.coarse(goal, *pair), pair) for pair in arrangements(n, d)]
-    found.sort(key=lambda entry: -entry[0])
-    for _, factors, pair in found[:ARRANGEMENTS]:
+    tried = [(*weights.coarse(goal, *pair), pair) for pair in arrangements(n, d)]
+    yield from _best_scaled(weights, goal, tried)
+
+
+def _best_scaled(
+    weights: OwnWeights, goal: Goal, tried: list[tuple[float, Scales, Pair]]
+) -> Iterator[Pair]:
+    """The best of them, with their coarse factors, by fine ones."""
+    for _, factors, pair in sorted(tried, key=lambda entry: -entry[0])[:ARRANGEMENTS]:
         yield weights.fine(goal, *pair, factors)
 
 
