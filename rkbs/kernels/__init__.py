@@ -6,10 +6,12 @@ from rkbs.kernels.custom import Custom
 from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
 from rkbs.kernels.dot_product import EDP, CappedEDP, DotProductKernel, Linear, Quadratic, TaylorEDP
 from rkbs.kernels.entity import Constant, Identity
+from rkbs.kernels.key_bounds import depth_bound, leverage_bound
 from rkbs.kernels.key_norm import KeyNormBias
 from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
 from rkbs.kernels.pullback import LinearMap, Pullback
+from rkbs.kernels.selection import Capacity, SelfWeight, capacity, self_weight
 from rkbs.kernels.tables import KERNELS, PAPER_KERNELS
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "KERNELS",
     "PAPER_KERNELS",
     "RBF",
+    "Capacity",
     "CappedEDP",
     "Cauchy",
     "Constant",
@@ -37,7 +40,12 @@ __all__ = [
     "Pullback",
     "Quadratic",
     "Scaled",
+    "SelfWeight",
     "Sum",
     "TaylorEDP",
     "Transpose",
+    "capacity",
+    "depth_bound",
+    "leverage_bound",
+    "self_weight",
 ]

@@ -203,6 +203,15 @@ class Scaled(Wrapper):
         return self.kernel.is_quasiconvex(d) if self._sign > 0 else None
 
     @property
+    def is_increasing(self) -> bool | None:
+        """As the kernel, for a positive factor."""
+        return self.kernel.is_increasing if self._sign > 0 else None
+
+    def selects_any(self, d: int) -> bool | None:
+        """As the kernel, for a positive factor."""
+        return self.kernel.selects_any(d) if self._sign > 0 else None
+
+    @property
     def is_metric(self) -> bool | None:
         """As the kernel, for a positive factor."""
         return self.kernel.is_metric if self._sign > 0 else None

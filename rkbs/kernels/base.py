@@ -115,6 +115,21 @@ class Kernel(abc.ABC):
         return None
 
     @property
+    def is_increasing(self) -> bool | None:
+        """Whether κ(q, k) increases, weakly, in every coordinate of k; None where unknown.
+
+        On the line such a kernel singles out the last key alone (theory §5, L4).
+        """
+        return None
+
+    def selects_any(self, d: int) -> bool | None:
+        """Whether any number of keys in R^d can be singled out; None where unknown.
+
+        For every n some n queries then give their own of n keys more than half of their weight.
+        """
+        return None
+
+    @property
     def is_metric(self) -> bool | None:
         """Whether κ is a Euclidean distance of points, up to a factor; None where unknown.
 

@@ -49,6 +49,10 @@ class RBF(_DistanceKernel, PositiveKernel):
 
     is_mercer = True
 
+    def selects_any(self, d: int) -> bool:
+        """By queries that are their keys, far apart."""
+        return True
+
     def log_formula(self, x: Array, y: Array) -> Array:
         return product(squared_distance(x, y), -self.tau / math.sqrt(x.shape[-1]))
 
@@ -74,6 +78,10 @@ class Cauchy(_DistanceKernel, PositiveKernel):
     """
 
     is_mercer = True
+
+    def selects_any(self, d: int) -> bool:
+        """By queries that are their keys, far apart."""
+        return True
 
     def log_formula(self, x: Array, y: Array) -> Array:
         square = product(squared_distance(x, y), self.tau / math.sqrt(x.shape[-1]))
@@ -135,6 +143,10 @@ class Laplace(_DistanceKernel, PositiveKernel):
 
     is_mercer = True
 
+    def selects_any(self, d: int) -> bool:
+        """By queries that are their keys, far apart."""
+        return True
+
     def log_formula(self, x: Array, y: Array) -> Array:
         return product(distance(x, y, 1), -self.tau)
 
@@ -157,6 +169,7 @@ class ExponentiatedIntersection(PositiveKernel):
 
     is_mercer = True
     is_symmetric = True
+    is_increasing = True
 
     def log_formula(self, x: Array, y: Array) -> Array:
         return intersection(x, y)
@@ -168,3 +181,7 @@ class ExponentiatedIntersection(PositiveKernel):
     def is_quasiconvex(self, d: int) -> bool | None:
         """For d = 1, where it increases in k."""
         return True if d == 1 else None
+
+    def selects_any(self, d: int) -> bool:
+        """For d ≥ 2, by queries that are their keys, far apart on a line (j, −j)."""
+        return d > 1

@@ -85,6 +85,10 @@ class EDP(DotProductKernel, PositiveKernel):
         """It is convex in k."""
         return True
 
+    def selects_any(self, d: int) -> bool:
+        """For d ≥ 2, by keys of one norm and queries that are large multiples of them."""
+        return d > 1
+
 
 @final
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from rkbs._arrays import Array
 from rkbs.kernels._pairwise import at_least_single, exponential, product, saturated
 from rkbs.kernels._parameters import check_parameter
 from rkbs.kernels.base import FeatureDimension, Kernel
+from rkbs.kernels.dot_product import EDP
 
 
 @final
@@ -76,6 +77,12 @@ class KeyNormBias(Kernel):
     def square_dim(self, d: int) -> FeatureDimension:
         """That of the kernel: the factor goes into ψ."""
         return self.kernel.square_dim(d)
+
+    def selects_any(self, d: int) -> bool | None:
+        """For EDP as for EDP itself, by keys of one norm; with τ > 0 as for RBF, for every d."""
+        if not isinstance(self.kernel, EDP):
+            return None
+        return True if d > 1 or self.tau > 0 else None
 
     @property
     def domain_x(self) -> Kernel:

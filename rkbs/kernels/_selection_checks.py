@@ -1,0 +1,66 @@
+"""What ``capacity`` and ``self_weight`` take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rkbs._arrays import kind_error
+from rkbs.kernels.base import Kernel, _tensor_parameter
+from rkbs.kernels.entity import Identity
+from rkbs.kernels.precomputed import Precomputed
+
+
+def checked_logit(max_logit: Any) -> float:
+    """A positive number or infinity."""
+    number = isinstance(max_logit, (int, float, np.integer, np.floating))
+    if not number or isinstance(max_logit, bool):
+        raise TypeError(f"max_logit must be a real number or math.inf, got {max_logit!r}")
+    if not max_logit > 0:
+        raise ValueError(f"max_logit must be positive, got {max_logit!r}")
+    return float(max_logit)
+
+
+def checked_kernel(kernel: Kernel, d: int) -> Kernel:
+    """The kernel, if rows of its values on points of R^d can be normalized."""
+    if not isinstance(kernel, Kernel):
+        raise kind_error(kernel, "kernel", Kernel)
+    if name := _tensor_parameter(kernel):
+        raise TypeError(
+            f"kernel must have numbers as parameters, but {name} is a torch tensor: pass "
+            "numbers, such as tensor.item(), or arrays, such as tensor.numpy(force=True)"
+        )
+    for part in _parts(kernel):
+        if isinstance(part, (Precomputed, Identity)):
+            raise ValueError(
+                f"kernel must be a function of points that can be arranged in R^d, but {part!r} "
+                "goes by who they are"
+            )
+    point = np.ones((1, d))
+    try:
+        shape = np.shape(kernel(point, point))
+    except ValueError as error:
+        raise ValueError(f"kernel must take points of R^{d} on both sides: {error}") from error
+    if shape != (1, 1):
+        raise ValueError(
+            f"kernel must be that of one head, but {kernel!r} has parameters per head: of one "
+            f"query and one key it has values of shape {shape}, not (1, 1)"
+        )
+    if kernel.is_nonnegative is not True:
+        told = "is not" if kernel.is_nonnegative is False else "does not say: set is_nonnegative"
+        raise TypeError(
+            "kernel must be known to be non-negative so that rows of weights can be normalized; "
+            f"{kernel!r} {told}"
+        )
+    return kernel
+
+
+def _parts(kernel: Kernel) -> Iterator[Kernel]:
+    """The kernel and those it is made of."""
+    yield kernel
+    for value in vars(kernel).values():
+        for part in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(part, Kernel):
+                yield from _parts(part)
