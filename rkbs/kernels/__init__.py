@@ -2,9 +2,10 @@
 
 from rkbs.kernels.algebra import LinearMap, Product, Pullback, Scaled, Sum, Transpose
 from rkbs.kernels.base import Kernel, PositiveKernel
+from rkbs.kernels.capped_edp import CappedEDP
 from rkbs.kernels.custom import Custom
 from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
-from rkbs.kernels.dot_product import EDP, CappedEDP, DotProductKernel, Linear, Quadratic, TaylorEDP
+from rkbs.kernels.dot_product import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
 from rkbs.kernels.entity import Constant, Identity
 from rkbs.kernels.key_norm import KeyNormBias
 from rkbs.kernels.positive_features import PositiveFeatures

@@ -159,6 +159,18 @@ def intersection(x: Array, y: Array) -> Array:
     return total
 
 
+def log_dot(x: Array, y: Array) -> Array:
+    """log Σ_l exp(x_il + y_jl), shape (..., n, m), without an n × m × D array."""
+    if is_tensor(x):
+        from rkbs.kernels import _coordinates  # late: it imports torch
+
+        return _coordinates.log_dot(x, y)
+    total = x[..., :, None, 0] + y[..., None, :, 0]
+    for l in range(1, x.shape[-1]):  # noqa: E741
+        total = np.logaddexp(total, x[..., :, None, l] + y[..., None, :, l])
+    return total
+
+
 def _coordinate_sum(x: Array, y: Array, kind: str) -> Array:
     from rkbs.kernels._coordinates import coordinate_sum  # late: it imports torch
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import abc
 import copy
-import math
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 
 from rkbs._arrays import Array, as_domains, is_tensor
 from rkbs.kernels._pairwise import common_dtype, exponential, logarithm, rounded, unsaturated
+from rkbs.kernels._parameters import is_scalar
 
 FeatureDimension = int | float | None
 """An int, ``math.inf``, or None where the structure does not decide it."""
@@ -319,27 +319,3 @@ def _tensor_parameter(kernel: Kernel) -> str | None:
         if isinstance(value, Kernel) and (found := _tensor_parameter(value)):
             return found
     return None
-
-
-def is_scalar(value: Any) -> bool:
-    """Whether ``value`` is a real number or a 0-d tensor."""
-    if isinstance(value, (int, float, np.floating, np.integer)):
-        return not isinstance(value, bool)
-    return is_tensor(value) and value.ndim == 0
-
-
-def check_parameter(kernel: Kernel, name: str, positive: bool) -> None:
-    """Check a scalar parameter; a tensor passes unread, since training may move it anywhere.
-
-    A numpy scalar becomes a Python number, which leaves the dtype of float32 points alone.
-    """
-    value = getattr(kernel, name)
-    where = f"{type(kernel).__name__}({name}=…)"
-    if not is_scalar(value):
-        raise TypeError(f"{where} must be a real number or a 0-d tensor, got {value!r}")
-    if is_tensor(value):
-        return
-    if not math.isfinite(value) or (positive and value <= 0):
-        raise ValueError(f"{where} must be {'positive and ' * positive}finite, got {value!r}")
-    if isinstance(value, np.generic):
-        object.__setattr__(kernel, name, value.item())

@@ -10,8 +10,8 @@ from typing import Literal, final
 import numpy as np
 
 from rkbs._arrays import as_matrix, as_real, check_count, short_repr
+from rkbs.kernels._parameters import is_scalar
 from rkbs.kernels.algebra import LinearMap, as_map
-from rkbs.kernels.base import is_scalar
 from rkbs.kernels.dot_product import DotProductKernel
 from rkbs.kernels.features import MappedFeatures, PowerFeatures
 from rkbs.spaces.function_spaces import FunctionSpaces, column_rank
