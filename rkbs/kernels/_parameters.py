@@ -143,7 +143,8 @@ def fitting(value: Any, x: Array, y: Array) -> Array:
         return np.asarray(value, dtype)
     if is_tensor(value):
         return value.to(x.device, dtype)
-    return xp.tensor(value, dtype=dtype, device=x.device)
+    writable = np.array(value)  # of others torch makes a tensor with a warning
+    return xp.as_tensor(writable, dtype=dtype, device=x.device)
 
 
 def check_heads(where: str, heads: int, x: Array, y: Array) -> None:

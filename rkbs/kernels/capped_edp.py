@@ -19,8 +19,9 @@ class CappedEDP(Parametric, PositiveKernel):
     """κ(q, k) = exp(c tanh(a/c)), a = q·k/√d: EDP with its logits capped at ±c.
 
     Infinite-dimensional, since its power series in a does not end; never Mercer, since not all of
-    its coefficients can be ≥ 0 (Pringsheim's theorem); and blunt: of n keys none has a weight above
-    1/(1 + (n − 1) e^{−2c}) (theory §5, L6).
+    its coefficients can be ≥ 0 (Pringsheim's theorem), as already two points s ≪ 1 ≪ L/c with
+    sL ≫ c show, κ(s, L)² ≈ e^{2c} > e^c ≈ κ(s, s) κ(L, L); and blunt: of n keys none has a weight
+    above 1/(1 + (n − 1) e^{−2c}) (theory §5, L6).
 
     Parameters
     ----------

@@ -39,11 +39,13 @@ class _NormBias(Parametric, Kernel, abc.ABC):
         return product(self._norms(x, y), -per_head(self, "tau", x, y) / math.sqrt(y.shape[-1]))
 
     def formula(self, x: Array, y: Array) -> Array:
+        x, y = at_least_single(x), at_least_single(y)  # once: gradients of half are rounded once
         if self.is_positive:
             return exponential(self.log_formula(x, y))
         return product(self.kernel.formula(x, y), exponential(self._bias(x, y)))
 
     def log_formula(self, x: Array, y: Array) -> Array:
+        x, y = at_least_single(x), at_least_single(y)
         logit, bias = self.kernel.log_formula(x, y), self._bias(x, y)
         total = saturated(logit + bias)
         if not is_tensor(total):
@@ -151,5 +153,5 @@ class _BothNormsBias(_NormBias):
 
 def _squared_norms(points: Array, others: Array) -> Array:
     """‖x_i‖², shape (..., n), in the precision of both sets of points; saturated."""
-    points = at_least_single(cast(points, common_dtype(points, others)))
+    points = cast(points, common_dtype(points, others))
     return saturated((points * points).sum(-1))
