@@ -6,7 +6,9 @@ everything is finite where the points are: what overflows is cut, and passes no 
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -165,10 +167,12 @@ def log_dot(x: Array, y: Array) -> Array:
         from rkbs.kernels import _coordinates  # late: it imports torch
 
         return _coordinates.log_dot(x, y)
-    total = x[..., :, None, 0] + y[..., None, :, 0]
-    for l in range(1, x.shape[-1]):  # noqa: E741
-        total = np.logaddexp(total, x[..., :, None, l] + y[..., None, :, l])
-    return total
+
+    def exponents() -> Iterator[np.ndarray]:
+        return (x[..., :, None, l] + y[..., None, :, l] for l in range(x.shape[-1]))
+
+    top = functools.reduce(np.maximum, exponents())
+    return top + np.log(sum(np.exp(exponent - top) for exponent in exponents()))
 
 
 def _coordinate_sum(x: Array, y: Array, kind: str) -> Array:

@@ -21,6 +21,7 @@ from rkbs.kernels import (
     L2Distance,
     Laplace,
     Linear,
+    LinearMap,
     PositiveFeatures,
     Quadratic,
     Scaled,
@@ -32,6 +33,8 @@ from rkbs.machines import BinaryKernelRidge
 
 HEADS = (0.4, 1.0, 2.5)
 W = points((2, 2), 5)
+CUT = TaylorEDP(2)  # whose nodes a compiler cannot trace
+MAP = LinearMap(W)
 
 
 def features(c):
@@ -53,10 +56,10 @@ MAKERS = {  # of a number or of numbers for heads
     "key norm of no logit": lambda c: KeyNormBias(Linear(), c),
     "both norms": lambda c: _BothNormsBias(Laplace(), c),
     "scaled": lambda c: Scaled(Linear(), c),
-    "scaled positive": lambda c: Scaled(TaylorEDP(2), c),
+    "scaled positive": lambda c: Scaled(CUT, c),
     "positive features": features,
     "combined": lambda c: (
-        ((RBF(c) + Scaled(EDP(), c)) * KeyNormBias(Laplace(2.0), c)).pullback(W, None).T
+        ((RBF(c) + Scaled(EDP(), c)) * KeyNormBias(Laplace(2.0), c)).pullback(MAP, None).T
     ),
     "domains": lambda c: Scaled(KeyNormBias(Quadratic(c), c), c).domain_y,
 }
@@ -117,7 +120,7 @@ def test_heads_are_a_loop_over_heads(name, backend, kind, shapes):
 @every_backend
 @every_maker
 def test_float64_parameters_leave_the_dtype_alone(name, backend, dtype):
-    x, y = (points((3, n, 2), n, backend, dtype) for n in (5, 4))
+    x, y = (points((3, n, 2), n, backend, dtype, scale=0.2) for n in (5, 4))
     kernel = MAKERS[name](np.array(HEADS))
     assert kernel(x, y).dtype == x.dtype
 
@@ -146,7 +149,8 @@ def test_a_gradient_for_each_head_in_attention(name):
 
 
 def test_one_graph_of_learned_and_of_fixed_heads():
-    fixed = [MAKERS[name](np.array(HEADS)) for name in ACCEPTED]
+    fixed = [MAKERS[name](np.array(HEADS)) for name in ("cauchy", "scaled positive")]
+    fixed.append(features(np.array(HEADS)))
     q, k, v = (points((2, 3, n, 2), n, "torch").requires_grad_() for n in (5, 4, 4))
     c = torch.tensor(HEADS, dtype=torch.float64, requires_grad=True)
 
@@ -155,7 +159,7 @@ def test_one_graph_of_learned_and_of_fixed_heads():
         return torch.stack([attention(q, k, v, kernel) for kernel in kernels])
 
     torch._dynamo.reset()
-    compiled = torch.compile(every, backend="aot_eager", fullgraph=True)
+    compiled = torch.compile(every, backend="eager", fullgraph=True)
     results = []
     for run in (compiled, every):
         out = run(q, k, v, c)
@@ -242,8 +246,8 @@ def test_structure_is_that_of_every_head(of):
     assert answers(TaylorEDP(2), 0, 0) == (True, True, False, True, 0)
     assert answers(TaylorEDP(2), 1, -1) == (False, True, False, False, 6)
     assert answers(TaylorEDP(2), -1, -2) == (False, True, False, False, 6)
-    assert answers(Linear(), 1, -1) == (None, True, None, None, 2)
-    assert answers(Quadratic(-1.0), 1, -1) == (False, True, None, None, 6)
+    assert answers(Linear(), 1, -1) == (None, True, False, False, 2)
+    assert answers(Quadratic(-1.0), 1, -1) == (False, True, False, None, 6)
     both = Scaled(CappedEDP(2.0), heads(1, 3)), Scaled(CappedEDP(2.0), heads(1, -1))
     assert [c.logit_spread for c in both] == [4.0, None]
     assert [c.is_quasiconvex(2) for c in both] == [True, None]
