@@ -169,7 +169,8 @@ def log_dot(x: Array, y: Array) -> Array:
         return _coordinates.log_dot(x, y)
 
     def exponents() -> Iterator[np.ndarray]:
-        return (x[..., :, None, l] + y[..., None, :, l] for l in range(x.shape[-1]))
+        for l in range(x.shape[-1]):  # noqa: E741
+            yield x[..., :, None, l] + y[..., None, :, l]
 
     top = functools.reduce(np.maximum, exponents())
     return top + np.log(sum(np.exp(exponent - top) for exponent in exponents()))
