@@ -29,19 +29,19 @@ class Parametric:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return all(map(_same, _values(self), _values(other)))
+        return all(map(_same, _values(self).values(), _values(other).values()))
 
     def __hash__(self) -> int:
-        parts = (v.shape if isinstance(v, np.ndarray) else v for v in _values(self))
+        parts = (v.shape if isinstance(v, np.ndarray) else v for v in _values(self).values())
         return hash((type(self), *parts))
 
     def _with_heads(self) -> list[str]:
         """The parameters that have a value for each head."""
-        return [f.name for f in fields(self) if _is_array(getattr(self, f.name))]  # type: ignore[arg-type]
+        return [name for name, value in _values(self).items() if _is_array(value)]
 
 
-def _values(owner: Any) -> list[Any]:
-    return [getattr(owner, field.name) for field in fields(owner)]
+def _values(owner: Any) -> dict[str, Any]:
+    return {field.name: getattr(owner, field.name) for field in fields(owner)}
 
 
 def _same(a: Any, b: Any) -> bool:
