@@ -269,3 +269,12 @@ def test_matrices_of_half_precision(dtype):
     matrix = torch.tensor([[1.0, 2.5], [3.0, 4.0]], dtype=dtype)
     i = torch.tensor([[0.0], [1.0]])
     assert torch.equal(Precomputed(matrix)(i, i), matrix.float())
+
+
+@pytest.mark.parametrize("name", ["rbf", "cauchy"])
+def test_a_square_that_overflows_is_infinitely_far(name):
+    x = torch.tensor([[1e30, 0.0], [1.0, 2.0]], requires_grad=True)
+    logits = KERNELS[name].log(x, x.detach()[1:])
+    assert logits[0, 0] == -math.inf
+    assert logits[1, 0] == 0
+    assert not torch.autograd.grad(logits[0, 0], x)[0].any()
