@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from rkbs._version import __version__
 from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
-from rkbs.kernels.distance import RBF, ExponentiatedIntersection, L2Distance, Laplace
+from rkbs.kernels.capped_edp import CappedEDP
+from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
 from rkbs.kernels.dot_product import EDP, Linear, Quadratic, TaylorEDP
 from rkbs.kernels.entity import Constant, Identity
 from rkbs.kernels.features import PowerFeatures
 from rkbs.kernels.inspection import Inspection, inspect
+from rkbs.kernels.key_norm import KeyNormBias
+from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
 from rkbs.problems.certificates import Certificate
 from rkbs.problems.expansion import OneSidedProblem
@@ -54,6 +57,8 @@ __all__ = [
     "BinaryKernelMachineCV",
     "BinaryKernelRidge",
     "BinaryKernelRidgeCV",
+    "CappedEDP",
+    "Cauchy",
     "Certificate",
     "Cholesky",
     "ConjugateGradient",
@@ -69,6 +74,7 @@ __all__ = [
     "Identity",
     "Inspection",
     "Kernel",
+    "KeyNormBias",
     "L2Distance",
     "Laplace",
     "Linear",
@@ -77,6 +83,7 @@ __all__ = [
     "OneSidedProblem",
     "OperatorProblem",
     "Pairs",
+    "PositiveFeatures",
     "PowerFeatures",
     "PowerNorm",
     "Precomputed",

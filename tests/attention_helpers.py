@@ -20,6 +20,9 @@ GRAMS = {
     "quadratic": lambda q, k: (_dots(q, k) + 1).square(),
     "identity": lambda q, k: (_differences(q, k) == 0).all(-1).double(),
     "constant": lambda q, k: (0 * _dots(q, k)).exp(),
+    "capped": lambda q, k: _dots(q, k).tanh().exp(),
+    "key-norm": lambda q, k: (_dots(q, k) - _dots(k, k).diagonal(0, -2, -1)[..., None, :]).exp(),
+    "cauchy": lambda q, k: 1 / (1 + _differences(q, k).square().sum(-1) / q.shape[-1] ** 0.5),
     "taylor-4": lambda q, k: sum(_dots(q, k) ** n / (1, 1, 2, 6, 24)[n] for n in range(5)),
 }
 """Of the kernels of the same short names at default parameters."""
@@ -47,7 +50,9 @@ def off(found, expected):
 
 # ---- inputs
 
-POSITIVE = {"edp", "rbf", "ei", "taylor-4", "laplace", "constant"}
+POSITIVE = {
+    *("edp", "rbf", "ei", "taylor-4", "laplace", "constant", "capped", "key-norm", "cauchy"),
+}
 NONNEGATIVE = {"l2", "quadratic"}
 EQUAL = {
     "identity"

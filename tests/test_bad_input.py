@@ -8,18 +8,23 @@ import scipy.sparse
 import torch
 from helpers import noted, points
 
-from rkbs import PowerFeatures, RKBSPair, inspect
+from rkbs import BinaryKernelRidge, PowerFeatures, RKBSPair, inspect
 from rkbs.data.gdsc import DataNotFoundError, load_gdsc
 from rkbs.data.pairs import Pairs
 from rkbs.kernels import (
     EDP,
     KERNELS,
     RBF,
+    CappedEDP,
+    Cauchy,
+    KeyNormBias,
     L2Distance,
     Laplace,
     Linear,
+    PositiveFeatures,
     Precomputed,
     Quadratic,
+    Scaled,
     TaylorEDP,
 )
 from rkbs.kernels.features import multi_indices
@@ -152,22 +157,32 @@ def operator(**changes):
 
 
 ROW = Precomputed.points(3)
+PARTS = dict.fromkeys((KeyNormBias, Scaled), (EDP(),))  # what stands before a parameter
 F, G = SPACES.f(np.ones(6)), SPACES.g(np.ones(6))
 Z = np.arange(12.0)
 
 TABLE = [
     # ---- parameters of kernels
     *(
-        (lambda cls=cls, bad=bad: cls(bad), error, rf"{cls.__name__}\({name}=…\) must be")
+        (
+            lambda cls=cls, name=name, bad=bad: cls(*PARTS.get(cls, ()), **{name: bad}),
+            error,
+            rf"{cls.__name__}\({name}=…\) must be",
+        )
         for cls, name, values in (
             (RBF, "tau", (0.0, -1.0)),
             (L2Distance, "tau", (0, -1e-300)),
             (Laplace, "tau", (0.0, -2)),
-            (Quadratic, "gamma", ()),
+            (Cauchy, "tau", (0.0, -2)),
+            (CappedEDP, "cap", (0.0, -2, [1.0, 0.0])),
+            (KeyNormBias, "tau", ()),
+            (Scaled, "factor", ()),
+            (Quadratic, "gamma", ([1.0, math.nan],)),
         )
         for bad, error in [
             *((value, ValueError) for value in (*values, math.nan, math.inf, -math.inf)),
-            *((v, TypeError) for v in (True, "1", None, 1j, [1.0], np.ones(1), torch.ones(1))),
+            *((value, ValueError) for value in (np.ones((2, 1)), [], torch.ones(1, 2))),
+            *((value, TypeError) for value in (True, "1", None, 1j, [True], np.ones(1) > 0)),
         ]
     ),
     *(
@@ -187,6 +202,65 @@ TABLE = [
     (lambda: RBF(torch.tensor(1.0))(X, Y), TypeError, r"RBF\(tau=…\) is a torch tensor, but x"),
     (lambda: tensor_kernel()(X, Y), TypeError, r"RBF\(tau=…\) is a torch tensor, but x and y"),
     (lambda: tensor_kernel().log(X, Y), TypeError, r"RBF\(tau=…\) is a torch tensor"),
+    # ---- key norms, positive features
+    (lambda: KeyNormBias("edp"), TypeError, "kernel must be a Kernel, got 'edp'"),
+    (lambda: KeyNormBias(EDP), TypeError, r"the class EDP: did you mean EDP\(\)"),
+    *(
+        (lambda arrays=arrays: PositiveFeatures(*arrays), error, says)
+        for arrays, error, says in [
+            ((W.tolist(), W[0], W, W[0]), TypeError, r"\(query_weights=…\) .* got list"),
+            ((W, None, W, W[0]), TypeError, r"\(query_biases=…\) .* got NoneType"),
+            ((W, W[0], NAN[2:], W[0]), ValueError, r"\(key_weights=…\) contains NaN"),
+            ((W, W[0], W > 0, W[0]), TypeError, r"\(key_weights=…\) must be .* real numbers"),
+            ((W, W, W, W[0]), ValueError, r"query_biases=…\) must have shapes \(D, d\)"),
+            ((W[0], W[0, 0:0], W, W[0]), ValueError, r"got \(2,\) and \(0,\)"),
+            ((W, W[0], X, X[:, 0]), ValueError, r"the same features.* got \(2,\) and \(4,\)"),
+            ((W[None], W[:1], W, W[0]), ValueError, r"got \(1, 2\) and \(2,\)"),
+        ]
+    ),
+    (
+        lambda: PositiveFeatures(W, W[0], W, W[0])(points((4, 3)), X),
+        ValueError,
+        r"query_weights=…\) are of points of dimension 2, but x has dimension 3 \(shape \(4, 3\)\)",
+    ),
+    (
+        lambda: PositiveFeatures(W, W[0], T[:2], W[0])(X, X),
+        TypeError,
+        r"PositiveFeatures\(key_weights=…\) is a torch tensor",
+    ),
+    # ---- parameters of heads
+    (lambda: RBF([1.0, 2.0])(X, Y), ValueError, r"RBF\(tau=…\) .* 2 heads.* have no such axis"),
+    *(
+        (
+            lambda heads=heads: Quadratic([1.0, 2.0])(points((*heads, 4, 2)), points((4, 2))),
+            ValueError,
+            r"Quadratic\(gamma=…\) .* axis −3 .* must be of length 2; x and y have shapes \(",
+        )
+        for heads in [(3,), (1,), (2, 3)]
+    ),
+    (
+        lambda: (KeyNormBias(EDP(), [1.0, 2.0]).pullback(W, W) + EDP())(X, Y),
+        ValueError,
+        r"KeyNormBias\(tau=…\) .* no such axis",
+    ),
+    (
+        lambda: PositiveFeatures(*[a[None] for a in (W, W[0], W, W[0])])(X, Y),
+        ValueError,
+        r"PositiveFeatures\(query_weights=…\) .* 1 heads",
+    ),
+    (lambda: features(Quadratic([1.0, 2.0]))(X), ValueError, "series for each head"),
+    *(
+        (
+            lambda kernel=kernel: BinaryKernelRidge(kernel).fit(Pairs.grid(X, Y), Z),
+            ValueError,
+            rf"^kernel_x=.* for each head in {says}, but a machine's points have no axis of heads",
+        )
+        for kernel, says in [
+            (RBF([1.0, 2.0]), r"RBF\(tau=…\)"),
+            (2.0 * (EDP() + Laplace(torch.ones(2))), r"Laplace\(tau=…\)"),
+            (Scaled(EDP(), np.ones(3)), r"Scaled\(factor=…\)"),
+        ]
+    ),
     # ---- pullbacks
     (lambda: EDP().pullback("W"), TypeError, "map_x must be a callable, a matrix or None"),
     (lambda: EDP().pullback(None, 3.0), TypeError, "map_y must be a callable, a matrix or None"),

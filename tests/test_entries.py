@@ -24,6 +24,7 @@ from rkbs import (
     OneSidedProblem,
     OperatorProblem,
     Pairs,
+    PositiveFeatures,
     PowerFeatures,
     Precomputed,
     ProductProblem,
@@ -107,6 +108,10 @@ ENTRIES = {
         lambda x: Pairs.from_mask(x(X), x(Y), Z > 0).Y,
         lambda x: Pairs.from_table(x(TABLE), 2).X,
         lambda x: GRID.responses(x(RESPONSES)),
+    ],
+    "PositiveFeatures": [
+        lambda x: PositiveFeatures(X[:4], Z[0, :4], X[2:], Z[1, :4])(x(X), x(Y)),
+        lambda x: PositiveFeatures(X[:4], Z[0, :4], X[2:], Z[1, :4]).log(x(X), x(Y)),
     ],
     "PowerFeatures": [
         lambda x: PowerFeatures(EDP(), 2, 3)(x(X)),

@@ -35,7 +35,8 @@ def attention(
     v : tensor of shape (..., m, d_v)
         Values.
     kernel : Kernel
-        Parameters may be 0-d tensors that require a gradient.
+        Parameters may be tensors that require a gradient, 0-d or of shape (H,): a value for each
+        index of axis −3 of ``q`` and ``k``, the heads of (..., H, n, d).
     mask : tensor or None
         Broadcasts to (..., n, m). Boolean: True where a query may attend to a key. Of the dtype
         of ``q`` (or float32, where that is half precision): added to the logits, for positive

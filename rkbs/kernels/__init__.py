@@ -2,9 +2,10 @@
 
 from rkbs.kernels.algebra import Product, Scaled, Sum, Transpose
 from rkbs.kernels.base import Kernel, PositiveKernel
+from rkbs.kernels.capped_edp import CappedEDP
 from rkbs.kernels.custom import Custom
 from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
-from rkbs.kernels.dot_product import EDP, CappedEDP, DotProductKernel, Linear, Quadratic, TaylorEDP
+from rkbs.kernels.dot_product import EDP, DotProductKernel, Linear, Quadratic, TaylorEDP
 from rkbs.kernels.entity import Constant, Identity
 from rkbs.kernels.key_bounds import depth_bound, leverage_bound
 from rkbs.kernels.key_norm import KeyNormBias

@@ -1,4 +1,6 @@
-"""Σ_l f(x_il, y_jl) on tensors, for functions f of one coordinate, with gradients of every order.
+"""Sums over coordinates on tensors, with gradients of every order.
+
+Σ_l f(x_il, y_jl) for functions f of one coordinate, and log Σ_l exp(x_il + y_jl).
 
 Differences are formed coordinate by coordinate, never by expanding a square: what cancels there
 is most of a distance between points that are far from the origin or from each other. The module
@@ -7,8 +9,12 @@ imports torch, and is imported when a tensor arrives.
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
+
+from rkbs.kernels._pairwise import largest, saturated
 
 _TERMS = {  # c and s, c s = f
     # Halves cannot overflow in the difference: a pair without a gradient must not give 0 · inf.
@@ -92,3 +98,78 @@ def _pulled_back(gradient: Tensor, x: Tensor, y: Tensor, kind: str) -> Tensor:
 def _block(x: Tensor, size: int) -> int:
     """How many arrays of a size are computed at once."""
     return max(1, (_CACHED if x.device.type == "cpu" else _LAUNCHED) // size)
+
+
+# ---- log Σ_l exp(x_il + y_jl)
+
+
+def log_dot(x: Tensor, y: Tensor) -> Tensor:
+    """log Σ_l exp(x_il + y_jl), shape (..., n, m), of x (..., n, D) and y (..., m, D).
+
+    Forward and backward need no n × m × D array; a compiler fuses it away. What overflows is
+    saturated, and passes no gradient.
+    """
+    if torch.compiler.is_compiling():  # which cannot trace a formula for forward mode
+        return _logarithm(*_scaled_sum([(x.mT, y.mT)]))
+    return _LogDot.apply(x, y)
+
+
+def _blocks(x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """x (..., n, D) and y (..., m, D) as some of their coordinates, (..., c, n) and (..., c, m)."""
+    batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    count = _block(x, batch.numel() * x.shape[-2] * y.shape[-2])
+    parts = (z.mT.contiguous().split(count, -2) for z in (x, y))
+    return list(zip(*parts, strict=True))
+
+
+def _exponents(x: Tensor, y: Tensor) -> Tensor:
+    """x_li + y_lj, shape (..., c, n, m), saturated."""
+    return saturated(x[..., :, None] + y[..., None, :])
+
+
+def _scaled_sum(blocks: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """The largest exponent, a constant, and Σ_l exp(exponent − largest), both (..., n, m)."""
+    tops = [_exponents(*block).amax(-3).detach() for block in blocks]
+    top = functools.reduce(torch.maximum, tops)
+    return top, sum((_exponents(*block) - top[..., None, :, :]).exp().sum(-3) for block in blocks)
+
+
+def _logarithm(top: Tensor, total: Tensor) -> Tensor:
+    """top + log total, where that is not saturated; else the end of the range."""
+    return torch.where(abs(top) < largest(top), saturated(top + total.log()), top)
+
+
+class _LogDot(torch.autograd.Function):
+    """The backward consists of differentiable operations, which serve gradients of gradients."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, y: Tensor) -> Tensor:
+        return _logarithm(*_scaled_sum(_blocks(x, y)))
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:  # noqa: ANN001 - torch's own
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple:  # noqa: ANN001
+        x, y = ctx.saved_tensors
+        blocks = _blocks(x, y)
+        top, total = _scaled_sum(blocks)
+        part = (gradient / total).masked_fill(abs(top) >= largest(top), 0)[..., None, :, :]
+        by_x, by_y = [], []
+        for block in blocks:
+            shares = part * (_exponents(*block) - top[..., None, :, :]).exp()  # (..., c, n, m)
+            by_x.append(shares.sum(-1))
+            by_y.append(shares.sum(-2))
+        both = ((by_x, x), (by_y, y))
+        return tuple(torch.cat(parts, -2).mT.sum_to_size(z.shape) for parts, z in both)
+
+    @staticmethod
+    def jvp(ctx, change_x: Tensor, change_y: Tensor) -> Tensor:  # noqa: ANN001
+        exponents = _exponents(*(z.mT for z in ctx.saved_tensors))  # (..., D, n, m)
+        change = change_x.mT[..., :, None] + change_y.mT[..., None, :]
+        beyond = abs(exponents.amax(-3)) >= largest(exponents)
+        return (exponents.softmax(-3) * change).sum(-3).masked_fill(beyond, 0)

@@ -73,7 +73,7 @@ class OwnWeights:
         self._call = kernel.log if self.positive else kernel
         self._in_batches: bool | None = None
 
-    def values(self, queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    def evaluate(self, queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
         """Logits or values, (..., n, n), also of a function that knows no leading axes."""
         lead = np.broadcast_shapes(queries.shape[:-2], keys.shape[:-2])
         if not lead or self._in_batches:
@@ -114,7 +114,7 @@ class OwnWeights:
     def score(self, goal: Goal, queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
         """The goal (...,); −∞ where the logits are too far apart, or leave the range of floats."""
         try:
-            values = self.values(queries, keys)
+            values = self.evaluate(queries, keys)
         except OverflowError:
             if queries.ndim == 2:
                 return np.array(-np.inf)
@@ -186,9 +186,9 @@ class OwnWeights:
         d = queries.shape[-1]
         steps = [1e-5 * max(1e-3, float(np.abs(x).max())) for x in (queries, keys)]
         moves = np.vstack([np.eye(d), -np.eye(d)])[:, None, :]  # (2d, 1, d)
-        base = self.values(queries, keys)
-        by_query = self.values(queries + steps[0] * moves, keys)  # (2d, n, n)
-        by_key = self.values(queries, keys + steps[1] * moves)
+        base = self.evaluate(queries, keys)
+        by_query = self.evaluate(queries + steps[0] * moves, keys)  # (2d, n, n)
+        by_key = self.evaluate(queries, keys + steps[1] * moves)
         rows = np.arange(len(base))
         if self.positive:
             weights = np.exp(base - base.max(-1, keepdims=True))

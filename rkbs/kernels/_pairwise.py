@@ -6,7 +6,9 @@ everything is finite where the points are: what overflows is cut, and passes no 
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -157,6 +159,21 @@ def intersection(x: Array, y: Array) -> Array:
     for l in range(x.shape[-1]):  # noqa: E741
         total += np.minimum(x[..., :, None, l], y[..., None, :, l])
     return total
+
+
+def log_dot(x: Array, y: Array) -> Array:
+    """log Σ_l exp(x_il + y_jl), shape (..., n, m), without an n × m × D array."""
+    if is_tensor(x):
+        from rkbs.kernels import _coordinates  # late: it imports torch
+
+        return _coordinates.log_dot(x, y)
+
+    def exponents() -> Iterator[np.ndarray]:
+        for l in range(x.shape[-1]):  # noqa: E741
+            yield x[..., :, None, l] + y[..., None, :, l]
+
+    top = functools.reduce(np.maximum, exponents())
+    return top + np.log(sum(np.exp(exponent - top) for exponent in exponents()))
 
 
 def _coordinate_sum(x: Array, y: Array, kind: str) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rkbs._arrays import kind_error
+from rkbs.kernels._parameters import head_parameter
 from rkbs.kernels.base import Kernel, _tensor_parameter
 from rkbs.kernels.entity import Identity
 from rkbs.kernels.precomputed import Precomputed
@@ -38,16 +39,15 @@ def checked_kernel(kernel: Kernel, d: int) -> Kernel:
                 f"kernel must be a function of points that can be arranged in R^d, but {part!r} "
                 "goes by who they are"
             )
+    if name := head_parameter(kernel):
+        raise ValueError(
+            f"kernel must be that of one head, but {name} has a value for each head: pass one of them"
+        )
     point = np.ones((1, d))
     try:
-        shape = np.shape(kernel(point, point))
+        kernel(point, point)
     except ValueError as error:
         raise ValueError(f"kernel must take points of R^{d} on both sides: {error}") from error
-    if shape != (1, 1):
-        raise ValueError(
-            f"kernel must be that of one head, but {kernel!r} has parameters per head: of one "
-            f"query and one key it has values of shape {shape}, not (1, 1)"
-        )
     if kernel.is_nonnegative is not True:
         told = "is not" if kernel.is_nonnegative is False else "does not say: set is_nonnegative"
         raise TypeError(

@@ -138,6 +138,6 @@ def _steps(n: int, d: int) -> int:
 
 def _selects(weights: OwnWeights, queries: np.ndarray, keys: np.ndarray) -> bool:
     try:
-        return bool((weights.logs(weights.values(queries, keys)) > HALF).all())
+        return bool((weights.logs(weights.evaluate(queries, keys)) > HALF).all())
     except OverflowError:
         return False

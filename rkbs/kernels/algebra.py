@@ -12,8 +12,15 @@ import numpy as np
 
 from rkbs._arrays import Array, is_tensor, namespace
 from rkbs.kernels._composite import Combination, Wrapper
-from rkbs.kernels._pairwise import log_sum, product, saturated
-from rkbs.kernels._parameters import check_parameter
+from rkbs.kernels._pairwise import log_sum, logarithm, product, saturated
+from rkbs.kernels._parameters import (
+    Parameter,
+    Parametric,
+    absolute,
+    check_parameter,
+    numbers,
+    per_head,
+)
 from rkbs.kernels.base import FeatureDimension, Kernel
 
 
@@ -63,6 +70,12 @@ class Sum(Combination):
     def square_dim(self, d: int) -> FeatureDimension:
         """The sum of the two: the functions of both."""
         return _both(self.a.square_dim(d), self.b.square_dim(d), operator.add)
+
+    @property
+    def logit_spread(self) -> float | None:
+        """The larger of the two: of a quotient of sums, terms ≥ 0, neither exceeds both."""
+        spreads = self.a.logit_spread, self.b.logit_spread
+        return None if None in spreads else max(spreads)
 
     @property
     def domain_x(self) -> Kernel:
@@ -116,6 +129,12 @@ class Product(Combination):
         return _both(self.a.square_dim(d), self.b.square_dim(d), operator.mul)
 
     @property
+    def logit_spread(self) -> float | None:
+        """The sum of the two."""
+        spreads = self.a.logit_spread, self.b.logit_spread
+        return None if None in spreads else sum(spreads)
+
+    @property
     def domain_x(self) -> Kernel:
         """k_X of the tensor product of the two feature spaces."""
         return self.a.domain_x * self.b.domain_x
@@ -127,9 +146,12 @@ class Product(Combination):
 
 
 @final
-@dataclasses.dataclass(frozen=True)
-class Scaled(Wrapper):
-    """(c κ)(x, y) = c κ(x, y), c any finite number.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scaled(Parametric, Wrapper):
+    """(c κ)(x, y) = c κ(x, y), c any finite number; with heads, one for each.
+
+    Numbers and 0-d tensors multiply: ``2.0 * RBF()``. A factor for each of H heads is written
+    ``Scaled(RBF(), c)``, c an array or tensor of shape (H,), for points (..., H, n, d).
 
     Under ``torch.compile`` a c that is a tensor is taken to be positive, since a graph cannot
     branch on it; logits of a negative one are NaN. There write ``Scaled(kernel, c)``: a compiler
@@ -143,93 +165,97 @@ class Scaled(Wrapper):
     (array([[-2.]]), False, True)
     """
 
-    factor: float
+    factor: Parameter
 
     def __post_init__(self) -> None:
         check_parameter(self, "factor", positive=False)
 
     def formula(self, x: Array, y: Array) -> Array:
-        return product(self.kernel.formula(x, y), self.factor)
+        return product(self.kernel.formula(x, y), per_head(self, "factor", x, y))
 
     def log_formula(self, x: Array, y: Array) -> Array:
-        if is_tensor(self.factor):
-            log = self.factor.log()
+        factor = per_head(self, "factor", x, y)
+        if isinstance(factor, (int, float)):
+            log = math.log(factor) if factor else -math.inf
         else:
-            log = math.log(self.factor) if self.factor else -math.inf
+            log = logarithm(factor)
         return saturated(log + self.kernel.log_formula(x, y))
 
     @property
-    def _sign(self) -> int:
+    def _signs(self) -> set[int]:
+        """Those of all heads."""
         if is_tensor(self.factor) and namespace(self.factor).compiler.is_compiling():
-            return 1
-        return int(self.factor > 0) - int(self.factor < 0)
+            return {1}
+        return {int(factor > 0) - int(factor < 0) for factor in numbers(self.factor)}
+
+    def _each(self, *answers: bool | None) -> bool | None:
+        """True if it is of every head, False if not of one; the answers for signs 0, 1, −1."""
+        found = {answers[sign] for sign in self._signs}
+        return False if False in found else (True if found == {True} else None)
 
     @property
     def is_mercer(self) -> bool | None:
-        if self._sign == 0:
-            return True
-        if self._sign > 0:
-            return self.kernel.is_mercer
-        return False if self.kernel.is_mercer and self.kernel.is_positive else None
+        opposite = False if self.kernel.is_mercer and self.kernel.is_positive else None
+        return self._each(True, self.kernel.is_mercer, opposite)
 
     @property
     def is_symmetric(self) -> bool | None:
-        return True if self._sign == 0 else self.kernel.is_symmetric
+        return self._each(True, self.kernel.is_symmetric, self.kernel.is_symmetric)
 
     @property
     def is_positive(self) -> bool | None:
-        if self._sign > 0:
-            return self.kernel.is_positive
-        return False if self._sign == 0 or self.kernel.is_nonnegative else None
+        opposite = False if self.kernel.is_nonnegative else None
+        return self._each(False, self.kernel.is_positive, opposite)
 
     @property
     def is_nonnegative(self) -> bool | None:
-        if self._sign == 0:
-            return True
-        if self._sign > 0:
-            return self.kernel.is_nonnegative
-        return False if self.kernel.is_positive else None
+        opposite = False if self.kernel.is_positive else None
+        return self._each(True, self.kernel.is_nonnegative, opposite)
 
     def feature_dim(self, d: int) -> FeatureDimension:
         """That of the kernel, or 0 for the factor 0."""
-        return 0 if self._sign == 0 else self.kernel.feature_dim(d)
+        return 0 if self._signs == {0} else self.kernel.feature_dim(d)
+
+    def rank_bound(self, d: int) -> FeatureDimension:
+        """As ``feature_dim``."""
+        return 0 if self._signs == {0} else self.kernel.rank_bound(d)
 
     def square_dim(self, d: int) -> FeatureDimension:
-        """That of the kernel, for a positive factor."""
-        return self.kernel.square_dim(d) if self._sign > 0 else None
+        """That of the kernel, for positive factors."""
+        return self.kernel.square_dim(d) if self._signs == {1} else None
 
     def is_quasiconvex(self, d: int) -> bool | None:
-        """As the kernel, for a positive factor."""
-        return self.kernel.is_quasiconvex(d) if self._sign > 0 else None
+        """As the kernel, for positive factors."""
+        return self.kernel.is_quasiconvex(d) if self._signs == {1} else None
 
     @property
     def is_increasing(self) -> bool | None:
-        """As the kernel, for a positive factor."""
-        return self.kernel.is_increasing if self._sign > 0 else None
+        """As the kernel, for positive factors."""
+        return self.kernel.is_increasing if self._signs == {1} else None
 
     def selects_any(self, d: int) -> bool | None:
-        """As the kernel, for a positive factor."""
-        return self.kernel.selects_any(d) if self._sign > 0 else None
+        """As the kernel, for positive factors."""
+        return self.kernel.selects_any(d) if self._signs == {1} else None
 
     @property
     def is_metric(self) -> bool | None:
-        """As the kernel, for a positive factor."""
-        return self.kernel.is_metric if self._sign > 0 else None
+        """As the kernel, for positive factors."""
+        return self.kernel.is_metric if self._signs == {1} else None
 
     @property
     def logit_spread(self) -> float | None:
-        """That of the kernel, for a positive factor."""
-        return self.kernel.logit_spread if self._sign > 0 else None
+        """That of the kernel, for positive factors."""
+        return self.kernel.logit_spread if self._signs == {1} else None
 
     @property
     def domain_x(self) -> Kernel:
         """|c| k_X: half of the factor, and its sign, sit with each feature map."""
-        return Scaled(self.kernel.domain_x, abs(self.factor))
+        return Scaled(self.kernel.domain_x, absolute(self.factor))
 
     @property
     def domain_y(self) -> Kernel:
         """|c| k_Y."""
-        return Scaled(self.kernel.domain_y, abs(self.factor))
+        return Scaled(self.kernel.domain_y, absolute(self.factor))
 
 
 @final

@@ -6,17 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-from rkbs._arrays import Array, namespace
-from rkbs.kernels._pairwise import distance, intersection, product, squared_distance
-from rkbs.kernels._parameters import check_parameter
+from rkbs._arrays import Array, is_tensor, namespace
+from rkbs.kernels._pairwise import distance, intersection, largest, product, squared_distance
+from rkbs.kernels._parameters import Parameter, Parametric, check_parameter, per_head
 from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel
 
 
-@dataclass(frozen=True)
-class _DistanceKernel(Kernel):
+@dataclass(frozen=True, eq=False)
+class _DistanceKernel(Parametric, Kernel):
     """A function of τ and a distance between q and k: infinite-dimensional, whatever τ > 0."""
 
-    tau: float = 1.0
+    tau: Parameter = 1.0
 
     is_symmetric = True
 
@@ -29,7 +29,7 @@ class _DistanceKernel(Kernel):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RBF(_DistanceKernel, PositiveKernel):
     """κ(q, k) = exp(−τ ‖q − k‖²/√d).
 
@@ -37,8 +37,8 @@ class RBF(_DistanceKernel, PositiveKernel):
 
     Parameters
     ----------
-    tau : float or 0-d tensor
-        τ > 0, an inverse squared length.
+    tau : number, or array of shape (H,)
+        τ > 0, an inverse squared length; with heads, one for each (points (..., H, n, d)).
 
     Examples
     --------
@@ -54,11 +54,13 @@ class RBF(_DistanceKernel, PositiveKernel):
         return True
 
     def log_formula(self, x: Array, y: Array) -> Array:
-        return product(squared_distance(x, y), -self.tau / math.sqrt(x.shape[-1]))
+        return product(
+            squared_distance(x, y), -per_head(self, "tau", x, y) / math.sqrt(x.shape[-1])
+        )
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cauchy(_DistanceKernel, PositiveKernel):
     """κ(q, k) = 1/(1 + τ ‖q − k‖²/√d), the Cauchy or rational quadratic kernel.
 
@@ -67,8 +69,8 @@ class Cauchy(_DistanceKernel, PositiveKernel):
 
     Parameters
     ----------
-    tau : float or 0-d tensor
-        τ > 0, an inverse squared length.
+    tau : number, or array of shape (H,)
+        τ > 0, an inverse squared length; with heads, one for each (points (..., H, n, d)).
 
     Examples
     --------
@@ -84,12 +86,17 @@ class Cauchy(_DistanceKernel, PositiveKernel):
         return True
 
     def log_formula(self, x: Array, y: Array) -> Array:
-        square = product(squared_distance(x, y), self.tau / math.sqrt(x.shape[-1]))
-        return -namespace(square).log1p(square)
+        square = product(
+            squared_distance(x, y), per_head(self, "tau", x, y) / math.sqrt(x.shape[-1])
+        )
+        log = namespace(square).log1p(square)
+        return -(
+            log.masked_fill(square >= largest(square), largest(square)) if is_tensor(x) else log
+        )
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class L2Distance(_DistanceKernel):
     """κ(q, k) = τ ‖q − k‖/√d, which grows with the distance.
 
@@ -99,8 +106,8 @@ class L2Distance(_DistanceKernel):
 
     Parameters
     ----------
-    tau : float or 0-d tensor
-        τ > 0, an inverse length.
+    tau : number, or array of shape (H,)
+        τ > 0, an inverse length; with heads, one for each (points (..., H, n, d)).
 
     Examples
     --------
@@ -119,11 +126,11 @@ class L2Distance(_DistanceKernel):
         return True
 
     def formula(self, x: Array, y: Array) -> Array:
-        return product(distance(x, y, 2), self.tau / math.sqrt(x.shape[-1]))
+        return product(distance(x, y, 2), per_head(self, "tau", x, y) / math.sqrt(x.shape[-1]))
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Laplace(_DistanceKernel, PositiveKernel):
     """κ(q, k) = exp(−τ ‖q − k‖₁), the Laplace kernel on the L1 distance.
 
@@ -131,8 +138,8 @@ class Laplace(_DistanceKernel, PositiveKernel):
 
     Parameters
     ----------
-    tau : float or 0-d tensor
-        τ > 0, an inverse length.
+    tau : number, or array of shape (H,)
+        τ > 0, an inverse length; with heads, one for each (points (..., H, n, d)).
 
     Examples
     --------
@@ -148,7 +155,7 @@ class Laplace(_DistanceKernel, PositiveKernel):
         return True
 
     def log_formula(self, x: Array, y: Array) -> Array:
-        return product(distance(x, y, 1), -self.tau)
+        return product(distance(x, y, 1), -per_head(self, "tau", x, y))
 
 
 @final

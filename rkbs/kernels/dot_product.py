@@ -13,7 +13,14 @@ from numpy.polynomial import laguerre
 
 from rkbs._arrays import Array, check_count, namespace
 from rkbs.kernels._pairwise import dot, held, largest, saturated
-from rkbs.kernels._parameters import check_parameter
+from rkbs.kernels._parameters import (
+    Parameter,
+    Parametric,
+    absolute,
+    check_parameter,
+    numbers,
+    per_head,
+)
 from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel
 
 MAX_ORDER = 256
@@ -187,65 +194,16 @@ class TaylorEDP(DotProductKernel):
 
 
 @final
-@dataclass(frozen=True)
-class CappedEDP(PositiveKernel):
-    """κ(q, k) = exp(c tanh(a/c)), a = q·k/√d: EDP with its logits capped at ±c.
-
-    Infinite-dimensional, since its power series in a does not end; never Mercer, since not all of
-    its coefficients can be ≥ 0 (Pringsheim's theorem); and blunt: of n keys none has a weight above
-    1/(1 + (n − 1) e^{−2c}) (theory §5, L6).
-
-    Parameters
-    ----------
-    cap : float or 0-d tensor
-        c > 0, the largest logit.
-
-    Examples
-    --------
-    >>> from rkbs.kernels import CappedEDP
-    >>> CappedEDP(2.0).log([[100.0]], [[-1.0], [0.0], [1.0]])
-    array([[-2.,  0.,  2.]])
-    >>> CappedEDP(2.0).feature_dim(1), CappedEDP(2.0).is_mercer
-    (inf, False)
-    """
-
-    cap: float = 1.0
-
-    is_mercer = False
-    is_symmetric = True
-
-    def __post_init__(self) -> None:
-        check_parameter(self, "cap", positive=True)
-
-    def log_formula(self, x: Array, y: Array) -> Array:
-        a = scaled_dot(x, y)
-        return self.cap * namespace(a).tanh(a / self.cap)
-
-    def feature_dim(self, d: int) -> FeatureDimension:
-        """Infinite."""
-        return math.inf
-
-    def is_quasiconvex(self, d: int) -> bool:
-        """It increases in a."""
-        return True
-
-    @property
-    def logit_spread(self) -> float:
-        """2c."""
-        return 2 * float(self.cap)
-
-
-@final
-@dataclass(frozen=True)
-class Quadratic(DotProductKernel):
+@dataclass(frozen=True, eq=False)
+class Quadratic(Parametric, DotProductKernel):
     """κ(q, k) = (q·k/√d + γ)².
 
     Source: theory §5. Mercer iff γ ≥ 0: for γ < 0 the linear coefficient 2γ is negative.
 
     Parameters
     ----------
-    gamma : float or 0-d tensor
-        γ, any finite number.
+    gamma : number, or array of shape (H,)
+        γ, any finite number; with heads, one for each (points (..., H, n, d)).
 
     Examples
     --------
@@ -258,7 +216,7 @@ class Quadratic(DotProductKernel):
     False (2, 3, 1)
     """
 
-    gamma: float = 1.0
+    gamma: Parameter = 1.0
 
     is_positive = False
     is_nonnegative = True
@@ -268,26 +226,29 @@ class Quadratic(DotProductKernel):
         check_parameter(self, "gamma", positive=False)
 
     def formula(self, x: Array, y: Array) -> Array:
-        base = scaled_dot(x, y) + self.gamma
+        base = scaled_dot(x, y) + per_head(self, "gamma", x, y)
         return saturated(held(base, largest(base) ** 0.5) ** 2)
 
     @property
     def is_mercer(self) -> bool:
-        return bool(self.gamma >= 0)
+        """With heads: whether every head is."""
+        return all(gamma >= 0 for gamma in numbers(self.gamma))
 
     def power_coefficients(self, order: int) -> tuple[Fraction, ...]:
-        """(γ², 2γ, 1, 0, …), exact for the binary fraction that γ is."""
-        gamma = Fraction(float(self.gamma))
+        """(γ², 2γ, 1, 0, …), exact for the binary fraction that γ is; ``ValueError`` with heads."""
+        if self._with_heads():
+            raise ValueError(f"{self!r} has a series for each head: take Quadratic(gamma) of one")
+        gamma = Fraction(*numbers(self.gamma))
         series = (gamma * gamma, 2 * gamma, Fraction(1))
         return (*series, *(Fraction(0),) * (order - 2))[: order + 1]
 
     def feature_dim(self, d: int) -> int:
         """C(d + 2, 2), or C(d + 1, 2) for γ = 0."""
-        return math.comb(d + 2, 2) if self.gamma != 0 else math.comb(d + 1, 2)
+        return math.comb(d + 2, 2) if any(numbers(self.gamma)) else math.comb(d + 1, 2)
 
     def square_dim(self, d: int) -> int:
         """d + 1, or d for γ = 0: a single square."""
-        return d + 1 if self.gamma != 0 else d
+        return d + 1 if any(numbers(self.gamma)) else d
 
     def is_quasiconvex(self, d: int) -> bool:
         """It is convex in k."""
@@ -296,7 +257,7 @@ class Quadratic(DotProductKernel):
     @property
     def domain_x(self) -> Kernel:
         """(q·q'/√d + |γ|)²: the sign of γ sits with one of the two feature maps."""
-        return replace(self, gamma=abs(self.gamma))
+        return replace(self, gamma=absolute(self.gamma))
 
     @property
     def domain_y(self) -> Kernel:
@@ -334,3 +295,7 @@ class Linear(DotProductKernel):
     def feature_dim(self, d: int) -> int:
         """The dimension d."""
         return d
+
+    def is_quasiconvex(self, d: int) -> bool:
+        """It is linear in k."""
+        return True

@@ -100,6 +100,16 @@ class Constant(PositiveKernel):
         """1."""
         return 1
 
+    def square_dim(self, d: int) -> int:
+        """1: the square of the one feature."""
+        return 1
+
+    def is_quasiconvex(self, d: int) -> bool:
+        """It is constant in k."""
+        return True
+
+    logit_spread = 0.0
+
     def log_formula(self, x: Array, y: Array) -> Array:
         return _blank(x, y)
 

@@ -136,6 +136,10 @@ class Precomputed(Kernel):
         full = s[-1] > max(self.matrix.shape) * np.finfo(self.matrix.dtype).eps * s[0]
         return len(s) if full else None
 
+    def rank_bound(self, d: int) -> int:
+        """The lesser number of points of the two domains."""
+        return min(self.matrix.shape)
+
     @property
     def domain_x(self) -> Kernel:
         """The kernel itself, unless its matrix is known not to be one of inner products.

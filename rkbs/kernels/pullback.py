@@ -77,6 +77,26 @@ class Pullback(Wrapper):
         sizes = [_image_dimension(of, d) for of in (self.map_x, self.map_y)]
         return None if None in sizes else self.kernel.rank_bound(max(sizes))
 
+    def square_dim(self, d: int) -> FeatureDimension:
+        """That of the kernel in the dimension of the keys' images, where a matrix tells it."""
+        size = _image_dimension(self.map_y, d)
+        return None if size is None else self.kernel.square_dim(size)
+
+    def is_quasiconvex(self, d: int) -> bool | None:
+        """As the kernel, where the keys' map is linear: it keeps segments."""
+        size = _image_dimension(self.map_y, d)
+        return None if size is None else self.kernel.is_quasiconvex(size)
+
+    @property
+    def is_metric(self) -> bool | None:
+        """As the kernel: the images are points, whatever the maps."""
+        return self.kernel.is_metric
+
+    @property
+    def logit_spread(self) -> float | None:
+        """That of the kernel."""
+        return self.kernel.logit_spread
+
     @property
     def domain_x(self) -> Kernel:
         """k_X(map_x(x), map_x(x'))."""

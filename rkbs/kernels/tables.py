@@ -1,7 +1,8 @@
 """The tables of kernels: a new kernel is entered here."""
 
+from rkbs.kernels.capped_edp import CappedEDP
 from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
-from rkbs.kernels.dot_product import EDP, CappedEDP, Linear, Quadratic, TaylorEDP
+from rkbs.kernels.dot_product import EDP, Linear, Quadratic, TaylorEDP
 from rkbs.kernels.entity import Constant, Identity
 from rkbs.kernels.key_norm import KeyNormBias
 

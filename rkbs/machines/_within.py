@@ -9,6 +9,7 @@ import numpy as np
 
 from rkbs._arrays import first_equal, kind_error
 from rkbs.data._entities import Entities
+from rkbs.kernels._parameters import head_parameter
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.distance import RBF
 from rkbs.kernels.precomputed import Precomputed, repair
@@ -22,12 +23,18 @@ def within_domain(kernel: Any, name: str, machine: type) -> Kernel:
     TypeError
         For what is no kernel.
     ValueError
-        For a kernel that is known not to be Mercer: what it lacks, and what to write instead.
+        For a kernel that is known not to be Mercer: what it lacks, and what to write instead. For
+        one with a parameter for each head.
     """
     if kernel is None:
         return RBF()
     if not isinstance(kernel, Kernel):
         raise kind_error(kernel, name, Kernel, " or None")
+    if found := head_parameter(kernel):
+        raise ValueError(
+            f"{name}={kernel!r} has a value for each head in {found}, but a machine's points have "
+            "no axis of heads: pass a number"
+        )
     if kernel.is_mercer is not False:
         return kernel
     if isinstance(kernel, Precomputed):

@@ -22,9 +22,12 @@ from rkbs.kernels import (
     EDP,
     KERNELS,
     RBF,
+    CappedEDP,
+    Cauchy,
     Constant,
     ExponentiatedIntersection,
     Identity,
+    KeyNormBias,
     L2Distance,
     Laplace,
     Linear,
@@ -142,11 +145,15 @@ def test_logits_of_ten_thousand(dtype, name):
     assert torch.isfinite(weights).all()
     assert (weights >= 0).all()
     assert (weights.sum(-1) - 1).abs().max() <= TOLERANCE[dtype]
-    expected = {"l2": [1, 0], "ei": [0, None], "quadratic": [None, None]}.get(name, [0, 1])
+    unknown = {"ei": [0, None], "quadratic": [None, None], "capped": [None, None]}
+    expected = ({"l2": [1, 0]} | unknown).get(name, [0, 1])
     for row, winner in zip(weights, expected, strict=True):
         if winner is not None:
             assert row.argmax() == winner
-            assert row[winner] == 1 or name in ("l2", "taylor-4")
+            assert row[winner] == 1 or name in ("l2", "taylor-4", "cauchy")
+    if name == "capped":  # logits of ±1
+        right = torch.tensor([[1.0, -1, 1], [-1, 1, -1]], dtype=dtype).softmax(-1)
+        assert (weights - right).abs().max() <= TOLERANCE[dtype]
     if name == "ei":  # min(q, k) = q for all three keys
         assert (weights[1] - 1 / 3).abs().max() <= TOLERANCE[dtype]
 
@@ -167,7 +174,7 @@ ROUNDED = {torch.float32: 2e-5, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 @pytest.mark.parametrize("offset", [0.0, 10.0, 1000.0])
 @pytest.mark.parametrize("dtype", ROUNDED, ids=str)
-@pytest.mark.parametrize("name", ["rbf", "l2", "laplace"])
+@pytest.mark.parametrize("name", ["rbf", "l2", "laplace", "cauchy"])
 def test_attention_far_from_the_origin(name, dtype, offset):
     q, k, v = (x.to(dtype) for x in inputs(2, n=16, m=32))
     q, k = q + offset, k + offset
@@ -280,7 +287,12 @@ def test_gradients_of_gradients(name):
 
 @pytest.mark.parametrize(
     ("kernel", "field"),
-    [(RBF(), "tau"), (L2Distance(), "tau"), (Laplace(), "tau"), (Quadratic(), "gamma")],
+    [
+        *((kernel, "tau") for kernel in (RBF(), L2Distance(), Laplace(), Cauchy())),
+        (KeyNormBias(EDP()), "tau"),
+        (Quadratic(), "gamma"),
+        (CappedEDP(), "cap"),
+    ],
 )
 def test_gradients_of_kernel_parameters(kernel, field):
     q, k, v = inputs(n=3, m=4, d=2, seed=8)

@@ -7,7 +7,18 @@ import torch
 from attention_helpers import EQUAL, GRAMS, NONNEGATIVE, POSITIVE, WEIGHT, alike, inputs, off, plain
 
 from rkbs.attention import attention
-from rkbs.kernels import EDP, KERNELS, RBF, Laplace, LinearMap, Precomputed, Quadratic, Scaled
+from rkbs.kernels import (
+    EDP,
+    KERNELS,
+    RBF,
+    KeyNormBias,
+    Laplace,
+    LinearMap,
+    PositiveFeatures,
+    Precomputed,
+    Quadratic,
+    Scaled,
+)
 
 
 def unit(x):
@@ -24,6 +35,8 @@ COMBINED = {
     "pullback": RBF().pullback(WEIGHT, WEIGHT.T),
     "pullback to the sphere": EDP().pullback(unit, unit),
     "transpose": EDP().pullback(WEIGHT, None).T,
+    "key norm of no logit": KeyNormBias(Quadratic(), 0.25),
+    "positive features": PositiveFeatures(WEIGHT, WEIGHT[0], WEIGHT.T, WEIGHT[1]),
 }
 KINDS = ACCEPTED | COMBINED
 MASKS = {  # the key 5 of 7 is hidden; shapes against (2, 3, 5, 7)
@@ -173,17 +186,21 @@ def test_a_key_hidden_from_some_queries_may_hold_any_finite_number(name, dtype):
                     assert torch.equal(ours, right)
 
 
-@pytest.mark.parametrize("kernel", ["rbf", "l2", "laplace", "quadratic", "scaled", "mapped"])
+MAKERS = {
+    "scaled": lambda c: Scaled(EDP(), c) + RBF(c),
+    "mapped": lambda c: EDP().pullback(None, c * WEIGHT.float()),
+    "key-norm": lambda c: KeyNormBias(EDP(), c),
+}
+
+
+@pytest.mark.parametrize(
+    "kernel", [*MAKERS, "rbf", "l2", "laplace", "cauchy", "quadratic", "capped"]
+)
 def test_hidden_pairs_do_not_reach_the_gradients_of_parameters(kernel):
     q, k, v = inputs(dtype=torch.float32)
     allowed = torch.ones(5, 7, dtype=torch.bool)
     allowed[1:, 5] = False
-    makers = {
-        "scaled": lambda c: Scaled(EDP(), c) + RBF(c),
-        "mapped": lambda c: EDP().pullback(None, c * WEIGHT.float()),
-        "quadratic": Quadratic,
-    }
-    make = makers.get(kernel, type(KERNELS.get(kernel)))
+    make = MAKERS.get(kernel, type(KERNELS.get(kernel)))
     gradients = []
 
     def squares(c):

@@ -101,6 +101,19 @@ def test_values_beyond_the_range_of_half_precision(name, dtype):
     assert error(attention(q, k, v, KERNELS[name]), right) <= 3 * ulp(right, dtype)
 
 
+@pytest.mark.parametrize("size", [1e15, 1e19, 1e30, 3e37])
+@pytest.mark.parametrize("name", sorted(POSITIVE))
+def test_points_of_any_size_give_finite_weights_and_gradients(name, size):
+    q, k, v = inputs(dtype=torch.float32)
+    tensors = [x.requires_grad_() for x in (size * q, size * k, v)]
+    weights = attention(*tensors[:2], torch.eye(7), KERNELS[name])
+    assert (weights >= 0).all()
+    assert (weights.sum(-1) - 1).abs().max() <= 1e-6
+    out = attention(*tensors, KERNELS[name])
+    assert out.isfinite().all()
+    assert all(g.isfinite().all() for g in torch.autograd.grad(out.square().sum(), tensors))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_sums_beyond_the_range_are_scaled(dtype):
     q = torch.full((1, 4), (0.24 * torch.finfo(dtype).max ** 0.5) ** 0.5, dtype=dtype)

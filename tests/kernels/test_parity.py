@@ -29,7 +29,7 @@ from rkbs.kernels.features import PowerFeatures
 
 NAMED = (
     *("edp", "rbf", "l2", "ei", "quadratic", "taylor-3", "taylor-4", "linear", "laplace"),
-    *("identity", "constant"),
+    *("identity", "constant", "capped", "key-norm", "cauchy"),
 )
 W, V = points((3, 3), 5), points((3, 3), 6)
 COMBINED = (
@@ -74,7 +74,7 @@ def test_kernels(name, shapes):
 
 @pytest.mark.parametrize("offset", [0.0, 100.0, 1e4])
 @pytest.mark.parametrize("shapes", SHAPES, ids=str)
-@pytest.mark.parametrize("name", ["rbf", "l2", "laplace"])
+@pytest.mark.parametrize("name", ["rbf", "l2", "laplace", "cauchy"])
 def test_kernels_of_differences_far_from_the_origin(name, shapes, offset):
     """Both subtract the same, already rounded points: exactly, or nearly so (Sterbenz).
 
