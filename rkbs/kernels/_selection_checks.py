@@ -41,7 +41,7 @@ def checked_kernel(kernel: Kernel, d: int) -> Kernel:
             )
     if name := head_parameter(kernel):
         raise ValueError(
-            f"kernel must be that of one head, but {name} has a value for each head: pass one of them"
+            f"kernel must be that of one head, but {name} has a value for each head: pass one"
         )
     point = np.ones((1, d))
     try:
