@@ -227,14 +227,14 @@ def correlations(rows: list[dict[str, Any]]) -> dict[str, float]:
     "assignments, through the library's attention; bounds of L1, L1′, L3, L4, L6 written anew; "
     "accuracy by sampling and, up to 8 keys, over all partitions of the keys; against the "
     "arrangements that theory knows, without training, and uniform weights",
-    scope="8 kernels at d = 2, n = 5, 6, 7, 8, 16, three at d = 1, 3 seeds (full: 15 kernels, d = 1, "
-    "2, 3, n = 4 to 12, 16, 24, 5 seeds). Trained heads come within 0.05 of the known "
+    scope="8 kernels at d = 2, n = 5, 6, 7, 8, 16, three at d = 1, 3 seeds (full: 15 kernels, d = "
+    "1, 2, 3, n = 4 to 12, 16, 24, 5 seeds). Trained heads come within 0.05 of the known "
     "arrangements' accuracy, but for EI and learned features, which training leaves in local "
-    "maxima, and are not asked to: EI could select any number of keys at d = 2, on the "
-    "antidiagonal, where it is the Laplace kernel of a line. Recall asks for the own key's weight, so that its score "
-    "is nearly a function of the self-weight (not quite: groups of two with self-weight ½ are "
-    "right 56 % of the time, a circle with 0.24 62 %): that it goes with self-weight proves "
-    "nothing about text",
+    "maxima, and which are not asked to: EI could select any number of keys at d = 2, on the "
+    "antidiagonal, where it is the Laplace kernel of a line. Recall asks for the own key's weight, "
+    "so that its score is nearly a function of the self-weight (not quite: groups of two with "
+    "self-weight ½ are right 56 % of the time, a circle with 0.24 62 %): that it goes with the "
+    "self-weight proves nothing about text",
 )
 def recall(run: Run) -> Evidence:
     """15 kernels on both sides of D = n, blunt infinite ones and sharp finite ones."""
