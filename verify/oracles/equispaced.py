@@ -2,7 +2,7 @@
 
 The n queries are aligned with the keys at logits β cos(2πj/n). The mean of cos^k over the points is
 the rational 2^{−k} Σ C(k, r) over all r with n | 2r − k, so that a row's sum is n times a rational
-polynomial of β, and the self-weight a quotient of two.
+polynomial of β, and the self-weight a quotient of two. For even N ≥ 2.
 """
 
 from __future__ import annotations

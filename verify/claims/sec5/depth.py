@@ -312,9 +312,9 @@ def _identity_checks(found: list[dict[str, float]]) -> tuple[Check, ...]:
     "rows of rational points in balls for the identities; RBF, Cauchy, Laplace and the bias as "
     "controls, which must break the bound",
     scope="EDP, T4, quadratic, L2, capped EDP (EI for d = 1), n = 12 (EDP on the line also 4, "
-    "full: 8); in the plane also with random keys held, half of them inside the hull. 24 starts for EDP "
-    "on the line, 6 elsewhere, 300 steps (full: 204, 60, 800). That Σ 1/depth can be reached is "
-    "not claimed: the best found are told",
+    "full: 8); in the plane also with random keys held, half of them inside the hull. 24 starts "
+    "for EDP on the line, 6 elsewhere, 300 steps (full: 204, 60, 800). That Σ 1/depth can be "
+    "reached is not claimed: the best found are told",
 )
 def depth(run: Run) -> Evidence:
     """Searches against the law, controls that break it, and the bias that explains them."""
