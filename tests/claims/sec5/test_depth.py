@@ -9,6 +9,7 @@ from verify.claims.sec5 import depth as module
 from verify.harness.evidence import Verdict
 from verify.harness.run import Run
 from verify.oracles import halfspace
+from verify.studies import key_norm
 
 KEPT = {}
 
@@ -83,7 +84,9 @@ SABOTAGES = [
     ),
     broken(
         "queries τq instead of 2τq",
-        attribute(module, "scaled_points", lambda f: lambda points, factor: f(points, factor / 2)),
+        attribute(
+            key_norm, "scaled_points", lambda f: lambda points, factor: f(points, factor / 2)
+        ),
         noticed="balls",
     ),
     retrained(
@@ -123,12 +126,6 @@ def test_bounds_by_hand():
     keys = np.array([[3.0], [-1.0], [0.5], [9.0]])
     assert module.line_depths("EI", keys) == [2, 4, 3, 1]
     assert module.line_depths("EDP", keys) == [2, 1, 2, 1]
-
-
-def test_points_of_the_sphere_are_of_norm_one():
-    for d in (2, 3):
-        points = module.unit_points(np.random.default_rng(0), 4, d)
-        assert all(sum(value * value for value in point) == 1 for point in points)
 
 
 def test_held_keys_stay():

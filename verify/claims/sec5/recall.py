@@ -92,14 +92,16 @@ def _law_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
 
 
 def _step_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
-    """d = 2: R = n at the capacity and 0 at one key more, for the head of least loss."""
+    """d = 2: R = n up to the capacity and 0 beyond it, for the heads of least loss."""
     checks = []
-    for name, n in CAPACITY.items():
-        here, after = chosen(rows, name, 2, n), chosen(rows, name, 2, n + 1)
-        if here and after:
+    for name, most in CAPACITY.items():
+        mine = [row for row in rows if (row["kernel"], row["d"]) == (name, 2)]
+        up_to = [row["n"] - of_best(row, "selected") for row in mine if row["n"] <= most]
+        beyond = [of_best(row, "selected") for row in mine if row["n"] > most]
+        if chosen(rows, name, 2, most) and chosen(rows, name, 2, most + 1):
             checks += [
-                Check(f"{name}, d = 2, n = {n}: R", of_best(here, "selected"), "==", n),
-                Check(f"{name}, d = 2, n = {n + 1}: R", of_best(after, "selected"), "==", 0),
+                Check(f"{name}, d = 2, n ≤ {most}: n − R, largest", greatest(up_to), "==", 0),
+                Check(f"{name}, d = 2, n > {most}: R, largest", greatest(beyond), "==", 0),
             ]
     return tuple(checks)
 

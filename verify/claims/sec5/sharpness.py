@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rkbs.kernels.dot_product import TaylorEDP
-from verify.harness.evidence import Check, Evidence, Verdict, drawn, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, drawn, greatest
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.harness.sweep import sweep
@@ -19,6 +19,8 @@ CAPACITIES = {2: 5, 4: 7, 8: 11, 16: 17}
 """What theory §5 says of T_N at d = 2."""
 MANY = 24
 """Keys far beyond these."""
+FEW = 4
+"""Keys of the plane for which T4 has a better arrangement: n ≤ N."""
 SCALES = (0.3, 0.5, 1.0, 2.0, 3.0, 5.0)
 """Of the starts, in turn."""
 SIZES = (3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24)
@@ -40,6 +42,7 @@ def squares(order: int) -> int:
 def search(configuration: dict[str, Any], device: str) -> dict[str, Any]:
     """The best of many free heads that ascend one score, for a sweep.
 
+    The least self-weight is not smooth: heads ascend it after the geometric mean.
     ``score`` is in units of a self-weight, ``near`` the share of the starts that come within 1e-3
     of the best, ``mean`` and ``selected`` the best head's mean self-weight and R, ``trace`` and
     ``most`` the largest of these of all heads.
@@ -52,8 +55,12 @@ def search(configuration: dict[str, Any], device: str) -> dict[str, Any]:
         ARITHMETIC: free_heads.arithmetic_mean,
     }[configuration["objective"]]
     kernel, n = TaylorEDP(configuration["order"]), configuration["n"]
-    start = free_heads.starts(configuration["starts"], n, 2, SCALES, configuration["seed"])
-    ended = free_heads.ascend(kernel, *start, objective, configuration["steps"], rate=0.1)
+    steps = configuration["steps"]
+    ended = free_heads.starts(configuration["starts"], n, 2, SCALES, configuration["seed"])
+    if configuration["objective"] == LEAST:
+        ended = free_heads.ascend(kernel, *ended, free_heads.geometric_mean, steps, rate=0.1)
+    rate = 0.01 if configuration["objective"] == LEAST else 0.1
+    ended = free_heads.ascend(kernel, *ended, objective, steps, rate=rate)
     own = free_heads.self_weights(kernel, *ended)
     scores = objective(own).exp() if configuration["objective"] == GEOMETRIC else objective(own)
     best = int(scores.argmax())
@@ -81,6 +88,10 @@ def configurations(run: Run) -> list[dict[str, Any]]:
         {"order": order, "n": n, "objective": objective, **thorough}
         for order in orders
         for n in (CAPACITIES[order], CAPACITIES[order] + 1)
+        for objective in (GEOMETRIC, LEAST)
+    ]
+    cells += [
+        {"order": 4, "n": FEW, "objective": objective, **thorough}
         for objective in (GEOMETRIC, LEAST)
     ]
     many = run.pick(quick=(ARITHMETIC,), full=(GEOMETRIC, LEAST, ARITHMETIC))
@@ -157,10 +168,12 @@ def _exact_checks() -> tuple[Check, ...]:
 
 
 def _search_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
-    """Trained heads step where the circle does; no search beats it but on the arithmetic mean."""
+    """Trained heads step where the circle does; where n > N no search beats it.
+
+    n > N equispaced points are a design of strength N: a row's sum is the same in all directions.
+    """
     geometric = [row for row in rows if row["objective"] == GEOMETRIC]
-    fair = [row for row in rows if row["objective"] != ARITHMETIC]
-    loose = [row for row in rows if row["objective"] == ARITHMETIC]
+    design = [row for row in rows if row["n"] > row["order"] and row["objective"] != ARITHMETIC]
     checks = []
     for order in dict.fromkeys(row["order"] for row in geometric):
         for n, told in ((CAPACITIES[order], CAPACITIES[order]), (CAPACITIES[order] + 1, 0)):
@@ -168,22 +181,30 @@ def _search_checks(rows: list[dict[str, Any]]) -> tuple[Check, ...]:
             checks.append(Check(f"T{order}, trained, n = {n}: R", row["selected"], "==", told))
     # Three digits, as asked. A score above the circle's by more than 1e-9 is no rounding, which
     # is 1e-12 relative in the kernel and a few ε in the rows.
-    apart = greatest(abs(row["score"] - row["predicted"]) for row in geometric)
-    gain = greatest(row["score"] - row["predicted"] for row in fair)
-    # The arithmetic mean gives up some keys for others: pilots found 0.180 against 0.160.
-    larger = least(
-        row["score"] - row["predicted"] for row in loose if (row["order"], row["n"]) == (4, MANY)
-    )
+    apart = greatest(abs(_gain(row)) for row in design if row["objective"] == GEOMETRIC)
+    gain = greatest(_gain(row) for row in design)
     trace = greatest(row["trace"] - squares(row["order"]) for row in rows)
     most = greatest(row["most"] - 2 * squares(row["order"]) + 1 for row in rows)
     return (
         *checks,
-        Check("|trained geometric mean − circle|, largest", apart, "<=", 0.005),
-        Check("least and geometric mean, best found − circle, largest", gain, "<=", 1e-9),
-        Check("T4, n = 24: arithmetic mean, best found − circle", larger, ">=", 0.01),
+        Check("n > N: |trained geometric mean − circle|, largest", apart, "<=", 0.005),
+        Check("n > N: least, geometric mean, best found − circle", gain, "<=", 1e-9),
+        # The arithmetic mean gives up some keys for others: pilots found 0.180 against 0.160. And
+        # for n ≤ N a first search found 0.853 against 0.835: half of that is no rounding.
+        *(
+            Check(f"T4, n = {n}: {objective}, best found − circle", _gain(row), ">=", 0.01)
+            for row in rows
+            for n, objective in ((MANY, ARITHMETIC), (FEW, GEOMETRIC), (FEW, LEAST))
+            if (row["order"], row["n"], row["objective"]) == (4, n, objective)
+        ),
         Check("Σ A_ii − M, all heads, largest", trace, "<=", 1e-9),
         Check("R − (2M − 1), all heads, largest", most, "<=", 0),
     )
+
+
+def _gain(row: dict[str, Any]) -> float:
+    """Best found − circle."""
+    return row["score"] - row["predicted"]
 
 
 def curves(orders: tuple[int, ...]) -> dict[str, Any]:
@@ -217,8 +238,8 @@ def curves(orders: tuple[int, ...]) -> dict[str, Any]:
     },
     statement="On n equispaced keys of the circle with aligned queries T_N has self-weights above "
     "½ up to n = 5, 7, 11, 17 for N = 2, 4, 8, 16 and for no larger n; trained heads step there; "
-    "of the least and of the geometric-mean self-weight searches find none larger, of the "
-    "arithmetic mean they do",
+    "where n > N searches find no larger least or geometric-mean self-weight; where n ≤ N they do, "
+    "and of the arithmetic mean, too",
     source="Theory §5, L2",
     method="Row sums as rational polynomials of β; the sign of 2p_N(β) − Σ_j p_N(β cos 2πj/n) by "
     "Sturm's theorem and at rational points, for all n up to L1′'s bound; maxima in balls, from "
@@ -227,7 +248,9 @@ def curves(orders: tuple[int, ...]) -> dict[str, Any]:
     scope="d = 2. The capacity is that of this arrangement, attained; that it is the largest is "
     "proved for N = 2 alone (L1′: 5), and for N = 4, 8, 16 it is the best found, where L1′ allows "
     "11, 29, 89. Searches: 24 starts, 300 steps, N ≤ 8 (full: 204 starts, 600 steps, N ≤ 16, and "
-    "n = 24 for N ≤ 8; for the curves 12 starts)",
+    "n = 24 for N ≤ 8; for the curves 12 starts). A first full run missed the statement for all "
+    "n: T4 on 4 keys has 0.854 on a trapezoid, 0.835 on the square, whose antipodes an even cut "
+    "weighs; all of them are selected both ways",
 )
 def sharpness(run: Run) -> Evidence:
     """Exact capacities of the circle, then searches for better ones."""
