@@ -17,8 +17,9 @@ CAPTION = (
     "Left: the number of keys of the plane that T_N selects, on the circle (exact) and by trained "
     "heads (full markers: R = n; hollow, one key more: R = 0), under the bounds of L1 and L1′. "
     "Right: self-weights against the number of keys, on the circle (lines) and trained for the "
-    "geometric mean (markers), under D/n (dashed) and M/n (dotted). What is attained and best "
-    "found lies below the proved bounds for N > 2; the arithmetic mean alone can be larger (star)."
+    "geometric mean (markers), under D/n (dashed) and M/n (dotted). Where n > N nothing better "
+    "than the circle was found, far below what is proved for N > 2. Markers above their line are "
+    "better arrangements for n ≤ N; of the arithmetic mean (stars) there are better ones, too."
 )
 
 

@@ -216,9 +216,8 @@ def correlations(rows: list[dict[str, Any]]) -> dict[str, float]:
     title="Associative recall: the kernel's sharpness, not its D",
     origin="ours",
     finding={
-        Verdict.HOLDS: "Trained heads step where the laws say, at 5|6, 7|8, 11|12 keys of the "
-        "plane; the L2 distance and capped EDP, of infinite dimension, recall less than cuts of "
-        "15 features, and a cut of 153 as much as EDP."
+        Verdict.HOLDS: "Trained heads step where the laws say; infinite-dimensional L2 and capped "
+        "EDP recall less than cuts of 6 and 15 features, T16 as much as EDP."
     },
     statement="Of heads trained end to end on associative recall none exceeds a law of §5; T2, T4, "
     "T8 select all keys at d = 2 up to 5, 7, 11 and none at one more; 16 keys of the plane are "

@@ -233,8 +233,8 @@ def curves(orders: tuple[int, ...]) -> dict[str, Any]:
     title="Taylor cuts on the circle: attained, best found",
     origin="ours",
     finding={
-        Verdict.HOLDS: "Equispaced keys are selected up to 5, 7, 11, 17 for N = 2, 4, 8, 16, and "
-        "no search found more; the upper bound is L1′, and between them the question is open."
+        Verdict.HOLDS: "The circle selects 5, 7, 11, 17 keys for N = 2, 4, 8, 16, and no search "
+        "found more; for N > 2 the gap to the bound L1′ is open."
     },
     statement="On n equispaced keys of the circle with aligned queries T_N has self-weights above "
     "½ up to n = 5, 7, 11, 17 for N = 2, 4, 8, 16 and for no larger n; trained heads step there; "
