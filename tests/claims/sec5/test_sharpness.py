@@ -115,3 +115,15 @@ def test_a_full_run_starts_each_search_from_two_hundred_heads():
     expected = {(order, n + more) for order, n in module.CAPACITIES.items() for more in (0, 1)}
     assert expected <= steps
     assert len(cells) == len({repr(cell) for cell in cells})
+
+
+def test_a_trapezoid_of_four_keys_beats_the_square_exactly():
+    """T4, in rationals: the geometric mean of the self-weights, to its fourth power."""
+    queries = [(-4, -11), (11, 3), (-5, 39), (-39, 8)]
+    keys = [(-13, -21), (22, 12), (-8, 30), (-29, 10)]  # tenths, as the queries; a = q·k
+    product = fmpq(1)
+    for i, (x, y) in enumerate(queries):
+        row = [equispaced.cut(4)(fmpq(x * u + y * v, 100)) for u, v in keys]
+        product *= row[i] / sum(row, fmpq(0))
+    assert product > fmpq(853, 1000) ** 4
+    assert selection(4, 4).weight < fmpq(836, 1000)
