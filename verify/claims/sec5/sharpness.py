@@ -248,7 +248,8 @@ def curves(orders: tuple[int, ...]) -> dict[str, Any]:
     scope="d = 2. The capacity is that of this arrangement, attained; that it is the largest is "
     "proved for N = 2 alone (L1′: 5), and for N = 4, 8, 16 it is the best found, where L1′ allows "
     "11, 29, 89. Searches: 24 starts, 300 steps, N ≤ 8 (full: 204 starts, 600 steps, N ≤ 16, and "
-    "n = 24 for N ≤ 8; for the curves 12 starts). A first full run missed the statement for all "
+    "n = 24 for N ≤ 8; for the curves 12 starts); for the least self-weight as many more, after "
+    "the geometric mean. A first full run missed the statement for all "
     "n: T4 on 4 keys has 0.854 on a trapezoid, 0.835 on the square, whose antipodes an even cut "
     "weighs; all of them are selected both ways",
 )
