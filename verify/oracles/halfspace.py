@@ -11,8 +11,8 @@ import numpy as np
 from flint import arb, ctx
 
 from rkbs.kernels.base import Kernel
+from rkbs.kernels.capped_edp import CappedEDP
 from rkbs.kernels.distance import Cauchy
-from rkbs.kernels.dot_product import CappedEDP
 from rkbs.kernels.key_norm import KeyNormBias
 from verify.oracles.exact import Point, dot, exact_value, logit, rational, rational_points
 

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from rkbs.attention.functional import attention
 from rkbs.kernels.base import Kernel
+from rkbs.kernels.capped_edp import CappedEDP
 from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance
-from rkbs.kernels.dot_product import EDP, CappedEDP, Quadratic, TaylorEDP
+from rkbs.kernels.dot_product import EDP, Quadratic, TaylorEDP
 from rkbs.kernels.entity import Constant
 from rkbs.kernels.key_norm import KeyNormBias
 from rkbs.kernels.positive_features import PositiveFeatures

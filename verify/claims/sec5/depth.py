@@ -9,8 +9,9 @@ import numpy as np
 from flint import arb
 
 from rkbs.kernels.base import Kernel
+from rkbs.kernels.capped_edp import CappedEDP
 from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
-from rkbs.kernels.dot_product import EDP, CappedEDP, Quadratic, TaylorEDP
+from rkbs.kernels.dot_product import EDP, Quadratic, TaylorEDP
 from rkbs.kernels.key_norm import KeyNormBias
 from verify.harness.evidence import Check, Evidence, Verdict, drawn, greatest, least
 from verify.harness.ledger import claim

@@ -1,0 +1,91 @@
+"""sec5.infinite_dimension: its verdict, what changes it, and the arrangements in exact terms."""
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+from flint import arb, ctx
+from sabotage import Subject, is_noticed
+from sabotage.patches import constants, returned
+
+from verify.claims.sec5 import infinite_dimension as module
+from verify.harness.evidence import Verdict
+from verify.harness.paths import REFERENCE
+from verify.harness.records import load_record
+from verify.harness.run import Run
+
+
+@cache
+def recorded():
+    """The accuracies of the reference record."""
+    return load_record("sec5.infinite_dimension", REFERENCE).evidence.data["accuracy"]
+
+
+def as_recorded(patch):
+    """Trained heads as recorded, and no figure: the laws alone are computed."""
+    patch.setattr(module, "recalled", lambda run: {k: list(v) for k, v in recorded().items()})
+    patch.setattr(module, "shown", list)
+
+
+def accuracy(name, change):
+    """Accuracies of one contestant, changed."""
+    return returned(
+        module, "recalled", lambda found: found | {name: [change(a) for a in found[name]]}
+    )
+
+
+broken = Subject("sec5.infinite_dimension", as_recorded)
+SABOTAGES = [
+    broken("EDP at a tenth of the temperature", returned(module, "by_edp", lambda s: s / 10)),
+    broken("ranks short by one", returned(module, "rank", lambda r: r - 1), noticed="exact rank"),
+    broken(
+        "T2 judged without its square",
+        constants(module, FORMULAS=module.FORMULAS | {"T2": module.taylor(1)}),
+        noticed="T2: keys",
+    ),
+    broken("T16 recalls nine of ten", accuracy("T16", lambda a: 0.9 * a), noticed="T16, 16"),
+    broken("L2 recalls as T2", accuracy("L2", lambda a: a + 0.2), noticed="L2, best head"),
+    broken("capped EDP as EDP", accuracy("capped ±1", lambda a: 1.0), noticed="capped"),
+    broken("features that do not tell", returned(module, "by_features", lambda s: 1 / 16)),
+]
+
+test_sabotage = is_noticed(SABOTAGES)
+
+
+def test_verdict():
+    assert broken.evidence().verdict is Verdict.HOLDS_IF
+
+
+@pytest.mark.parametrize("n", [7, 46])
+def test_edp_on_a_circle_in_balls(n):
+    with ctx.workprec(200):
+        turn = 2 * arb.pi() / n
+        beta = 8 / (1 - turn.cos())
+        total = sum(((beta * ((turn * j).cos() - 1)).exp() for j in range(n)), arb(0))
+        assert abs(1 / total - module.by_edp(n)) < 1e-9
+
+
+def test_formulas_are_those_of_the_kernels():
+    rng = np.random.default_rng(0)
+    q, k = rng.normal(size=(2, 5, 3))
+    a = np.array([[math.fsum(x * y) / math.sqrt(3) for y in k] for x in q])
+    assert module.taylor(2)(q, k) == pytest.approx(1 + a + a * a / 2)
+    assert module.apart(q, k)[1, 2] == pytest.approx(math.dist(q[1], k[2]))
+    assert module.exponential(q, k) == pytest.approx(np.exp(a - a.max(1)[:, None]))
+
+
+def test_configurations_are_trained_as_told(monkeypatch):
+    pytest.importorskip("torch")
+    cell = {"kernel": "T4", "seeds": 2, "steps": 3, "examples": 10, "seed": 1}
+    found = module.trained(cell, "cpu")
+    assert len(found["accuracy"]) == 2
+    assert all(0 <= a <= 1 for a in found["accuracy"])
+    monkeypatch.setattr(
+        module,
+        "sweep",
+        lambda run, work, cells, name: [
+            {"kernel": cell["kernel"], "accuracy": [cell["seeds"]]} for cell in cells
+        ],
+    )
+    assert module.recalled(Run()) == {name: [3] for pair in module.RIVALS.items() for name in pair}
