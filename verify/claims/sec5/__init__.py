@@ -1,0 +1,1 @@
+"""Claims of Section 5: what a kernel can select."""
