@@ -17,21 +17,8 @@ from verify.harness.evidence import Check, Evidence, Verdict, drawn, greatest, l
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.oracles import weights as plain
-from verify.oracles.exact import (
-    dyadic,
-    lower,
-    rational,
-    rational_points,
-    upper,
-)
-from verify.oracles.leverage import (
-    cross_polytope,
-    cube,
-    design,
-    exact_law,
-    faults,
-    number,
-)
+from verify.oracles.exact import dyadic, lower, rational, rational_points, upper
+from verify.oracles.leverage import cross_polytope, cube, design, exact_law, faults, number
 
 POLYNOMIALS = {"quadratic": (Quadratic(1.0), 1), "T2": (TaylorEDP(2), 1), "T4": (TaylorEDP(4), 2)}
 """Non-negative polynomials of q·k/√d, and half their degrees."""
@@ -267,7 +254,7 @@ def exact_checks(data: dict[str, list[dict[str, Any]]]) -> tuple[Check, ...]:
             "designs: |self-weight − predicted|, in balls",
             greatest(designs, key="off"),
             "<=",
-            1e-14,
+            1e-15,
         ),
     )
 
