@@ -111,20 +111,16 @@ def cube(d: int) -> list[list[fmpq]]:
 
 
 def design(d: int) -> list[list[arb]]:
-    """2d + 1 points of one norm in R^d, mean 0, second moment 1/d, for d = 2, 3, 4."""
+    """Inner products of 2d + 1 unit vectors of R^d, d ≥ 2, with mean 0 and second moment 1/d.
 
-    def turn(j: int, n: int) -> list[arb]:
-        angle = arb(2 * j) / n
-        return [angle.cos_pi(), angle.sin_pi()]
-
-    if d == 3:  # a pole and two triangles: Σz = 0, Σz² = 7/3
-        points = [[arb(0), arb(0), arb(1)]]
-        for sign in (1, -1):
-            z = (sign * arb(7).sqrt() - 1) / 6
-            points += [[(1 - z * z).sqrt() * x for x in turn(j, 3)] + [z] for j in range(3)]
-        return points
-    n = 2 * d + 1
-    scale = arb(2) / d
+    A pole and two regular simplices of d points, parallel, at the heights z with
+    z² + z/d − 1/(2d) = 0, for which Σ z = 0 and Σ z² = (2d + 1)/d. For d = 2 it is the pentagon.
+    """
+    root = arb(2 * d + 1).sqrt()
+    heights = [(sign * root - 1) / (2 * d) for sign in (1, -1)]
+    rings = [(z, (1 - z * z).sqrt(), i) for z in heights for i in range(d)]
+    points = [(arb(1), arb(0), 0), *rings]
     return [
-        [scale.sqrt() * x for h in range(1, d // 2 + 1) for x in turn(h * j, n)] for j in range(n)
+        [z * x + r * s * (1 if i == j else arb(-1) / (d - 1)) for x, s, j in points]
+        for z, r, i in points
     ]
