@@ -44,6 +44,7 @@ def _law(axis: Axes, rows: list[dict[str, Any]], value: str) -> None:
             law = [min(x, D) if value == "R" else min(1, D / x) for x in places]
             axis.plot(places, law, color=look["color"], lw=0.9, zorder=2)
     axis.set(xlabel="keys n", xlim=(1.5, MOST))
+    plotting.set_ticks(axis.xaxis, (2, 4, 8, 12, 16, 20))
 
 
 def draw(found: Mapping[str, Evidence]) -> Figure:
