@@ -131,8 +131,15 @@ def trained_mixtures(run: Run) -> list[dict[str, Any]]:
             parameters=parameters,
         )
         A = plain.of_kernel(kernel, q.numpy(), k.numpy()).mean(1)
-        trace, R = plain.own(A).sum(-1).max(), plain.selected(A).max()
-        rows.append({"n": n, "trace": float(trace), "R": int(R), "heads": heads})
+        rows.append(
+            {
+                "n": n,
+                "heads": heads,
+                "trace": float(plain.own(A).sum(-1).max()),
+                "mean_log": float(plain.mean_log(A).min()),
+                "R": int(plain.selected(A).max()),
+            }
+        )
     return rows
 
 
@@ -207,12 +214,14 @@ def reach_checks(
             Check(f"{name}, trained, n = 12: tr A/D", mine[12]["trace"] / D, ">=", 0.95),
             Check(f"{name}, trained, n = D: R", mine[D]["R"], "==", D),
         ]
+    logs = [math.log(row["n"] / 2) - row["mean_log"] for row in mixtures]
     edp = [r for r in rows if r["case"] == "EDP" and r["kind"] in ("trained", "circle")]
     return (
         *checks,
         Check(
             "two mixed heads of D = 2: tr A − D", greatest(mixtures, key="trace") - 2, "<=", 1e-9
         ),
+        Check("two mixed heads: log(n/D) − mean of −log A_ii", greatest(logs), "<=", 1e-9),
         Check("two mixed heads of D = 2: R, at most 2D − 1", greatest(mixtures, key="R"), "<=", 3),
         Check(
             "EDP, the same training: n − R, largest",
@@ -251,7 +260,7 @@ def dimension(run: Run) -> Evidence:
         checks=(*law_checks(rows), *exact_checks(ranks), *reach_checks(rows, mixtures)),
         data={
             "rows": [row | {key: drawn(row[key]) for key in told} for row in rows],
-            "mixtures": [row | {"trace": drawn(row["trace"])} for row in mixtures],
+            "mixtures": [row | {key: drawn(row[key]) for key in told[:2]} for row in mixtures],
             "ranks": ranks,
         },
     )

@@ -24,7 +24,7 @@ from verify.oracles.finite_metrics import Table, broken_quadruples, broken_trian
 DIMS = (1, 2, 3, 8, 32)
 POWERS = (0.5, 1.0)
 """Of the distance: metrics themselves. 2 and 4 are controls, which are none."""
-SMOOTH = 1e-14
+SMOOTH = 1e-14  # squared: distances below 1e-7 are rounded off
 
 
 def power_of_distance(power: float) -> Kernel:
