@@ -14,12 +14,12 @@ from verify.harness.evidence import Evidence
 
 RECORDS = ("sec5.dimension",)
 CAPTION = (
-    "The best of trained heads of one kernel, queries and keys free, learned features learned: "
-    "mean self-weight (left) and keys with more than half of their query's weight (right), against "
-    "the number of keys. Lines are the law, D/n and D for a kernel of D features: no head is "
-    "above its own, learned features are on it. Taylor cuts stay far below theirs, for another "
-    "reason (half degree), and EDP, which has no such law, selects all. Two mixed heads of D = 2 "
-    "select up to 3."
+    "The best of trained heads of one kernel, queries and keys free: mean self-weight (left) and "
+    "keys with more than half of their query's weight (right), against the number of keys. Lines "
+    "are the law, D/n and D for a kernel of D features: no head is above its own, and learned "
+    "features are on it, while two mixed heads can select one more than each has features "
+    "(dotted). Taylor cuts stay far below theirs, for another reason (half the degree), and EDP, "
+    "which has no such law, selects all."
 )
 
 SHOWN = {

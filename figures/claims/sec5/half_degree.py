@@ -17,9 +17,9 @@ RECORDS = ("sec5.half_degree",)
 CAPTION = (
     "The best of trained heads, queries and keys free, in dimension d: geometric-mean self-weight "
     "(left) and keys with more than half of their query's weight (right), against the number of "
-    "keys. Solid lines are the law, (d+1)/n and 2d + 1; dashed is what T2 attains on keys of one "
-    "norm. The quadratic kernel is on its law and T2 on the dashed line; both select all of "
-    "2d + 1 keys and of no larger number, though T2 has 6, 10 and 15 features."
+    "keys. Solid lines are the law; dashed is what the second-order Taylor cut attains on keys of "
+    "one norm. The quadratic kernel is on its law and the Taylor cut on the dashed line; both "
+    "select all keys up to the law's last number and never more, far from the features they have."
 )
 
 DIMS = (2, 3, 4)

@@ -13,11 +13,11 @@ from verify.harness.evidence import Evidence
 RECORDS = ("sec5.metric",)
 CAPTION = (
     "The best of trained heads, queries and keys free, in dimension d. Left: the geometric-mean "
-    "self-weight of |q − k| (its root hollow) in units of the law, 2/n, against the number of "
-    "keys: two equal clusters reach it, and three keys do not make two. Right: the largest sum of "
-    "all self-weights, against the power of the distance. It is 2 at most for powers up to 2; the "
-    "fourth power, which is no squared distance of a Hilbert space, passes 2, and so does the "
-    "largest coordinate (star), a metric that is not Euclidean."
+    "self-weight of |q − k| (its root hollow) in units of the law, against the number of keys; "
+    "two equal clusters reach it, and three keys do not make two. Right: the largest sum of all "
+    "self-weights, against the power of the distance, with the law for powers that are squared "
+    "distances in a Hilbert space. Beyond them it does not hold, nor for the largest coordinate "
+    "(star), a metric that is not Euclidean."
 )
 
 DIMS = (1, 2, 3, 8, 32)
