@@ -248,7 +248,8 @@ def reach_checks(
     "sums over rows; ranks by rational elimination; the tight case, two heads of rank 2 with R = "
     "3, a causal mask with one feature and the argmax of 1 + cos in rationals. EDP, in the same "
     "training, passes every D here",
-    scope="nine kernels in d = 2 (eight features: d = 8), n ≤ 30; for all arrangements the proof in theory §5",
+    scope="nine kernels in d = 2 (eight features: d = 8), n ≤ 30; for all arrangements the proof "
+    "in theory §5",
 )
 def dimension(run: Run) -> Evidence:
     """Nothing passes D; learned features come near."""
