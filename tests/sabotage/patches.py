@@ -193,3 +193,34 @@ def fewer_steps(module: Any, steps: int, **budget: Any) -> Patch:
     return attribute(
         module, "by_adam", lambda f: lambda *a, **k: f(*a, **(k | budget | {"steps": steps}))
     )
+
+
+# ---- heads of free queries and keys
+
+
+def heads_once(patch: pytest.MonkeyPatch) -> None:
+    """``trained`` of a kernel is called once for equal sizes; not where parameters train, too."""
+    from verify.studies import free_heads  # late: it imports torch
+
+    right = free_heads.trained
+
+    def kept(kernel: Any, *sizes: int, **how: Any) -> tuple[np.ndarray, np.ndarray]:
+        key = (repr(kernel), *sizes, *(repr(value) for value in how.values()))
+        if key not in FOUND:
+            FOUND[key] = right(kernel, *sizes, **how)
+        return FOUND[key]
+
+    patch.setattr(free_heads, "trained", kept)
+
+
+def untrained(patch: pytest.MonkeyPatch) -> None:
+    """Heads stay where they start."""
+    from verify.studies import free_heads
+
+    def started(
+        kernel: Any, n: int, d: int, heads: int, steps: int, *, seed: int, **how: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        points = free_heads.starts(heads, n, d, free_heads.SCALES, seed)
+        return tuple(x.numpy() for x in points)
+
+    patch.setattr(free_heads, "trained", started)

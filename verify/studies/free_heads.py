@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from rkbs.attention.functional import attention
 from rkbs.kernels.base import Kernel
 
+SCALES = (0.3, 1.0, 2.0, 5.0)
+"""Of the starts of ``trained``: from queries that see all keys alike to those that see one."""
 Objective = Callable[[Tensor], Tensor]
 """Of the self-weights (heads, n) what a head ascends, (heads,)."""
 
@@ -30,6 +33,22 @@ def geometric_mean(own: Tensor) -> Tensor:
 def least(own: Tensor) -> Tensor:
     """The least self-weight."""
     return own.amin(-1)
+
+
+def soft_count(own: Tensor) -> Tensor:
+    """A smooth stand-in for R/n: the mean of 1/(1 + exp(−20 (A_ii − ½)))."""
+    return (20 * (own - 0.5)).sigmoid().mean(-1)
+
+
+def in_turn(*objectives: Objective) -> Objective:
+    """Each head ascends one of the objectives, taken in turn."""
+
+    def objective(own: Tensor) -> Tensor:
+        values = torch.stack([one(own) for one in objectives])
+        heads = torch.arange(values.shape[-1])
+        return values[heads % len(objectives), heads]
+
+    return objective
 
 
 def weights(kernel: Kernel, queries: Tensor, keys: Tensor) -> Tensor:
@@ -76,3 +95,22 @@ def ascend(
         optimizer.step()
         schedule.step()
     return queries.detach(), keys.detach()
+
+
+def trained(
+    kernel: Kernel,
+    n: int,
+    d: int,
+    heads: int,
+    steps: int,
+    *,
+    seed: int,
+    objectives: Sequence[Objective] = (geometric_mean, arithmetic_mean, soft_count),
+    parameters: Sequence[Tensor] = (),
+) -> tuple[np.ndarray, np.ndarray]:
+    """Queries and keys (heads, n, d) of heads from starts of ``SCALES``, objectives in turn."""
+    queries, keys = starts(heads, n, d, SCALES, seed)
+    queries, keys = ascend(
+        kernel, queries, keys, in_turn(*objectives), steps, parameters=parameters
+    )
+    return queries.numpy(), keys.numpy()
