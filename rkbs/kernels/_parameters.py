@@ -148,9 +148,9 @@ def fitting(value: Any, x: Array, y: Array) -> Array:
 
 
 def check_heads(where: str, heads: int, x: Array, y: Array) -> None:
-    """``ValueError`` unless axis −3 of x and y, which may broadcast, counts these heads."""
+    """``ValueError`` unless axis −3 of x and y counts these heads, or one of them is 1."""
     found = {z.shape[-3] for z in (x, y) if z.ndim > 2}
-    if found and max(found) == heads and found <= {1, heads}:
+    if found and (heads == 1 or (max(found) == heads and found <= {1, heads})):
         return
     shapes = f"{tuple(x.shape)} and {tuple(y.shape)}"
     got = f"have shapes {shapes}" if found else f"have no such axis, their shapes are {shapes}"

@@ -121,16 +121,15 @@ def trained_mixtures(run: Run) -> list[dict[str, Any]]:
     one = in_turn(arithmetic_mean, geometric_mean, soft_count)
     rows = []
     for n in run.pick(quick=(3, 6), full=(2, 3, 4, 5, 6, 8)):
-        kernel, parameters = features(2, 2, (heads, 2), run.seed)
-        points = starts(2 * heads, n, 2, (1.0, 2.0, 5.0), run.seed)
+        kernel, parameters = features(2, 2, (2 * heads,), run.seed)
         q, k = ascend(
             kernel,
-            *(x.reshape(heads, 2, n, 2) for x in points),
-            lambda own: one(own.mean(-2)),
+            *starts(2 * heads, n, 2, (1.0, 2.0, 5.0), run.seed),
+            lambda own: one(own.unflatten(0, (heads, 2)).mean(1)),
             steps,
             parameters=parameters,
         )
-        A = plain.of_kernel(kernel, q.numpy(), k.numpy()).mean(1)
+        A = plain.of_kernel(kernel, q.numpy(), k.numpy()).reshape(heads, 2, n, n).mean(1)
         rows.append(
             {
                 "n": n,
