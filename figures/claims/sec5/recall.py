@@ -54,7 +54,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     right.set_xticks([], minor=True)
     _labels(left, rows, lambda row: mean(row["self_weight"]))
     _labels(right, rows, lambda row: row["features"] or infinite)
-    right.legend(loc="lower center")
+    right.legend(loc="lower center", bbox_to_anchor=(0.5, 0.06))
     return figure
 
 
@@ -83,13 +83,15 @@ def _labels(axis: Axes, rows: list[dict[str, Any]], place: Any) -> None:
     middle = axis.bbox.x0 + axis.bbox.width / 2
     for (x, y), names in groups.items():
         side = axis.transData.transform((x, y))[0] > middle
+        if many := len(names) > 2:
+            names = sorted(names, key=len, reverse=y < 0.9)  # the shortest nearest
         axis.annotate(
-            ", ".join(names) if len(names) < 3 else ",\n".join(names),
+            (",\n" if many else ", ").join(names),
             (x, y),
             xytext=(-8 if side else 8, 0),
             textcoords="offset points",
             ha="right" if side else "left",
-            va="top" if y > 0.9 else "center",
+            va="top" if y > 0.9 else "bottom" if many else "center",
             fontsize=7,
         )
 
