@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -18,6 +18,7 @@ from rkbs.machines._names import check_names, keep_names, named
 from rkbs.machines._offsets import effects_of, make_offsets
 from rkbs.machines._parameters import changed, nested
 from rkbs.machines._within import between, gram, within_domain
+from rkbs.problems.certificates import Certificate
 from rkbs.problems.gram import GramProblem, check_scale
 from rkbs.problems.offsets import Offsets
 from rkbs.solvers.base import Leave, Solver, check_leave
@@ -25,6 +26,7 @@ from rkbs.terms.losses import Loss
 
 _CHUNK = 4096
 _KERNELS = ("kernel_x", "kernel_y")
+_Solver = TypeVar("_Solver", bound=Solver[Any, Any])
 
 
 class OperatorMachine(RegressorMixin, BaseEstimator):
@@ -33,8 +35,27 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     effects: tuple[str, ...] = ()
     effects_alpha: float | None = None
 
+    # What a fit sets.
+    X_fit_: np.ndarray
+    Y_fit_: np.ndarray
+    certificate_: Certificate
+    column_effects_: np.ndarray | None
+    feature_names_in_: np.ndarray
+    feature_names_in_x_: np.ndarray
+    feature_names_in_y_: np.ndarray
+    ids_x_: np.ndarray | None
+    ids_y_: np.ndarray | None
+    intercept_: float
+    kernel_x_: Kernel
+    kernel_y_: Kernel
+    key_coef_: np.ndarray
+    n_features_in_: int
+    n_features_x_: int
+    query_coef_: np.ndarray
+    row_effects_: np.ndarray | None
+
     @classmethod
-    def from_kernel(cls, kernel: Kernel, **params: Any) -> OperatorMachine:
+    def from_kernel(cls, kernel: Kernel, **params: Any) -> Self:
         """The machine of a binary kernel κ: k_X = κ.domain_x and k_Y = κ.domain_y.
 
         κ itself may be asymmetric and indefinite; what the machine needs are its features.
@@ -307,7 +328,7 @@ def _refuse_domains(pairs: Any) -> None:
         )
 
 
-def check_solver(solver: Solver | None, problem: type, known: str) -> Solver | None:
+def check_solver(solver: _Solver | None, problem: type, known: str) -> _Solver | None:
     """The solver itself, or a ``TypeError`` where it is none, or solves no such problem."""
     if solver is None:
         return None

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import Any, Self, final
+
+import numpy as np
 
 from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
 from rkbs.machines.base import OperatorMachine, check_solver
-from rkbs.problems.gram import OperatorPoint
+from rkbs.problems.certificates import KKTCertificate
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Solution, Solver, solve
+from rkbs.solvers.base import RidgeSolution, Solver, State, solve
 from rkbs.solvers.operators.dense import Cholesky
 from rkbs.solvers.operators.incomplete import ConjugateGradient
 from rkbs.solvers.operators.spectral import Spectral
 from rkbs.terms.losses import Squared
 
+_Solver = Solver[OperatorProblem, State[RidgeSolution]]
 _FEW_PAIRS = 2000
 """Up to this many pairs a dense factorization is faster than iterating."""
 
@@ -22,12 +25,15 @@ _FEW_PAIRS = 2000
 class RidgeMachine(OperatorMachine):
     """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩ + offsets with the penalty (α/2) ‖T‖²: what fits share."""
 
+    dual_coef_: np.ndarray
+    certificate_: KKTCertificate
+
     def _problem(self, X: Any, y: Any, alpha: float) -> tuple[OperatorProblem, float]:
         """The problem of these pairs at one α, and the mean that its responses are less."""
         data, mean = self._data(X, y, Squared())
         return OperatorProblem(**data, alpha=alpha), mean
 
-    def _keep(self, solution: Solution[OperatorPoint], mean: float) -> None:
+    def _keep(self, solution: RidgeSolution, mean: float) -> None:
         """The attributes of a fit."""
         problem = solution.problem
         self._keep_offsets(problem.offsets, solution.value.theta, mean)
@@ -127,7 +133,7 @@ class BinaryKernelRidge(RidgeMachine):
         kernel_y: Kernel | None = None,
         alpha: float = 1.0,
         n_features_x: int | None = None,
-        solver: Solver | None = None,
+        solver: _Solver | None = None,
         fit_intercept: bool = True,
         effects: tuple[str, ...] = (),
         effects_alpha: float | None = None,
@@ -141,7 +147,7 @@ class BinaryKernelRidge(RidgeMachine):
         self.effects = effects
         self.effects_alpha = effects_alpha
 
-    def fit(self, X: Any, y: Any = None) -> BinaryKernelRidge:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Fit to the responses of pairs.
 
         Parameters
@@ -155,10 +161,10 @@ class BinaryKernelRidge(RidgeMachine):
         self._keep(solve(problem, self._solver(problem.pairs)).check(), mean)
         return self
 
-    def _solver(self, pairs: Pairs) -> Solver:
+    def _solver(self, pairs: Pairs) -> _Solver:
         known = "Spectral(), Cholesky(), ConjugateGradient()"
-        if check_solver(self.solver, OperatorProblem, known) is not None:
-            return self.solver
+        if (solver := check_solver(self.solver, OperatorProblem, known)) is not None:
+            return solver
         if pairs.is_complete:
             return Spectral()
         return Cholesky() if len(pairs) <= _FEW_PAIRS else ConjugateGradient()

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 
 from rkbs._arrays import kind_error
 from rkbs.kernels.base import Kernel
 from rkbs.machines.base import OperatorMachine, check_solver
-from rkbs.problems.gram import OperatorPoint
+from rkbs.problems.certificates import GapCertificate
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import Solution, Solver, solve
+from rkbs.solvers.base import SchattenSolution, Solver, State, solve
 from rkbs.solvers.operators.admm import ADMM
 from rkbs.solvers.operators.spectral_newton import SpectralNewton
 from rkbs.terms.losses import Huber, Loss, Squared
 from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
+
+SpectralSolver = Solver[SchattenProblem, State[SchattenSolution]]
 
 
 class SchattenMachine(OperatorMachine):
@@ -24,6 +26,12 @@ class SchattenMachine(OperatorMachine):
 
     Predictions are made of the two factors of the fit, never of A = Q Kᵀ, which loses digits.
     """
+
+    alpha_max_: float
+    certificate_: GapCertificate
+    iota_coef_: np.ndarray
+    rank_: int
+    singular_values_: np.ndarray
 
     @property
     def dual_coef_(self) -> np.ndarray:
@@ -41,16 +49,17 @@ class SchattenMachine(OperatorMachine):
         self.alpha_max_ = problem.zero_threshold()
         return problem, mean
 
-    def _solver(self, problem: SchattenProblem) -> Solver:
-        if check_solver(self.solver, SchattenProblem, "ADMM(), SpectralNewton()") is not None:
-            return self.solver
+    def _solver(self, problem: SchattenProblem) -> SpectralSolver:
+        known = "ADMM(), SpectralNewton()"
+        if (solver := check_solver(self.solver, SchattenProblem, known)) is not None:
+            return solver
         penalty, loss = problem.penalty, problem.loss
         # Huber's ℓ' has kinks, and no curvature far off: in either chart Newton's method can stall.
         twice = penalty.is_twice_differentiable or penalty.is_dual_twice_differentiable
         smooth = loss.smooth and twice and not isinstance(loss, Huber)
         return SpectralNewton() if smooth else ADMM(tol=1e-6)
 
-    def _keep(self, solution: Solution[OperatorPoint], mean: float) -> None:
+    def _keep(self, solution: SchattenSolution, mean: float) -> None:
         """The attributes of a fit, or ``ConvergenceError``."""
         problem = solution.problem
         share = problem.alpha / self.alpha_max_ if self.alpha_max_ > 0 else math.inf
@@ -165,7 +174,7 @@ class BinaryKernelMachine(SchattenMachine):
         penalty: SpectralPenalty | None = None,
         alpha: float = 1.0,
         n_features_x: int | None = None,
-        solver: Solver | None = None,
+        solver: SpectralSolver | None = None,
         fit_intercept: bool = True,
     ) -> None:
         self.kernel_x = kernel_x
@@ -177,7 +186,7 @@ class BinaryKernelMachine(SchattenMachine):
         self.solver = solver
         self.fit_intercept = fit_intercept
 
-    def fit(self, X: Any, y: Any = None) -> BinaryKernelMachine:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Fit to the responses of pairs.
 
         Parameters

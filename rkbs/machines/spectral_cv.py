@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 
@@ -16,9 +16,9 @@ from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
 from rkbs.machines._selection import warn_end_of_path, warn_uncertified
 from rkbs.machines.base import check_alphas
-from rkbs.machines.spectral import SchattenMachine
+from rkbs.machines.spectral import SchattenMachine, SpectralSolver
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import ConvergenceError, Leave, Solver, check_leave, solve
+from rkbs.solvers.base import ConvergenceError, Leave, check_leave, solve
 from rkbs.terms.losses import Loss
 from rkbs.terms.spectral_penalties import SpectralPenalty
 
@@ -107,20 +107,24 @@ class BinaryKernelMachineCV(SchattenMachine):
     ((6, 3), True, 2)
     """
 
+    alpha_: float
+    alphas_: np.ndarray
+    cv_scores_: np.ndarray
+
     def __init__(
         self,
         kernel_x: Kernel | None = None,
         kernel_y: Kernel | None = None,
         loss: Loss | None = None,
         penalty: SpectralPenalty | None = None,
-        alphas: tuple[float, ...] | None = None,
+        alphas: Sequence[float] | np.ndarray | None = None,
         n_alphas: int = 20,
         ratio: float = 1e-4,
         leave: Leave = "pair",
         cv: int = 5,
         random_state: int = 0,
         n_features_x: int | None = None,
-        solver: Solver | None = None,
+        solver: SpectralSolver | None = None,
         fit_intercept: bool = True,
     ) -> None:
         self.kernel_x = kernel_x
@@ -137,9 +141,7 @@ class BinaryKernelMachineCV(SchattenMachine):
         self.solver = solver
         self.fit_intercept = fit_intercept
 
-    def fit(
-        self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None
-    ) -> BinaryKernelMachineCV:
+    def fit(self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None) -> Self:
         """Choose α, then fit.
 
         Parameters
@@ -183,7 +185,7 @@ class BinaryKernelMachineCV(SchattenMachine):
         # Responses without any pull have T = 0 at every α, whatever the path.
         return (self.alpha_max_ or 1.0) * np.geomspace(1, ratio, count)
 
-    def _score(self, folds: list[_Fold], solver: Solver) -> None:
+    def _score(self, folds: list[_Fold], solver: SpectralSolver) -> None:
         """``cv_scores_``: of the whole path roughly, then of what is near the least exactly."""
         self.cv_scores_ = np.zeros((len(self.alphas_), len(folds)))
         chosen, exact = np.full(len(self.alphas_), True), np.full(len(self.alphas_), False)
@@ -194,7 +196,9 @@ class BinaryKernelMachineCV(SchattenMachine):
             rough, means = solver, self.cv_scores_.mean(1)
             chosen = ~exact & (means <= _NEAR_LEAST * np.nanmin(means, initial=np.inf))
 
-    def _fit_the_best(self, problem: SchattenProblem, solver: Solver, mean: float) -> list[float]:
+    def _fit_the_best(
+        self, problem: SchattenProblem, solver: SpectralSolver, mean: float
+    ) -> list[float]:
         """The final fit at the α of least score that is certified; the α before it that are not."""
         failed = []
         for k in _best_first(self.cv_scores_.mean(1), solver.tol):
@@ -241,7 +245,7 @@ def _best_first(scores: np.ndarray, tol: float) -> Iterator[int]:
         yield k
 
 
-def _scores(folds: list[_Fold], solver: Solver, alphas: np.ndarray) -> np.ndarray:
+def _scores(folds: list[_Fold], solver: SpectralSolver, alphas: np.ndarray) -> np.ndarray:
     """The score of each α and fold; an α that is not certified is not tried in later folds."""
     scores = np.full((len(alphas), len(folds)), np.nan)
     for k, fold in enumerate(folds):
@@ -277,7 +281,7 @@ class _Fold:
         kernels = problem.gram_x[:, rows], problem.gram_y[:, columns]
         return cls(training, problem.pairs[out], problem.z[out], *kernels)
 
-    def scores(self, solver: Solver, alphas: np.ndarray) -> list[float]:
+    def scores(self, solver: SpectralSolver, alphas: np.ndarray) -> list[float]:
         """The mean loss at ``test`` along the path, NaN where a fit is not certified."""
         scores = []
         for solution in solver.setup(self.training).path(alphas):

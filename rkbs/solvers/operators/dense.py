@@ -16,7 +16,7 @@ from rkbs._arrays import short_repr
 from rkbs.data._groups import Groups
 from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Leave, RidgeSolver, Solution, State, check_leave
+from rkbs.solvers.base import Leave, RidgeSolution, RidgeSolver, Solution, State, check_leave
 from rkbs.solvers.operators._offset_system import OffsetSystem, tie_rows
 
 _EPS = np.finfo(float).eps
@@ -30,7 +30,7 @@ _QUICK = 50_000_000
 
 @final
 @dataclass(frozen=True)
-class Cholesky(RidgeSolver):
+class Cholesky(RidgeSolver["DenseState"]):
     """(K + αI) c = αz by dense algebra on the n × n Gram matrix K of the pairs: for few pairs.
 
     ``state.solve`` takes a Cholesky factor, O(n³/3). A path, and exact leave-out, diagonalize K
@@ -83,7 +83,7 @@ class _Diagonal(NamedTuple):
 
 @final
 @dataclass(frozen=True, eq=False)
-class DenseState(State[OperatorPoint]):
+class DenseState(State[RidgeSolution]):
     """The Gram matrix K of the pairs, diagonalized when needed: the twin of ``SpectralState``.
 
     Examples
@@ -121,7 +121,7 @@ class DenseState(State[OperatorPoint]):
         features = _needs_features(problem) or _needs_features(self.problem)
         return self._of_features if features else self._of_gram
 
-    def _solve(self, problem: OperatorProblem, last: None) -> tuple[Solution[OperatorPoint], None]:
+    def _solve(self, problem: OperatorProblem, last: None) -> tuple[RidgeSolution, None]:
         if _needs_features(problem):
             return self._diagonalized(problem), None
         system = _gram(problem)
@@ -133,10 +133,10 @@ class DenseState(State[OperatorPoint]):
         by = _ByPairs(problem, lambda q: cho_solve(factor, q))
         return _refined(problem, by, self.tol), None
 
-    def _along(self, alphas: Iterable[float]) -> Iterator[Solution[OperatorPoint]]:
+    def _along(self, alphas: Iterable[float]) -> Iterator[RidgeSolution]:
         return (self._diagonalized(self.problem.with_alpha(alpha)) for alpha in alphas)
 
-    def _diagonalized(self, problem: OperatorProblem) -> Solution[OperatorPoint]:
+    def _diagonalized(self, problem: OperatorProblem) -> RidgeSolution:
         values, P, right = self._diagonal(problem)
         divisor = values + problem.alpha
         if right is None:
@@ -307,7 +307,7 @@ class _Offsets:
         return self.system.solve(self.offsets.sums(self.residual(q), self.pairs) - s)
 
 
-def _refined(problem: OperatorProblem, residual: _Residual, tol: float) -> Solution[OperatorPoint]:
+def _refined(problem: OperatorProblem, residual: _Residual, tol: float) -> RidgeSolution:
     """The sum of corrections, each to what the sum before leaves of z, until they gain nothing."""
     offsets = _Offsets(problem, residual)
     M, c = np.zeros_like(problem.factors.products), np.zeros_like(problem.z)

@@ -11,14 +11,14 @@ from rkbs._arrays import check_number, short_repr
 from rkbs.data._groups import Groups
 from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Leave, RidgeSolver, Solution, State, check_leave
+from rkbs.solvers.base import Leave, RidgeSolution, RidgeSolver, Solution, State, check_leave
 from rkbs.solvers.operators._grid_offsets import GridOffsets
 from rkbs.solvers.operators._leave_out import residuals
 
 
 @final
 @dataclass(frozen=True)
-class Spectral(RidgeSolver):
+class Spectral(RidgeSolver["SpectralState"]):
     """M_ab = √(s_a t_b) (UᵀZV)_ab / (s_a t_b + α), K_X = U diag(s) Uᵀ and K_Y = V diag(t) Vᵀ.
 
     Squared loss on a complete grid. SciPy twin: ``scipy.linalg.eigh``. Setup costs two
@@ -64,7 +64,7 @@ class Spectral(RidgeSolver):
 
 @final
 @dataclass(frozen=True, eq=False)
-class SpectralState(State[OperatorPoint]):
+class SpectralState(State[RidgeSolution]):
     """A decomposed problem: every α, and exact leave-one-out, from one setup.
 
     Attributes
@@ -106,7 +106,7 @@ class SpectralState(State[OperatorPoint]):
         vectors, offsets = (part.vectors for part in self.problem.eigen), self.problem.offsets
         return GridOffsets(*vectors, self._left_over(alpha), offsets, self.problem.pairs, alpha)
 
-    def _solve(self, problem: OperatorProblem, last: None) -> tuple[Solution[OperatorPoint], None]:
+    def _solve(self, problem: OperatorProblem, last: None) -> tuple[RidgeSolution, None]:
         alpha, (x, y) = problem.alpha, problem.eigen
         products, rotated, theta = problem.factors.products, self.rotated, NO_OFFSETS
         if problem.offsets.size:
