@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import polars as pl
-import torch
+import without_torch
 from helpers import noted
+from optional import torch
 
 from rkbs import Solution
 
@@ -47,6 +48,8 @@ ARRAYS = {
     "tensor bfloat16": lambda v, _: torch.tensor(v).bfloat16(),
 }
 """(float64 array, folder for files) ↦ the same numbers as this kind."""
+if without_torch.is_absent():
+    ARRAYS = {kind: array for kind, array in ARRAYS.items() if not kind.startswith("tensor")}
 # What rounding may do, relative to the largest entry, where the result keeps the kind's precision.
 ROUNDING = {"float16": 4e-3, "tensor float16": 4e-3, "tensor bfloat16": 3e-2, "float32": 1e-5}
 

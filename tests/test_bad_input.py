@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import scipy.sparse
-import torch
 from helpers import noted, points
+from optional import torch
 
 from rkbs import PowerFeatures, RKBSPair, inspect
 from rkbs.data.gdsc import DataNotFoundError, load_gdsc

@@ -16,6 +16,44 @@ def needs_torch(error):
     return False
 
 
+class Absent:
+    """Stands for torch, and for what the top level of a test file takes from it.
+
+    Tests that are given one are skipped, and so are those that ask it for anything as they run.
+    """
+
+    running = False
+    Tensor = type("Tensor", (), {})  # of which there is none
+
+    def __init__(self, name):
+        self._name = name
+
+    def _more(self, *_, **__):
+        if Absent.running:
+            raise ModuleNotFoundError(f"{self._name} {REASON}", name="torch")
+        return Absent(self._name)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self._more()
+        return Absent(f"{self._name}.{name}")
+
+    def __repr__(self):
+        return self._name
+
+    __call__ = __getitem__ = __array__ = __neg__ = __mul__ = __rmul__ = __gt__ = _more
+
+
+def holds_absent(value):
+    """Whether a parameter of a test is, or is made of, what is absent."""
+    if isinstance(value, dict):
+        value = [*value.values()]
+    if isinstance(value, (tuple, list)):
+        return any(map(holds_absent, value))
+    return isinstance(value, Absent)
+
+
 class Module(pytest.Module):
     """A test file; one that cannot be imported for want of torch is skipped whole."""
 
@@ -34,14 +72,28 @@ class Plugin:
     def pytest_pycollect_makemodule(self, module_path, parent):
         return Module.from_parent(parent, path=module_path)
 
+    def pytest_collection_finish(self):
+        Absent.running = True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item):
+        if holds_absent(getattr(item, "callspec", None) and item.callspec.params):
+            pytest.skip(REASON)
+        return (yield from skipping())
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item):
-        try:
-            return (yield)
-        except Exception as error:
-            if needs_torch(error):
-                pytest.skip(REASON)
-            raise
+        return (yield from skipping())
+
+
+def skipping():
+    """What a wrapped hook does; where it ends for want of torch, the test is skipped."""
+    try:
+        return (yield)
+    except Exception as error:
+        if needs_torch(error):
+            pytest.skip(REASON)
+        raise
 
 
 def is_absent():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import torch
+from optional import torch
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_predict
 
