@@ -1,16 +1,20 @@
 """Where torch is not installed the tests that need it are skipped, and say so; the others run."""
 
 import importlib.util
+import sys
 
 import pytest
+from modules import TESTS
 
 REASON = "needs torch, which is not installed"
 
 
 def needs_torch(error):
-    """Whether an error, or what caused it, is the absence of torch."""
+    """Whether an error, or what caused it, is the absence of torch, also in a worker's words."""
     while error is not None:
         if isinstance(error, ImportError) and "torch" in (error.name or str(error)).lower():
+            return True
+        if "No module named 'torch" in str(error):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -62,6 +66,8 @@ class Module(pytest.Module):
             return super()._getobj()
         except self.CollectError as error:
             if needs_torch(error):
+                name = ".".join(self.path.relative_to(TESTS.parent).with_suffix("").parts)
+                sys.modules.pop(name, None)  # pytest leaves there the part that was imported
                 pytest.skip(f"{self.path.name} {REASON}", allow_module_level=True)
             raise
 
@@ -94,6 +100,19 @@ def skipping():
         if needs_torch(error):
             pytest.skip(REASON)
         raise
+
+
+class Hidden:
+    """A finder of modules that hides torch, for ``pytest --without-torch``."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def hide():
+    """From now on torch is not installed, in this process."""
+    sys.meta_path.insert(0, Hidden())
 
 
 def is_absent():
