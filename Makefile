@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 # Where real data sets are, if they are: claims and tests that need one are skipped without it.
 export RKBS_DATA ?= $(CURDIR)/../shared/data
 
-.PHONY: help verify compare verify-full test lint figures notebooks notebook bench sabotage mutants gpu clean
+.PHONY: help verify compare verify-full test test-without-torch lint figures notebooks notebook bench wheels sabotage mutants gpu clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -22,6 +22,9 @@ verify-full: $(STAMP)  ## the full verification, recorded in verify/results
 
 test: $(STAMP)  ## the test suite, a process per core; its matrices are small and gain nothing from BLAS threads
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
+
+test-without-torch: $(STAMP)  ## the tests that need no torch, as where it is not installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile --without-torch
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -41,6 +44,13 @@ notebook: $(STAMP)  ## open the notebooks in JupyterLab, which is installed firs
 bench: $(STAMP)  ## speed claims, as ratios measured side by side
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+wheels: $(STAMP)  ## do the pinned versions resolve to wheels for each Python? downloads nothing but metadata
+	for version in 3.11 3.12 3.13; do \
+	  $(BIN)/python -m pip install --dry-run --quiet --only-binary=:all: --python-version $$version \
+	    --target build/wheels --constraint constraints.txt '.[dev,bench]' || exit 1; \
+	  echo "wheels for Python $$version"; \
+	done
 
 sabotage: $(STAMP)  ## break what each claim is about; the table of what was noticed goes to docs/sabotage.md
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m sabotage --jobs 2

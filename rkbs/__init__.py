@@ -126,12 +126,14 @@ _LATE = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    for module, names in _LATE.items():
-        if name in names:
-            globals()[name] = getattr(import_module(module), name)
-            return globals()[name]
-    raise AttributeError(f"module 'rkbs' has no attribute {name!r}")
+if not TYPE_CHECKING:  # to a type checker every name of a module with __getattr__ exists
+
+    def __getattr__(name: str) -> Any:
+        for module, names in _LATE.items():
+            if name in names:
+                globals()[name] = getattr(import_module(module), name)
+                return globals()[name]
+        raise AttributeError(f"module 'rkbs' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -11,14 +11,19 @@ import sys
 from dataclasses import fields
 from inspect import isabstract, signature
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from rkbs._frames import is_tensor, to_numpy
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Array = Any
 """A numpy array or a torch tensor."""
+SameArray = TypeVar("SameArray", np.ndarray, "Tensor")
+"""Numpy arrays or torch tensors: what is given and what comes back are of one kind."""
 
 
 def namespace(x: Array) -> ModuleType:

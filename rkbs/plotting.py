@@ -12,6 +12,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import _mathtext  # matplotlib has no setting for the size of sub- and superscripts
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -27,6 +28,9 @@ COLORS = tuple(_STYLE["axes.prop_cycle"].by_key()["color"])
 """Told apart with any color vision; lines also differ by marker."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+SCRIPT_SIZE = 7 / 8
+"""Of sub- and superscripts, relative to their text: 7 points in text of 8, not matplotlib's 5.6."""
 
 SIGNED_MAP, POSITIVE_MAP = "RdBu_r", "viridis"
 """Color maps: diverging around zero, and sequential."""
@@ -44,8 +48,13 @@ OUT_OF_REACH = {"color": "0.88", "lw": 0}
 @contextmanager
 def style() -> Iterator[None]:
     """Draw in rkbs's style inside this context, leaving matplotlib's own settings alone."""
+    before = _mathtext.SHRINK_FACTOR
     with mpl.rc_context(_STYLE):
-        yield
+        _mathtext.SHRINK_FACTOR = SCRIPT_SIZE
+        try:
+            yield
+        finally:
+            _mathtext.SHRINK_FACTOR = before
 
 
 def save(figure: Figure, stem: Path | str) -> tuple[Path, Path]:
@@ -82,6 +91,7 @@ def set_ticks(axis: Axis, places: Iterable[float]) -> None:
     places = list(places)
     axis.set_ticks(places, [f"{place:g}" for place in places])
     axis.set_ticks([], minor=True)
+    axis.set_tick_params(labelsize=7)  # as there are no superscripts
 
 
 def ranges(

@@ -16,12 +16,18 @@ settings.register_profile("rkbs", deadline=None, derandomize=True, max_examples=
 settings.load_profile("rkbs")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--without-torch", action="store_true", help="as if torch were not there")
+
+
 def pytest_configure(config):
     """No garbage is looked for while tests are collected: millions of objects, which all stay.
 
     What needs torch is skipped where it is not installed.
     """
     gc.disable()
+    if config.getoption("--without-torch"):
+        without_torch.hide()
     if without_torch.is_absent():
         config.pluginmanager.register(without_torch.Plugin())
 

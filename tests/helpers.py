@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 import numpy as np
-import torch
+from optional import torch
 
 
 def points(shape, seed=0, backend="numpy", dtype="float64", scale=1.0):

@@ -15,5 +15,9 @@ def load(path: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, file)
         sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
+        try:
+            spec.loader.exec_module(sys.modules[name])
+        except BaseException:  # as an import statement does
+            del sys.modules[name]
+            raise
     return sys.modules[name]

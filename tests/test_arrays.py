@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import optional
 import pytest
-import torch
+from optional import torch
 
 from rkbs import inspect
 from rkbs._arrays import short_repr
@@ -17,8 +18,6 @@ from rkbs.approximation import (
     schmidt,
 )
 from rkbs.approximation.sup_bracket import certified_sup_error
-from rkbs.attention import TwoTowerEnsemble, train_linear_heads
-from rkbs.attention.heads.surfaces import Surfaces
 from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP, RBF
 from rkbs.problems import OperatorProblem
@@ -40,6 +39,9 @@ from rkbs.spaces import RKBSPair
 from rkbs.spaces.sections import FeatureSections
 from rkbs.spaces.tensor_sections import TensorSections
 from rkbs.terms.spectral_penalties import Schatten
+
+attention = optional.module("rkbs.attention")
+surfaces = optional.module("rkbs.attention.heads.surfaces")
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.uniform(-1, 1, (30, 2)), RNG.uniform(-1, 1, (25, 2))
@@ -84,8 +86,10 @@ OTHERS = {
     "sampled": sampled_floor(TARGETS["edp"], (0, 1), samples=9, replicates=40, rng=RNG),
     "head": HEAD,
     "bracket": certified_sup_error(TARGETS["edp"], HEAD),
-    "linear heads": train_linear_heads(PHI, PHI[:25], PAIRS, Z, 0.1, 2, steps=2),
-    "surfaces": Surfaces.tabulate(TARGETS["edp"], GRID, TwoTowerEnsemble.from_heads([HEAD])),
+    "linear heads": attention.train_linear_heads(PHI, PHI[:25], PAIRS, Z, 0.1, 2, steps=2),
+    "surfaces": surfaces.Surfaces.tabulate(
+        TARGETS["edp"], GRID, attention.TwoTowerEnsemble.from_heads([HEAD])
+    ),
 }
 
 
@@ -110,9 +114,9 @@ def test_solutions_are_shown_by_their_shapes(name, solver):
     assert f"'solver': '{type(solver).__name__}'" in text
 
 
-@pytest.mark.parametrize("name", OTHERS)
-def test_what_holds_arrays_is_shown_by_its_shapes(name):
-    is_short(OTHERS[name])
+@pytest.mark.parametrize("value", OTHERS.values(), ids=OTHERS)
+def test_what_holds_arrays_is_shown_by_its_shapes(value):
+    is_short(value)
 
 
 class Point(NamedTuple):

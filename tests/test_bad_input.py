@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import scipy.sparse
-import torch
 from helpers import noted, points
+from optional import torch
 
 from rkbs import BinaryKernelRidge, PowerFeatures, RKBSPair, inspect
 from rkbs.data.gdsc import DataNotFoundError, load_gdsc
@@ -251,14 +251,14 @@ TABLE = [
     (lambda: features(Quadratic([1.0, 2.0]))(X), ValueError, "series for each head"),
     *(
         (
-            lambda kernel=kernel: BinaryKernelRidge(kernel).fit(Pairs.grid(X, Y), Z),
+            lambda make=make: BinaryKernelRidge(make()).fit(Pairs.grid(X, Y), Z),
             ValueError,
             rf"^kernel_x=.* for each head in {says}, but a machine's points have no axis of heads",
         )
-        for kernel, says in [
-            (RBF([1.0, 2.0]), r"RBF\(tau=…\)"),
-            (2.0 * (EDP() + Laplace(torch.ones(2))), r"Laplace\(tau=…\)"),
-            (Scaled(EDP(), np.ones(3)), r"Scaled\(factor=…\)"),
+        for make, says in [
+            (lambda: RBF([1.0, 2.0]), r"RBF\(tau=…\)"),
+            (lambda: 2.0 * (EDP() + Laplace(torch.ones(2))), r"Laplace\(tau=…\)"),
+            (lambda: Scaled(EDP(), np.ones(3)), r"Scaled\(factor=…\)"),
         ]
     ),
     # ---- pullbacks

@@ -1,8 +1,8 @@
 """Defaults are part of what is promised."""
 
+import optional
 import pytest
 
-from rkbs.attention import Adam, VariableProjection
 from rkbs.solvers import (
     ADMM,
     Alternating,
@@ -13,6 +13,8 @@ from rkbs.solvers import (
     SpectralNewton,
 )
 
+attention = optional.module("rkbs.attention")
+
 DEFAULTS = [
     (ADMM, {"tol": 1e-8, "max_iter": 20_000}),
     (Alternating, {"tol": 1e-8, "max_iter": 2000, "seed": 0}),
@@ -21,7 +23,7 @@ DEFAULTS = [
     (DualNewton, {"tol": None, "max_iter": 1000}),
     (Spectral, {"tol": 1e-8}),
     (SpectralNewton, {"tol": 1e-10, "max_iter": 200}),
-    (VariableProjection, {"steps": 100, "max_slope": 20.0, "ridge": None}),
+    (attention.VariableProjection, {"steps": 100, "max_slope": 20.0, "ridge": None}),
 ]
 
 
@@ -31,4 +33,4 @@ def test_defaults(kind, values):
 
 
 def test_all_methods_with_a_budget_are_here():
-    assert Adam(3) == Adam(3, 1e-2, 0.0)
+    assert attention.Adam(3) == attention.Adam(3, 1e-2, 0.0)

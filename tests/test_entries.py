@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import torch
 from array_helpers import assert_alike, read_only
+from optional import torch
 
 import rkbs
 from rkbs import (

@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
-import torch
+from optional import torch
 
 from rkbs import BinaryKernelRidge, Pairs
 from rkbs._frames import column_names, to_numpy

@@ -3,6 +3,8 @@
 Of the entries themselves, the fast ones, the test files of the claims are the tests.
 """
 
+from functools import cache
+
 import pytest
 import sabotage
 from sabotage import Outcome, Sabotage
@@ -12,11 +14,11 @@ from verify.harness.evidence import Verdict
 from verify.harness.ledger import known_ids
 from verify.harness.paths import ROOT
 
-ENTRIES = sabotage.entries()
+entries = cache(sabotage.entries)
 
 
 def test_every_claim_is_sabotaged_in_its_own_file():
-    fast = {entry.claim for entry in ENTRIES if entry.seconds_class == "fast"}
+    fast = {entry.claim for entry in entries() if entry.seconds_class == "fast"}
     assert set(known_ids()) - fast == set(sabotage.SLOW_ONLY)
     assert all(sabotage.SLOW_ONLY.values())
     for file in sabotage.files():
@@ -28,7 +30,7 @@ def test_every_claim_is_sabotaged_in_its_own_file():
 
 
 def test_no_sabotage_is_listed_twice():
-    names = [(entry.claim, entry.what) for entry in ENTRIES]
+    names = [(entry.claim, entry.what) for entry in entries()]
     assert len(set(names)) == len(names)
 
 
@@ -37,7 +39,7 @@ def test_the_page_has_a_row_for_each_that_changed_the_verdict():
     assert "0 not noticed" in page
     lacking = [
         (entry.claim, entry.what)
-        for entry in ENTRIES
+        for entry in entries()
         if f"| `{entry.claim}` | {entry.what.replace('|', chr(92) + '|')} |" not in page
     ]
     assert not lacking, "docs/sabotage.md is stale: make sabotage"

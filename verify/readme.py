@@ -12,6 +12,7 @@ from typing import Any
 
 from verify.harness.evidence import Verdict
 from verify.harness.figures import figures_of, load_script, place
+from verify.harness.formulas import in_html
 from verify.harness.ledger import ORIGINS, Claim, load_claims
 from verify.harness.paths import REFERENCE, ROOT
 from verify.harness.records import Record, RecordError, load_record, write_atomically
@@ -222,8 +223,12 @@ def gallery(known: dict[str, tuple[Claim, Record]], captions: Mapping[str, str])
 
 
 def literal(text: str) -> str:
-    """Text in Markdown, where the star of κ* might begin emphasis and ‖f_v‖ or |x| a table."""
-    return re.sub(r"([*_|<])", r"\\\1", text)
+    """Text in Markdown, exponents raised and indices lowered as in the report.
+
+    The star of κ* might begin emphasis, a low line too, and |x| a table.
+    """
+    html = str(in_html(text)).replace("&#39;", "'").replace("&#34;", '"')
+    return re.sub(r"([*_|])", r"\\\1", html)
 
 
 def filled(text: str, regions: dict[str, str]) -> str:

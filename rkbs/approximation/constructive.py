@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rkbs._arrays import check_count, check_number, kind_error, short_repr
 from rkbs.approximation.heads import Head, HiddenLayer
@@ -85,7 +86,7 @@ class ConstructiveHead:
         outputs = (np.pad(side[:, : self.d] * root, pad) for side in (self.left, self.right))
         return Head(self.hidden_x, self.hidden_y, *outputs)
 
-    def __call__(self, t: np.ndarray, s: np.ndarray) -> np.ndarray:
+    def __call__(self, t: ArrayLike, s: ArrayLike) -> np.ndarray:
         """G(t_i, s_j), shape (n, m)."""
         return self.head(t, s)
 

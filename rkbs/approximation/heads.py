@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rkbs._arrays import (
     Array,
@@ -81,7 +82,7 @@ class HiddenLayer:
         slopes = rng.normal(scale=scale, size=(width, dim))
         return cls(slopes, -(slopes * rng.uniform(-1.2, 1.2, size=(width, dim))).sum(1))
 
-    def __call__(self, t: np.ndarray) -> np.ndarray:
+    def __call__(self, t: ArrayLike) -> np.ndarray:
         points = domain_points(t, "t", self.slopes.shape[1])
         hidden = np.tanh(points @ self.slopes.T + self.biases)  # (n, m)
         return np.column_stack([hidden, np.ones(len(points))])  # (n, m + 1)
@@ -144,7 +145,7 @@ class Head:
         """Head dimension."""
         return self.output_x.shape[1]
 
-    def __call__(self, t: np.ndarray, s: np.ndarray) -> np.ndarray:
+    def __call__(self, t: ArrayLike, s: ArrayLike) -> np.ndarray:
         """G(t_i, s_j), shape (n, m)."""
         q = self.hidden_x(t) @ self.output_x  # (n, d)
         k = self.hidden_y(s) @ self.output_y  # (m, d)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rkbs._arrays import as_real, check_count
 
@@ -65,12 +66,12 @@ class Target:
         if not callable(self.function):
             raise TypeError(f"function must be a surface, got {self.function!r}")
 
-    def __call__(self, t: np.ndarray, s: np.ndarray) -> np.ndarray:
+    def __call__(self, t: ArrayLike, s: ArrayLike) -> np.ndarray:
         """F(t_i, s_j), shape (n, m); points of a line may have shape (n,)."""
         return self.function(domain_points(t, "t", self.dim), domain_points(s, "s", self.dim))
 
 
-def domain_points(x: np.ndarray, name: str, dim: int) -> np.ndarray:
+def domain_points(x: ArrayLike, name: str, dim: int) -> np.ndarray:
     """Points of a domain in float64, (n, d) with n ≥ 1, real and finite; for d = 1 also (n,)."""
     x = as_real(x, name)
     if x.ndim == 1 and dim == 1:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rkbs._arrays import as_floating, as_matrix, check_count, check_finite
 from rkbs._frames import column_names, is_tensor, to_numpy
@@ -210,7 +211,7 @@ class Pairs:
             ids_y=None if self.ids_y is None else self.ids_y[used_y],
         )
 
-    def matrix(self, z: np.ndarray, fill: float = 0.0) -> np.ndarray:
+    def matrix(self, z: ArrayLike, fill: float = 0.0) -> np.ndarray:
         """The values z of the pairs as a matrix (n_x, n_y), ``fill`` where there is no pair."""
         if self._is_row_major_grid:
             return np.array(z, dtype=float).reshape(len(self.X), len(self.Y))
@@ -218,7 +219,7 @@ class Pairs:
         out[self.i, self.j] = z
         return out
 
-    def entries(self, matrix: np.ndarray) -> np.ndarray:
+    def entries(self, matrix: ArrayLike) -> np.ndarray:
         """The entries of a matrix (n_x, n_y) at the pairs: the inverse of ``matrix``."""
         matrix, shape = np.asarray(matrix), (len(self.X), len(self.Y))
         if matrix.shape != shape:

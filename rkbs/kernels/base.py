@@ -11,13 +11,17 @@ import abc
 import copy
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rkbs._arrays import Array, as_domains, is_tensor
 from rkbs.kernels._pairwise import common_dtype, exponential, logarithm, rounded, unsaturated
 from rkbs.kernels._parameters import is_scalar
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FeatureDimension = int | float | None
 """An int, ``math.inf``, or None where the structure does not decide it."""
@@ -145,6 +149,15 @@ class Kernel(abc.ABC):
         """
         return None
 
+    @overload
+    def __call__(self, x: np.ndarray, y: np.ndarray) -> np.ndarray: ...
+
+    @overload
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor: ...
+
+    @overload
+    def __call__(self, x: ArrayLike, y: ArrayLike) -> np.ndarray: ...
+
     def __call__(self, x: Array, y: Array) -> Array:
         """K_ij = κ(x_i, y_j).
 
@@ -173,6 +186,15 @@ class Kernel(abc.ABC):
         """
         advice = "use kernel.log(x, y), or " if self.is_positive else ""
         return self._checked(self.formula, x, y, advice + "scale the points")
+
+    @overload
+    def log(self, x: np.ndarray, y: np.ndarray) -> np.ndarray: ...
+
+    @overload
+    def log(self, x: Tensor, y: Tensor) -> Tensor: ...
+
+    @overload
+    def log(self, x: ArrayLike, y: ArrayLike) -> np.ndarray: ...
 
     def log(self, x: Array, y: Array) -> Array:
         """log κ(x_i, y_j), the logit, finite where κ itself would overflow.

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import final
+from typing import TYPE_CHECKING, final, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rkbs._arrays import (
     Array,
@@ -24,6 +25,9 @@ from rkbs._arrays import (
 )
 from rkbs.kernels._pairwise import at_least_single, rounded
 from rkbs.kernels.dot_product import DotProductKernel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_FEATURES = 2_000_000
 """More features than this are refused: the matrix for a few hundred points would fill memory."""
@@ -122,6 +126,15 @@ class PowerFeatures:
         """The number of features D."""
         return len(self.indices)
 
+    @overload
+    def __call__(self, q: np.ndarray, signed: bool = False) -> np.ndarray: ...
+
+    @overload
+    def __call__(self, q: Tensor, signed: bool = False) -> Tensor: ...
+
+    @overload
+    def __call__(self, q: ArrayLike, signed: bool = False) -> np.ndarray: ...
+
     def __call__(self, q: Array, signed: bool = False) -> Array:
         """Φ(q), or S Φ(q) with the signs s_r: (..., n, d) → (..., n, D).
 
@@ -151,6 +164,15 @@ class PowerFeatures:
         coefficients = self.kernel.power_coefficients(self.order)
         scale = [math.sqrt(abs(c) * math.factorial(n)) for n, c in enumerate(coefficients)]
         return np.array(scale)[self.indices.sum(1)]
+
+    @overload
+    def remainder_bound(self, a: np.ndarray) -> np.ndarray: ...
+
+    @overload
+    def remainder_bound(self, a: Tensor) -> Tensor: ...
+
+    @overload
+    def remainder_bound(self, a: ArrayLike) -> np.ndarray: ...
 
     def remainder_bound(self, a: Array) -> Array:
         """|κ − Σ_{n ≤ N} c_n aⁿ| ≤ |a|^{N+1} e^{max(a, 0)} / (N+1)! for EDP; 0 for N ≥ degree.

@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from rkbs._arrays import Array, as_matrix, as_points, is_tensor, namespace
+from rkbs._arrays import Array, SameArray, as_matrix, as_points, is_tensor, namespace
 from rkbs.kernels._composite import Wrapper
 from rkbs.kernels._pairwise import dot
 from rkbs.kernels.base import FeatureDimension, Kernel
@@ -129,7 +129,7 @@ class LinearMap:
     def __repr__(self) -> str:
         return f"LinearMap(<{self.matrix.shape[0]} × {self.matrix.shape[1]}>)"
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: SameArray) -> SameArray:
         if x.shape[-1] != self.matrix.shape[-1]:
             raise ValueError(
                 f"the map's matrix has shape {tuple(self.matrix.shape)} and takes points of "

@@ -54,14 +54,14 @@ class Capacity:
 
     kernel: Kernel
     d: int
-    bound: float | None
+    bound: int | float | None
     law: str
-    attained: float
+    attained: int | float
     queries: np.ndarray
     keys: np.ndarray
 
     @property
-    def gap(self) -> float | None:
+    def gap(self) -> int | float | None:
         """How far ``attained`` is from the bound: 0 where the capacity is settled."""
         if self.bound is None:
             return None

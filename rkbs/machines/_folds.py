@@ -10,8 +10,9 @@ import numpy as np
 
 from rkbs.data._groups import Groups
 from rkbs.data.pairs import Pairs
+from rkbs.machines._solving import SpectralSolver
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import Leave, Solver
+from rkbs.solvers.base import Leave
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class Fold:
         kernels = problem.gram_x[:, rows], problem.gram_y[:, columns]
         return cls(training, problem.pairs[out], problem.z[out], *kernels)
 
-    def scores(self, solver: Solver, alphas: np.ndarray) -> list[float]:
+    def scores(self, solver: SpectralSolver, alphas: np.ndarray) -> list[float]:
         """The mean loss at ``test`` along the path, NaN where a fit is not certified."""
         scores = []
         for solution in solver.setup(self.training).path(alphas):
@@ -80,7 +81,7 @@ def check_folds(problem: SchattenProblem, held_out: list[np.ndarray]) -> None:
             ) from error
 
 
-def fold_scores(folds: list[Fold], solver: Solver, alphas: np.ndarray) -> np.ndarray:
+def fold_scores(folds: list[Fold], solver: SpectralSolver, alphas: np.ndarray) -> np.ndarray:
     """The score of each α and fold; an α that is not certified is not tried in later folds."""
     scores = np.full((len(alphas), len(folds)), np.nan)
     for k, fold in enumerate(folds):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from rkbs._arrays import kind_error
-from rkbs.solvers.base import Solver, solve
+from rkbs.problems.schatten import SchattenProblem
+from rkbs.solvers.base import Solver, State, solve
+from rkbs.solvers.operators.base import SchattenSolution
+
+SpectralSolver = Solver[SchattenProblem, State[SchattenSolution]]
+_Solver = TypeVar("_Solver", bound=Solver[Any, Any])
 
 
 class FixedAlphaMixin:
@@ -26,7 +31,7 @@ class FixedAlphaMixin:
         return self
 
 
-def check_solver(solver: Solver | None, problem: type, known: str) -> Solver | None:
+def check_solver(solver: _Solver | None, problem: type, known: str) -> _Solver | None:
     """The solver itself, or a ``TypeError`` where it is none, or solves no such problem."""
     if solver is None:
         return None

@@ -19,6 +19,7 @@ from rkbs.machines._offsets import effects_of, make_offsets
 from rkbs.machines._parameters import changed, nested
 from rkbs.machines._tables import numeric, pairs_of_table
 from rkbs.machines._within import between, gram, within_domain
+from rkbs.problems.certificates import Certificate
 from rkbs.problems.gram import GramProblem, check_scale
 from rkbs.problems.offsets import Offsets
 from rkbs.solvers.base import Leave, check_leave
@@ -34,6 +35,25 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     effects: tuple[str, ...] = ()
     effects_alpha: float | None = None
 
+    # What a fit sets.
+    X_fit_: np.ndarray
+    Y_fit_: np.ndarray
+    certificate_: Certificate
+    column_effects_: np.ndarray | None
+    feature_names_in_: np.ndarray
+    feature_names_in_x_: np.ndarray
+    feature_names_in_y_: np.ndarray
+    ids_x_: np.ndarray | None
+    ids_y_: np.ndarray | None
+    intercept_: float
+    kernel_x_: Kernel
+    kernel_y_: Kernel
+    key_coef_: np.ndarray
+    n_features_in_: int
+    n_features_x_: int
+    query_coef_: np.ndarray
+    row_effects_: np.ndarray | None
+
     def __init__(
         self,
         kernel_x: Kernel | None,
@@ -47,7 +67,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         self.fit_intercept = fit_intercept
 
     @classmethod
-    def from_kernel(cls, kernel: Kernel, **params: Any) -> OperatorMachine:
+    def from_kernel(cls, kernel: Kernel, **params: Any) -> Self:
         """The machine of a binary kernel κ: k_X = κ.domain_x and k_Y = κ.domain_y.
 
         κ itself may be asymmetric and indefinite; what the machine needs are its features.

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from typing import Any, final
 
+import numpy as np
+
 from rkbs.kernels.base import Kernel
 from rkbs.machines._solving import FixedAlphaMixin, check_solver
 from rkbs.machines.base import OperatorMachine
-from rkbs.problems.gram import OperatorPoint
+from rkbs.problems.certificates import KKTCertificate
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Solution, Solver
+from rkbs.solvers.base import Solver, State
+from rkbs.solvers.operators.base import RidgeSolution
 from rkbs.solvers.operators.dense import Cholesky
 from rkbs.solvers.operators.incomplete import ConjugateGradient
 from rkbs.solvers.operators.spectral import Spectral
 from rkbs.terms.residual_losses import Squared
 
+_Solver = Solver[OperatorProblem, State[RidgeSolution]]
 _FEW_PAIRS = 2000
 """Up to this many pairs a dense factorization is faster than iterating."""
 
 
 class RidgeMachine(OperatorMachine):
     """h(x, y) = ⟨Φ_X(x), T Φ_Y(y)⟩ + offsets with the penalty (α/2) ‖T‖²: what fits share."""
+
+    dual_coef_: np.ndarray
+    certificate_: KKTCertificate
 
     def __init__(
         self,
@@ -40,7 +47,7 @@ class RidgeMachine(OperatorMachine):
         data, mean = self._data(X, y, Squared())
         return OperatorProblem(**data, alpha=alpha), mean
 
-    def _keep(self, solution: Solution[OperatorPoint], mean: float) -> None:
+    def _keep(self, solution: RidgeSolution, mean: float) -> None:
         """The attributes of a fit, or ``ConvergenceError``."""
         problem = solution.check().problem
         self._keep_offsets(problem.offsets, solution.value.theta, mean)
@@ -140,7 +147,7 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         kernel_y: Kernel | None = None,
         alpha: float = 1.0,
         n_features_x: int | None = None,
-        solver: Solver | None = None,
+        solver: _Solver | None = None,
         fit_intercept: bool = True,
         effects: tuple[str, ...] = (),
         effects_alpha: float | None = None,
@@ -149,10 +156,10 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         self.alpha = alpha
         self.solver = solver
 
-    def _solver(self, problem: OperatorProblem) -> Solver:
+    def _solver(self, problem: OperatorProblem) -> _Solver:
         known = "Spectral(), Cholesky(), ConjugateGradient()"
-        if check_solver(self.solver, OperatorProblem, known) is not None:
-            return self.solver
+        if (solver := check_solver(self.solver, OperatorProblem, known)) is not None:
+            return solver
         if problem.pairs.is_complete:
             return Spectral()
         return Cholesky() if len(problem.z) <= _FEW_PAIRS else ConjugateGradient()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, final
+from collections.abc import Sequence
+from typing import Any, Self, final
 
 import numpy as np
 
@@ -10,8 +11,8 @@ from rkbs.data._groups import Groups
 from rkbs.kernels.base import Kernel
 from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
 from rkbs.machines.ridge import RidgeMachine
-from rkbs.problems.gram import OperatorPoint
-from rkbs.solvers.base import Leave, Solution
+from rkbs.solvers.base import Leave
+from rkbs.solvers.operators.base import RidgeSolution
 from rkbs.solvers.operators.dense import Cholesky, DenseState
 from rkbs.solvers.operators.spectral import Spectral, SpectralState
 
@@ -74,11 +75,14 @@ class BinaryKernelRidgeCV(RidgeMachine):
     (0.1, array([0.11, 0.11, 0.1 , 0.17, 0.24, 0.25]))
     """
 
+    alpha_: float
+    leave_out_rmse_: np.ndarray
+
     def __init__(
         self,
         kernel_x: Kernel | None = None,
         kernel_y: Kernel | None = None,
-        alphas: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0),
+        alphas: Sequence[float] | np.ndarray = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0),
         leave: Leave = "pair",
         n_features_x: int | None = None,
         fit_intercept: bool = True,
@@ -89,9 +93,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
         self.alphas = alphas
         self.leave = leave
 
-    def fit(
-        self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None
-    ) -> BinaryKernelRidgeCV:
+    def fit(self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None) -> Self:
         """Choose α, then fit.
 
         Parameters
@@ -131,7 +133,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
     def _rmse(
         self,
         state: SpectralState | DenseState,
-        solution: Solution[OperatorPoint],
+        solution: RidgeSolution,
         groups: Groups,
     ) -> float:
         """The root mean squared leave-out error; NaN where the fit to all is not certified."""

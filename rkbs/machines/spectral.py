@@ -9,12 +9,12 @@ import numpy as np
 
 from rkbs._arrays import kind_error
 from rkbs.kernels.base import Kernel
-from rkbs.machines._solving import FixedAlphaMixin, check_solver
+from rkbs.machines._solving import FixedAlphaMixin, SpectralSolver, check_solver
 from rkbs.machines.base import OperatorMachine
-from rkbs.problems.gram import OperatorPoint
+from rkbs.problems.certificates import GapCertificate
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import Solution, Solver
 from rkbs.solvers.operators.admm import ADMM
+from rkbs.solvers.operators.base import SchattenSolution
 from rkbs.solvers.operators.spectral_newton import SpectralNewton
 from rkbs.terms.losses import Loss
 from rkbs.terms.residual_losses import Huber, Squared
@@ -27,6 +27,12 @@ class SchattenMachine(OperatorMachine):
     Predictions are made of the two factors of the fit, never of A = Q Kᵀ, which loses digits.
     """
 
+    alpha_max_: float
+    certificate_: GapCertificate
+    iota_coef_: np.ndarray
+    rank_: int
+    singular_values_: np.ndarray
+
     def __init__(
         self,
         kernel_x: Kernel | None,
@@ -34,7 +40,7 @@ class SchattenMachine(OperatorMachine):
         loss: Loss | None,
         penalty: SpectralPenalty | None,
         n_features_x: int | None,
-        solver: Solver | None,
+        solver: SpectralSolver | None,
         fit_intercept: bool,
     ) -> None:
         super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept)
@@ -58,16 +64,17 @@ class SchattenMachine(OperatorMachine):
         self.alpha_max_ = problem.zero_threshold()
         return problem, mean
 
-    def _solver(self, problem: SchattenProblem) -> Solver:
-        if check_solver(self.solver, SchattenProblem, "ADMM(), SpectralNewton()") is not None:
-            return self.solver
+    def _solver(self, problem: SchattenProblem) -> SpectralSolver:
+        known = "ADMM(), SpectralNewton()"
+        if (solver := check_solver(self.solver, SchattenProblem, known)) is not None:
+            return solver
         penalty, loss = problem.penalty, problem.loss
         # Huber's ℓ' has kinks, and no curvature far off: in either chart Newton's method can stall.
         twice = penalty.is_twice_differentiable or penalty.is_dual_twice_differentiable
         smooth = loss.smooth and twice and not isinstance(loss, Huber)
         return SpectralNewton() if smooth else ADMM(tol=1e-6)
 
-    def _keep(self, solution: Solution[OperatorPoint], mean: float) -> None:
+    def _keep(self, solution: SchattenSolution, mean: float) -> None:
         """The attributes of a fit, or ``ConvergenceError``."""
         problem = solution.problem
         share = problem.alpha / self.alpha_max_ if self.alpha_max_ > 0 else math.inf
@@ -183,7 +190,7 @@ class BinaryKernelMachine(FixedAlphaMixin, SchattenMachine):
         penalty: SpectralPenalty | None = None,
         alpha: float = 1.0,
         n_features_x: int | None = None,
-        solver: Solver | None = None,
+        solver: SpectralSolver | None = None,
         fit_intercept: bool = True,
     ) -> None:
         super().__init__(kernel_x, kernel_y, loss, penalty, n_features_x, solver, fit_intercept)

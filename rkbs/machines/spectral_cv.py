@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from rkbs._arrays import check_count, check_number
 from rkbs.kernels.base import Kernel
 from rkbs.machines._folds import Fold, check_folds, fold_scores, masks_of_folds
 from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
+from rkbs.machines._solving import SpectralSolver
 from rkbs.machines.spectral import SchattenMachine
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import ConvergenceError, Leave, Solver, check_leave, solve
+from rkbs.solvers.base import ConvergenceError, Leave, check_leave, solve
 from rkbs.terms.losses import Loss
 from rkbs.terms.spectral_penalties import SpectralPenalty
 
@@ -105,20 +106,24 @@ class BinaryKernelMachineCV(SchattenMachine):
     ((6, 3), True, 2)
     """
 
+    alpha_: float
+    alphas_: np.ndarray
+    cv_scores_: np.ndarray
+
     def __init__(
         self,
         kernel_x: Kernel | None = None,
         kernel_y: Kernel | None = None,
         loss: Loss | None = None,
         penalty: SpectralPenalty | None = None,
-        alphas: tuple[float, ...] | None = None,
+        alphas: Sequence[float] | np.ndarray | None = None,
         n_alphas: int = 20,
         ratio: float = 1e-4,
         leave: Leave = "pair",
         cv: int = 5,
         random_state: int = 0,
         n_features_x: int | None = None,
-        solver: Solver | None = None,
+        solver: SpectralSolver | None = None,
         fit_intercept: bool = True,
     ) -> None:
         super().__init__(kernel_x, kernel_y, loss, penalty, n_features_x, solver, fit_intercept)
@@ -129,9 +134,7 @@ class BinaryKernelMachineCV(SchattenMachine):
         self.cv = cv
         self.random_state = random_state
 
-    def fit(
-        self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None
-    ) -> BinaryKernelMachineCV:
+    def fit(self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None) -> Self:
         """Choose α, then fit.
 
         Parameters
@@ -175,7 +178,7 @@ class BinaryKernelMachineCV(SchattenMachine):
         # Responses without any pull have T = 0 at every α, whatever the path.
         return (self.alpha_max_ or 1.0) * np.geomspace(1, ratio, count)
 
-    def _score(self, folds: list[Fold], solver: Solver) -> None:
+    def _score(self, folds: list[Fold], solver: SpectralSolver) -> None:
         """``cv_scores_``: of the whole path roughly, then of what is near the least exactly."""
         self.cv_scores_ = np.zeros((len(self.alphas_), len(folds)))
         chosen, exact = np.full(len(self.alphas_), True), np.full(len(self.alphas_), False)
@@ -186,7 +189,9 @@ class BinaryKernelMachineCV(SchattenMachine):
             rough, means = solver, self.cv_scores_.mean(1)
             chosen = ~exact & (means <= _NEAR_LEAST * np.nanmin(means, initial=np.inf))
 
-    def _fit_the_best(self, problem: SchattenProblem, solver: Solver, mean: float) -> list[float]:
+    def _fit_the_best(
+        self, problem: SchattenProblem, solver: SpectralSolver, mean: float
+    ) -> list[float]:
         """The final fit at the α of least score that is certified; the α before it that are not."""
         failed = []
         for k in _best_first(self.cv_scores_.mean(1), solver.tol):

@@ -93,7 +93,8 @@ class ExpansionPoint(NamedTuple):
     functions: tuple[Any, ...]
     c: np.ndarray
 
-    __repr__ = short_repr
+    def __repr__(self) -> str:
+        return short_repr(self)
 
     @property
     def v(self) -> Any:

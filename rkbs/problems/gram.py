@@ -205,7 +205,8 @@ class OperatorPoint(NamedTuple):
     c: np.ndarray
     theta: np.ndarray = NO_OFFSETS
 
-    __repr__ = short_repr
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 def check_scale(z: np.ndarray) -> np.ndarray:

@@ -36,7 +36,8 @@ class FactoredExpansion(NamedTuple):
     key: np.ndarray
     sigma: np.ndarray
 
-    __repr__ = short_repr
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 @final

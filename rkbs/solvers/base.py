@@ -5,12 +5,12 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, TypeVar, final, get_args
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar, final, get_args
 
 import numpy as np
 
 from rkbs._arrays import check_number, kind_error, short_repr
-from rkbs.problems.base import Function, Problem
+from rkbs.problems.base import Problem
 from rkbs.problems.certificates import Certificate
 
 Leave = Literal["pair", "row", "column"]
@@ -39,12 +39,21 @@ class ConvergenceError(RuntimeError):
     """
 
 
-_Value = TypeVar("_Value")
+_Problem = TypeVar("_Problem", covariant=True)
+_Value = TypeVar("_Value", covariant=True)
+_Certificate = TypeVar("_Certificate", bound=Certificate, covariant=True)
+_F = TypeVar("_F", covariant=True)
+
+
+class _HasFunctions(Protocol[_F]):
+    """A problem by what its functions are: elements of a pair of spaces, or of points."""
+
+    def functions(self, value: Any) -> tuple[_F, ...]: ...
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Solution(Generic[_Value]):
+class Solution(Generic[_Problem, _Value, _Certificate]):
     """What solves a problem, with its certificate, to be evaluated at new points.
 
     Attributes
@@ -73,14 +82,14 @@ class Solution(Generic[_Value]):
     ((3, 1), True)
     """
 
-    problem: Problem = field(repr=False)
+    problem: _Problem = field(repr=False)
     value: _Value
-    certificate: Certificate
+    certificate: _Certificate
     stats: dict[str, Any] = field(default_factory=dict)
 
     __repr__ = short_repr
 
-    def check(self, circumstance: str = "") -> Solution[_Value]:
+    def check(self, circumstance: str = "") -> Self:
         """The solution itself, or ``ConvergenceError`` when its certificate does not pass.
 
         Parameters
@@ -101,16 +110,16 @@ class Solution(Generic[_Value]):
         return self
 
     @property
-    def f(self) -> Function:
+    def f(self: Solution[_HasFunctions[_F], Any, Any]) -> _F:
         """f of a separable, product or one-sided problem, to be called at new points."""
         return self._function(0)
 
     @property
-    def g(self) -> Function:
+    def g(self: Solution[_HasFunctions[_F], Any, Any]) -> _F:
         """g of a separable or product problem, to be called at new points."""
         return self._function(1)
 
-    def _function(self, k: int) -> Function:
+    def _function(self, k: int) -> Any:
         functions = self.problem.functions(self.value)
         if len(functions) <= k:
             raise AttributeError(
@@ -141,6 +150,9 @@ class Solution(Generic[_Value]):
         return self.problem.predict_grid(self.value, x, y)
 
 
+_Found = TypeVar("_Found", bound=Solution[Any, Any, Any], covariant=True)
+
+
 def as_path(alphas: Iterable[float]) -> Iterable[float]:
     """The α of a path, checked: those of a sequence now, those of an iterator as they are used.
 
@@ -155,7 +167,7 @@ def as_path(alphas: Iterable[float]) -> Iterable[float]:
     return checked if isinstance(alphas, Iterator) else list(checked)
 
 
-class State(abc.ABC, Generic[_Value]):
+class State(abc.ABC, Generic[_Found]):
     """A problem that a solver's ``setup`` made ready: its solutions at any α.
 
     Attributes
@@ -178,7 +190,7 @@ class State(abc.ABC, Generic[_Value]):
     problem: Problem
 
     @final
-    def solve(self, alpha: float) -> Solution[_Value]:
+    def solve(self, alpha: float) -> _Found:
         """The certified solution at one α, started afresh, whatever was solved before.
 
         Raises
@@ -189,7 +201,7 @@ class State(abc.ABC, Generic[_Value]):
         return self._solve(self.problem.with_alpha(alpha), None)[0]
 
     @final
-    def path(self, alphas: Iterable[float]) -> Iterator[Solution[_Value]]:
+    def path(self, alphas: Iterable[float]) -> Iterator[_Found]:
         """The certified solutions along a path of α, each solved when it is asked for.
 
         Each may start from the one before it: α that decrease slowly need the least work.
@@ -201,21 +213,26 @@ class State(abc.ABC, Generic[_Value]):
         """
         return self._along(as_path(alphas))
 
-    def _along(self, alphas: Iterable[float]) -> Iterator[Solution[_Value]]:
+    def _along(self, alphas: Iterable[float]) -> Iterator[_Found]:
         last = None
         for alpha in alphas:
             solution, last = self._solve(self.problem.with_alpha(alpha), last)
             yield solution
 
     @abc.abstractmethod
-    def _solve(self, problem: Any, last: Any) -> tuple[Solution[_Value], Any]:
+    def _solve(self, problem: Any, last: Any) -> tuple[_Found, Any]:
         """The solution of ``problem``, and what the next α of a path may start from.
 
         ``last`` is that of the α before, None at the first.
         """
 
 
-class Solver(abc.ABC):
+_Solved = TypeVar("_Solved", bound=Problem, contravariant=True)
+_Given = TypeVar("_Given", bound=Problem)
+_State = TypeVar("_State", bound=State[Any], covariant=True)
+
+
+class Solver(abc.ABC, Generic[_Solved, _State]):
     """``solver.setup(problem)`` is a state: ``state.solve(alpha)``, ``state.path(alphas)``.
 
     The contract, of which each solver says how it keeps it:
@@ -243,7 +260,7 @@ class Solver(abc.ABC):
     handles: ClassVar[type]
 
     @final
-    def setup(self, problem: Any) -> State:
+    def setup(self, problem: _Solved) -> _State:
         """The problem, ready to be solved at any α.
 
         Raises
@@ -254,7 +271,7 @@ class Solver(abc.ABC):
         self._check(problem)
         return self._setup(problem)
 
-    def _check(self, problem: Any) -> None:
+    def _check(self, problem: _Solved) -> None:
         """What the solver needs, before anything is computed; of this class, the problem's."""
         if not isinstance(problem, self.handles):
             raise TypeError(
@@ -263,10 +280,12 @@ class Solver(abc.ABC):
             )
 
     @abc.abstractmethod
-    def _setup(self, problem: Any) -> State: ...
+    def _setup(self, problem: _Solved) -> _State: ...
 
 
-def solve(problem: Problem, solver: Solver) -> Solution:
+def solve(
+    problem: _Given, solver: Solver[_Given, State[Solution[Any, _Value, _Certificate]]]
+) -> Solution[_Given, _Value, _Certificate]:
     """``solver.setup(problem).solve(problem.alpha)``: the solution of a problem by a solver.
 
     Read ``solution.certificate`` before using it, or have it raised by ``solution.check()``.

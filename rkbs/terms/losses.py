@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from rkbs._arrays import Array, is_tensor
+from rkbs._arrays import Array, SameArray, is_tensor
 from rkbs.terms._barriers import Jet
 
 
@@ -40,11 +40,11 @@ class Loss(abc.ABC):
     labels: ClassVar[bool] = False
 
     @abc.abstractmethod
-    def value(self, h: Array, z: Array) -> Array:
+    def value(self, h: SameArray, z: SameArray) -> SameArray:
         """ℓ(h; z)."""
 
     @abc.abstractmethod
-    def gradient(self, h: Array, z: Array) -> Array:
+    def gradient(self, h: SameArray, z: SameArray) -> SameArray:
         """∂ℓ/∂h; where ℓ has a kink, one subgradient."""
 
     @abc.abstractmethod
@@ -52,7 +52,7 @@ class Loss(abc.ABC):
         """ℓ*(u; z) = sup_h (u h − ℓ(h; z)), infinite outside its domain."""
 
     @abc.abstractmethod
-    def curvature(self, h: Array, z: Array) -> Array:
+    def curvature(self, h: SameArray, z: SameArray) -> SameArray:
         """∂²ℓ/∂h², where it exists; elsewhere a value between its two sides."""
 
     @abc.abstractmethod

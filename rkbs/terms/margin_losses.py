@@ -8,7 +8,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from rkbs._arrays import Array, namespace
+from rkbs._arrays import SameArray, namespace
 from rkbs.terms._barriers import Jet, add, interval_barrier, outside
 from rkbs.terms._elementwise import positive_part, softplus
 from rkbs.terms.losses import DualLoss
@@ -35,13 +35,13 @@ class Logistic(DualLoss):
     smooth: ClassVar[bool] = True
     labels: ClassVar[bool] = True
 
-    def value(self, h: Array, z: Array) -> Array:
+    def value(self, h: SameArray, z: SameArray) -> SameArray:
         return softplus(-z * h)
 
-    def gradient(self, h: Array, z: Array) -> Array:
+    def gradient(self, h: SameArray, z: SameArray) -> SameArray:
         return -z * namespace(h).exp(-softplus(z * h))
 
-    def curvature(self, h: Array, z: Array) -> Array:
+    def curvature(self, h: SameArray, z: SameArray) -> SameArray:
         return namespace(h).exp(-softplus(h) - softplus(-h))
 
     def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
@@ -109,13 +109,13 @@ class Hinge(DualLoss):
     smooth: ClassVar[bool] = False
     labels: ClassVar[bool] = True
 
-    def value(self, h: Array, z: Array) -> Array:
+    def value(self, h: SameArray, z: SameArray) -> SameArray:
         return positive_part(1 - z * h)
 
-    def gradient(self, h: Array, z: Array) -> Array:
+    def gradient(self, h: SameArray, z: SameArray) -> SameArray:
         return namespace(h).where(z * h < 1, -z, 0.0)
 
-    def curvature(self, h: Array, z: Array) -> Array:
+    def curvature(self, h: SameArray, z: SameArray) -> SameArray:
         return namespace(h).zeros_like(h)
 
     def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:

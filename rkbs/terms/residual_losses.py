@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from rkbs._arrays import Array, cast, check_number, namespace
+from rkbs._arrays import SameArray, cast, check_number, namespace
 from rkbs.terms._barriers import Jet, add, interval_barrier
 from rkbs.terms._elementwise import positive_part
 from rkbs.terms.losses import DualLoss
@@ -30,14 +30,14 @@ class Squared(DualLoss):
     smooth: ClassVar[bool] = True
     of_residual: ClassVar[bool] = True
 
-    def value(self, h: Array, z: Array) -> Array:
+    def value(self, h: SameArray, z: SameArray) -> SameArray:
         r = h - z
         return r * (r / 2)
 
-    def gradient(self, h: Array, z: Array) -> Array:
+    def gradient(self, h: SameArray, z: SameArray) -> SameArray:
         return h - z
 
-    def curvature(self, h: Array, z: Array) -> Array:
+    def curvature(self, h: SameArray, z: SameArray) -> SameArray:
         return namespace(h).ones_like(h)
 
     def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
@@ -79,16 +79,16 @@ class Huber(DualLoss):
     def __post_init__(self) -> None:
         check_number(self.delta, "delta", above=0.0)
 
-    def value(self, h: Array, z: Array) -> Array:
+    def value(self, h: SameArray, z: SameArray) -> SameArray:
         r = h - z
         near = namespace(r).clip(r, -self.delta, self.delta)
         return near * (r - near / 2)
 
-    def gradient(self, h: Array, z: Array) -> Array:
+    def gradient(self, h: SameArray, z: SameArray) -> SameArray:
         r = h - z
         return namespace(r).clip(r, -self.delta, self.delta)
 
-    def curvature(self, h: Array, z: Array) -> Array:
+    def curvature(self, h: SameArray, z: SameArray) -> SameArray:
         r = h - z
         return cast(abs(r) <= self.delta, r.dtype)
 
@@ -135,15 +135,15 @@ class EpsilonInsensitive(DualLoss):
     def __post_init__(self) -> None:
         check_number(self.epsilon, "epsilon", least=0.0)
 
-    def value(self, h: Array, z: Array) -> Array:
+    def value(self, h: SameArray, z: SameArray) -> SameArray:
         return positive_part(abs(h - z) - self.epsilon)
 
-    def gradient(self, h: Array, z: Array) -> Array:
+    def gradient(self, h: SameArray, z: SameArray) -> SameArray:
         r = h - z
         xp = namespace(r)
         return xp.where(abs(r) > self.epsilon, xp.sign(r), 0.0)
 
-    def curvature(self, h: Array, z: Array) -> Array:
+    def curvature(self, h: SameArray, z: SameArray) -> SameArray:
         return namespace(h).zeros_like(h)
 
     def prox(self, h: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:

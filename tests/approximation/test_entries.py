@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from array_helpers import ARRAYS, assert_alike
+from optional import torch
 
 from rkbs import approximation
 from rkbs.approximation import (

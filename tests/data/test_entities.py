@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-import torch
 from entity_helpers import CELLS, DRUGS, KERNEL, X, Y, Z, ridge, ridge_cv
+from optional import torch
 
 from rkbs import (
     EDP,

@@ -9,6 +9,7 @@ from string import ascii_letters
 
 import numpy as np
 import pytest
+from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 
 from rkbs import plotting
@@ -145,6 +146,20 @@ def refuse(*arguments, **options):
     raise AssertionError("a figure computes")
 
 
+def sizes(text):
+    """The sizes of all glyphs of a text, sub- and superscripts included."""
+    if "$" not in text.get_text():
+        return [text.get_fontsize()]
+    parsed = MathTextParser("path").parse(text.get_text(), 72, text.get_fontproperties())
+    return [size for _, size, *_ in parsed.glyphs]
+
+
+def test_scripts_are_measured_and_larger_than_matplotlibs():
+    with plotting.style():
+        assert min(sizes(Text(0, 0, "$a^{-3}_l$"))) == pytest.approx(POINTS)
+    assert min(sizes(Text(0, 0, "$b^{-3}_l$", fontsize=10))) == pytest.approx(7)
+
+
 def labelled(kind, one, panels):
     """Whether an axis, "x" or "y", has a label: its own, or one in its row or column."""
     axis = getattr(one, f"{kind}axis")
@@ -180,8 +195,11 @@ def test_a_figure_is_drawn_from_its_records_alone_and_can_be_read(figure, monkey
         pytest.skip(f"the records are of other sources, and lack {error}")
     assert found.read == set(script.records)
     assert drawn.get_figwidth() in WIDTHS
-    sizes = [text.get_fontsize() for text in drawn.findobj(Text) if text.get_text()]
-    assert min(sizes) >= POINTS
+    with plotting.style():
+        drawn.draw_without_rendering()  # of which ticks get their labels
+        texts = [text for text in drawn.findobj(Text) if text.get_text()]
+        small = [text.get_text() for text in texts if min(sizes(text)) < POINTS - 1e-9]
+    assert not small
     panels = [axes for axes in drawn.axes if axes.axison]
     assert panels
     assert all(labelled(kind, one, panels) for one in panels for kind in "xy")

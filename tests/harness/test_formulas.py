@@ -16,6 +16,7 @@ from verify.harness.ledger import load_claims
         ("f_{Φ_Y(y_j)}", "f<sub>Φ<sub>Y</sub>(y<sub>j</sub>)</sub>"),
         ("(Σ_{l>d} σ_l²)^{1/2}", "(Σ<sub>l&gt;d</sub> σ<sub>l</sub>²)<sup>1/2</sup>"),
         ("e^{b_l}", "e<sup>b<sub>l</sub></sup>"),
+        ("∂‖T*‖_*", "∂‖T*‖<sub>*</sub>"),
         ("‖v‖_p, (Eθ)_n", "‖v‖<sub>p</sub>, (Eθ)<sub>n</sub>"),
         ("ε = 2⁻⁸ and κ* > 0", "ε = 2⁻⁸ and κ* &gt; 0"),
         ("prop1.all_pairs, from_mask, n_features_x", "prop1.all_pairs, from_mask, n_features_x"),

@@ -6,11 +6,11 @@ import operator
 
 import numpy as np
 import pytest
-import torch
 from helpers import meeting, points
 from hypothesis import given
 from hypothesis import strategies as st
 from kernel_helpers import POINT_SETS, answers, assert_rank, assert_structure, every_backend
+from optional import torch
 
 from rkbs import laws
 from rkbs.kernels import (

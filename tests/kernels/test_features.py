@@ -8,8 +8,8 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-import torch
 from helpers import points
+from optional import torch
 
 from rkbs import laws
 from rkbs.kernels import EDP, Linear, Quadratic, TaylorEDP

@@ -5,13 +5,13 @@ import functools
 import pickle
 
 import numpy as np
+import optional
 import pytest
-import torch
 from helpers import points
 from kernel_helpers import every_backend
+from optional import torch
 
 from rkbs import laws
-from rkbs.attention import attention
 from rkbs.kernels import (
     EDP,
     RBF,
@@ -30,6 +30,8 @@ from rkbs.kernels import (
 from rkbs.kernels._parameters import Parametric
 from rkbs.kernels.key_norm import _BothNormsBias
 from rkbs.machines import BinaryKernelRidge
+
+attention = optional.module("rkbs.attention").attention
 
 HEADS = (0.4, 1.0, 2.5)
 W = points((2, 2), 5)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-import torch
+from optional import torch
 
 from rkbs import EDP, RBF, L2Distance, Precomputed, inspect
 

@@ -10,9 +10,9 @@ import tracemalloc
 import mpmath
 import numpy as np
 import pytest
-import torch
 from helpers import meeting, points
 from kernel_helpers import BACKENDS, answers, assert_rank, assert_structure, every_backend
+from optional import torch
 
 from rkbs import laws
 from rkbs.kernels import (

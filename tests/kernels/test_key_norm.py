@@ -4,14 +4,16 @@ import dataclasses
 import math
 
 import numpy as np
+import optional
 import pytest
-import torch
 from helpers import points
 from kernel_helpers import POINT_SETS, assert_structure, every_backend
+from optional import torch
 
 from rkbs import laws
-from rkbs.attention import attention
 from rkbs.kernels import EDP, KERNELS, RBF, KeyNormBias, L2Distance, Laplace, Linear, Quadratic
+
+attention = optional.module("rkbs.attention").attention
 
 EVERY = {**KERNELS, "signed quadratic": Quadratic(-0.5), "nested": KeyNormBias(EDP(), 0.25)}
 

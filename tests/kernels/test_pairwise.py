@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import torch
+from optional import torch
 
 from rkbs.kernels import (
     EDP,

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 from helpers import meeting, points
+from optional import torch
 
 from rkbs import laws
 from rkbs.kernels import (

@@ -6,15 +6,17 @@ import tracemalloc
 
 import mpmath
 import numpy as np
+import optional
 import pytest
-import torch
 from helpers import points
 from kernel_helpers import every_backend
+from optional import torch
 
 from rkbs import laws
-from rkbs.attention import attention
 from rkbs.kernels import PositiveFeatures
-from rkbs.kernels._coordinates import log_dot
+
+attention = optional.module("rkbs.attention").attention
+log_dot = optional.module("rkbs.kernels._coordinates").log_dot
 
 DTYPES = ("float32", "float64")
 W, V = points((6, 3), 5), points((6, 3), 6)

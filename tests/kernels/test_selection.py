@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
+from optional import torch
 
 from rkbs.kernels import (
     EDP,
@@ -276,7 +276,6 @@ BAD = [
     ((Precomputed(np.eye(3)), 1), ValueError, "but Precomputed(<3 × 3>) goes by"),
     ((HEADS, 2), ValueError, "PositiveFeatures(query_weights=…) has a value for each head"),
     ((RBF((1.0, 2.0)) + EDP(), 2), ValueError, "RBF(tau=…) has a value for each head"),
-    ((RBF(torch.tensor(1.0)), 2), TypeError, "RBF(tau=…) is a torch tensor: pass numbers"),
     ((EDP, 2), TypeError, "kernel must be a Kernel, got the class EDP"),
     ((EDP(), 0), ValueError, "d must be at least 1, got 0"),
     ((EDP(), 2.0), TypeError, "d must be an integer, got 2.0"),
@@ -289,6 +288,14 @@ def test_what_cannot_be_arranged_is_refused(given, error, told):
         capacity(*given)
     with pytest.raises(error, match=re.escape(told)):
         self_weight(*given, 3)
+
+
+def test_a_parameter_that_is_a_tensor_is_refused():
+    kernel, told = RBF(torch.tensor(1.0)), r"RBF\(tau=…\) is a torch tensor: pass numbers"
+    with pytest.raises(TypeError, match=told):
+        capacity(kernel, 2)
+    with pytest.raises(TypeError, match=told):
+        self_weight(kernel, 2, 3)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import optional
 import pytest
+from optional import torch
 from scipy import stats
 
 from rkbs.data.pairs import Pairs
@@ -11,10 +13,7 @@ from verify.studies import contestants, finite_sample
 from verify.studies.finite_sample import KINDS, Sample, Training, interval
 from verify.studies.finite_table import ratio
 
-torch = pytest.importorskip("torch")
-
-from verify.studies import trained_attention as trained  # noqa: E402
-
+trained = optional.module("verify.studies.trained_attention")
 BUDGET = trained.Budget(width=4, steps=20)
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-import torch
+from optional import torch
 
 from verify.oracles.assignments import accuracy as by_partitions
 from verify.studies.recall import (

@@ -7,7 +7,9 @@ from typing import Any
 
 _GROUP = r"\{(?:[^{}]|\{[^{}]*\})*\}"
 _RAISED = re.compile(rf"\^({_GROUP}|[\w′*])")
-_LOWERED = re.compile(rf"(?<!\w)([^\W\d_]|[)\]‖])_({_GROUP}|\w(?![^\W²³ᵀ]))|([)\]‖])_({_GROUP}|\w)")
+_LOWERED = re.compile(
+    rf"(?<!\w)([^\W\d_]|[)\]‖])_({_GROUP}|\w(?![^\W²³ᵀ]))|([)\]‖])_({_GROUP}|[\w*])"
+)
 """After one letter that stands alone, or a bracket: ``from_mask`` and ``prop1.all_pairs`` stay."""
 
 

@@ -41,9 +41,10 @@ def _rank_panel(axis: Axes, data: dict[str, Any]) -> None:
         axis.plot([0, TOP], [row["dim"]] * 2, color="black", lw=0.6, ls=":", zorder=1)
         axis.plot(n[row["dim"] - 1 :], rank[row["dim"] - 1 :], ls="none", zorder=3, **look)
         below = name == "linear"
+        at = row["dim"] - 1 if row["dim"] > TOP / 2 else TOP  # left of the markers, or right
         axis.annotate(
             f"{name}: {row['dim']}",
-            (TOP, row["dim"]),
+            (at, row["dim"]),
             (0, -1 if below else 1),
             textcoords="offset points",
             ha="right",

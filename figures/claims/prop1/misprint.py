@@ -33,5 +33,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     axes[1].set_yscale("log")  # there the misprinted sums grow beyond any linear axis
     axes[0].set_ylim(0, None)
     axes[0].set_ylabel(r"$\sum_{|r| \leq N} \varphi_r(q)\,\varphi_r(k)$")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=3
+    )
     return figure

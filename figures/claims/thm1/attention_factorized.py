@@ -92,7 +92,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     for axis in axes:
         axis.axhspan(FLOOR / 10, gap, **plotting.OUT_OF_REACH, zorder=0)
         axis.axhline(gap, **plotting.LIMIT, zorder=0)
-        axis.set(yscale="log", ylim=(FLOOR / 10, 1e4))
+        axis.set(yscale="log", ylim=(FLOOR / 10, 1e9))
     axes[0].annotate("gap of the convex solver", (0.03, 2e-14), xycoords=("axes fraction", "data"))
     axes[0].set_ylabel("(objective − convex optimum) / optimum")
     return figure

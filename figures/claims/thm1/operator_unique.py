@@ -57,6 +57,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     note = f"tolerance $10^{{{round(np.log10(tolerance))}}}$"
     axes[2].annotate(note, (2.4, tolerance), (0, 2), textcoords="offset points", ha="right")
     axes[2].set_xticks(range(len(MOVED)), [name.replace(" ", "\n") for name in MOVED])
-    axes[2].set(yscale="log", ylim=(1e-15, 30), xlim=(-0.5, 2.5), ylabel="moved by, relative")
+    axes[2].tick_params("x", labelsize=7)
+    axes[2].set(yscale="log", ylim=(1e-15, 30), xlim=(-0.6, 2.6), ylabel="moved by, relative")
     axes[2].set_title("what the move changes")
     return figure

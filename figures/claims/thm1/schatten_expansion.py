@@ -57,7 +57,7 @@ def _path(axis: Axes, path: dict[str, Any]) -> None:
     axis.annotate("T* = 0", (1, 1.3), (-2, 0), textcoords="offset points", ha="right")
     axis.set(xscale="log", yscale="log", ylim=(LOWEST, 2), title="singular values, p = 1")
     axis.set(xlabel=r"$\alpha$ / $\alpha_{\max}$", ylabel=r"$\sigma_k$ / largest $\sigma_1$")
-    axis.legend(loc="lower left", ncols=2, handlelength=1.2, columnspacing=0.8)
+    axis.legend(loc="lower left", fontsize=8, ncols=2, handlelength=1.2, columnspacing=0.8)
 
 
 def draw(found: Mapping[str, Evidence]) -> Figure:
@@ -73,5 +73,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     axes[0].set_ylabel("distance from such sums, relative")
     axes[1].tick_params(labelleft=False)
     _path(axes[2], next(path for path in evidence.data["paths"] if path["p"] == 1))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=3
+    )
     return figure

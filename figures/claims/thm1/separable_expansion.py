@@ -63,10 +63,10 @@ def _distances(axis: Axes, evidence: Evidence) -> None:
     plotting.ranges(axis, groups)
     tolerance = bound(evidence, TOLERANCE)
     axis.axhline(tolerance, **plotting.TOLERANCE)
-    axis.set(yscale="log", ylim=(1e-16, 1e4), xlabel="exponent p")
+    axis.set(yscale="log", ylim=(1e-17, 1e2), xlabel="exponent p")
     axis.set(ylabel="distance, relative", title="distance from the span of the sections")
     plotting.set_ticks(axis.xaxis, groups["f*, g* themselves"])
-    axis.legend(loc="upper right", ncols=2, columnspacing=0.8)
+    axis.legend(loc="center right", bbox_to_anchor=(1, 0.31))
 
 
 def draw(found: Mapping[str, Evidence]) -> Figure:

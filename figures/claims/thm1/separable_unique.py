@@ -36,12 +36,13 @@ BOTTOM = {
 
 
 def draw(found: Mapping[str, Evidence]) -> Figure:
-    """A column for each loss."""
+    """A column for each loss, a row for each kind of number, with its own legend."""
     evidence = found["thm1.separable_unique"]
     looks = plotting.looks((*TOP, *BOTTOM))
-    figure = Figure(figsize=(plotting.PAGE, 3.8))
-    axes = figure.subplots(2, 2, sharex=True, sharey="row")
-    for (above, below), loss in zip(axes.T, ("Hinge()", "Squared()"), strict=True):
+    figure = Figure(figsize=(plotting.PAGE, 4.4))
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1, 1.1))
+    tops, bottoms = (part.subplots(1, 2, sharey=True) for part in (upper, lower))
+    for above, below, loss in zip(tops, bottoms, ("Hinge()", "Squared()"), strict=True):
         segments = [row for row in evidence.data["segments"] if row["loss"] == loss]
         p = [row["p"] for row in segments]
         for label, key in TOP.items():
@@ -50,12 +51,14 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
             rows = [row for row in evidence.data[table] if row["loss"] == loss]
             numbers = [row[key] for row in rows]
             below.plot([row["p"] for row in rows], numbers, label=label, **looks[label])
-            below.axhline(bound(evidence, check), color=looks[label]["color"], ls="--", lw=0.9)
-        above.set(title=f"{loss.split('(')[0].lower()} loss", ylim=(0, 1.1))
+            line = {"color": looks[label]["color"], "ls": "--", "lw": 0.9}
+            below.axhline(bound(evidence, check), label=f"tolerance of the {key}", **line)
+        above.set(title=f"{loss.split('(')[0].lower()} loss", ylim=(0, 1.1), xlabel="exponent p")
         below.set(yscale="log", ylim=(1e-17, 1e-6), xlabel="exponent p")
-        plotting.set_ticks(below.xaxis, p)
-    axes[0, 0].set_ylabel("norm, or objective")
-    axes[1, 0].set_ylabel("objective, or norm")
-    (handles, labels), (more, names) = (a.get_legend_handles_labels() for a in axes[:, 0])
-    figure.legend([*handles, *more], [*labels, *names], loc="outside lower center", ncols=2)
+        for axis in (above, below):
+            plotting.set_ticks(axis.xaxis, p)
+    tops[0].set_ylabel("far from 0")
+    bottoms[0].set_ylabel("0 but for rounding")
+    upper.legend(*tops[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    lower.legend(*bottoms[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

@@ -68,7 +68,7 @@ def _residual(
     (row,) = (row for row in rows if (row["target"], row["d"], row["method"]) == wanted)
     axis.plot(*row["where"][::-1], "kx", ms=6, mew=1.5, clip_on=False)
     method = METHODS[picture["method"]]
-    axis.set_title(f"{surface['formula']}, d = {picture['d']}\n{method}", fontsize=7)
+    axis.set_title(f"{surface['formula']}, d = {picture['d']}\n{method}")
     axis.set(xlabel="s", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
 
 
@@ -82,7 +82,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
         _brackets(axis, data["rows"], method)
     axes[1].sharey(axes[0])
     axes[1].tick_params(labelleft=False)
-    axes[0].set_ylabel("certified upper bound of sup |F − G|")
+    axes[0].set_ylabel("certified upper bound\nof sup |F − G|")
     _needed(axes[2], data["table"], data["levels"])
     above.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=8,
                  columnspacing=0.8, handlelength=1.2)  # fmt: skip

@@ -54,7 +54,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
         plotting.error_against_dimension(axis, line, curve["rounding"], heads)
         axis.set(title=f"F = {floor['formulas'][name]}", xlabel="head dimension d")
     axes[1].set_ylabel("L² error")
-    handles, labels = axes[0].get_legend_handles_labels()
-    axes[0].legend(handles, labels, loc="lower left", handlelength=1.2, labelspacing=0.2)
+    axes[0].set_ylim(1e-16, None)
+    axes[0].legend(loc="lower left", ncols=2, handlelength=1.2, labelspacing=0.2)
     figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower right", ncols=3)
     return figure

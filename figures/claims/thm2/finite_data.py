@@ -70,7 +70,6 @@ def _pairs(axis: Axes, rows: Rows, formula: str) -> None:
         rows[0]["noise"], **plotting.LIMIT, ls="--", zorder=0, label="noise of the responses"
     )
     axis.set(xscale="log", xlabel="pairs observed", title=formula)
-    axis.title.set_fontsize(7)  # one of the formulas is long
     _errors(axis)
     plotting.set_ticks(axis.xaxis, sorted({row["pairs"] for row in rows}))
 

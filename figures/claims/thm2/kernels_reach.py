@@ -41,7 +41,7 @@ def _reach(axis: Axes, rows: list[dict[str, Any]]) -> None:
     axis.set(xscale="log", yscale="log", xlabel="d of the logit G", ylabel="sup error, relative")
     plotting.set_ticks(axis.xaxis, d)
     axis.set_title(r"κ* = $e^{\sin(2t+s+ts)}$")
-    axis.legend(loc="lower left")
+    axis.legend(loc="lower left", fontsize=8)
 
 
 def _intersections(axis: Axes, rows: list[dict[str, Any]]) -> None:
@@ -56,7 +56,7 @@ def _intersections(axis: Axes, rows: list[dict[str, Any]]) -> None:
     axis.set_ylabel("sup error, relative")
     plotting.set_ticks(axis.xaxis, knots)
     axis.set_title(f"EI, of logits of d = {LOGIT}")
-    axis.legend(loc="lower left")
+    axis.legend(loc="lower left", fontsize=8)
 
 
 def draw(found: Mapping[str, Evidence]) -> Figure:

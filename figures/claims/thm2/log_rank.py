@@ -69,5 +69,5 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     handles.append(Line2D([], [], color="0.3", lw=1, label="floor"))
     hollow = {"color": "0.3", "marker": "o", "ls": "none", "mfc": "white"}
     handles.append(Line2D([], [], label="hollow: Adam", **hollow))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside lower center", fontsize=8, ncols=len(handles))
     return figure

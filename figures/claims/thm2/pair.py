@@ -29,5 +29,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
             axis.plot(picture["x"], picture[key], markevery=10, label=label, **look)
         axis.set(xlabel="x", title=f"p = {picture['p']:g}", xticks=[-1, 0, 1])
     axes[0].set_ylabel("f*(x)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=2
+    )
     return figure

@@ -48,5 +48,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
         _panel(axis, [row for row in data["rows"] if row["target"] == name])
         axis.set_title(f"κ* = {data['formulas'][name]}")
     axes[0].set_ylabel(r"least L² error / $\|\kappa^{*-}\|$")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", fontsize=8, ncols=5
+    )
     return figure

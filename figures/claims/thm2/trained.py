@@ -33,10 +33,10 @@ def _ratios(axis: Axes, medians: dict[str, dict[str, float]]) -> None:
     axis.axhspan(1e-2, 1, **plotting.OUT_OF_REACH, zorder=0)
     axis.annotate("no logit can be here", (0.97, 0.02), xycoords="axes fraction", ha="right")
     places = sorted({int(d) for ratios in medians.values() for d in ratios})
-    axis.set(yscale="log", ylim=(0.02, None), xticks=places)
+    axis.set(yscale="log", ylim=(0.02, 1e13), xticks=places)
     axis.set(xlabel="head dimension d", ylabel="Adam's L² error / floor")
     axis.set_title(f"plain Adam, m = {WIDE}: median of the seeds")
-    axis.legend(loc="upper left", labelspacing=0.2)
+    axis.legend(loc="upper left", ncols=2, labelspacing=0.2, columnspacing=0.8)
 
 
 def _split(axis: Axes, name: str, projected: Rows, plain: Rows) -> None:

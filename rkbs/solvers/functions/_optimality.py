@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from rkbs.problems.certificates import GapCertificate
 from rkbs.problems.expansion import ExpansionPoint, ExpansionProblem
 from rkbs.solvers.base import Solution
 from rkbs.solvers.functions._pair_hessian import PairSystem
@@ -23,6 +24,8 @@ _SHORTEST = 1e-4
 """Shorter steps are not worth their price: then the smoothed dual is followed further."""
 _SHORT, _SHORT_STEPS = 0.1, 20
 """So many steps shorter than this are."""
+
+ExpansionSolution = Solution[ExpansionProblem, ExpansionPoint, GapCertificate]
 
 
 class Line(NamedTuple):
@@ -149,16 +152,16 @@ class Optimality:
         """Their coefficients ξ of the kernel sections, for each side."""
         return self.problem.expansion(self.c)
 
-    def solution(self, tol: float) -> Solution[ExpansionPoint]:
+    def solution(self, tol: float) -> ExpansionSolution:
         """The functions of the charts and c, certified."""
         moves = zip(self.charts, self.xis, strict=True)
         return self._certified(tuple(chart.function(xi) for chart, xi in moves), tol)
 
-    def recovered(self, tol: float) -> Solution[ExpansionPoint]:
+    def recovered(self, tol: float) -> ExpansionSolution:
         """The functions that c determines, and c, certified."""
         return self._certified(self.problem.primal(self.c), tol)
 
-    def _certified(self, functions: tuple[Any, ...], tol: float) -> Solution[ExpansionPoint]:
+    def _certified(self, functions: tuple[Any, ...], tol: float) -> ExpansionSolution:
         certificate = self.problem.certify(functions, self.c, tol)
         return Solution(self.problem, ExpansionPoint(functions, self.c), certificate)
 
@@ -192,7 +195,7 @@ class Optimality:
 
 def polish(
     dual: SmoothedDual, c: np.ndarray, theta: float, tol: float, max_iter: int
-) -> tuple[Solution[ExpansionPoint], int]:
+) -> tuple[ExpansionSolution, int]:
     """The best point found from a point of the smoothed dual, and the Newton steps taken.
 
     Steps are accepted while the duality gap of the iterate falls. They end when the functions that
@@ -214,8 +217,8 @@ def polish(
 
 
 def _advance(
-    here: Optimality, reached: Solution[ExpansionPoint]
-) -> tuple[Optimality, Solution[ExpansionPoint], float] | None:
+    here: Optimality, reached: ExpansionSolution
+) -> tuple[Optimality, ExpansionSolution, float] | None:
     """A Newton step, cut until the gap falls: the iterate, its solution, and the step's length."""
     length, before = 1.0, reached.certificate
     try:

@@ -9,8 +9,10 @@ import numpy as np
 from scipy.optimize import brentq
 
 from rkbs._arrays import check_count, check_number, short_repr
+from rkbs.problems.certificates import StationarityCertificate
 from rkbs.problems.product import ProductProblem
 from rkbs.solvers.base import Solution, Solver, State, solve
+from rkbs.solvers.functions._optimality import ExpansionSolution
 from rkbs.solvers.functions._stationarity import Stationarity
 from rkbs.solvers.functions.dual_newton import DualNewton
 
@@ -49,9 +51,12 @@ class ProductPoint(NamedTuple):
     u: np.ndarray
 
 
+ProductSolution = Solution[ProductProblem, ProductPoint, StationarityCertificate]
+
+
 @final
 @dataclass(frozen=True)
-class Alternating(Solver):
+class Alternating(Solver[ProductProblem, "_AlternatingState"]):
     """f given g, then g given f, each globally by ``DualNewton``: a stationary point of a product.
 
     Every solve lowers the objective, and so does balancing ‖f‖ against ‖g‖ after each round; the
@@ -114,7 +119,7 @@ class Alternating(Solver):
         start = np.random.default_rng(self.seed).standard_normal(problem.spaces.dim)
         return _AlternatingState(problem, self, start)
 
-    def _rounds(self, problem: ProductProblem, start: np.ndarray) -> Solution[ProductPoint]:
+    def _rounds(self, problem: ProductProblem, start: np.ndarray) -> ProductSolution:
         u = _start(problem, start)
         objectives, polish_at, early, best = [], _POLISH, _EARLY, None
         for _ in range(self.max_iter):
@@ -144,23 +149,19 @@ class Alternating(Solver):
         stats = {"solver": "Alternating", "iterations": len(objectives), "objectives": objectives}
         return replace(best, stats=stats)
 
-    def _or_zero(
-        self, problem: ProductProblem, best: Solution[ProductPoint]
-    ) -> Solution[ProductPoint]:
+    def _or_zero(self, problem: ProductProblem, best: ProductSolution) -> ProductSolution:
         """(0, 0) where the rounds tend to it, or to nothing better: they shrink without end."""
         zero = self._certified(problem, *(np.zeros_like(f) for f in best.value))
         least = problem.objective(*zero.value) * (1 - _SAME)
         return zero if problem.objective(*best.value) >= least else best
 
-    def _certified(
-        self, problem: ProductProblem, v: np.ndarray, u: np.ndarray
-    ) -> Solution[ProductPoint]:
+    def _certified(self, problem: ProductProblem, v: np.ndarray, u: np.ndarray) -> ProductSolution:
         return Solution(problem, ProductPoint(v, u), problem.certify(v, u, self.tol))
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class _AlternatingState(State[ProductPoint]):
+class _AlternatingState(State[ProductSolution]):
     """A problem whose features are computed, and coefficients of g to start from, of any size."""
 
     problem: ProductProblem
@@ -169,7 +170,7 @@ class _AlternatingState(State[ProductPoint]):
 
     __repr__ = short_repr
 
-    def _solve(self, problem: ProductProblem, last: None) -> tuple[Solution[ProductPoint], None]:
+    def _solve(self, problem: ProductProblem, last: None) -> tuple[ProductSolution, None]:
         return self.solver._rounds(problem, self.start), None
 
 
@@ -193,7 +194,7 @@ def _start(problem: ProductProblem, u: np.ndarray) -> np.ndarray:
 
 def _round(
     problem: ProductProblem, u: np.ndarray, balance: bool
-) -> tuple[np.ndarray, np.ndarray, Solution]:
+) -> tuple[np.ndarray, np.ndarray, ExpansionSolution]:
     """f given g, then g given f; and the solve behind a function that is zero, if one is.
 
     ``balance`` is for the start, which is of another size: a far heavier penalty of g would win.

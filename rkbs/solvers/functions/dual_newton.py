@@ -12,7 +12,7 @@ import numpy as np
 from rkbs._arrays import check_count, check_number, short_repr
 from rkbs.problems.expansion import ExpansionPoint, ExpansionProblem
 from rkbs.solvers.base import Solution, Solver, State
-from rkbs.solvers.functions._optimality import polish
+from rkbs.solvers.functions._optimality import ExpansionSolution, polish
 from rkbs.solvers.functions._smoothed_dual import SmoothedDual
 from rkbs.solvers.functions._stages import minimize_stage
 
@@ -35,7 +35,7 @@ class _Stage(NamedTuple):
 
 @final
 @dataclass(frozen=True)
-class DualNewton(Solver):
+class DualNewton(Solver[ExpansionProblem, "_DualNewtonState"]):
     """min_c Σ ℓ*(−c_n; z_n) + Σ_sides λ R*(‖w‖_q/λ) by Newton's method: any ``ExpansionProblem``.
 
     From afar a smoothed dual is followed: the domain of ℓ* gets a logarithmic barrier, and |w_k|
@@ -110,7 +110,7 @@ class DualNewton(Solver):
     @np.errstate(all="ignore")  # a trial may overflow: its value or gap is infinite then
     def _from(
         self, problem: ExpansionProblem, start: _Stage | None
-    ) -> tuple[Solution[ExpansionPoint], _Stage]:
+    ) -> tuple[ExpansionSolution, _Stage]:
         """The stages, each followed by an attempt to finish, and one for a neighbor to start at."""
         tol = self.tol or (1e-10 if problem.loss.smooth else 1e-6)
         best, steps, stalled, scale = _zero(problem, tol), 0, 0, _scale(problem)
@@ -146,7 +146,7 @@ class DualNewton(Solver):
 
 @final
 @dataclass(frozen=True, eq=False)
-class _DualNewtonState(State[ExpansionPoint]):
+class _DualNewtonState(State[ExpansionSolution]):
     """A problem whose features are computed."""
 
     problem: ExpansionProblem
@@ -156,7 +156,7 @@ class _DualNewtonState(State[ExpansionPoint]):
 
     def _solve(
         self, problem: ExpansionProblem, last: _Stage | None
-    ) -> tuple[Solution[ExpansionPoint], _Stage]:
+    ) -> tuple[ExpansionSolution, _Stage]:
         found = self.solver._from(problem, last)
         if last is None or found[0].certificate.passed:
             return found
@@ -168,8 +168,11 @@ class _DualNewtonState(State[ExpansionPoint]):
 
 
 def _better(
-    found: Solution, best: Solution, steps: int, history: list[tuple[int, float]]
-) -> Solution:
+    found: ExpansionSolution,
+    best: ExpansionSolution,
+    steps: int,
+    history: list[tuple[int, float]],
+) -> ExpansionSolution:
     """The solution of the smaller gap; ``history`` takes down what was found."""
     gap = found.certificate.relative_gap
     history.append((steps, gap))
@@ -193,14 +196,14 @@ def _scale(problem: ExpansionProblem) -> float:
     return best
 
 
-def _zero(problem: ExpansionProblem, tol: float) -> Solution[ExpansionPoint]:
+def _zero(problem: ExpansionProblem, tol: float) -> ExpansionSolution:
     """f = 0 on every side with c = −ℓ'(0; z): exact where R(t) = t and λ ≥ ``zero_threshold``."""
     c = -problem.loss.gradient(np.zeros_like(problem.z), problem.z)
     functions = problem.primal(c, (0.0,) * len(problem.sides))
     return Solution(problem, ExpansionPoint(functions, c), problem.certify(functions, c, tol))
 
 
-def _candidate(dual: SmoothedDual, c: np.ndarray, tol: float) -> Solution[ExpansionPoint]:
+def _candidate(dual: SmoothedDual, c: np.ndarray, tol: float) -> ExpansionSolution:
     """The certified primal point of c; a norm that is better zero becomes zero."""
     problem, norms = dual.problem, dual.norms(c)
     choices = itertools.product(*((length, 0.0) for length in norms[:, 1]))

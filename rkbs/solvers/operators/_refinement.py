@@ -13,6 +13,7 @@ from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Solution
 from rkbs.solvers.operators._offset_system import OffsetSystem
+from rkbs.solvers.operators.base import RidgeSolution
 
 
 class Residual(abc.ABC):
@@ -88,7 +89,7 @@ class _Offsets:
         return self.system.solve(self.offsets.sums(self.residual(q), self.pairs) - s)
 
 
-def refined(problem: OperatorProblem, residual: Residual, tol: float) -> Solution[OperatorPoint]:
+def refined(problem: OperatorProblem, residual: Residual, tol: float) -> RidgeSolution:
     """The sum of corrections, each to what the sum before leaves of z, until they gain nothing."""
     offsets = _Offsets(problem, residual)
     M, c = np.zeros_like(problem.factors.products), np.zeros_like(problem.z)

@@ -13,7 +13,7 @@ from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers.base import Solution, State
 from rkbs.solvers.operators._splitting import Splitting
-from rkbs.solvers.operators.base import SchattenSolver
+from rkbs.solvers.operators.base import SchattenSolution, SchattenSolver
 
 _EVERY = 10
 """Iterations between certificates, which cost two singular value decompositions."""
@@ -24,7 +24,7 @@ larger distances (each half as long again as the last): finitely often in any ru
 
 @final
 @dataclass(frozen=True)
-class ADMM(SchattenSolver):
+class ADMM(SchattenSolver["_ADMMState"]):
     """min_{M,b} f(M, b) + α Ω(N) subject to M = N, f the data term, by alternating directions.
 
     In the eigenbases of the Gram matrices the squared loss on a complete grid is diagonal, so f's
@@ -69,12 +69,12 @@ class ADMM(SchattenSolver):
     def _setup(self, problem: SchattenProblem) -> _ADMMState:
         return _ADMMState(problem, self, problem.zero_threshold())
 
-    def _zero(self, problem: SchattenProblem) -> Solution[OperatorPoint]:
+    def _zero(self, problem: SchattenProblem) -> SchattenSolution:
         M = np.zeros(problem.factors.products.shape)
         _, c = problem.bound(problem.without_operator[1])
         return self._solution(problem, M, c, 0)
 
-    def _iterate(self, problem: SchattenProblem, splitting: Splitting) -> Solution[OperatorPoint]:
+    def _iterate(self, problem: SchattenProblem, splitting: Splitting) -> SchattenSolution:
         primal, dual, M, c = np.inf, -np.inf, splitting.N, np.zeros_like(problem.z)
         following = _ADAPT
         for iteration in range(1, self.max_iter + 1):
@@ -97,7 +97,7 @@ class ADMM(SchattenSolver):
 
     def _solution(
         self, problem: SchattenProblem, M: np.ndarray, c: np.ndarray, iterations: int
-    ) -> Solution[OperatorPoint]:
+    ) -> SchattenSolution:
         rank = int(np.linalg.matrix_rank(M))
         stats = {"solver": "ADMM", "iterations": iterations, "rank": rank}
         theta = problem.best_theta(problem.at_pairs(M))
@@ -114,7 +114,7 @@ class _Ended(NamedTuple):
 
 @final
 @dataclass(frozen=True, eq=False)
-class _ADMMState(State[OperatorPoint]):
+class _ADMMState(State[SchattenSolution]):
     """A problem that is decomposed, and the α from which on M = 0."""
 
     problem: SchattenProblem
@@ -125,7 +125,7 @@ class _ADMMState(State[OperatorPoint]):
 
     def _solve(
         self, problem: SchattenProblem, last: _Ended | None
-    ) -> tuple[Solution[OperatorPoint], _Ended | None]:
+    ) -> tuple[SchattenSolution, _Ended | None]:
         if problem.alpha >= self.threshold:
             return self.solver._zero(problem), last
         # With the weights of a far smaller α the prox leaves N = 0 for ever more steps, and no

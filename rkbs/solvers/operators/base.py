@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from rkbs._arrays import check_count, check_number
+from rkbs.problems.certificates import GapCertificate, KKTCertificate
+from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.operator import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import Solver
+from rkbs.solvers.base import Solution, Solver, State
 from rkbs.terms.residual_losses import Squared
 
+RidgeSolution = Solution[OperatorProblem, OperatorPoint, KKTCertificate]
+SchattenSolution = Solution[SchattenProblem, OperatorPoint, GapCertificate]
+_State = TypeVar("_State", bound=State[Any], covariant=True)
 
-class RidgeSolver(Solver):
+
+class RidgeSolver(Solver[OperatorProblem, _State]):
     """A solver of ``OperatorProblem`` with the squared loss, to a KKT residual of ``tol``."""
 
     tol: float
@@ -27,7 +33,7 @@ class RidgeSolver(Solver):
             raise ValueError(f"{self!r} needs the squared loss, got {problem.loss!r}")
 
 
-class SchattenSolver(Solver):
+class SchattenSolver(Solver[SchattenProblem, _State]):
     """A solver of ``SchattenProblem``, to a relative duality gap of ``tol``."""
 
     tol: float

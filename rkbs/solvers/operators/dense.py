@@ -13,12 +13,11 @@ from scipy.linalg.lapack import dgejsv
 
 from rkbs._arrays import short_repr
 from rkbs.data._groups import Groups
-from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Leave, Solution, State, check_leave
+from rkbs.solvers.base import Leave, State, check_leave
 from rkbs.solvers.operators._offset_system import tie_rows
 from rkbs.solvers.operators._refinement import ByFeatures, ByPairs, per_row, refined
-from rkbs.solvers.operators.base import RidgeSolver
+from rkbs.solvers.operators.base import RidgeSolution, RidgeSolver
 
 _EPS = np.finfo(float).eps
 _MAX_DENSE = 20_000
@@ -31,7 +30,7 @@ _QUICK = 50_000_000
 
 @final
 @dataclass(frozen=True)
-class Cholesky(RidgeSolver):
+class Cholesky(RidgeSolver["DenseState"]):
     """(K + αI) c = αz by dense algebra on the n × n Gram matrix K of the pairs: for few pairs.
 
     ``state.solve`` takes a Cholesky factor, O(n³/3). A path, and exact leave-out, diagonalize K
@@ -84,7 +83,7 @@ class _Diagonal(NamedTuple):
 
 @final
 @dataclass(frozen=True, eq=False)
-class DenseState(State[OperatorPoint]):
+class DenseState(State[RidgeSolution]):
     """The Gram matrix K of the pairs, diagonalized when needed: the twin of ``SpectralState``.
 
     Examples
@@ -122,7 +121,7 @@ class DenseState(State[OperatorPoint]):
         features = _needs_features(problem) or _needs_features(self.problem)
         return self._of_features if features else self._of_gram
 
-    def _solve(self, problem: OperatorProblem, last: None) -> tuple[Solution[OperatorPoint], None]:
+    def _solve(self, problem: OperatorProblem, last: None) -> tuple[RidgeSolution, None]:
         if _needs_features(problem):
             return self._diagonalized(problem), None
         system = _gram(problem)
@@ -134,10 +133,10 @@ class DenseState(State[OperatorPoint]):
         by = ByPairs(problem, lambda q: cho_solve(factor, q))
         return refined(problem, by, self.tol), None
 
-    def _along(self, alphas: Iterable[float]) -> Iterator[Solution[OperatorPoint]]:
+    def _along(self, alphas: Iterable[float]) -> Iterator[RidgeSolution]:
         return (self._diagonalized(self.problem.with_alpha(alpha)) for alpha in alphas)
 
-    def _diagonalized(self, problem: OperatorProblem) -> Solution[OperatorPoint]:
+    def _diagonalized(self, problem: OperatorProblem) -> RidgeSolution:
         eigenvalues, P, right = self._diagonal(problem)
         divisor = eigenvalues + problem.alpha
         if right is None:

@@ -15,7 +15,7 @@ from rkbs.problems.offsets import Offsets, best_constant
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Solution, State
 from rkbs.solvers.operators._offset_system import OffsetSystem
-from rkbs.solvers.operators.base import RidgeSolver
+from rkbs.solvers.operators.base import RidgeSolution, RidgeSolver
 from rkbs.terms.residual_losses import Squared
 
 _EPS = np.finfo(float).eps
@@ -29,7 +29,7 @@ _HIDDEN = 1e-10
 
 @final
 @dataclass(frozen=True)
-class ConjugateGradient(RidgeSolver):
+class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
     """R_Xᵀ S*WS(R_X M R_Yᵀ) R_Y + αM = R_Xᵀ S*Wz R_Y by conjugate gradients, S the choice of pairs.
 
     W = I without offsets; else r − Wr = Eθ are the best offsets of the residuals r.
@@ -74,7 +74,7 @@ class ConjugateGradient(RidgeSolver):
         _ = problem.factors, problem.without_operator  # for all α, before with_alpha copies them
         return _ConjugateGradientState(problem, self)
 
-    def _from(self, problem: OperatorProblem, start: np.ndarray) -> Solution[OperatorPoint]:
+    def _from(self, problem: OperatorProblem, start: np.ndarray) -> RidgeSolution:
         products, iterations = problem.factors.products, 0
         # With fewer pairs than coordinates α alone decides what M does off the pairs. A fit may be
         # so close that rounding hides z − h, and α with it: then a = c/α is sought itself.
@@ -90,9 +90,7 @@ class ConjugateGradient(RidgeSolver):
         a, more = _by_pairs(problem, np.zeros_like(problem.z), self.tol, self.max_iter - iterations)
         return self._solution(problem, _point_of(problem, a), iterations + more)
 
-    def _expanded(
-        self, problem: OperatorProblem, solution: Solution[OperatorPoint]
-    ) -> Solution[OperatorPoint]:
+    def _expanded(self, problem: OperatorProblem, solution: RidgeSolution) -> RidgeSolution:
         """The solution, its c mended where the expansion a = c/α can be better than c = z − h.
 
         z − h has the absolute rounding of h; K a that of λ_max ‖a‖, less where h is close to z.
@@ -113,7 +111,7 @@ class ConjugateGradient(RidgeSolver):
 
     def _solution(
         self, problem: OperatorProblem, point: OperatorPoint, iterations: int
-    ) -> Solution[OperatorPoint]:
+    ) -> RidgeSolution:
         stats = {"solver": "ConjugateGradient", "iterations": iterations}
         certificate = problem.certify(point.M, point.c, self.tol, point.theta)
         return Solution(problem, point, certificate, stats)
@@ -121,7 +119,7 @@ class ConjugateGradient(RidgeSolver):
 
 @final
 @dataclass(frozen=True, eq=False)
-class _ConjugateGradientState(State[OperatorPoint]):
+class _ConjugateGradientState(State[RidgeSolution]):
     """A problem that is decomposed."""
 
     problem: OperatorProblem
@@ -131,7 +129,7 @@ class _ConjugateGradientState(State[OperatorPoint]):
 
     def _solve(
         self, problem: OperatorProblem, last: np.ndarray | None
-    ) -> tuple[Solution[OperatorPoint], np.ndarray]:
+    ) -> tuple[RidgeSolution, np.ndarray]:
         start = np.zeros_like(problem.factors.products) if last is None else last
         solution = self.solver._from(problem, start)
         return solution, solution.value.M

@@ -14,12 +14,12 @@ from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Leave, Solution, State, check_leave
 from rkbs.solvers.operators._grid_offsets import GridOffsets
 from rkbs.solvers.operators._leave_out import residuals
-from rkbs.solvers.operators.base import RidgeSolver
+from rkbs.solvers.operators.base import RidgeSolution, RidgeSolver
 
 
 @final
 @dataclass(frozen=True)
-class Spectral(RidgeSolver):
+class Spectral(RidgeSolver["SpectralState"]):
     """M_ab = √(s_a t_b) (UᵀZV)_ab / (s_a t_b + α), K_X = U diag(s) Uᵀ and K_Y = V diag(t) Vᵀ.
 
     Squared loss on a complete grid. SciPy twin: ``scipy.linalg.eigh``. Setup costs two
@@ -65,7 +65,7 @@ class Spectral(RidgeSolver):
 
 @final
 @dataclass(frozen=True, eq=False)
-class SpectralState(State[OperatorPoint]):
+class SpectralState(State[RidgeSolution]):
     """A decomposed problem: every α, and exact leave-one-out, from one setup.
 
     Attributes
@@ -110,7 +110,7 @@ class SpectralState(State[OperatorPoint]):
             x.eigenvectors, y.eigenvectors, left_over, problem.offsets, problem.pairs, alpha
         )
 
-    def _solve(self, problem: OperatorProblem, last: None) -> tuple[Solution[OperatorPoint], None]:
+    def _solve(self, problem: OperatorProblem, last: None) -> tuple[RidgeSolution, None]:
         alpha, (x, y) = problem.alpha, problem.eigen
         products, rotated, theta = problem.factors.products, self.rotated, NO_OFFSETS
         if problem.offsets.size:

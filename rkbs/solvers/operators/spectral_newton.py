@@ -13,7 +13,7 @@ from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.schatten import SchattenProblem, singular_values
 from rkbs.solvers.base import Solution, State
 from rkbs.solvers.operators._spectral_charts import Chart, DualChart, PrimalChart
-from rkbs.solvers.operators.base import SchattenSolver
+from rkbs.solvers.operators.base import SchattenSolution, SchattenSolver
 from rkbs.terms.spectral_penalties import Schatten
 
 _ARMIJO = 1e-4
@@ -36,7 +36,7 @@ _FORCING, _LEAST_FORCING = 0.1, 1e-8
 
 @final
 @dataclass(frozen=True)
-class SpectralNewton(SchattenSolver):
+class SpectralNewton(SchattenSolver["_SpectralNewtonState"]):
     """α ∇Ω(M) + R_Xᵀ ℓ'(h) R_Y = 0, h = R_X M R_Yᵀ, by Newton's method with backtracking.
 
     Where Ω is twice differentiable (p ≥ 2) the unknown is M: (A + α Ω''(M)) dM = −F, F the left
@@ -95,7 +95,7 @@ class SpectralNewton(SchattenSolver):
     @np.errstate(all="ignore")  # a trial may overflow: its merit is infinite then
     def _from(
         self, problem: SchattenProblem, chart: type[Chart], last: np.ndarray | None
-    ) -> Solution[OperatorPoint]:
+    ) -> SchattenSolution:
         """The solution, started afresh or from the last one, whichever is nearer."""
         if not problem.factors.products.size:  # a Gram matrix is zero, and so is every h
             return self._zero(problem)
@@ -107,7 +107,7 @@ class SpectralNewton(SchattenSolver):
         except np.linalg.LinAlgError:  # beyond the range of floats
             return self._zero(problem)
 
-    def _zero(self, problem: SchattenProblem) -> Solution[OperatorPoint]:
+    def _zero(self, problem: SchattenProblem) -> SchattenSolution:
         """M = 0 with the best constant's c = −ℓ'(b; z): what is left to say."""
         M, c = np.zeros_like(problem.factors.products), problem.without_operator[1]
         theta = problem.best_theta(np.zeros_like(problem.z))
@@ -133,7 +133,7 @@ class SpectralNewton(SchattenSolver):
                 break
         return M
 
-    def _iterate(self, problem: SchattenProblem, chart: Chart) -> Solution[OperatorPoint]:
+    def _iterate(self, problem: SchattenProblem, chart: Chart) -> SchattenSolution:
         steps, inner, passed = 0, 0, False
         certificate = chart.certify(self.tol)
         # The gap is the square of the error: a last step once it passes squares what M lacks.
@@ -160,7 +160,7 @@ class SpectralNewton(SchattenSolver):
 
 @final
 @dataclass(frozen=True, eq=False)
-class _SpectralNewtonState(State[OperatorPoint]):
+class _SpectralNewtonState(State[SchattenSolution]):
     """A problem that is decomposed, and the chart of the unknown in which it is smooth."""
 
     problem: SchattenProblem
@@ -171,7 +171,7 @@ class _SpectralNewtonState(State[OperatorPoint]):
 
     def _solve(
         self, problem: SchattenProblem, last: np.ndarray | None
-    ) -> tuple[Solution[OperatorPoint], np.ndarray]:
+    ) -> tuple[SchattenSolution, np.ndarray]:
         solution = self.solver._from(problem, self.chart, last)
         return solution, solution.value.M
 
