@@ -23,7 +23,7 @@ from verify.studies.recall import (
 @pytest.mark.parametrize("name", CONTESTANTS)
 def test_the_laws_written_here_are_those_that_the_kernels_tell(name, d):
     contestant = CONTESTANTS[name]
-    kernel = contestant.make(1, d, torch.Generator().manual_seed(0))
+    kernel = contestant.make(1, d, torch.Generator().manual_seed(0), "cpu")
     rank = kernel.rank_bound(d)
     assert contestant.features(d) == (math.inf if name == "L2" else rank)  # L2: not decided there
     squares = kernel.square_dim(d)
@@ -118,7 +118,7 @@ def test_training_learns_and_work_says_what_became_of_it():
 
 def test_learned_features_are_learned():
     generator = torch.Generator().manual_seed(0)
-    kernel = CONTESTANTS["learned features"].make(3, 2, generator)
+    kernel = CONTESTANTS["learned features"].make(3, 2, generator, "cpu")
     assert kernel.query_weights.shape == (3, LEARNED, 2)
     before = train("learned features", 2, (4,), 2, 1).losses
     after = train("learned features", 2, (4,), 2, 100).losses

@@ -50,7 +50,7 @@ class Contestant:
     temperature) are those of free queries and keys, so none is learned beside them.
     """
 
-    make: Callable[[int, int, torch.Generator], Kernel]
+    make: Callable[[int, int, torch.Generator, str], Kernel]
     features: Callable[[int], float] = lambda d: math.inf
     squares: Callable[[int], int] | None = None
     depth: Callable[[int, int], int] | None = None
@@ -79,13 +79,13 @@ class Contestant:
         return min(bounds)
 
 
-def _fixed(kernel: Kernel) -> Callable[[int, int, torch.Generator], Kernel]:
-    return lambda heads, d, rng: kernel
+def _fixed(kernel: Kernel) -> Callable[[int, int, torch.Generator, str], Kernel]:
+    return lambda heads, d, rng, device: kernel
 
 
-def _learned(heads: int, d: int, rng: torch.Generator) -> PositiveFeatures:
-    weights = torch.randn(2, heads, LEARNED, d, generator=rng, dtype=torch.float64)
-    biases = torch.zeros(2, heads, LEARNED, dtype=torch.float64)
+def _learned(heads: int, d: int, rng: torch.Generator, device: str) -> PositiveFeatures:
+    weights = torch.randn(2, heads, LEARNED, d, generator=rng, dtype=torch.float64).to(device)
+    biases = torch.zeros(2, heads, LEARNED, dtype=torch.float64, device=device)
     query, key, query_bias, key_bias = (x.clone().requires_grad_() for x in (*weights, *biases))
     return PositiveFeatures(query, query_bias, key, key_bias)
 
@@ -154,25 +154,35 @@ class Heads:
         return self.weights[head, :n, :n]
 
 
-def train(name: str, d: int, sizes: Sequence[int], seeds: int, steps: int, seed: int = 0) -> Heads:
+def train(
+    name: str,
+    d: int,
+    sizes: Sequence[int],
+    seeds: int,
+    steps: int,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Heads:
     """A head for each n of ``sizes`` and each of ``seeds``, by Adam on −log of the right value."""
     contestant, longest = CONTESTANTS[name], max(sizes)
     rng = torch.Generator().manual_seed(seed)
     counts = torch.tensor(sizes).repeat_interleave(seeds)
-    there = torch.arange(longest) < counts[:, None]  # (heads, n)
-    kernel = contestant.make(len(counts), d, rng)
-    queries, keys = (x.requires_grad_() for x in starts(len(counts), longest, d, (1.0,), seed))
+    there = (torch.arange(longest) < counts[:, None]).to(device)  # (heads, n)
+    kernel = contestant.make(len(counts), d, rng, device)
+    start = starts(len(counts), longest, d, (1.0,), seed)
+    queries, keys = (x.to(device).requires_grad_() for x in start)
     parameters = [getattr(kernel, name) for name in contestant.parameters]
     optimizer = torch.optim.Adam([queries, keys, *parameters], lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, RATE / 100)
-    eye = torch.eye(longest, dtype=queries.dtype)
-    share = (there / counts[:, None]).T[..., None] / EXAMPLES  # of a query in its head's loss
+    eye = torch.eye(longest, dtype=queries.dtype, device=device)
+    # Of a query in its head's loss:
+    share = (there / counts.to(device)[:, None]).T[..., None] / EXAMPLES
 
     def weights() -> Tensor:
         return attention(queries, keys, eye, kernel, mask=there[:, None, :])
 
     def losses(A: Tensor, examples: int) -> Tensor:
-        values = torch.randint(VALUES, (longest, examples), generator=rng)
+        values = torch.randint(VALUES, (longest, examples), generator=rng).to(device)
         same = (values[:, None] == values).to(A.dtype)  # (query, key, example)
         right = (A.transpose(0, 1) @ same).clamp_min(torch.finfo(A.dtype).tiny)
         return -(share * right.log()).sum((0, 2))
@@ -184,7 +194,8 @@ def train(name: str, d: int, sizes: Sequence[int], seeds: int, steps: int, seed:
         schedule.step()
     with torch.no_grad():
         A = weights()
-        return Heads(A, counts, sum(losses(A, EXAMPLES) for _ in range(50)) / 50)
+        mean = sum(losses(A, EXAMPLES) for _ in range(50)) / 50
+        return Heads(A.cpu(), counts, mean.cpu())
 
 
 def accuracies(rows: Tensor, examples: int, seed: int) -> Tensor:
@@ -212,9 +223,8 @@ def work(configuration: dict[str, Any], device: str) -> dict[str, Any]:
     """
     seeds, examples, seed = (configuration[name] for name in ("seeds", "examples", "seed"))
     sizes = configuration["sizes"]
-    trained = train(
-        configuration["kernel"], configuration["d"], sizes, seeds, configuration["steps"], seed
-    )
+    name, d, steps = (configuration[name] for name in ("kernel", "d", "steps"))
+    trained = train(name, d, sizes, seeds, steps, seed, device)
     found = []
     for place, n in enumerate(sizes):
         mine = range(place * seeds, (place + 1) * seeds)

@@ -78,7 +78,9 @@ def search(configuration: dict[str, Any], device: str) -> dict[str, Any]:
     count, steps = configuration["starts"], configuration["steps"]
     start = free_heads.starts(count, n, d, SCALES, configuration["seed"])
     train = _ascend_queries if configuration["held"] else free_heads.ascend
-    queries, keys = (x.numpy() for x in train(kernel, *start, objective, steps, rate=0.1))
+    start = tuple(points.to(device) for points in start)
+    ended = train(kernel, *start, objective, steps, rate=0.1)
+    queries, keys = (points.cpu().numpy() for points in ended)
     heads, by_depth = [], defaultdict(float)
     for q, k in zip(queries, keys, strict=True):
         own = self_weights(kernel, q, k)
@@ -241,6 +243,7 @@ def _identity_checks(found: list[dict[str, float]]) -> tuple[Check, ...]:
     "full: 8); in the plane also with random keys held, half of them inside the hull. 24 starts "
     "for EDP on the line, 6 elsewhere, 300 steps (full: 204, 60, 800). That Σ 1/depth can be "
     "reached is not claimed: the best found are told",
+    on_device=True,
 )
 def depth(run: Run) -> Evidence:
     """Searches against the law, controls that break it, and the bias that explains them."""

@@ -236,6 +236,7 @@ def correlations(rows: list[dict[str, Any]]) -> dict[str, float]:
     "so that its score is nearly a function of the self-weight (not quite: groups of two with "
     "self-weight ½ are right 56 % of the time, a circle with 0.24 62 %): that it goes with the "
     "self-weight proves nothing about text",
+    on_device=True,
 )
 def recall(run: Run) -> Evidence:
     """15 kernels on both sides of D = n, blunt infinite ones and sharp finite ones."""

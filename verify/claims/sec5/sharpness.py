@@ -56,7 +56,8 @@ def search(configuration: dict[str, Any], device: str) -> dict[str, Any]:
     }[configuration["objective"]]
     kernel, n = TaylorEDP(configuration["order"]), configuration["n"]
     steps = configuration["steps"]
-    ended = free_heads.starts(configuration["starts"], n, 2, SCALES, configuration["seed"])
+    start = free_heads.starts(configuration["starts"], n, 2, SCALES, configuration["seed"])
+    ended = tuple(points.to(device) for points in start)
     if configuration["objective"] == LEAST:
         ended = free_heads.ascend(kernel, *ended, free_heads.geometric_mean, steps, rate=0.1)
     rate = 0.01 if configuration["objective"] == LEAST else 0.1
@@ -252,6 +253,7 @@ def curves(orders: tuple[int, ...]) -> dict[str, Any]:
     "the geometric mean. A first full run missed the statement for all "
     "n: T4 on 4 keys has 0.854 on a trapezoid, 0.835 on the square, whose antipodes an even cut "
     "weighs; all of them are selected both ways",
+    on_device=True,
 )
 def sharpness(run: Run) -> Evidence:
     """Exact capacities of the circle, then searches for better ones."""
