@@ -5,7 +5,8 @@ from __future__ import annotations
 import abc
 import dataclasses
 
-from rkbs.kernels.base import FeatureDimension, Kernel
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.structure import FeatureDimension
 
 
 @dataclasses.dataclass(frozen=True)

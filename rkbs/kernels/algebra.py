@@ -21,7 +21,8 @@ from rkbs.kernels._parameters import (
     numbers,
     per_head,
 )
-from rkbs.kernels.base import FeatureDimension, Kernel
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.structure import FeatureDimension
 
 
 def _both(

@@ -9,8 +9,9 @@ from typing import final
 from rkbs._arrays import Array, namespace
 from rkbs.kernels._pairwise import product
 from rkbs.kernels._parameters import Parameter, Parametric, check_parameter, numbers, per_head
-from rkbs.kernels.base import FeatureDimension, PositiveKernel
+from rkbs.kernels.base import PositiveKernel
 from rkbs.kernels.dot_product import scaled_dot
+from rkbs.kernels.structure import FeatureDimension
 
 
 @final

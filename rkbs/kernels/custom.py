@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import final
 
 from rkbs._arrays import Array
-from rkbs.kernels.base import FeatureDimension, Kernel
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.structure import FeatureDimension
 
 
 @final

@@ -9,7 +9,8 @@ from typing import final
 from rkbs._arrays import Array, is_tensor, namespace
 from rkbs.kernels._pairwise import distance, intersection, largest, product, squared_distance
 from rkbs.kernels._parameters import Parameter, Parametric, check_parameter, per_head
-from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel
+from rkbs.kernels.base import Kernel, PositiveKernel
+from rkbs.kernels.structure import FeatureDimension
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,8 @@ from rkbs.kernels._parameters import (
     numbers,
     per_head,
 )
-from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel
+from rkbs.kernels.base import Kernel, PositiveKernel
+from rkbs.kernels.structure import FeatureDimension
 
 MAX_ORDER = 256
 """The highest order of a ``TaylorEDP``."""

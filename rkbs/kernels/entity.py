@@ -11,7 +11,8 @@ import numpy as np
 
 from rkbs._arrays import Array, cast, check_same_dimension, is_tensor, namespace
 from rkbs.kernels._pairwise import at_least_single, common_dtype
-from rkbs.kernels.base import FeatureDimension, Kernel, PositiveKernel
+from rkbs.kernels.base import Kernel, PositiveKernel
+from rkbs.kernels.structure import FeatureDimension
 
 
 @final

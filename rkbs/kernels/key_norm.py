@@ -17,8 +17,9 @@ from rkbs.kernels._pairwise import (
     saturated,
 )
 from rkbs.kernels._parameters import Parameter, Parametric, check_parameter, numbers, per_head
-from rkbs.kernels.base import FeatureDimension, Kernel
+from rkbs.kernels.base import Kernel
 from rkbs.kernels.dot_product import EDP
+from rkbs.kernels.structure import FeatureDimension
 
 
 @dataclass(frozen=True, eq=False)

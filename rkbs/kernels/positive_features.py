@@ -10,7 +10,8 @@ import numpy as np
 from rkbs._arrays import Array, as_floating, check_count, check_finite, is_tensor
 from rkbs.kernels._pairwise import dot, log_dot, saturated
 from rkbs.kernels._parameters import Parametric, check_heads, fitting
-from rkbs.kernels.base import FeatureDimension, PositiveKernel
+from rkbs.kernels.base import PositiveKernel
+from rkbs.kernels.structure import FeatureDimension
 
 
 @final

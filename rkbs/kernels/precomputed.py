@@ -11,7 +11,8 @@ import numpy as np
 
 from rkbs._arrays import Array, as_matrix, is_tensor, namespace
 from rkbs.kernels._pairwise import common_dtype
-from rkbs.kernels.base import FeatureDimension, Kernel
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.structure import FeatureDimension
 
 
 @final

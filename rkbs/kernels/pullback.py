@@ -11,7 +11,8 @@ import numpy as np
 from rkbs._arrays import Array, SameArray, as_matrix, as_points, is_tensor, namespace
 from rkbs.kernels._composite import Wrapper
 from rkbs.kernels._pairwise import dot
-from rkbs.kernels.base import FeatureDimension, Kernel
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.structure import FeatureDimension
 
 
 @final

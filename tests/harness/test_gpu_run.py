@@ -227,8 +227,8 @@ def test_these_claims_run_without_packages(tmp_path):
     lacking = dict(re.findall(r"^(\S+)\n    needs (\S+), not installed$", listed, re.MULTILINE))
     assert {*lacking.values()} == {"python-flint"}
     using = {name for name in known_ids() if LOADED.declares(module_of(name), "on_device")}
-    judged_in_balls = {"thm2.certified", "sec5.depth", "sec5.sharpness"}
-    assert using & lacking.keys() == judged_in_balls
+    exact = {f"sec5.{name}" for name in ("depth", "infinite_dimension", "sharpness")}
+    assert using & lacking.keys() == {"thm2.certified", *exact}
 
 
 # ---- what is missing

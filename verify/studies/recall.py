@@ -108,7 +108,7 @@ def _cut(order: int) -> Contestant:
 
 
 CONTESTANTS = {
-    "uniform": Contestant(_fixed(Constant()), features=lambda d: 1),
+    "uniform": Contestant(_fixed(Constant()), features=lambda d: 1, squares=lambda d: 1),
     "L2": Contestant(_fixed(L2Distance()), metric=True, depth=_two_sided),
     "T2": _cut(2),
     "quadratic": Contestant(

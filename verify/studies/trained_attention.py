@@ -117,7 +117,7 @@ def _train(
     budget: Budget,
     seed: int,
     device: str,
-    build: Build,
+    build: Build = two_towers,
     refit: bool = False,
 ) -> tuple[Sequence[Surface], list[float]]:
     """Heads in the order of the settings, and their mean squared errors on the held-out pairs."""

@@ -14,10 +14,11 @@ from verify.harness.evidence import Evidence
 RECORDS = ("sec5.depth",)
 CAPTION = (
     "Left: self-weights of trained heads for twelve keys of the line, in order: EDP stays below "
-    "1/min(i, n−i+1) and EI below 1/(n−i+1), whatever is trained, while RBF, and EDP with the "
-    "key-norm bias that makes it RBF, select all keys. Right: the largest self-weight of any head "
-    "found at a key of given halfspace depth in the plane, below 1/depth for kernels quasi-convex "
-    "in k; RBF (hollow) is not bound."
+    "one over the number of keys on the key's emptier side, itself included, and EI below one "
+    "over the number of keys from it on, whatever is trained, while RBF, and EDP with the key- "
+    "norm bias that makes it RBF, select all keys. Right: the largest self-weight of any head "
+    "found at a key of given halfspace depth in the plane, below one over the depth for kernels "
+    "quasi-convex in k; RBF (hollow) is not bound."
 )
 
 LINE = {

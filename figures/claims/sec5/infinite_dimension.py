@@ -15,11 +15,11 @@ from verify.harness.evidence import Evidence
 RECORDS = ("sec5.infinite_dimension",)
 CAPTION = (
     "Left: how many keys one head can single out, each with more than half of its query's weight, "
-    "against the number of features of its kernel (d = 2, unless said otherwise): markers are "
-    "attained, bars reach up to the bound of a law, and no kernel is above its own number of "
+    "against the number of features of its kernel, in the plane unless said otherwise: markers "
+    "are attained, bars reach up to the bound of a law, and no kernel is above its own number of "
     "features. Some kernels of infinite dimension single out any number of keys, others two. "
-    "Right: accuracy of trained heads in the recall of 16 keys, pairs of a finite kernel and an "
-    "infinite one; chance is 12.5 %."
+    "Right: accuracy of trained heads in the recall of sixteen keys, pairs of a finite kernel and "
+    "an infinite one."
 )
 
 ENDLESS, ANY = 1500, 400

@@ -14,12 +14,13 @@ from verify.harness.evidence import Evidence
 
 RECORDS = ("sec5.recall",)
 CAPTION = (
-    "Accuracy of trained heads on associative recall (eight values, chance 12.5 %), against their "
-    "self-weight and against the kernel's feature dimension D, infinite at the right end; dark: 16 "
-    "keys of the plane, mean of the seeds; hollow: the arrangements that theory knows, without "
-    "training; faint: other d and n. Dimension does not order the kernels: blunt ones of infinite "
-    "dimension recall less than cuts of 6 and 15 features, and a cut of 153 as much as EDP. Recall "
-    "asks for the self-weight itself, so that the left panel proves nothing about text."
+    "Accuracy of trained heads on associative recall of one of eight values, against their self- "
+    "weight and against the kernel's feature dimension D, infinite at the right end; the gray "
+    "line is chance. Dark: sixteen keys of the plane, mean of the seeds; hollow: the arrangements "
+    "that theory knows, without training; faint: other d and n. Dimension does not order the "
+    "kernels: blunt ones of infinite dimension recall less than short Taylor cuts, and a long cut "
+    "as much as EDP. Recall asks for the self-weight itself, so that the left panel proves "
+    "nothing about text."
 )
 
 N, D = 16, 2

@@ -14,12 +14,13 @@ from verify.harness.evidence import Evidence
 
 RECORDS = ("sec5.sharpness",)
 CAPTION = (
-    "Left: the number of keys of the plane that T_N selects, on the circle (exact) and by trained "
-    "heads (full markers: R = n; hollow, one key more: R = 0), under the bounds of L1 and L1′. "
-    "Right: self-weights against the number of keys, on the circle (lines) and trained for the "
-    "geometric mean (markers), under D/n (dashed) and M/n (dotted). Where n > N nothing better "
-    "than the circle was found, far below what is proved for N > 2. Markers above their line are "
-    "better arrangements for n ≤ N; of the arithmetic mean (stars) there are better ones, too."
+    "Left: the number of keys of the plane that a Taylor cut selects, on the circle (exact) and "
+    "by trained heads (full markers: all keys selected; hollow, one key more: none), under the "
+    "bounds of dimension and of half degree. Right: self-weights against the number of keys, on "
+    "the circle (lines) and trained for the geometric mean (markers), under D/n (dashed) and M/n "
+    "(dotted). With more keys than the order nothing better than the circle was found, far below "
+    "what is proved. Markers above their line are better arrangements of fewer keys; of the "
+    "arithmetic mean (stars) there are better ones, too."
 )
 
 

@@ -41,7 +41,7 @@ def found(change):
     return returned(module, "searched", lambda rows: [row | change(row) for row in rows])
 
 
-NO_BIAS = constants(KeyNormBias, _bias=lambda self, y: 0 * (y * y).sum(-1)[..., None, :])
+NO_BIAS = constants(KeyNormBias, _bias=lambda self, x, y: 0 * (y * y).sum(-1)[..., None, :])
 
 broken = Subject("sec5.depth", trained_once)
 retrained = Subject("sec5.depth", few_cells, "slow")

@@ -75,17 +75,17 @@ def test_formulas_are_those_of_the_kernels():
     assert module.exponential(q, k) == pytest.approx(np.exp(a - a.max(1)[:, None]))
 
 
-def test_configurations_are_trained_as_told(monkeypatch):
+def test_every_pair_is_trained_on_the_same_budget(monkeypatch):
     pytest.importorskip("torch")
-    cell = {"kernel": "T4", "seeds": 2, "steps": 3, "examples": 10, "seed": 1}
-    found = module.trained(cell, "cpu")
-    assert len(found["accuracy"]) == 2
-    assert all(0 <= a <= 1 for a in found["accuracy"])
-    monkeypatch.setattr(
-        module,
-        "sweep",
-        lambda run, work, cells, name: [
-            {"kernel": cell["kernel"], "accuracy": [cell["seeds"]]} for cell in cells
-        ],
-    )
-    assert module.recalled(Run()) == {name: [3] for pair in module.RIVALS.items() for name in pair}
+    seen = []
+
+    def sweep(run, work, cells, name):
+        seen.extend(cells)
+        return [{"found": [{"accuracy": [k / 10]}]} for k in range(len(cells))]
+
+    monkeypatch.setattr(module, "sweep", sweep)
+    names = [*module.RIVALS, *module.RIVALS.values()]
+    assert module.recalled(Run()) == {name: [k / 10] for k, name in enumerate(names)}
+    assert [cell.pop("kernel") for cell in seen] == names
+    assert all(cell == seen[0] for cell in seen)
+    assert (seen[0]["d"], seen[0]["sizes"]) == (2, [module.KEYS])

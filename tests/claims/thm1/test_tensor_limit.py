@@ -7,7 +7,7 @@ import pytest
 from sabotage import Subject, is_noticed
 from sabotage.patches import attribute, constants, scaled, solved
 
-from rkbs.spaces import sections
+from rkbs.spaces import tensor_sections
 from rkbs.spaces.tensor_sections import TensorFunction
 from rkbs.terms.residual_losses import Squared
 from verify.claims.thm1 import tensor_limit as module
@@ -23,7 +23,7 @@ def kernel(change):
     right = module.power_tensor
 
     def patch(p):
-        for owner in (module, sections):
+        for owner in (module, tensor_sections):
             p.setattr(owner, "power_tensor", lambda *x: change(right(*x)))
 
     return patch
@@ -150,7 +150,7 @@ def test_wrong_tensor_kernels(m, mutant, monkeypatch):
 
 
 def test_another_tensor_kernel_has_another_solution(monkeypatch):
-    monkeypatch.setattr(sections, "power_tensor", lambda *x: 1.01 * module.power_tensor(*x))
+    monkeypatch.setattr(tensor_sections, "power_tensor", lambda *x: 1.01 * module.power_tensor(*x))
     row = module._case(Run(seed=1), 2, 1, Squared(), 7, [14])
     assert abs(row["cuts"][-1]["excess"]) > 1e-6
     assert abs(row["whole space"]) > 1e-6

@@ -98,18 +98,10 @@ def _normalized(kernel: PositiveFeatures, points: np.ndarray) -> np.ndarray:
     return np.exp(logs - logs.max(1, keepdims=True))
 
 
-def trained(configuration: dict[str, Any], device: str) -> dict[str, Any]:
-    """Recall of ``KEYS`` keys in the plane: the accuracy of each seed's head."""
-    from verify.studies.recall import accuracies, train
-
-    seeds, steps, examples = (configuration[name] for name in ("seeds", "steps", "examples"))
-    heads = train(configuration["kernel"], 2, (KEYS,), seeds, steps, configuration["seed"])
-    found = accuracies(heads.weights, examples, configuration["seed"])
-    return {"kernel": configuration["kernel"], "accuracy": found.tolist()}
-
-
 def recalled(run: Run) -> dict[str, list[float]]:
-    """Accuracies by contestant."""
+    """Accuracies of heads trained to recall ``KEYS`` keys of the plane, by contestant."""
+    from verify.studies.recall import work
+
     budget = {
         "seeds": run.pick(quick=3, full=5),
         "steps": run.pick(quick=500, full=2000),
@@ -117,9 +109,11 @@ def recalled(run: Run) -> dict[str, list[float]]:
         "seed": run.seed,
     }
     names = [*RIVALS, *RIVALS.values()]
-    cells = [{"kernel": name, **budget} for name in names]
-    results = sweep(run, trained, cells, "sec5.infinite_dimension")
-    return {result["kernel"]: result["accuracy"] for result in results}
+    cells = [{"kernel": name, "d": 2, "sizes": [KEYS], **budget} for name in names]
+    results = sweep(run, work, cells, "sec5.infinite_dimension")
+    return {
+        name: result["found"][0]["accuracy"] for name, result in zip(names, results, strict=True)
+    }
 
 
 def rank(name: str, d: int, D: int) -> int:
@@ -187,6 +181,7 @@ def arranged(kernel: Any, name: str) -> dict[str, Any]:
     scope="one head, free queries and keys, no term per pair (causal mask, position bias), d = 2 "
     "and 3; recall of 16 keys in the plane, 3 seeds (full: 5). About selection: how much of a "
     "text's loss selection decides, experiments on text have to tell",
+    on_device=True,
 )
 def infinite_dimension(run: Run) -> Evidence:
     """Laws for every n, and recall at n = 16."""

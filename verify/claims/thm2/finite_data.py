@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, drawn, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.harness.sweep import sweep
@@ -72,6 +72,12 @@ def work(configuration: dict[str, Any], device: str) -> dict[str, Any]:
             rows.append(row | ({"floor": sample.floor(row["d"] + 1)} if row["d"] else {}))
     dtype = str(trained.DTYPE).removeprefix("torch.")
     return {"rows": rows, "dtypes": {"attention": dtype, "others": "float64"}}
+
+
+def _shorter(row: Row) -> Row:
+    """A row with eight digits of what was measured."""
+    errors = {kind: drawn(error, 8) for kind, error in row["errors"].items()}
+    return row | {"errors": errors, "seconds": drawn(row["seconds"])}
 
 
 def accuracy_checks(table: Table, compared: list[Row]) -> list[Check]:
@@ -212,7 +218,7 @@ def finite_data(run: Run) -> Evidence:
             cost_check(table),
         ),
         data={
-            "rows": table.rows,
+            "rows": [_shorter(row) for row in table.rows],
             "comparisons": compared,
             "further": more,
             "dtypes": results[0]["dtypes"],

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, drawn, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.harness.sweep import sweep
@@ -299,7 +299,7 @@ def transformer(run: Run) -> Evidence:
         condition="the surface has constant row sums where heads are normalized (else its row "
         "means are out of reach of softmax); un-normalized heads need no condition",
         data={
-            "rows": rows,
+            "rows": [row | {"error": drawn(row["error"], 6)} for row in rows],
             "yardsticks": measured,
             "obstructed": stuck,
             "row_parts": parts,
