@@ -78,6 +78,7 @@ def test_there_are_notebooks():
         "01_attention_is_a_kernel.ipynb",
         "02_the_representer_theorem.ipynb",
         "03_how_much_head_dimension.ipynb",
+        "04_what_can_attention_select.ipynb",
     ]
 
 

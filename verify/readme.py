@@ -16,7 +16,7 @@ from verify.harness.formulas import in_html
 from verify.harness.ledger import ORIGINS, Claim, load_claims
 from verify.harness.paths import REFERENCE, ROOT
 from verify.harness.records import Record, RecordError, load_record, write_atomically
-from verify.harness.report import MEANINGS, SYMBOLS, by_topic, counted, tally
+from verify.harness.report import MEANINGS, SYMBOLS, by_topic, counted, on_a_gpu, tally
 from verify.harness.terminal import quiet
 from verify.studies.rows import (
     MIDDLE,
@@ -103,6 +103,7 @@ def _verdict_section(claim: Claim, record: Record) -> str:
     lines.append(
         f"{counted(evidence)} · [record](../verify/results/{claim.id}.json) · "
         + (figure if claim.figure else f"no figure: {literal(claim.no_figure)}")
+        + (f" · {gpu}" if (gpu := on_a_gpu(claim)) else "")
     )
     return "\n\n".join(filter(None, lines))
 

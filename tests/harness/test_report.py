@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from verify.harness import report
 from verify.harness.bars import Bars
 from verify.harness.evidence import Check, Evidence, Verdict
 from verify.harness.figures import Picture, draw_figures, pictures, place
 from verify.harness.ledger import Claim, settle
-from verify.harness.report import write_report
+from verify.harness.report import on_a_gpu, write_report
 from verify.harness.run import Run
 from verify.harness.workers import Outcome
 from verify.readme import gallery, tally_sentence, verdict_page
@@ -86,6 +87,22 @@ def test_what_was_asked_and_missed_is_shown(tmp_path):
 
 
 SCRIPT = "RECORDS = ('prop1.a', 'prop1.b')\nCAPTION = 'κ* and more'\ndraw = None\n"
+
+
+def test_a_claim_that_uses_a_gpu_says_what_became_of_it_there(tmp_path, monkeypatch):
+    check = Check("one", 1.0, "==", 1)
+    asks, other = (
+        Claim("prop1.a", "s", "", "", lambda run: Evidence(checks=(check,)), on_device=uses)
+        for uses in (True, False)
+    )
+    monkeypatch.setattr(report, "reference", lambda device: tmp_path / device)
+    assert (on_a_gpu(asks), on_a_gpu(other)) == ("CUDA record missing", "")
+    record = settle(asks, Run())
+    assert "CUDA record missing" in verdict_page({"prop1.a": (asks, record)})
+    replace(record, device="cuda: H200").save(tmp_path / "cuda")
+    assert on_a_gpu(asks) == "✓ holds on cuda: H200"
+    path = write_report({"prop1.a": asks}, {"prop1.a": record}, {}, tmp_path / "r.html", {})
+    assert "✓ holds on cuda: H200" in path.read_text(encoding="utf-8")
 
 
 def test_missing_records_are_named(tmp_path):

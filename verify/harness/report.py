@@ -14,7 +14,8 @@ from verify.harness.evidence import Check, Evidence, Verdict
 from verify.harness.figures import Picture
 from verify.harness.formulas import in_html
 from verify.harness.ledger import ORIGINS, TOPICS, Claim, topic_of
-from verify.harness.records import Record, write_atomically
+from verify.harness.paths import reference
+from verify.harness.records import Record, load_record, write_atomically
 
 ERROR = "error"
 """In a verdict's place where the computation itself went wrong."""
@@ -54,6 +55,16 @@ def counted(evidence: Evidence) -> str:
     if evidence.shortfalls:
         parts.append(f"{len(evidence.shortfalls)} short of what was asked")
     return ", ".join(parts)
+
+
+def on_a_gpu(claim: Claim) -> str:
+    """What became of a claim on a GPU, if its computation uses one."""
+    if not claim.on_device:
+        return ""
+    record = load_record(claim.id, reference("cuda"))
+    if record is None:
+        return "CUDA record missing"
+    return f"{SYMBOLS[record.verdict]} {record.verdict.value} on {record.device}"
 
 
 def tally(verdicts: Iterable[str]) -> dict[str, int]:
@@ -161,6 +172,7 @@ def _entry(
         "error": error,
         "checks": {},
         "data": [],
+        "gpu": on_a_gpu(claim),
     }
     picture = figures.get(claim.figure)
     if picture and claim.figure not in embedded:
