@@ -29,6 +29,8 @@ PRICES = (1e1, 1e3, 1e5)
 """Of logits too far apart, one after the other."""
 LOWEST = -1e3
 """A log A_ii below counts as this."""
+ROUNDED = 1e-9
+"""Of the largest value, how far below 0 rounding may leave one."""
 
 
 def mean(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +70,7 @@ class OwnWeights:
     """
 
     def __init__(self, kernel: Kernel, spread: float = math.inf) -> None:
-        self.spread = spread
+        self.kernel, self.spread = kernel, spread
         self.positive = kernel.is_positive is True
         self._call = kernel.log if self.positive else kernel
         self._in_batches: bool | None = None
@@ -93,7 +95,18 @@ class OwnWeights:
         return found.shape == values.shape and np.allclose(found, values, rtol=1e-9, atol=1e-12)
 
     def logs(self, values: np.ndarray) -> np.ndarray:
-        """log A_ii, (..., n); −∞ where the weight is 0, or the whole row."""
+        """log A_ii, (..., n); −∞ where the weight is 0, or the whole row.
+
+        Raises
+        ------
+        ValueError
+            For values that no kernel has which is non-negative, as this one says it is.
+        """
+        if not self.positive and values.min() < -ROUNDED * values.max():
+            raise ValueError(
+                f"{self.kernel!r} says that it is non-negative, but has the value "
+                f"{values.min():.6g}: what it declares of its structure is wrong"
+            )
         own = np.diagonal(values, axis1=-2, axis2=-1)
         top = values.max(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -108,7 +121,7 @@ class OwnWeights:
         low, top = values.min(-1), values.max(-1)
         if self.positive:
             return top - low
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return np.where(low > 0, np.log(top / low), np.inf)
 
     def score(self, goal: Goal, queries: np.ndarray, keys: np.ndarray) -> np.ndarray:

@@ -54,6 +54,11 @@ def checked_kernel(kernel: Kernel, d: int) -> Kernel:
             "kernel must be known to be non-negative so that rows of weights can be normalized; "
             f"{kernel!r} {told}"
         )
+    if kernel.rank_bound(d) == 0:
+        raise ValueError(
+            "kernel must not be 0 everywhere so that rows of weights can be normalized; "
+            f"{kernel!r} has rank 0"
+        )
     return kernel
 
 

@@ -32,8 +32,8 @@ class Capacity:
     kernel : Kernel
     d : int
     bound : int, math.inf or None
-        No more keys can be selected; infinite where the kernel's structure bounds nothing, None
-        where nothing is known of it.
+        No more keys can be selected; infinite where nothing that is known of the kernel's
+        structure bounds them, None where nothing is known of it.
     law : str
         The law of theory §5 that says so, "L1", "L1′", "L3", "L4" or "L6"; "" where there is none.
     attained : int or math.inf
@@ -86,13 +86,13 @@ class Capacity:
         return pair
 
     def __repr__(self) -> str:
+        if self.bound in (None, math.inf):
+            limit = "no bound known"
+        else:
+            limit = f"{'the bound' if self.gap == 0 else f'at most {self.bound}'} by {self.law}"
         if self.attained == math.inf:
             found = "any number of keys"
         else:
-            limit = {None: "no bound known", math.inf: "no bound"}.get(
-                self.bound,
-                f"{'the bound' if self.gap == 0 else f'at most {self.bound}'} by {self.law}",
-            )
             found = f"{self.attained} key{'s' * (self.attained != 1)}, {limit}"
         return f"Capacity({self.kernel!r}, d={self.d}: {found})"
 
@@ -108,8 +108,8 @@ class SelfWeight:
     d, n : int
     max_logit : float
     bound : float or None
-        No geometric mean of the A_ii is larger; 1 where the kernel's structure bounds nothing,
-        None where nothing is known of it.
+        No geometric mean of the A_ii is larger; 1 where nothing that is known of the kernel's
+        structure bounds it, None where nothing is known of it.
     bound_power : Fraction or None
         The bound to the power n, exact, where that is a rational number: of every law but L6.
     law : str
@@ -149,8 +149,10 @@ class SelfWeight:
             limit = "no bound known"
         elif self.gap <= 1e-6 * self.bound:
             limit = f"the bound by {self.law}" if self.law else "the most there is"
+        elif self.law:
+            limit = f"at most {self.bound:.4g} by {self.law}"
         else:
-            limit = f"at most {self.bound:.4g} by {self.law}" if self.law else "no bound below 1"
+            limit = "no bound below 1 known"
         capped = f", max_logit={self.max_logit:g}" * (self.max_logit < math.inf)
         return (
             f"SelfWeight({self.kernel!r}, d={self.d}, n={self.n}{capped}: {self.attained:.4g}, "
@@ -185,8 +187,8 @@ def capacity(kernel: Kernel, d: int) -> Capacity:
     TypeError
         For a kernel that may be negative, and for parameters that are tensors.
     ValueError
-        For kernels without points to arrange (``Precomputed``, ``Identity``), for parameters per
-        head, and for a kernel whose declared structure an arrangement refutes.
+        For kernels without points to arrange (``Precomputed``, ``Identity``) or 0 everywhere, for
+        parameters per head, and for a kernel whose declared structure an arrangement refutes.
 
     Examples
     --------
@@ -271,13 +273,13 @@ def self_weight(kernel: Kernel, d: int, n: int, max_logit: float = math.inf) -> 
     queries, keys = best_pair(weights, n, d, bound)
     attained = float(np.exp(weights.score(mean, queries, keys)))
     if bound is not None and attained > bound * (1 + ROUNDING):
-        raise _refuted(kernel, law, f"a self-weight of {bound:.6g}", f"has {attained:.6g}")
+        raise _refuted(kernel, law, f"{n} keys a self-weight of {bound:.6g}", f"has {attained:.6g}")
     power, name = (None, "") if law is None else (law.power, law.name)
     return SelfWeight(kernel, d, n, max_logit, bound, power, name, attained, queries, keys)
 
 
 def _refuted(kernel: Kernel, law: Law, most: str, found: str) -> ValueError:
     return ValueError(
-        f"{kernel!r} declares {law.reason}, which allows {most} on n keys by {law.name} of theory "
-        f"§5, but an arrangement {found}: what it declares of its structure is wrong"
+        f"{kernel!r} declares {law.reason}, which allows {most} by {law.name} of theory §5, but an "
+        f"arrangement {found}: what it declares of its structure is wrong"
     )

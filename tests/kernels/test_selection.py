@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -134,6 +135,7 @@ SETTLED = [  # kernel, d, capacity, law
     (Quadratic(0.0), 2, 3, "L1"),
     (Quadratic(0.0), 3, 5, "L1′"),
     *((L2Distance(0.3), d, 2, "L3") for d in (1, 2, 3, 64)),
+    (L2Distance(0.3).T, 3, 2, "L3"),
     (CappedEDP(1.0), 3, 8, "L6"),
     (CappedEDP(2.0), 4, 55, "L6"),
     (2.0 * ExponentiatedIntersection(), 1, 1, "L4"),
@@ -259,6 +261,28 @@ def test_a_wrong_structure_is_found_out():
         self_weight(kernel, 2, 5)
 
 
+@pytest.mark.parametrize("dim", [None, 2])
+def test_values_below_0_are_found_out(dim):
+    kernel = Custom(lambda x, y: x @ np.swapaxes(y, -1, -2), is_nonnegative=True, dim=dim)
+    for found in (lambda: capacity(kernel, 2), lambda: self_weight(kernel, 2, 5)):
+        with pytest.raises(ValueError, match=r"says that it is non-negative, but has the value -"):
+            found()
+
+
+def test_a_bound_that_is_not_known_is_not_said_to_be_missing():
+    """EDP is symmetric: two keys of the line are all that its transpose selects, too."""
+    for found in (capacity(EDP().T, 1), capacity(KeyNormBias(EDP(), -1.0), 1)):
+        assert (found.attained, found.bound) == (2, math.inf)
+        assert repr(found).endswith("2 keys, no bound known)")
+    assert repr(self_weight(CappedEDP(1.0).T, 2, 5)).endswith("no bound below 1 known)")
+
+
+def test_large_quotients_of_values_are_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert self_weight(EDP() * Quadratic(), 2, 3, max_logit=5.0).attained > 0.99
+
+
 def test_the_same_every_time():
     for kernel in (TaylorEDP(4), PositiveFeatures.random(2, 3, np.random.default_rng(1))):
         first, second = self_weight(kernel, 2, 9, 1.0), self_weight(kernel, 2, 9, 1.0)
@@ -276,6 +300,8 @@ BAD = [
     ((Precomputed(np.eye(3)), 1), ValueError, "but Precomputed(<3 × 3>) goes by"),
     ((HEADS, 2), ValueError, "PositiveFeatures(query_weights=…) has a value for each head"),
     ((RBF((1.0, 2.0)) + EDP(), 2), ValueError, "RBF(tau=…) has a value for each head"),
+    ((0.0 * EDP(), 2), ValueError, "not be 0 everywhere so that rows of weights can be norm"),
+    ((EDP() * Custom(lambda x, y: 0 * (x @ y.mT), is_positive=True, dim=0), 2), ValueError, "rank"),
     ((EDP, 2), TypeError, "kernel must be a Kernel, got the class EDP"),
     ((EDP(), 0), ValueError, "d must be at least 1, got 0"),
     ((EDP(), 2.0), TypeError, "d must be an integer, got 2.0"),
