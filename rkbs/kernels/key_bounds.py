@@ -40,6 +40,9 @@ def leverage_bound(features: Any) -> np.ndarray:
            [0.036, 0.001, 0.07 , 0.893]])
     """
     psi = as_matrix(features, "features").astype(float)
+    # Of features in any units: small ones, as high powers of small keys, are not of lower rank.
+    size = np.abs(psi).max(0)
+    psi = psi / np.where(size > 0, size, 1)
     left, sigma, _ = np.linalg.svd(psi, full_matrices=False)
     kept = sigma > max(psi.shape) * np.finfo(float).eps * sigma[0]
     return (left[:, kept] ** 2).sum(1)

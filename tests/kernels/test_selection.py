@@ -384,6 +384,9 @@ def test_no_weight_exceeds_what_bounds_it(seed):
     assert leverages.sum() == pytest.approx(3)
     hat = features @ np.linalg.inv(features.T @ features) @ features.T
     assert leverages == pytest.approx(hat.diagonal())
+    assert leverage_bound(features * [1e-40, 1.0, 1e40]) == pytest.approx(leverages)
+    powers = np.linspace(-0.01, 0.01, 12)[:, None] ** np.arange(9)
+    assert leverage_bound(powers).sum() == pytest.approx(9)
     assert leverage_bound(np.ones((4, 3))) == pytest.approx(np.full(4, 0.25))  # of rank 1
 
 
