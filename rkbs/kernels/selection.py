@@ -220,7 +220,7 @@ def capacity(kernel: Kernel, d: int) -> Capacity:
             return Capacity(kernel, d, bound, name, math.inf, *pair)
     queries, keys = largest_selected(weights, d, bound)
     if bound is not None and len(keys) > bound:
-        raise _refuted(kernel, law, f"{bound} keys", f"selects {len(keys)}")
+        raise _refuted(kernel, law, f"{bound} key{'s' * (bound != 1)}", f"selects {len(keys)}")
     return Capacity(kernel, d, bound, name, len(keys), queries, keys)
 
 
