@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import final
 
@@ -12,6 +12,7 @@ import numpy as np
 from rkbs._arrays import check_count
 from rkbs.kernels._own_weights import OwnWeights, mean
 from rkbs.kernels._selection_checks import checked_kernel, checked_logit
+from rkbs.kernels._selection_images import Images
 from rkbs.kernels._selection_laws import Law, capacity_laws, least, self_weight_laws
 from rkbs.kernels._selection_search import best_pair, largest_selected, selected_pair
 from rkbs.kernels.base import Kernel
@@ -80,6 +81,8 @@ class Capacity:
             raise ValueError(f"n must be at most {self.attained}, what is attained, got {n}")
         if n <= len(self.keys):  # of fewer keys each has no less weight
             return self.queries[:n], self.keys[:n]
+        if images := Images.of(self.kernel, self.d):
+            return images.points(*capacity(images.kernel, images.d).arrangement(n))
         pair = selected_pair(OwnWeights(self.kernel), n, self.d)
         if pair is None:
             raise ValueError(f"no arrangement of n = {n} keys is found for {self.kernel!r}")
@@ -164,11 +167,12 @@ def capacity(kernel: Kernel, d: int) -> Capacity:
     """The largest n for which n queries in R^d can each give their own key a weight > ½.
 
     A_ii = κ(q_i, k_i)/Σ_j κ(q_i, k_j) > ½ for all i, queries and keys free: one head, no mask, no
-    term for a pair. The bound is the least of those that the kernel's declared structure gives
-    (theory §5); what is attained is found by arrangements (circle, sphere, simplex, tight frame,
-    clusters, line), scaled, and by a seeded ascent, the same in every run. The two may differ:
-    then the capacity lies between them. At most 256 keys are tried unless the bound is infinite
-    and the kernel says that it selects any number.
+    term for a pair. Of ``kernel.pullback(WQ, WK)`` they are points of the domains, and maps onto
+    R^d leave it the kernel's own. The bound is the least of those that the kernel's declared
+    structure gives (theory §5); what is attained is found by arrangements (circle, sphere, simplex,
+    tight frame, clusters, line), scaled, and by a seeded ascent, the same in every run. The two may
+    differ: then the capacity lies between them. At most 256 keys are tried unless the bound is
+    infinite and the kernel says that it selects any number.
 
     Parameters
     ----------
@@ -209,6 +213,10 @@ def capacity(kernel: Kernel, d: int) -> Capacity:
     """
     d = check_count(d, "d")
     weights = OwnWeights(checked_kernel(kernel, d))
+    if images := Images.of(kernel, d):
+        found = capacity(images.kernel, images.d)
+        queries, keys = images.points(found.queries, found.keys)
+        return replace(found, kernel=kernel, d=d, queries=queries, keys=keys)
     law = least(capacity_laws(kernel, d))
     if law is None or law.bound == math.inf:
         bound, name = None if law is None else math.inf, ""
@@ -264,6 +272,10 @@ def self_weight(kernel: Kernel, d: int, n: int, max_logit: float = math.inf) -> 
     d, n = check_count(d, "d"), check_count(n, "n")
     max_logit = checked_logit(max_logit)
     spread = checked_kernel(kernel, d).logit_spread
+    if images := Images.of(kernel, d):
+        found = self_weight(images.kernel, images.d, n, max_logit)
+        queries, keys = images.points(found.queries, found.keys)
+        return replace(found, kernel=kernel, d=d, queries=queries, keys=keys)
     capped = spread is not None and spread <= 2 * max_logit  # as the kernel's logits are anyway
     weights = OwnWeights(kernel, math.inf if capped else 2 * max_logit)
     law = least(self_weight_laws(kernel, d, n, max_logit))

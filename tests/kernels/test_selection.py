@@ -399,3 +399,27 @@ def test_the_table_of_the_page_is_current(monkeypatch):
         assert selection_table.written(page) == page, "python docs/selection_table.py"
     finally:
         del sys.modules["selection_table"]
+
+
+@pytest.mark.parametrize("kernel", [TaylorEDP(2), EDP(), L2Distance(), RBF()])
+def test_maps_onto_a_space_select_what_the_kernel_selects_there(kernel):
+    rng = np.random.default_rng(0)
+    head = kernel.pullback(rng.normal(size=(2, 3)), rng.normal(size=(2, 3)))
+    found, inner = capacity(head, 3), capacity(kernel, 2)
+    assert (found.attained, found.bound, found.law) == (inner.attained, inner.bound, inner.law)
+    n = min(found.attained, 20)
+    queries, keys = found.arrangement(n)
+    assert queries.shape == keys.shape == (n, 3)
+    values = head(queries, keys) if kernel.is_positive is not True else head.log(queries, keys)
+    if kernel.is_positive:
+        values = np.exp(values - values.max(1, keepdims=True))
+    assert (values.diagonal() > 0.5 * values.sum(1)).all()
+    same, other = self_weight(head, 3, 5), self_weight(kernel, 2, 5)
+    assert same.attained == pytest.approx(other.attained)
+    assert same.keys.shape == (5, 3)
+
+
+def test_maps_that_are_not_onto_are_searched():
+    flat = EDP().pullback(np.array([[1.0, 0.0], [1.0, 0.0]]), None)  # queries on a line
+    assert capacity(flat, 2).attained == 2
+    assert capacity(EDP().pullback(np.tanh, np.tanh), 2).attained >= 3

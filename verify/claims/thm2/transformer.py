@@ -239,9 +239,9 @@ def checks(compared: Sequence[Row], ratios: dict[str, dict[str, float]]) -> tupl
     },
     statement="One encoder block (feed-forward towers, cross-attention, W^O = (w_1 I … w_H I) "
     "and a bias), trained by Adam, comes within a tenth of ‖F‖ of each surface, nearer with four "
-    "heads than with one and with larger d, and with heads of d = 1 below the floor of any logit "
-    "of d = 1; kernel ridge comes nearer on the same tokens, and no block is ahead of it on noisy "
-    "pairs by more than the interval over seeds",
+    "heads than with one, with one head nearer for larger d, and with heads of d = 1 below the "
+    "floor of any logit of d = 1; kernel ridge comes nearer on the same tokens, and no block is "
+    "ahead of it on noisy pairs by more than the interval over seeds",
     source="Theory §4, Proposition 2 and Theorem 2; several heads: thm2.multi_head",
     method="Uniform tokens; heads un-normalized on F, and through softmax on F less its row means "
     "(densities over the tokens); Adam, the same steps for blocks and two-tower logits; errors on "
