@@ -38,10 +38,15 @@ def accuracy(name, change):
 broken = Subject("sec5.infinite_dimension", as_recorded)
 SABOTAGES = [
     broken("EDP at a tenth of the temperature", returned(module, "by_edp", lambda s: s / 10)),
+    broken(
+        "L2 judged by T2",
+        constants(module, FORMULAS=module.FORMULAS | {"L2": module.taylor(2)}),
+        noticed="L2 distance: keys",
+    ),
     broken("ranks short by one", returned(module, "rank", lambda r: r - 1), noticed="exact rank"),
     broken(
-        "T2 judged without its square",
-        constants(module, FORMULAS=module.FORMULAS | {"T2": module.taylor(1)}),
+        "T2 judged by the distance",
+        constants(module, FORMULAS=module.FORMULAS | {"T2": module.apart}),
         noticed="T2: keys",
     ),
     broken("T16 recalls nine of ten", accuracy("T16", lambda a: 0.9 * a), noticed="T16, 16"),
