@@ -61,11 +61,6 @@ class Wrapper(Kernel, abc.ABC):
     def is_nonnegative(self) -> bool | None:
         return self.kernel.is_nonnegative
 
-    @property
-    def is_metric(self) -> bool | None:
-        """As the kernel: a distance is one both ways, and the images under maps are points."""
-        return self.kernel.is_metric
-
     def feature_dim(self, d: int) -> FeatureDimension:
         return self.kernel.feature_dim(d)
 

@@ -89,6 +89,11 @@ class Pullback(Wrapper):
         return None if size is None else self.kernel.is_quasiconvex(size)
 
     @property
+    def is_metric(self) -> bool | None:
+        """As the kernel: the images are points, whatever the maps."""
+        return self.kernel.is_metric
+
+    @property
     def logit_spread(self) -> float | None:
         """That of the kernel."""
         return self.kernel.logit_spread

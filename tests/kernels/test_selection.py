@@ -135,7 +135,6 @@ SETTLED = [  # kernel, d, capacity, law
     (Quadratic(0.0), 2, 3, "L1"),
     (Quadratic(0.0), 3, 5, "L1′"),
     *((L2Distance(0.3), d, 2, "L3") for d in (1, 2, 3, 64)),
-    (L2Distance(0.3).T, 3, 2, "L3"),
     (CappedEDP(1.0), 3, 8, "L6"),
     (CappedEDP(2.0), 4, 55, "L6"),
     (2.0 * ExponentiatedIntersection(), 1, 1, "L4"),

@@ -117,7 +117,7 @@ def _over_seeds(rows: list[Row], kind: str) -> Row:
         for key in ("seconds", "flops")
         if all(row[key] is not None for row in rows)
     }
-    floors = [row["floor"] for row in rows if "floor" in row]
+    floors = [row["floor"] for row in rows if row["floor"] is not None]
     floor = {"floor": float(np.median(floors))} if floors else {}
     spread = {"mean": mean["ratio"], "low": mean["low"], "high": mean["high"]}
     return {"pairs": rows[0]["pairs"], "median": float(np.median(errors))} | spread | costs | floor

@@ -69,7 +69,7 @@ def work(configuration: dict[str, Any], device: str) -> dict[str, Any]:
             row = cell | {"seed": seed, "contestant": name, "d": fit.chosen.get("d", d)}
             row |= {"pairs": len(sample.training.z), "errors": sample.errors(fit.predict)}
             row |= {"seconds": fit.seconds, "flops": fit.flops, "chosen": fit.chosen}
-            rows.append(row | ({"floor": sample.floor(row["d"] + 1)} if row["d"] else {}))
+            rows.append(row | {"floor": sample.floor(row["d"] + 1) if row["d"] else None})
     dtype = str(trained.DTYPE).removeprefix("torch.")
     return {"rows": rows, "dtypes": {"attention": dtype, "others": "float64"}}
 
@@ -148,7 +148,7 @@ def attention_checks(table: Table) -> list[Check]:
         table.hindsight(cell, "limit at d", "both new") - table.logs(cell, "attention", "both new")
         for cell in table.complete()
     ]
-    heads = [row["errors"]["both new"] / row["floor"] for row in table.rows if "floor" in row]
+    heads = [row["errors"]["both new"] / row["floor"] for row in table.rows if row["floor"]]
     return [
         Check("attention/row + column means, the worst cell", math.exp(greatest(mean)), "<", 1),
         Check("d = 1/d chosen, low end", ratio(np.mean(one, axis=0))["low"], ">", 1),
