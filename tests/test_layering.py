@@ -112,6 +112,12 @@ def test_approximation_loads_no_solver():
     assert not [m for m in loaded if m.startswith(("rkbs.solvers", "rkbs.machines", "sklearn"))]
 
 
+def test_attention_loads_torch_and_no_optimizer_or_statistics():
+    names = ("torch", "scipy.optimize", "scipy.stats", "sklearn")
+    loaded = run(f"import sys, rkbs.attention; print(*[m for m in {names} if m in sys.modules])")
+    assert loaded == ["torch"]
+
+
 def test_every_public_name_is_there():
     assert sorted(rkbs.__all__) == sorted(set(rkbs.__all__))
     for name in rkbs.__all__:
