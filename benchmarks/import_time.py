@@ -1,8 +1,8 @@
 """``import rkbs`` against ``import numpy``, side by side, each in a fresh process.
 
-Claim: rkbs adds little to the import of numpy, which it cannot avoid, and ``rkbs.attention`` to that
-of torch. What they must not import, the tests say; reported here are ratios of wall times of whole
-processes, and to one that does nothing.
+Claim: rkbs adds little to the import of numpy, which it cannot avoid, and ``rkbs.attention`` to
+that of torch. What they must not import, the tests say; reported here are ratios of wall times of
+whole processes, and to one that does nothing.
 """
 
 from __future__ import annotations
