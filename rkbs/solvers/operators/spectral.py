@@ -13,7 +13,7 @@ from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Leave, Solution, State, check_leave
 from rkbs.solvers.operators._grid_offsets import GridOffsets
-from rkbs.solvers.operators._leave_out import residuals
+from rkbs.solvers.operators._leave_out import LeaveOut
 from rkbs.solvers.operators.base import RidgeSolution, RidgeSolver
 
 
@@ -150,10 +150,10 @@ class SpectralState(State[RidgeSolution]):
         array of shape (n,), in the order of the problem's pairs
         """
         check_leave(leave)
-        eigenvectors = tuple(part.eigenvectors for part in self.problem.eigen)
+        U, V = (part.eigenvectors for part in self.problem.eigen)
         groups = groups or Groups.single(self.problem.pairs)
         if self.problem.offsets.size:
             offsets = self._offsets(alpha)
             return self.problem.pairs.entries(offsets.leave_out(self.rotated, leave, groups))
-        found = residuals(eigenvectors, self._left_over(alpha), self.rotated, leave, groups)
-        return self.problem.pairs.entries(found)
+        left_out = LeaveOut(U, V, self._left_over(alpha), leave, groups)
+        return self.problem.pairs.entries(left_out.residuals(self.rotated))
