@@ -72,7 +72,9 @@ class GridOffsets:
         """Uᵀ(Eθ)V: (p,) → (n_x, n_y)."""
         split = self.left.shape[1]
         rows, columns = self.left @ theta[:split], self.right @ theta[split:]
-        return np.outer(rows, self.v) + np.outer(self.u, columns)
+        out = np.outer(rows, self.v)
+        out += np.outer(self.u, columns)
+        return out
 
     def sums(self, rotated: np.ndarray) -> np.ndarray:
         """Eᵀ of the values whose rotation is given, the adjoint: (n_x, n_y) → (p,)."""
