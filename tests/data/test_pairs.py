@@ -94,7 +94,7 @@ def test_the_matrix_of_a_grid_is_no_view_of_its_values():
     [([0, 0, 1], [1, 1, 0]), ([0, 1, 0], [0, 0, 0]), ([1, 0, 1], [2, 0, 2]), ([0, 0], [0, 0])],
 )
 def test_a_repeated_pair_is_refused_in_any_order(i, j):
-    with pytest.raises(ValueError, match="must not repeat a pair: .* occurs 2 times"):
+    with pytest.raises(ValueError, match=r"must not repeat a pair: .* occurs 2 times"):
         Pairs(np.zeros((2, 1)), np.zeros((3, 1)), np.array(i), np.array(j))
 
 
