@@ -7,6 +7,7 @@ import pytest
 
 from rkbs.approximation import TARGETS, Quadrature, SampledFloor, sampled_floor, schmidt
 from rkbs.approximation._range_finder import leading_svd
+from rkbs.approximation.spectrum import _change
 
 
 def surface(t, s):
@@ -139,21 +140,28 @@ def test_floors_of_many_nodes_bracket_those_of_the_full_decomposition(name, comp
 
 
 @pytest.mark.parametrize(
-    ("shape", "decay", "most"), [((96, 80), 0.0, 64), ((70, 120), 0.1, 70), ((64, 64), 2.0, 64)]
+    ("shape", "decay", "most", "tolerance"),
+    [
+        ((96, 80), 0.0, 64, 0.0),
+        ((70, 120), 0.1, 70, 1e-3),
+        ((64, 64), 2.0, 64, 1e-3),
+        ((64, 64), 2.0, 64, 0.0),  # whose second block is of rounding
+    ],
 )
-def test_the_leading_part_is_below_and_its_remainder_tells_what_is_left(shape, decay, most):
+def test_the_leading_part_is_below_and_its_remainder_tells_what_is_left(
+    shape, decay, most, tolerance
+):
     rng = np.random.default_rng(0)
     U, V = (np.linalg.qr(rng.standard_normal((n, min(shape))))[0] for n in shape)
     sigma = np.exp(-decay * np.arange(min(shape)))
     F = U * sigma @ V.T
-    tolerance = 1e-3 if decay else 0.0
     found = leading_svd(F, tolerance, most)
     k = len(found.sigma)
     assert k % 32 == 0
     assert k <= most
     assert found.remainder <= tolerance or k + 32 > most
     for side in (found.left, found.right):
-        assert np.abs(side.T @ side - np.eye(k)).max() < 1e-13
+        assert np.abs(side.T @ side - np.eye(k)).max() < 1e-12
     rest = F - found.left * found.sigma @ found.right.T
     assert np.linalg.norm(rest) == pytest.approx(found.remainder, abs=1e-13)
     assert np.abs(found.left.T @ rest).max() < 1e-13
@@ -162,6 +170,16 @@ def test_the_leading_part_is_below_and_its_remainder_tells_what_is_left(shape, d
     # near the best of rank k: one power iteration loses little
     assert found.remainder <= 1.4 * np.linalg.norm(sigma[k:]) + 1e-13
     assert np.array_equal(leading_svd(F, tolerance, most).sigma, found.sigma)
+
+
+@pytest.mark.parametrize(
+    ("rests", "most"),
+    [((0.0, 0.0), 1.0), ((1.5, 0.0), 1.5), ((0.0, 2.4), 1.0), ((0.0, 4.0), 17**0.5 - 2)],
+)
+def test_two_numbers_known_from_below_differ_at_most_by_their_brackets(rests, most):
+    """2 or more, in squares by rest² at most, against 1 or more."""
+    change = _change(np.array([2.0]), np.array([1.0]), *rests)
+    assert change == pytest.approx(most, rel=1e-14)
 
 
 def test_of_nothing_the_leading_part_is_nothing():

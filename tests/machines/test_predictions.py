@@ -48,10 +48,9 @@ def test_whole_rows_are_computed_from_three_percent_on(monkeypatch, count, dense
         "rkbs.machines._at_pairs.values_on_grid",
         lambda left, right, *_: grids.append(1) or left @ right.T,
     )
-    left, right = np.random.default_rng(0).standard_normal((2, 15, 3))
-    pairs = Pairs(left, right[:13], np.arange(count), np.arange(count))  # of 195
-    zeros = np.zeros(15), np.zeros(13)
-    found = values_at_pairs(pairs, left, right[:13], *zeros)
+    left, right = np.random.default_rng(0).standard_normal((2, 20, 3))
+    pairs = Pairs(left, right[:10], np.arange(count), np.arange(count))  # of 200
+    found = values_at_pairs(pairs, left, right[:10], np.zeros(20), np.zeros(10))
     assert relative(found, np.diag(left[:count] @ right[:count].T)) < 1e-13
     assert bool(grids) is dense
 
