@@ -147,7 +147,8 @@ def schmidt(target: Surface, nodes: int = 128, dim: int | None = None) -> Schmid
         rounding = len(table) * eps * float(np.linalg.norm(table))
         found = leading_svd(table, rounding, len(table) // 8)
         _, few, _, rest = leading_svd(coarse, rounding, len(table) // 8)
-    sigma, few = _padded(found.sigma, len(table)), _padded(few, len(coarse))
+    sigma = np.pad(found.sigma, (0, len(table) - len(found.sigma)))  # 0: not computed
+    few = np.pad(few, (0, len(coarse) - len(few)))
     first, rests = slice(len(coarse)), (found.remainder, rest)
     return SchmidtSpectrum(
         target=target,
@@ -160,11 +161,6 @@ def schmidt(target: Surface, nodes: int = 128, dim: int | None = None) -> Schmid
         rounding=size * rounding,
         remainder=size * found.remainder,
     )
-
-
-def _padded(sigma: np.ndarray, count: int) -> np.ndarray:
-    """With a 0 for each value that was not computed."""
-    return np.pad(sigma, (0, count - len(sigma)))
 
 
 def _change(fine: np.ndarray, coarse: np.ndarray, rest: float, rest_of_coarse: float) -> np.ndarray:
