@@ -1,6 +1,7 @@
 """The rooms: what may import what (.importlinter), and that names come from where they are."""
 
 import ast
+import importlib
 import shutil
 import subprocess
 import sys
@@ -110,6 +111,13 @@ def test_importing_rkbs_imports_no_framework():
 def test_approximation_loads_no_solver():
     loaded = run("import sys, rkbs.approximation; print(*[m for m in sys.modules])")
     assert not [m for m in loaded if m.startswith(("rkbs.solvers", "rkbs.machines", "sklearn"))]
+
+
+def test_attention_loads_torch_and_no_optimizer_or_statistics():
+    importlib.import_module("torch")  # skipped where it is not installed
+    names = ("torch", "scipy.optimize", "scipy.stats", "sklearn")
+    loaded = run(f"import sys, rkbs.attention; print(*[m for m in {names} if m in sys.modules])")
+    assert loaded == ["torch"]
 
 
 def test_every_public_name_is_there():

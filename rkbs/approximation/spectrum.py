@@ -9,8 +9,12 @@ from typing import final
 import numpy as np
 
 from rkbs._arrays import check_count, check_number, short_repr
+from rkbs.approximation._range_finder import Leading, leading_svd
 from rkbs.approximation.quadrature import Quadrature, evaluate, magnitude, measured, norm
 from rkbs.approximation.surface import Surface, Target, domain_points
+
+_MANY = 512
+"""From so many nodes in a domain on only the leading singular values are computed."""
 
 
 @final
@@ -26,14 +30,19 @@ class SchmidtSpectrum:
     quadrature : Quadrature
         Of n nodes in each domain.
     singular_values : array of shape (n,)
-        σ_1 ≥ σ_2 ≥ …; those at the level of rounding are set to 0.
-    left, right : arrays of shape (n, n)
-        Columns u_l and v_l at the nodes.
+        σ_1 ≥ σ_2 ≥ …; those at the level of rounding are set to 0, and so are those that were not
+        computed: from 512 nodes in a domain on, before they are doubled, those after the first n/8.
+    left, right : arrays of shape (n, k)
+        Columns u_l and v_l at the nodes, as many as singular values were computed.
     value_errors, tail_errors : arrays
-        What doubling the nodes of each axis changed in σ_{l+1} and in the tail after l = 0, 1, ….
-        For a rule that converges at first order or faster this bounds what is still missing.
+        What doubling the nodes of each axis changed in σ_{l+1} and in the tail after l = 0, 1, …,
+        at most. For a rule that converges at first order or faster this bounds what is still
+        missing.
     rounding : float
         n ε ‖F‖, ε of the precision that F has: no σ and no floor is claimed under it.
+    remainder : float
+        ρ = ‖F − QQᵀF‖ of the randomized decomposition, whose σ are those of QᵀF: at most F's own,
+        which are at most (σ_l² + ρ²)^{1/2}. 0 where all were computed.
 
     Examples
     --------
@@ -52,31 +61,38 @@ class SchmidtSpectrum:
     value_errors: np.ndarray
     tail_errors: np.ndarray
     rounding: float
+    remainder: float = 0.0
 
     __repr__ = short_repr
 
     @property
     def rank(self) -> int:
-        """The number of singular values above rounding."""
+        """The number of singular values above rounding, of those that were computed."""
         return int(np.count_nonzero(self.singular_values))
 
     def floor(self, d: int) -> float:
         """(Σ_{l>d} σ_l²)^{1/2}: no logit of dimension d has a smaller L² error; 0 if unresolved.
 
-        Dropping the values at the level of rounding only lowers it.
+        Dropping the values at the level of rounding, and those that were not computed, only lowers
+        it.
         """
         return norm(self.singular_values[check_count(d, "d", 0) :])
 
     def floor_error(self, d: int) -> float:
-        """Quadrature and rounding error of ``floor(d)``."""
+        """Quadrature and rounding error of ``floor(d)``, and what values not computed may add.
+
+        The latter is (floor² + ρ²)^{1/2} − floor: ‖F‖² is ρ² and the computed values' squares.
+        """
         if check_count(d, "d", 0) >= len(self.tail_errors):
             raise ValueError(f"d must be less than the {len(self.tail_errors)} nodes, got {d}")
-        return float(self.tail_errors[d] + self.rounding)
+        floor = self.floor(d)
+        added = float(np.hypot(floor, self.remainder)) - floor
+        return float(self.tail_errors[d] + self.rounding) + added
 
     def head(self, d: int) -> Surface:
         """Σ_{l ≤ d} σ_l u_l(t) v_l(s), the best head of all, at any points (Nyström's formula).
 
-        u_l(t) = ∫ F(t, s) v_l(s) dν(s)/σ_l and likewise v_l.
+        u_l(t) = ∫ F(t, s) v_l(s) dν(s)/σ_l and likewise v_l. Best up to what ``floor_error`` says.
         """
         d = min(check_count(d, "d", 0), self.rank)
         x, y = self.quadrature.x, self.quadrature.y
@@ -100,7 +116,8 @@ def schmidt(target: Surface, nodes: int = 128, dim: int | None = None) -> Schmid
     target : Target or callable
         (n, d), (m, d) → (n, m).
     nodes : int
-        N ≥ 2 along each axis, doubled once.
+        N ≥ 2 along each axis, doubled once. From N^d = 512 on the leading singular values alone are
+        computed, by random projections from a fixed seed, with what is left out as ``remainder``.
     dim : int, optional
         d, by default the target's own, or 1. Matrices have (2N)^d rows, so that d > 2 is for
         ``sampled_floor``.
@@ -120,19 +137,35 @@ def schmidt(target: Surface, nodes: int = 128, dim: int | None = None) -> Schmid
     fine = Quadrature.gauss_legendre(2 * nodes, dim)
     table, eps = measured(target, fine.x.nodes, fine.y.nodes, "target")
     size = magnitude(table)  # no square of what is over it over- or underflows
-    coarse = np.linalg.svd(coarse / size, compute_uv=False)
-    left, sigma, right = np.linalg.svd(fine.weighted(table / size))
-    rounding = len(sigma) * eps * float(np.linalg.norm(sigma))
+    coarse, table = coarse / size, fine.weighted(table / size)
+    if len(coarse) < _MANY:
+        left, sigma, right = np.linalg.svd(table)
+        rounding = len(sigma) * eps * float(np.linalg.norm(sigma))
+        found = Leading(left, sigma, right.T, 0.0)
+        few, rest = np.linalg.svd(coarse, compute_uv=False), 0.0
+    else:
+        rounding = len(table) * eps * float(np.linalg.norm(table))
+        found = leading_svd(table, rounding, len(table) // 8)
+        _, few, _, rest = leading_svd(coarse, rounding, len(table) // 8)
+    sigma = np.pad(found.sigma, (0, len(table) - len(found.sigma)))  # 0: not computed
+    few = np.pad(few, (0, len(coarse) - len(few)))
+    first, rests = slice(len(coarse)), (found.remainder, rest)
     return SchmidtSpectrum(
         target=target,
         quadrature=fine,
         singular_values=size * np.where(sigma > rounding, sigma, 0.0),
-        left=left / fine.x.root,
-        right=right.T / fine.y.root,
-        value_errors=size * np.abs(sigma[: len(coarse)] - coarse),
-        tail_errors=size * np.abs(_tails(sigma)[: len(coarse)] - _tails(coarse)),
+        left=found.left / fine.x.root,
+        right=found.right / fine.y.root,
+        value_errors=size * _change(sigma[first], few, *rests),
+        tail_errors=size * _change(_tails(sigma)[first], _tails(few), *rests),
         rounding=size * rounding,
+        remainder=size * found.remainder,
     )
+
+
+def _change(fine: np.ndarray, coarse: np.ndarray, rest: float, rest_of_coarse: float) -> np.ndarray:
+    """The most that two numbers differ which are at least these, their squares by rest² more."""
+    return np.maximum(np.hypot(fine, rest) - coarse, np.hypot(coarse, rest_of_coarse) - fine)
 
 
 def _dimension(target: Surface, dim: int | None) -> int:

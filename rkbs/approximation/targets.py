@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 from numpy.polynomial import legendre
-from scipy.optimize import brentq
 
 from rkbs._arrays import check_count
 from rkbs.approximation.surface import Surface, Target
@@ -58,6 +57,8 @@ def _kink_singular_values(count: int) -> np.ndarray:
 
     Odd functions sin ωt: cos ω = 0. Even ones cos ωt: ω tan ω = −1, and cosh ωt: ω tanh ω = 1.
     """
+    from scipy.optimize import brentq  # late: rkbs.attention is light to import, beside torch
+
     check_count(count, "count")
     odd = (np.arange(count) + 0.5) * math.pi
     cosh = brentq(lambda w: w * math.tanh(w) - 1, 1, 2, xtol=1e-15)

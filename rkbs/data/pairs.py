@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from rkbs._arrays import as_floating, as_matrix, check_count, check_finite
 from rkbs._frames import column_names, is_tensor, to_numpy
 from rkbs.data._entities import as_ids, distinct
+from rkbs.data._indices import as_indices, as_key, rising
 
 
 @final
@@ -81,16 +82,17 @@ class Pairs:
                     f"{name} must hold a name for each of {domain.shape[1]} columns, got "
                     f"{len(columns)}"
                 )
-        i, j = _as_indices(self.i, "i", len(X), "X"), _as_indices(self.j, "j", len(Y), "Y")
+        i, j = as_indices(self.i, "i", len(X), "X"), as_indices(self.j, "j", len(Y), "Y")
         if i.shape != j.shape:
             raise ValueError(f"i and j must be equally long, got {i.shape[0]} and {j.shape[0]}")
-        _, first, counts = np.unique(i * len(Y) + j, return_index=True, return_counts=True)
-        if (counts > 1).any():
-            k = first[counts > 1][0]
-            raise ValueError(
-                f"i, j must not repeat a pair: (i={i[k]}, j={j[k]}) occurs {counts.max()} times. "
-                "Average repeated responses first."
-            )
+        if not rising(i, j, len(Y)):  # else there is nothing to sort
+            _, first, counts = np.unique(i * len(Y) + j, return_index=True, return_counts=True)
+            if (counts > 1).any():
+                k = first[counts > 1][0]
+                raise ValueError(
+                    f"i, j must not repeat a pair: (i={i[k]}, j={j[k]}) occurs {counts.max()} "
+                    "times. Average repeated responses first."
+                )
         ids = {
             "ids_x": as_ids(self.ids_x, "ids_x", X, "X"),
             "ids_y": as_ids(self.ids_y, "ids_y", Y, "Y"),
@@ -177,7 +179,7 @@ class Pairs:
         if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
             key = key[0]
         if not isinstance(key, slice):
-            key = _as_key(key, len(self))
+            key = as_key(key, len(self))
         i, j = self.i[key], self.j[key]
         if not len(i):
             raise ValueError("pairs[key] must name at least one pair, got none")
@@ -191,7 +193,7 @@ class Pairs:
     @cached_property
     def _is_row_major_grid(self) -> bool:
         """A complete grid in ``grid``'s order, where values are reshaped instead of indexed."""
-        return self.is_complete and bool((np.diff(self.i * len(self.Y) + self.j) == 1).all())
+        return self.is_complete and rising(self.i, self.j, len(self.Y))
 
     def compact(self) -> Pairs:
         """The same pairs over the rows of X and Y that occur in them."""
@@ -213,8 +215,13 @@ class Pairs:
 
     def matrix(self, z: ArrayLike, fill: float = 0.0) -> np.ndarray:
         """The values z of the pairs as a matrix (n_x, n_y), ``fill`` where there is no pair."""
+        matrix = self._as_matrix(z, fill)
+        return matrix.copy() if self._is_row_major_grid else matrix
+
+    def _as_matrix(self, z: ArrayLike, fill: float = 0.0) -> np.ndarray:
+        """As ``matrix``, to be read: it may be z itself, in another shape."""
         if self._is_row_major_grid:
-            return np.array(z, dtype=float).reshape(len(self.X), len(self.Y))
+            return np.asarray(z, dtype=float).reshape(len(self.X), len(self.Y))
         out = np.full((len(self.X), len(self.Y)), fill)
         out[self.i, self.j] = z
         return out
@@ -250,37 +257,6 @@ class Pairs:
             expected = f"({len(self)},)" + f" or {grid}" * self.is_complete
             raise ValueError(f"z must have shape {expected}, got shape {z.shape}")
         return as_matrix(z[:, None], "z")[:, 0].astype(float)
-
-
-def _as_indices(values: Any, name: str, size: int, domain: str) -> np.ndarray:
-    values = to_numpy(values, name)
-    if values.size == 0:
-        raise ValueError(f"{name} must name at least one pair, got none")
-    if values.ndim != 1 or values.dtype.kind not in "iu":
-        raise TypeError(
-            f"{name} must be a 1-D integer array of row numbers of {domain}, got {values.dtype} "
-            f"of shape {values.shape}"
-        )
-    if values.min() < 0 or values.max() >= size:
-        raise ValueError(
-            f"{name} must lie from 0 to {size - 1} (rows of {domain}), got values from "
-            f"{values.min()} to {values.max()}"
-        )
-    return values.astype(np.intp)
-
-
-def _as_key(key: Any, size: int) -> np.ndarray:
-    """Row numbers, or a mask of ``size`` pairs."""
-    plain = isinstance(key, (list, range))
-    array = to_numpy(key, "the key of pairs[key]") if plain or hasattr(key, "__array__") else None
-    if plain and not len(key):
-        array = array.astype(np.intp)  # numpy makes [] a float array
-    if array is None or array.ndim != 1 or array.dtype.kind not in "iub":
-        got = f"{array.dtype} of shape {array.shape}" if array is not None else repr(key)
-        raise TypeError(f"pairs are chosen by a slice, an index array or a mask, got {got}")
-    if array.dtype.kind == "b" and len(array) != size:
-        raise ValueError(f"a mask of pairs must have length {size}, got {len(array)}")
-    return array
 
 
 def _leave_out(z: Any, axes: int) -> str:

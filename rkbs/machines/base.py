@@ -14,6 +14,7 @@ from rkbs.data._entities import Entities, as_ids
 from rkbs.data._groups import Groups, warn_equal
 from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
+from rkbs.machines._at_pairs import values_at_pairs, values_on_grid
 from rkbs.machines._names import check_names, keep_names
 from rkbs.machines._offsets import effects_of, make_offsets
 from rkbs.machines._parameters import changed, nested
@@ -25,7 +26,6 @@ from rkbs.problems.offsets import Offsets
 from rkbs.solvers.base import Leave, check_leave
 from rkbs.terms.losses import Loss
 
-_CHUNK = 4096
 _KERNELS = ("kernel_x", "kernel_y")
 
 
@@ -199,15 +199,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     def _predict_pairs(self, pairs: Pairs) -> np.ndarray:
         pairs = pairs.compact()
         X, Y = Entities(pairs.X, pairs.ids_x, "X"), Entities(pairs.Y, pairs.ids_y, "Y")
-        left, right = self._towers(X, Y)
-        rows, columns = self._effects(X, Y)
-        if len(pairs) * 4 >= len(pairs.X) * len(pairs.Y):
-            return pairs.entries(left @ right.T + rows[:, None] + columns)
-        out = np.empty(len(pairs))
-        for start in range(0, len(pairs), _CHUNK):  # sparse pairs: only the entries asked for
-            part = slice(start, start + _CHUNK)
-            out[part] = (left[pairs.i[part]] * right[pairs.j[part]]).sum(1)
-        return out + rows[pairs.i] + columns[pairs.j]
+        return values_at_pairs(pairs, *self._towers(X, Y), *self._effects(X, Y))
 
     def _effects(self, X: Entities, Y: Entities) -> tuple[np.ndarray, np.ndarray]:
         """What is added for each row, the intercept included, and for each column."""
@@ -241,8 +233,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         x, y = self._points(X, "X", ids_x, "ids_x"), self._points(Y, "Y", ids_y, "ids_y")
-        (left, right), (rows, columns) = self._towers(x, y), self._effects(x, y)
-        return left @ right.T + rows[:, None] + columns
+        return values_on_grid(*self._towers(x, y), *self._effects(x, y))
 
     def _points(self, points: Any, domain: str, ids: Any, name: str) -> Entities:
         """Points of the domain X or Y, the names of their features and their ids checked."""

@@ -51,8 +51,9 @@ class RidgeMachine(OperatorMachine):
         """The attributes of a fit, or ``ConvergenceError``."""
         problem = solution.check().problem
         self._keep_offsets(problem.offsets, solution.value.theta, mean)
+        self.dual_coef_ = problem.pairs.matrix(solution.value.c)
+        self.dual_coef_ /= problem.alpha
         self.query_coef_, self.key_coef_ = problem.factored_expansion(solution.value.M)
-        self.dual_coef_ = problem.pairs.matrix(solution.value.c) / problem.alpha
         self.certificate_ = solution.certificate
 
 

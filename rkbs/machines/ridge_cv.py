@@ -28,7 +28,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
     ``groups_x``, ``groups_y`` to ``fit``, which warns where there are such points.
 
     An α whose fit to all pairs is not certified is left out of the choice; of equal errors the
-    largest α is taken.
+    largest α is taken. Fits are made and certified from the least error on, until one is.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ class BinaryKernelRidgeCV(RidgeMachine):
     alpha_ : float
         The chosen α.
     leave_out_rmse_ : array
-        Root mean squared leave-out error of each α; NaN where the fit at it was not certified.
+        Root mean squared leave-out error of each α; NaN where the fit at it was not certified, so
+        that the next best was tried. Those of more error than ``alpha_`` were not fitted.
     query_coef_, key_coef_, dual_coef_, intercept_, row_effects_, column_effects_, certificate_
         Of the fit at ``alpha_``, as in ``BinaryKernelRidge``.
     X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
@@ -62,7 +63,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
     Warns
     -----
     ConvergenceWarning, UserWarning
-        For α without certificate, and where the best α is at an end of ``alphas``.
+        For α of less error without certificate, and where the best α is at an end of ``alphas``.
 
     Examples
     --------
@@ -114,30 +115,31 @@ class BinaryKernelRidgeCV(RidgeMachine):
                 f"(n_samples={len(problem.pairs)}): without it no pair is left to train on"
             )
         state = (Spectral() if problem.pairs.is_complete else Cholesky()).setup(problem)
-        self.leave_out_rmse_ = np.array(
-            [self._rmse(state, solution, groups) for solution in state.path(alphas)]
-        )
-        failed = np.isnan(self.leave_out_rmse_)
-        if failed.all():
-            (solution,) = state.path([max(alphas)])
-            solution.check("none of alphas was certified, and this is the largest")
-        warn_uncertified([alphas[k] for k in np.flatnonzero(failed)], "in the fit to all pairs")
+        self.leave_out_rmse_ = np.array([self._rmse(state, alpha, groups) for alpha in alphas])
+        solution = self._best(state, alphas)
+        self.alpha_ = solution.problem.alpha
         least, greatest = np.nanmin(self.leave_out_rmse_), np.nanmax(self.leave_out_rmse_)
-        self.alpha_ = max(alphas[k] for k in np.flatnonzero(self.leave_out_rmse_ == least))
         if least < greatest:  # else no operator sees the responses, and no α is better
             warn_end_of_path(self.alpha_, alphas)
-        (solution,) = state.path([self.alpha_])
         self._keep(solution, mean)
         return self
 
-    def _rmse(
-        self,
-        state: SpectralState | DenseState,
-        solution: RidgeSolution,
-        groups: Groups,
-    ) -> float:
-        """The root mean squared leave-out error; NaN where the fit to all is not certified."""
-        if not solution.certificate.passed:
-            return np.nan
-        residuals = state.leave_out_residuals(solution.problem.alpha, self.leave, groups)
+    def _best(self, state: SpectralState | DenseState, alphas: list[float]) -> RidgeSolution:
+        """The certified fit of the least error; those of less error lose theirs, and are named."""
+        failed = []
+        for k in np.lexsort((-np.array(alphas), self.leave_out_rmse_)):
+            (solution,) = state.path([alphas[k]])
+            if solution.certificate.passed:
+                break
+            failed.append(k)
+        else:
+            (solution,) = state.path([max(alphas)])
+            solution.check("none of alphas was certified, and this is the largest")
+        self.leave_out_rmse_[failed] = np.nan
+        warn_uncertified([alphas[k] for k in sorted(failed)], "in the fit to all pairs")
+        return solution
+
+    def _rmse(self, state: SpectralState | DenseState, alpha: float, groups: Groups) -> float:
+        """The root mean squared leave-out error."""
+        residuals = state.leave_out_residuals(alpha, self.leave, groups)
         return float(np.sqrt(np.mean(residuals * residuals)))

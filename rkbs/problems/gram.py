@@ -98,12 +98,14 @@ class GramProblem(Problem):
 
     def pull(self, c: np.ndarray) -> np.ndarray:
         """R_Xᵀ C R_Y, the adjoint of ``at_pairs``: (n,) → (r_x, r_y)."""
-        return self.factors.pull(self.pairs.matrix(c))
+        return self.factors.pull(self.pairs._as_matrix(c))
 
     def fitted(self, M: np.ndarray, theta: np.ndarray = NO_OFFSETS) -> np.ndarray:
         """h = R_X M R_Yᵀ + Eθ at the pairs."""
         h, theta = self.at_pairs(M), self.offsets.check(theta)
-        return h + self.offsets.at_pairs(theta, self.pairs) if len(theta) else h
+        if len(theta):
+            h += self.offsets.at_pairs(theta, self.pairs)
+        return h
 
     def best_theta(self, h: np.ndarray) -> np.ndarray:
         """θ of the best constant beside the values h: (1,), or () where the problem has none."""

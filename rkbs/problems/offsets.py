@@ -87,8 +87,12 @@ class Offsets:
     def at_pairs(self, theta: np.ndarray, pairs: Pairs) -> np.ndarray:
         """Eθ: (p,) → (n,)."""
         b, a, other = self.split(theta)
-        rows = a[pairs.i] if self.rows is not None else 0.0
-        return np.full(len(pairs), b) + rows + (other[pairs.j] if self.columns is not None else 0.0)
+        out = np.full(len(pairs), b)
+        if self.rows is not None:
+            out += a[pairs.i]
+        if self.columns is not None:
+            out += other[pairs.j]
+        return out
 
     def sums(self, c: np.ndarray, pairs: Pairs) -> np.ndarray:
         """Eᵀc, the adjoint: (n,) → (p,)."""

@@ -78,7 +78,8 @@ class OperatorProblem(GramProblem):
         Each coordinate of a gradient counts by what moving along it would gain, whatever the scale
         of its features: ‖R_Xᵀ C R_Y‖_* is at most ‖c‖.
         """
-        return float(np.linalg.norm(G / np.sqrt(self.factors.products + self.alpha)))
+        curvature = self.factors.products + self.alpha
+        return float(np.linalg.norm(G / np.sqrt(curvature, out=curvature)))
 
     def pull_scale(self, M: np.ndarray, c: np.ndarray) -> float:
         """What αM − R_Xᵀ C R_Y is to be small against: αM, or the largest pull of such a c.
@@ -107,14 +108,18 @@ class OperatorProblem(GramProblem):
         theta = self.offsets.check(theta)
         h = self.fitted(M, theta)
         primal, offset = self._objective(M, theta, h), self._offset_residual(c, theta)
-        G, r = self.alpha * M - self.pull(c), c + self.loss.gradient(h, self.z)
-        pulled, fitted = self.energy(G), float(np.linalg.norm(r))
+        fitted = float(np.linalg.norm(c + self.loss.gradient(h, self.z)))
+        pulled = self.energy(self._gradient(M, c))
         # On a complete grid the curvature of the squared loss is s_a t_b + α, so that the excess is
-        # ‖G + R_Xᵀ (r) R_Y‖_*²/2.
+        # ‖G + R_Xᵀ (r) R_Y‖_*²/2, with the gradient G and r = c + ℓ'(h; z).
         if isinstance(self.loss, Squared) and self.pairs.is_complete and not self.offsets.size:
             gap = (pulled + fitted) ** 2 / 2
         else:
-            gap = self._gap(M, self.feasible(c), theta, h)
+            dual = self.feasible(c)
+            young = self._young(dual, h)
+            del h  # as large as the gradient, which comes next
+            operator, effects = self._penalty_gap(M, dual, theta)
+            gap = young + operator + effects
         slope = max(self.slope, np.finfo(float).tiny)
         residuals = (fitted / slope, pulled / self.pull_scale(M, c), offset / slope)
         return KKTCertificate(
@@ -122,6 +127,10 @@ class OperatorProblem(GramProblem):
             relative_gap=relative_gap(primal, primal - float(gap), float(gap)),
             tolerance=tolerance,
         )
+
+    def _gradient(self, M: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """αM − R_Xᵀ C R_Y."""
+        return self.alpha * M - self.pull(c)
 
     def _offset_residual(self, c: np.ndarray, theta: np.ndarray) -> float:
         """‖Eᵀc − Dθ‖, each unknown by the root of its curvature, n_k + D_k: at most some ‖c‖.
@@ -137,16 +146,23 @@ class OperatorProblem(GramProblem):
         kept = theta - self.offsets.centered(theta, self.pairs)
         return float(np.linalg.norm(rest / np.sqrt(curvature)) + np.linalg.norm(kept))
 
-    def _gap(self, M: np.ndarray, c: np.ndarray, theta: np.ndarray, h: np.ndarray) -> float:
-        """The duality gap; of the squared loss a sum of squares, in which nothing cancels."""
+    def _young(self, c: np.ndarray, h: np.ndarray) -> float:
+        """Σ ℓ(h_n; z_n) + ℓ*(−c_n; z_n) + c_n h_n; of the squared loss a sum of squares."""
         if isinstance(self.loss, Squared):
-            young = (c + h - self.z) ** 2 / 2
+            young = c + h
+            young -= self.z
+            young **= 2
+            young /= 2
         else:
             young = self.loss.value(h, self.z) + self.loss.conjugate(-c, self.z) + c * h
-        rest = np.linalg.norm((self.alpha * M - self.pull(c)) / np.sqrt(self.alpha)) ** 2
+        return float(young.sum())
+
+    def _penalty_gap(self, M: np.ndarray, c: np.ndarray, theta: np.ndarray) -> tuple[float, float]:
+        """What the penalties of T and of effects add to the duality gap, squares again."""
+        rest = np.linalg.norm(self._gradient(M, c) / np.sqrt(self.alpha)) ** 2
         decay = self.offsets.decay(self.alpha)
         effects = (self.offsets.sums(c, self.pairs) - decay * theta)[decay > 0]
-        return float(young.sum() + rest / 2 + (effects**2 / decay[decay > 0]).sum() / 2)
+        return float(rest / 2), float((effects**2 / decay[decay > 0]).sum() / 2)
 
     def factored_expansion(self, M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Q and K of h(x, y) = (k_X(x, X) Q)·(k_Y(y, Y) K), with min(r_x, r_y) columns: A = Q Kᵀ.

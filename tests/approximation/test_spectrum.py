@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from rkbs.approximation import TARGETS, Quadrature, SampledFloor, sampled_floor, schmidt
+from rkbs.approximation._range_finder import leading_svd
+from rkbs.approximation.spectrum import _change
 
 
 def surface(t, s):
@@ -81,6 +83,109 @@ def test_rounding_level_values_are_no_values():
     assert np.array_equal(
         found.head(5)(np.ones(1), np.ones(1)), found.head(2)(np.ones(1), np.ones(1))
     )
+
+
+def test_with_few_nodes_every_value_is_that_of_the_full_decomposition_to_the_bit():
+    found, target = schmidt(TARGETS["kink"], 20), TARGETS["kink"]
+    fine, coarse = (Quadrature.gauss_legendre(n).tabulate(target) for n in (40, 20))
+    left, sigma, right = np.linalg.svd(fine)
+    few = np.linalg.svd(coarse, compute_uv=False)
+    root = found.quadrature.x.root
+    assert np.array_equal(found.singular_values, sigma)
+    assert np.array_equal(found.left, left / root)
+    assert np.array_equal(found.right, right.T / root)
+    assert np.array_equal(found.value_errors, np.abs(sigma[:20] - few))
+    tail = [np.sqrt(np.cumsum(values[::-1] ** 2)[::-1]) for values in (sigma, few)]
+    assert np.array_equal(found.tail_errors, np.abs(tail[0][:20] - tail[1]))
+    assert found.remainder == 0
+    assert found.floor_error(3) == found.tail_errors[3] + found.rounding
+
+
+def test_the_randomized_decomposition_begins_with_its_nodes(monkeypatch):
+    monkeypatch.setattr("rkbs.approximation.spectrum._MANY", 49)
+    few, many = (schmidt(surface, n, 2) for n in (6, 7))
+    assert few.left.shape == (144, 144)
+    assert few.remainder == 0
+    assert many.left.shape == many.right.shape == (196, 0)  # an eighth is less than a block
+    assert many.remainder == pytest.approx(np.linalg.norm(weighted(14, 2)), rel=1e-12)
+
+
+@pytest.mark.parametrize(("name", "computed", "error"), [("edp", 32, 0), ("kink", 128, 3e-3)])
+def test_floors_of_many_nodes_bracket_those_of_the_full_decomposition(name, computed, error):
+    target, found = TARGETS[name], schmidt(TARGETS[name], nodes=512)
+    fine, coarse = (
+        np.linalg.svd(Quadrature.gauss_legendre(n).tabulate(target), compute_uv=False)
+        for n in (1024, 512)
+    )
+    allowed, rho = found.rounding, found.remainder
+    assert found.left.shape == found.right.shape == (1024, computed)
+    assert found.rank == np.count_nonzero(fine[:computed] > allowed)
+    assert allowed == pytest.approx(1024 * np.finfo(float).eps * np.linalg.norm(fine), rel=1e-9)
+    assert (found.singular_values <= fine + allowed).all()
+    assert (fine <= np.hypot(found.singular_values, rho) + allowed).all()
+    assert (np.abs(fine[:512] - coarse) <= found.value_errors + allowed).all()
+    true, change = tails(fine), np.abs(tails(fine)[:512] - tails(coarse))
+    assert (change <= found.tail_errors + allowed).all()
+    for d in (0, 1, 2, 8, 100, 127, 128, 300, 511):
+        floor, stated = found.floor(d), found.floor_error(d)
+        assert floor <= true[d] + allowed
+        # the difference to the full decomposition, and beside it the change of doubling
+        assert true[d] - floor + change[d] <= stated + allowed
+        beside = np.hypot(floor, rho) - floor + allowed
+        assert stated - found.tail_errors[d] == pytest.approx(beside, rel=1e-9)
+    assert found.floor_error(8) <= error * found.floor(8) + 2 * allowed
+    head = found.head(8)(found.quadrature.x.nodes, found.quadrature.y.nodes)
+    missed = found.quadrature.weighted(target(*2 * (found.quadrature.x.nodes,)) - head)
+    assert true[8] - allowed <= np.linalg.norm(missed) <= found.floor(8) + found.floor_error(8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "decay", "most", "tolerance"),
+    [
+        ((96, 80), 0.0, 64, 0.0),
+        ((70, 120), 0.1, 70, 1e-3),
+        ((64, 64), 2.0, 64, 1e-3),
+        ((64, 64), 2.0, 64, 0.0),  # whose second block is of rounding
+    ],
+)
+def test_the_leading_part_is_below_and_its_remainder_tells_what_is_left(
+    shape, decay, most, tolerance
+):
+    rng = np.random.default_rng(0)
+    U, V = (np.linalg.qr(rng.standard_normal((n, min(shape))))[0] for n in shape)
+    sigma = np.exp(-decay * np.arange(min(shape)))
+    F = U * sigma @ V.T
+    found = leading_svd(F, tolerance, most)
+    k = len(found.sigma)
+    assert k % 32 == 0
+    assert k <= most
+    assert found.remainder <= tolerance or k + 32 > most
+    for side in (found.left, found.right):
+        assert np.abs(side.T @ side - np.eye(k)).max() < 1e-12
+    rest = F - found.left * found.sigma @ found.right.T
+    assert np.linalg.norm(rest) == pytest.approx(found.remainder, abs=1e-13)
+    assert np.abs(found.left.T @ rest).max() < 1e-13
+    assert (found.sigma <= sigma[:k] + 1e-13).all()
+    assert (sigma[:k] <= np.hypot(found.sigma, found.remainder) + 1e-13).all()
+    # near the best of rank k: one power iteration loses little
+    assert found.remainder <= 1.4 * np.linalg.norm(sigma[k:]) + 1e-13
+    assert np.array_equal(leading_svd(F, tolerance, most).sigma, found.sigma)
+
+
+@pytest.mark.parametrize(
+    ("rests", "most"),
+    [((0.0, 0.0), 1.0), ((1.5, 0.0), 1.5), ((0.0, 2.4), 1.0), ((0.0, 4.0), 17**0.5 - 2)],
+)
+def test_two_numbers_known_from_below_differ_at_most_by_their_brackets(rests, most):
+    """2 or more, in squares by rest² at most, against 1 or more."""
+    change = _change(np.array([2.0]), np.array([1.0]), *rests)
+    assert change == pytest.approx(most, rel=1e-14)
+
+
+def test_of_nothing_the_leading_part_is_nothing():
+    found = leading_svd(np.zeros((40, 40)), 0.0, 40)
+    assert found.left.shape == found.right.shape == (40, 0)
+    assert found.remainder == 0
 
 
 # ---- sampled

@@ -83,6 +83,30 @@ def test_matrix_and_responses_go_round(pairs):
             pairs.responses(np.nan_to_num(matrix))
 
 
+def test_the_matrix_of_a_grid_is_no_view_of_its_values():
+    pairs, z = Pairs.grid(np.zeros((2, 1)), np.zeros((3, 1))), np.arange(6.0)
+    pairs.matrix(z)[0, 0] = 7
+    assert z[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("i", "j"),
+    [([0, 0, 1], [1, 1, 0]), ([0, 1, 0], [0, 0, 0]), ([1, 0, 1], [2, 0, 2]), ([0, 0], [0, 0])],
+)
+def test_a_repeated_pair_is_refused_in_any_order(i, j):
+    with pytest.raises(ValueError, match=r"must not repeat a pair: .* occurs 2 times"):
+        Pairs(np.zeros((2, 1)), np.zeros((3, 1)), np.array(i), np.array(j))
+
+
+def test_a_complete_grid_in_another_order_is_not_taken_for_one_in_rows():
+    z = np.arange(6.0)
+    for order in ([3, 4, 5, 0, 1, 2], [1, 0, 2, 3, 4, 5], [0, 3, 1, 4, 2, 5], [5, 4, 3, 2, 1, 0]):
+        pairs = Pairs.grid(np.zeros((2, 1)), np.zeros((3, 1)))[order]
+        assert pairs.is_complete
+        assert np.array_equal(pairs.matrix(z[order]), z.reshape(2, 3))
+        assert np.array_equal(pairs.entries(z.reshape(2, 3)), z[order])
+
+
 def test_a_grid_of_one_column_takes_its_responses_as_a_vector():
     pairs = Pairs.grid(X, Y[:1])[::-1]
     z = np.arange(4.0)

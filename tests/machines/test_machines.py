@@ -96,15 +96,6 @@ def test_prediction_is_the_finite_expansion():
     assert relative(machine.predict(few), expected.reshape(-1)[[17, 3, 8]]) < 1e-12
 
 
-def test_sparse_prediction_crosses_chunks(monkeypatch):
-    monkeypatch.setattr("rkbs.machines.base._CHUNK", 3)
-    X, Y, Z = data()
-    machine = BinaryKernelRidge().fit(Pairs.grid(X, Y), Z)
-    diagonal = Pairs(X[:12], Y, np.arange(12), np.arange(12))
-    expected = np.diag(machine.predict_grid(X[:12], Y))
-    assert relative(machine.predict(diagonal), expected) < 1e-13
-
-
 @pytest.mark.parametrize("solver", [None, Cholesky(), ConjugateGradient()])
 def test_incomplete_grid_equals_kernel_ridge(solver):
     X, Y, Z = data()

@@ -58,6 +58,7 @@ _TESTS = {
             "approximation/test_entries",
         ),
     ),
+    "approximation/_range_finder.py": (4, ("approximation/test_spectrum",)),
     "attention/functional.py": (
         10,
         (
@@ -142,6 +143,10 @@ _TESTS = {
     "solvers/operators/spectral_newton.py": (
         8,
         ("solvers/operators/test_spectral_newton", "problems/test_schatten", "test_units"),
+    ),
+    "machines/_at_pairs.py": (
+        5,
+        ("machines/test_predictions", "machines/test_intercept", "machines/test_machines"),
     ),
     "machines/_folds.py": (4, _MACHINES),
     "machines/_names.py": (4, ("test_names", "test_frames")),

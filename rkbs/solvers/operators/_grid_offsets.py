@@ -19,7 +19,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, lstsq
 from rkbs.data._groups import Groups
 from rkbs.data.pairs import Pairs
 from rkbs.problems.offsets import Offsets
-from rkbs.solvers.operators._leave_out import residuals
+from rkbs.solvers.operators._leave_out import LeaveOut
 from rkbs.solvers.operators._offset_system import OffsetSystem
 
 
@@ -72,7 +72,9 @@ class GridOffsets:
         """Uᵀ(Eθ)V: (p,) → (n_x, n_y)."""
         split = self.left.shape[1]
         rows, columns = self.left @ theta[:split], self.right @ theta[split:]
-        return np.outer(rows, self.v) + np.outer(self.u, columns)
+        out = np.outer(rows, self.v)
+        out += np.outer(self.u, columns)
+        return out
 
     def sums(self, rotated: np.ndarray) -> np.ndarray:
         """Eᵀ of the values whose rotation is given, the adjoint: (n_x, n_y) → (p,)."""
@@ -105,7 +107,7 @@ class GridOffsets:
         rotated : array of shape (n_x, n_y)
             UᵀZV.
         leave, groups
-            As of ``residuals``.
+            As of ``LeaveOut``.
         """
         rotated = rotated - self.spread(self.theta(rotated))
         label = self.pairs.matrix(groups.of_pairs(self.pairs, leave)).astype(np.intp)
@@ -117,15 +119,14 @@ class GridOffsets:
         self, rotated: np.ndarray, leave: str, groups: Groups, label: np.ndarray
     ) -> np.ndarray:
         """By Sherman & Morrison, from two solves with L_BB."""
-        U, V, D = self.U, self.V, self.left_over
+        left_out = LeaveOut(self.U, self.V, self.left_over, leave, groups)
         ones = self.spread(np.ones(1))
-        plain = residuals((U, V), D, rotated, leave, groups)
-        moved = residuals((U, V), D, ones, leave, groups)
-        seen = U @ (D * ones) @ V.T
+        seen = left_out.fitted(ones)
+        plain, moved = left_out.residuals(rotated), left_out.residuals(ones, seen)
         plain_sums, moved_sums = (
             np.bincount(label.ravel(), (seen * part).ravel()) for part in (plain, moved)
         )
-        S = float(self.sums(D * ones)[0])
+        S = float(self.sums(self.left_over * ones)[0])
         return plain + moved * (plain_sums / (S - moved_sums))[label]
 
     def _leave_out_blocks(self, rotated: np.ndarray, label: np.ndarray) -> np.ndarray:

@@ -7,6 +7,9 @@ I − H, a left-out set B of pairs has the residuals ((I − H)_BB)⁻¹ ((I −
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
 
 import numpy as np
 from scipy.linalg import cho_solve
@@ -18,56 +21,86 @@ _REGULAR = 1e-6
 """A matrix of this inverse condition loses so many digits that 1e-10 is left of a solution."""
 
 
-def residuals(
-    vectors: tuple[np.ndarray, np.ndarray],
-    left_over: np.ndarray,
-    rotated: np.ndarray,
-    leave: str,
-    groups: Groups,
-) -> np.ndarray:
-    """z − ẑ on the grid, (n_x, n_y), each group of rows, columns or cells left out as a whole.
+@final
+@dataclass(frozen=True, eq=False)
+class LeaveOut:
+    """What is left out of the fits at one α, to responses of any number.
 
-    Parameters
+    Attributes
     ----------
-    vectors : (array of shape (n_x, n_x), array of shape (n_y, n_y))
-        U and V.
-    left_over, rotated : arrays of shape (n_x, n_y)
-        α/(s_a t_b + α), and UᵀZV.
+    U, V : arrays of shape (n_x, n_x), (n_y, n_y)
+    left_over : array of shape (n_x, n_y)
+        α/(s_a t_b + α).
     leave : {"pair", "row", "column"}
     groups : Groups
     """
-    U, V = vectors
-    if leave == "row":  # (I − H)_BB is diagonal in K_Y's eigenbasis
-        return _rows(U, left_over, left_over * rotated, groups.x) @ V.T
-    if leave == "column":
-        return U @ _rows(V, left_over.T, (left_over * rotated).T, groups.y).T
-    return _cells(U, V, left_over, left_over * rotated, groups)
+
+    U: np.ndarray
+    V: np.ndarray
+    left_over: np.ndarray
+    leave: str
+    groups: Groups
+
+    def fitted(self, rotated: np.ndarray) -> np.ndarray:
+        """(I − H) z on the grid, of UᵀZV."""
+        return self.U @ (self.left_over * rotated) @ self.V.T
+
+    def residuals(self, rotated: np.ndarray, fitted: np.ndarray | None = None) -> np.ndarray:
+        """z − ẑ on the grid, (n_x, n_y), each group of rows, columns or cells left out as a whole.
+
+        Parameters
+        ----------
+        rotated : array of shape (n_x, n_y)
+            UᵀZV.
+        fitted : array of shape (n_x, n_y), optional
+            ``fitted(rotated)``, where it is known.
+        """
+        U, V, D, groups = self.U, self.V, self.left_over, self.groups
+        if self.leave == "row":  # (I − H)_BB is diagonal in K_Y's eigenbasis
+            return _rows(U, D, self._sums, D * rotated, groups.x) @ V.T
+        if self.leave == "column":
+            return U @ _rows(V, D.T, self._sums, (D * rotated).T, groups.y).T
+        fitted = self.fitted(rotated) if fitted is None else fitted
+        return self._cells(fitted / self._diagonal, D * rotated)
+
+    @cached_property
+    def _sums(self) -> np.ndarray:
+        """Σ_a U_ia² D_ab; Σ_b V_jb² D_ab where columns are left out."""
+        if self.leave == "column":
+            return (self.V * self.V) @ self.left_over.T
+        return (self.U * self.U) @ self.left_over
+
+    @cached_property
+    def _diagonal(self) -> np.ndarray:
+        """The diagonal of I − H, on the grid."""
+        return self._sums @ (self.V * self.V).T
+
+    def _cells(self, found: np.ndarray, C: np.ndarray) -> np.ndarray:
+        """Of all pairs of a group of rows and a group of columns, from all of D."""
+        U, V, D = self.U, self.V, self.left_over
+        rows, columns = list(_repeated(self.groups.x)), list(_repeated(self.groups.y))
+        for column in columns:
+            found[:, column] = _blocks(V[column], self._sums, U @ C)
+        right = D @ (V * V).T if rows else D  # summed over b, for single columns
+        for row in rows:
+            found[row] = _blocks(U[row], right.T, (C @ V.T).T).T
+            summed = np.einsum("ia,ja,ab->ijb", U[row], U[row], D, optimize=True)
+            for column in columns:
+                block = np.einsum("ijb,kb,lb->ikjl", summed, V[column], V[column], optimize=True)
+                size = len(row) * len(column)
+                found[np.ix_(row, column)] = _block(
+                    block.reshape(size, size), U[row], V[column], D, C
+                )
+        return found
 
 
-def _rows(U: np.ndarray, D: np.ndarray, C: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _rows(
+    U: np.ndarray, D: np.ndarray, sums: np.ndarray, C: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
     """For each column b by itself: the blocks of U diag(D_b) Uᵀ, with the right side U C_b."""
-    found = (U @ C) / ((U * U) @ D)
+    found = (U @ C) / sums
     for rows in _repeated(labels):
         found[rows] = _blocks(U[rows], D.T, C.T).T
-    return found
-
-
-def _cells(
-    U: np.ndarray, V: np.ndarray, D: np.ndarray, C: np.ndarray, groups: Groups
-) -> np.ndarray:
-    """Of all pairs of a group of rows and a group of columns, from all of D."""
-    left, right = (U * U) @ D, D @ (V * V).T  # summed over a, or over b, for single rows, columns
-    found = (U @ C @ V.T) / (left @ (V * V).T)
-    rows, columns = list(_repeated(groups.x)), list(_repeated(groups.y))
-    for column in columns:
-        found[:, column] = _blocks(V[column], left, U @ C)
-    for row in rows:
-        found[row] = _blocks(U[row], right.T, (C @ V.T).T).T
-        summed = np.einsum("ia,ja,ab->ijb", U[row], U[row], D, optimize=True)
-        for column in columns:
-            block = np.einsum("ijb,kb,lb->ikjl", summed, V[column], V[column], optimize=True)
-            size = len(row) * len(column)
-            found[np.ix_(row, column)] = _block(block.reshape(size, size), U[row], V[column], D, C)
     return found
 
 

@@ -13,7 +13,7 @@ from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Leave, Solution, State, check_leave
 from rkbs.solvers.operators._grid_offsets import GridOffsets
-from rkbs.solvers.operators._leave_out import residuals
+from rkbs.solvers.operators._leave_out import LeaveOut
 from rkbs.solvers.operators.base import RidgeSolution, RidgeSolver
 
 
@@ -100,31 +100,39 @@ class SpectralState(State[RidgeSolution]):
         """
         alpha = check_number(alpha, "alpha", above=0.0)
         x, y = self.problem.eigen
-        return alpha / (np.multiply.outer(x.eigenvalues, y.eigenvalues) + alpha)
+        curvature = np.multiply.outer(x.eigenvalues, y.eigenvalues)
+        curvature += alpha
+        return np.divide(alpha, curvature, out=curvature)
 
-    def _offsets(self, alpha: float) -> GridOffsets:
+    def _offsets(self, alpha: float, left_over: np.ndarray) -> GridOffsets:
         """The problem's offsets, in its eigenbases."""
         problem, (x, y) = self.problem, self.problem.eigen
-        left_over = self._left_over(alpha)
         return GridOffsets(
             x.eigenvectors, y.eigenvectors, left_over, problem.offsets, problem.pairs, alpha
         )
 
     def _solve(self, problem: OperatorProblem, last: None) -> tuple[RidgeSolution, None]:
+        point = self._point(problem)
+        stats = {"solver": "Spectral", "alpha": problem.alpha}
+        certificate = problem.certify(point.M, point.c, self.tol, point.theta)
+        return Solution(problem, point, certificate, stats), None
+
+    def _point(self, problem: OperatorProblem) -> OperatorPoint:
+        """The minimizer; its own matrices are gone when it is certified."""
         alpha, (x, y) = problem.alpha, problem.eigen
         products, rotated, theta = problem.factors.products, self.rotated, NO_OFFSETS
+        left_over = self._left_over(alpha)
         if problem.offsets.size:
-            offsets = self._offsets(alpha)
+            offsets = self._offsets(alpha, left_over)
             theta = offsets.theta(rotated)
             rotated = rotated - offsets.spread(theta)
             theta[0] += problem.without_operator[0]
-        on_range = np.ix_(x.eigenvalues > 0, y.eigenvalues > 0)
-        M = np.sqrt(products) / (products + alpha) * rotated[on_range]
-        left_over = self._left_over(alpha) * rotated
+        M = np.sqrt(products)
+        M /= products + alpha
+        M *= rotated[np.ix_(x.eigenvalues > 0, y.eigenvalues > 0)]
+        left_over *= rotated
         c = problem.pairs.entries(x.eigenvectors @ left_over @ y.eigenvectors.T)
-        stats = {"solver": "Spectral", "alpha": alpha}
-        certificate = problem.certify(M, c, self.tol, theta)
-        return Solution(problem, OperatorPoint(M, c, theta), certificate, stats), None
+        return OperatorPoint(M, c, theta)
 
     def leave_out_residuals(
         self, alpha: float, leave: Leave = "pair", groups: Groups | None = None
@@ -150,10 +158,10 @@ class SpectralState(State[RidgeSolution]):
         array of shape (n,), in the order of the problem's pairs
         """
         check_leave(leave)
-        eigenvectors = tuple(part.eigenvectors for part in self.problem.eigen)
+        U, V = (part.eigenvectors for part in self.problem.eigen)
         groups = groups or Groups.single(self.problem.pairs)
         if self.problem.offsets.size:
-            offsets = self._offsets(alpha)
+            offsets = self._offsets(alpha, self._left_over(alpha))
             return self.problem.pairs.entries(offsets.leave_out(self.rotated, leave, groups))
-        found = residuals(eigenvectors, self._left_over(alpha), self.rotated, leave, groups)
-        return self.problem.pairs.entries(found)
+        left_out = LeaveOut(U, V, self._left_over(alpha), leave, groups)
+        return self.problem.pairs.entries(left_out.residuals(self.rotated))
