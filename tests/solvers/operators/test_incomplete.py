@@ -9,6 +9,7 @@ from rkbs.laws import relative
 from rkbs.machines import BinaryKernelRidge
 from rkbs.problems import Offsets, OperatorProblem
 from rkbs.solvers import Cholesky, ConjugateGradient, solve
+from rkbs.solvers.operators._pair_expansion import by_factors, solve_expansion
 from rkbs.solvers.operators._pair_preconditioner import Preconditioner
 from rkbs.solvers.operators._pair_products import PairProducts, Pattern
 
@@ -87,7 +88,7 @@ def test_the_small_factor_is_multiplied_first():
 
 def test_few_pairs_are_solved_by_their_gram_matrix():
     wide = np.ones((300, 300))
-    few = [PairProducts(wide, wide, *drawn(300, 300, n)).few for n in (450, 1000, 4500, 45000)]
+    few = [PairProducts(wide, wide, *drawn(300, 300, n)).few for n in (450, 1180, 1250, 45000)]
     assert few == [True, True, False, False]
     assert not PairProducts(wide[:, :2], wide[:, :2], *drawn(300, 300, 450)).few
 
@@ -161,6 +162,12 @@ def test_so_few_pairs_that_their_gram_matrix_is_cheaper(keep, offsets):
     assert np.linalg.norm(c - dense(problem)[1]) < 1e-8 * np.linalg.norm(problem.z)
     path = list(ConjugateGradient().setup(problem).path([0.1, 0.099]))
     assert path[1].stats["iterations"] < path[0].stats["iterations"]
+
+
+def test_steps_of_the_expansion_are_counted_and_bounded():
+    problem = some(alpha=1e-3)
+    gram, start = by_factors(PairProducts.of(problem)), np.zeros_like(problem.z)
+    assert solve_expansion(problem, gram, start, 1e-10, 3)[1] == 3
 
 
 def test_what_few_pairs_do_not_reach_goes_on_in_coordinates(monkeypatch):
