@@ -27,6 +27,7 @@ _RIDGE = (
     "data/test_groups",
     "machines/test_machines",
 )
+_PAIRS = ("solvers/operators/test_incomplete", *_RIDGE)
 _FEW = (
     "machines/test_intercept",
     "data/test_entities",
@@ -131,6 +132,9 @@ _TESTS = {
     "solvers/operators/dense.py": (6, _RIDGE),
     "solvers/operators/_refinement.py": (4, _RIDGE),
     "solvers/operators/incomplete.py": (8, _RIDGE),
+    "solvers/operators/_pair_expansion.py": (4, _PAIRS),
+    "solvers/operators/_pair_preconditioner.py": (6, _PAIRS),
+    "solvers/operators/_pair_products.py": (6, _PAIRS),
     "solvers/operators/spectral.py": (4, _RIDGE),
     "solvers/operators/_spectral_calculus.py": (
         6,

@@ -170,8 +170,8 @@ class GridOffsets:
 def _summed(vectors: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
     """The rows of each label added up, as columns: (n, n) → (n, m)."""
     if labels is None:
-        return np.zeros((len(vectors), 0))
-    out = np.zeros((int(labels.max()) + 1, len(vectors)))
+        return np.zeros((vectors.shape[1], 0))
+    out = np.zeros((int(labels.max()) + 1, vectors.shape[1]))
     np.add.at(out, labels, vectors)
     return out.T
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import final
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, cg
 
 from rkbs._arrays import check_count, short_repr
 from rkbs.data.pairs import Pairs
@@ -15,6 +15,15 @@ from rkbs.problems.offsets import Offsets, best_constant
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Solution, State
 from rkbs.solvers.operators._offset_system import OffsetSystem
+from rkbs.solvers.operators._pair_expansion import (
+    Gram,
+    by_factors,
+    left_by,
+    point_of,
+    solve_expansion,
+)
+from rkbs.solvers.operators._pair_preconditioner import Preconditioner
+from rkbs.solvers.operators._pair_products import PairProducts
 from rkbs.solvers.operators.base import RidgeSolution, RidgeSolver
 from rkbs.terms.residual_losses import Squared
 
@@ -35,10 +44,12 @@ class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
     W = I without offsets; else r − Wr = Eθ are the best offsets of the residuals r.
 
     In the eigenbases of K_X and K_Y the preconditioner is a diagonal, 1/(ρ_ab s_a t_b + α), with ρ
-    the shares of pairs observed as the eigenvectors weigh rows and columns: exact on a complete
-    grid. A step costs four products of the domains' sizes, and no Gram matrix of pairs is formed.
-    With fewer pairs than coordinates and α near rounding it is (K + αI) a = z that is solved,
-    without preconditioner. SciPy twin: ``scipy.sparse.linalg.cg``.
+    the shares of pairs observed as the eigenvectors weigh rows and columns; of offsets it knows
+    what they take from a grid. It is exact on a complete one. A step costs four products of the
+    domains' sizes, of which two shrink with the share of pairs below 0.15; no Gram matrix of pairs
+    is formed. With so few pairs that products with their Gram matrix K are far cheaper, and with
+    fewer pairs than coordinates and α near rounding, it is (K + αI) a = z that is solved, without
+    preconditioner. SciPy twin: ``scipy.sparse.linalg.cg``.
 
     Setup decomposes the Gram matrices. Along a path each α starts from the last M.
 
@@ -72,37 +83,61 @@ class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
 
     def _setup(self, problem: OperatorProblem) -> _ConjugateGradientState:
         _ = problem.factors, problem.without_operator  # for all α, before with_alpha copies them
-        return _ConjugateGradientState(problem, self)
+        return _ConjugateGradientState(problem, self, PairProducts.of(problem))
 
-    def _from(self, problem: OperatorProblem, start: np.ndarray) -> RidgeSolution:
-        products, iterations = problem.factors.products, 0
+    def _from(
+        self, problem: OperatorProblem, products: PairProducts, start: OperatorPoint
+    ) -> RidgeSolution:
+        largest, used = problem.factors.products.max(initial=0.0), 0
+        by_expansion = partial(self._by_expansion, problem, products)
         # With fewer pairs than coordinates α alone decides what M does off the pairs. A fit may be
         # so close that rounding hides z − h, and α with it: then a = c/α is sought itself.
-        underdetermined = len(problem.z) < products.size
-        if not underdetermined or problem.alpha > _HIDDEN * products.max():
-            M, iterations = _descend(problem, start, self.tol, self.max_iter)
-            theta, c = _Profile.of(problem)(problem.z - problem.at_pairs(M))
-            solution = self._solution(problem, OperatorPoint(M, c, theta), iterations)
+        underdetermined = len(problem.z) < problem.factors.products.size
+        if underdetermined and problem.alpha <= _HIDDEN * largest:
+            return by_expansion(by_factors(products), np.zeros_like(problem.z), 0, self.max_iter)
+        if products.few:
+            solution = by_expansion(products.gram, start.c, 0, self.max_iter // 2)
             if solution.certificate.passed:
-                return self._expanded(problem, solution)
-            if not underdetermined or iterations >= self.max_iter:
                 return solution
-        a, more = _by_pairs(problem, np.zeros_like(problem.z), self.tol, self.max_iter - iterations)
-        return self._solution(problem, _point_of(problem, a), iterations + more)
+            start, used = solution.value, solution.stats["iterations"]
+        M, more = _descend(problem, products, start.M, self.tol, self.max_iter - used)
+        used += more
+        theta, c = _Profile.of(problem)(problem.z - products.at_pairs(M))
+        solution = self._solution(problem, OperatorPoint(M, c, theta), used)
+        if solution.certificate.passed:
+            return self._expanded(problem, products, solution)
+        if not underdetermined or used >= self.max_iter:
+            return solution
+        return by_expansion(by_factors(products), np.zeros_like(c), used, self.max_iter)
 
-    def _expanded(self, problem: OperatorProblem, solution: RidgeSolution) -> RidgeSolution:
+    def _by_expansion(
+        self,
+        problem: OperatorProblem,
+        products: PairProducts,
+        gram: Gram,
+        start: np.ndarray,
+        used: int,
+        most: int,
+    ) -> RidgeSolution:
+        """By the coefficients of the expansion, in at most ``most`` steps less those used."""
+        a, more = solve_expansion(problem, gram, start, self.tol, most - used)
+        return self._solution(problem, point_of(problem, products, a), used + more)
+
+    def _expanded(
+        self, problem: OperatorProblem, products: PairProducts, solution: RidgeSolution
+    ) -> RidgeSolution:
         """The solution, its c mended where the expansion a = c/α can be better than c = z − h.
 
         z − h has the absolute rounding of h; K a that of λ_max ‖a‖, less where h is close to z.
         """
         (M, c, theta), used = solution.value, solution.stats["iterations"]
-        z = problem.feasible(problem.z)
-        a, enough = c / problem.alpha, self.tol * np.linalg.norm(z)
+        gram, enough = by_factors(products), self.tol * np.linalg.norm(problem.feasible(problem.z))
+        a = c / problem.alpha
         rounding = _EPS * problem.factors.products.max(initial=0.0) * np.linalg.norm(a)
-        if rounding > enough or np.linalg.norm(z - _system(problem, a)) <= enough:
+        if rounding > enough or left_by(problem, gram, a) <= enough:
             return solution
         most = min(self.max_iter - used, used // _AFTER + _AFTER)
-        a, more = _by_pairs(problem, a, self.tol, most)
+        a, more = solve_expansion(problem, gram, a, self.tol, most)
         point = OperatorPoint(M, problem.alpha * a, theta)
         mended = self._solution(problem, point, used + more)
         if mended.certificate.passed:
@@ -124,15 +159,19 @@ class _ConjugateGradientState(State[RidgeSolution]):
 
     problem: OperatorProblem
     solver: ConjugateGradient
+    products: PairProducts = field(repr=False)
 
     __repr__ = short_repr
 
     def _solve(
-        self, problem: OperatorProblem, last: np.ndarray | None
-    ) -> tuple[RidgeSolution, np.ndarray]:
-        start = np.zeros_like(problem.factors.products) if last is None else last
-        solution = self.solver._from(problem, start)
-        return solution, solution.value.M
+        self, problem: OperatorProblem, last: OperatorPoint | None
+    ) -> tuple[RidgeSolution, OperatorPoint]:
+        """The solution, and M and a = c/α from which another α may start."""
+        shape = problem.factors.products.shape
+        start = OperatorPoint(np.zeros(shape), np.zeros_like(problem.z)) if last is None else last
+        solution = self.solver._from(problem, self.products, start)
+        M, c, _ = solution.value
+        return solution, OperatorPoint(M, c / problem.alpha)
 
 
 @final
@@ -177,50 +216,8 @@ class _Profile:
         return theta, r - self.offsets.at_pairs(theta, self.pairs)
 
 
-def _system(problem: OperatorProblem, a: np.ndarray) -> np.ndarray:
-    """(K + (α/α_e) E_e E_eᵀ + αI) a with the effects as a kernel; less its mean, if of sum 0."""
-    image = problem.at_pairs(problem.pull(a)) + problem.alpha * a
-    if problem.offsets.size:
-        effects = _effects(problem, problem.alpha * a)
-        image += problem.offsets.at_pairs(effects, problem.pairs)
-    return problem.feasible(image)
-
-
-def _effects(problem: OperatorProblem, c: np.ndarray) -> np.ndarray:
-    """θ with the effects E_eᵀc/α_e, and the constant 0."""
-    decay = problem.offsets.decay(problem.alpha)
-    sums = problem.offsets.sums(c, problem.pairs)
-    return np.divide(sums, decay, out=np.zeros_like(sums), where=decay > 0)
-
-
-def _point_of(problem: OperatorProblem, a: np.ndarray) -> OperatorPoint:
-    """M, c and θ of the coefficients a = c/α."""
-    M, c = problem.pull(a), problem.alpha * a
-    if not problem.offsets.size:
-        return OperatorPoint(M, c)
-    theta = _effects(problem, c)
-    if problem.offsets.constant:
-        theta[0] = (problem.z - problem.fitted(M, theta) - c).mean()
-    return OperatorPoint(M, c, problem.offsets.centered(theta, problem.pairs))
-
-
-def _by_pairs(
-    problem: OperatorProblem, start: np.ndarray, tol: float, most: int
-) -> tuple[np.ndarray, int]:
-    """(K + αI)⁻¹ z by conjugate gradients without preconditioner, and how many steps they took."""
-    steps = 0
-
-    def count(_: np.ndarray) -> None:
-        nonlocal steps
-        steps += 1
-
-    shape, z = (len(problem.z),) * 2, problem.feasible(problem.z)
-    K = LinearOperator(shape, matvec=lambda a: _system(problem, a), dtype=float)
-    return cg(K, z, problem.feasible(start), rtol=tol / 10, maxiter=most, callback=count)[0], steps
-
-
 def _descend(
-    problem: OperatorProblem, M: np.ndarray, tol: float, most: int
+    problem: OperatorProblem, products: PairProducts, M: np.ndarray, tol: float, most: int
 ) -> tuple[np.ndarray, int]:
     """M by runs of conjugate gradients from a start, and how many steps they took.
 
@@ -228,61 +225,68 @@ def _descend(
     keeps the tolerance or another run would not halve it.
     """
     left, steps = np.inf, 0
-    profile = _Profile.of(problem)
+    descent = _Descent(problem, products, tol)
     while True:
-        _, c = profile(problem.z - problem.at_pairs(M))
-        G = problem.pull(c) - problem.alpha * M
+        _, c = descent.profile(problem.z - products.at_pairs(M))
+        G = products.pull(c) - problem.alpha * M
         last, left = left, problem.energy(G) / problem.pull_scale(M, c)
         if left <= tol or not left < last / 2 or steps >= most:
             return M, steps
-        M, more = _run(problem, profile, OperatorPoint(M, c), G, tol, most - steps)
+        M, more = descent.run(M, c, G, most - steps)
         steps += more
 
 
-def _run(
-    problem: OperatorProblem,
-    profile: _Profile,
-    start: OperatorPoint,
-    G: np.ndarray,
-    tol: float,
-    most: int,
-) -> tuple[np.ndarray, int]:
-    """Descend from M, where c = z − h and the gradient is −G, until the recursive G is small."""
-    M, c, _ = start
-    inverse = 1 / (_shares(problem) * problem.factors.products + problem.alpha)
-    step = direction = inverse * G
-    size = np.vdot(G, direction)
-    for iteration in range(most):
-        if _is_small(problem, M, c, G, tol):
-            return M, iteration
-        _, values = profile(problem.at_pairs(step))
-        image = problem.pull(values) + problem.alpha * step
-        length = size / np.vdot(step, image)
-        M, c, G = M + length * step, c - length * values, G - length * image
-        direction = inverse * G
-        last, size = size, np.vdot(G, direction)
-        step = direction + size / last * step
-    return M, most
+@final
+@dataclass(frozen=True, eq=False)
+class _Descent:
+    """Conjugate gradients in M, with what all their steps share."""
 
+    problem: OperatorProblem
+    products: PairProducts
+    tol: float
 
-def _is_small(
-    problem: OperatorProblem, M: np.ndarray, c: np.ndarray, G: np.ndarray, tol: float
-) -> bool:
-    """Whether M keeps half the tolerance, and predicts as well off the pairs as rounding lets."""
-    if problem.energy(G) > tol / 2 * problem.pull_scale(M, c):
-        return False
-    products = problem.factors.products
-    # The values of G on the whole grid: α times those of what M has, and should not, off the pairs.
-    other = np.linalg.norm(np.sqrt(products) * G)
-    enough = max(tol * problem.alpha, 4 * _EPS * products.max(initial=0.0))
-    return bool(other <= enough * np.linalg.norm(problem.feasible(problem.z)))
+    @cached_property
+    def profile(self) -> _Profile:
+        """W, and θ."""
+        return _Profile.of(self.problem)
 
+    @cached_property
+    def preconditioner(self) -> Preconditioner:
+        """Of the problem's α."""
+        return Preconditioner.of(self.problem)
 
-def _shares(problem: OperatorProblem) -> np.ndarray:
-    """ρ_ab = (Σ_i U_ia² n_i) (Σ_j V_jb² m_j) / n for n_i pairs in row i and m_j in column j."""
-    factors, pairs = problem.factors, problem.pairs
-    rows = np.bincount(pairs.i, minlength=len(pairs.X))
-    columns = np.bincount(pairs.j, minlength=len(pairs.Y))
-    return np.multiply.outer(
-        rows @ factors.x.eigenvectors**2, columns @ factors.y.eigenvectors**2 / len(pairs)
-    )
+    @cached_property
+    def weight(self) -> np.ndarray:
+        """1/√(s_a t_b + α), of a coordinate in ``problem.energy``."""
+        return 1 / np.sqrt(self.problem.factors.products + self.problem.alpha)
+
+    def run(self, M: np.ndarray, c: np.ndarray, G: np.ndarray, most: int) -> tuple[np.ndarray, int]:
+        """Descend from M, where c = W(z − h) and the gradient is −G, until a recursive G is small.
+
+        And how many steps that took.
+        """
+        alpha = self.problem.alpha
+        step = direction = self.preconditioner(G)
+        size = np.vdot(G, direction)
+        for iteration in range(most):
+            if self._is_small(M, c, G):
+                return M, iteration
+            _, values = self.profile(self.products.at_pairs(step))
+            image = self.products.pull(values) + alpha * step
+            length = size / np.vdot(step, image)
+            M, c, G = M + length * step, c - length * values, G - length * image
+            direction = self.preconditioner(G)
+            last, size = size, np.vdot(G, direction)
+            step = direction + size / last * step
+        return M, most
+
+    def _is_small(self, M: np.ndarray, c: np.ndarray, G: np.ndarray) -> bool:
+        """Whether M keeps half the tolerance, and predicts off the pairs as rounding lets it."""
+        problem, products = self.problem, self.problem.factors.products
+        if np.linalg.norm(self.weight * G) > self.tol / 2 * problem.pull_scale(M, c):
+            return False
+        # The values of G on the whole grid: α times those of what M has, and should not, off the
+        # pairs.
+        other = np.linalg.norm(np.sqrt(products) * G)
+        enough = max(self.tol * problem.alpha, 4 * _EPS * products.max(initial=0.0))
+        return bool(other <= enough * np.linalg.norm(problem.feasible(problem.z)))

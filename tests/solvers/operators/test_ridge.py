@@ -201,7 +201,8 @@ def test_conjugate_gradient_stops_on_its_certificate_and_says_when_it_cannot():
 )
 def test_every_step_of_conjugate_gradients_is_counted(alpha, factor, routes, monkeypatch):
     """Those for M, and those that mend the expansion, also if they spoil it and are dropped."""
-    taken, solvers = [], {"operator": incomplete._descend, "pairs": incomplete._by_pairs}
+    solvers = {"operator": incomplete._descend, "pairs": incomplete.solve_expansion}
+    taken = []
 
     def counted(name, *given):
         value, steps = solvers[name](*given)
@@ -209,7 +210,7 @@ def test_every_step_of_conjugate_gradients_is_counted(alpha, factor, routes, mon
         return factor * value if name == "pairs" else value, steps
 
     monkeypatch.setattr(incomplete, "_descend", partial(counted, "operator"))
-    monkeypatch.setattr(incomplete, "_by_pairs", partial(counted, "pairs"))
+    monkeypatch.setattr(incomplete, "solve_expansion", partial(counted, "pairs"))
     solution = solve(make(keep=25, alpha=alpha), ConjugateGradient()).check()
     assert [name for name, _ in taken] == routes
     assert min(steps for _, steps in taken) > 0
@@ -226,12 +227,13 @@ def test_runs_of_conjugate_gradients_go_on_while_they_halve_what_is_left(
     problem, allowed = make(), []
     best = solve(problem, Cholesky()).value.M
 
-    def run(problem, profile, start, G, tol, most):
+    def run(self, M, c, G, most):
         allowed.append(most)
-        return best + part * (start.M - best), 1
+        return best + part * (M - best), 1
 
-    monkeypatch.setattr(incomplete, "_run", run)
-    M, steps = incomplete._descend(problem, np.zeros_like(best), 1e-6, most)
+    monkeypatch.setattr(incomplete._Descent, "run", run)
+    products = incomplete.PairProducts.of(problem)
+    M, steps = incomplete._descend(problem, products, np.zeros_like(best), 1e-6, most)
     assert allowed == [most - k for k in range(steps)]
     assert steps == runs
     assert relative(M, best) == pytest.approx(part**runs, rel=1e-6)

@@ -1,0 +1,208 @@
+"""Ridge on some pairs: its products, its preconditioner, and fits against dense algebra."""
+
+import numpy as np
+import pytest
+
+from rkbs.data.pairs import Pairs
+from rkbs.kernels import RBF
+from rkbs.laws import relative
+from rkbs.machines import BinaryKernelRidge
+from rkbs.problems import Offsets, OperatorProblem
+from rkbs.solvers import Cholesky, ConjugateGradient, solve
+from rkbs.solvers.operators._pair_expansion import by_factors, solve_expansion
+from rkbs.solvers.operators._pair_preconditioner import Preconditioner
+from rkbs.solvers.operators._pair_products import PairProducts, Pattern
+
+
+def drawn(n_x, n_y, keep, seed=0, ordered=True):
+    """So many pairs of a grid, row by row or in any order."""
+    flat = np.random.default_rng(seed).permutation(n_x * n_y)[:keep]
+    return np.divmod(np.sort(flat) if ordered else flat, n_y)
+
+
+def some(n_x=40, n_y=30, keep=360, alpha=0.1, scales=(1.0, 1.0), offsets=None, gamma=0.3):
+    """Responses of a smooth surface with noise."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((n_x, 3)), rng.standard_normal((n_y, 3))
+    i, j = drawn(n_x, n_y, keep)
+    z = 2 + np.sin(X[i, 0] + Y[j, 0]) + X[i, 1] + 0.1 * rng.standard_normal(keep)
+    kernel = RBF(gamma)
+    grams = (scale * kernel(A, A) for scale, A in zip(scales, (X, Y), strict=True))
+    return OperatorProblem(
+        *grams, Pairs(X, Y, i, j), z, alpha * np.prod(scales), offsets=offsets or Offsets()
+    )
+
+
+# ---- products
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("keep", [1, 7, 200, 629, 630])
+@pytest.mark.parametrize("spread_by", ["rows", "dense"])
+@pytest.mark.parametrize("dots_by", ["sampled", "rows", "dense"])
+def test_every_way_gives_the_same_products(dots_by, spread_by, keep, ordered):
+    rng = np.random.default_rng(1)
+    i, j = drawn(21, 30, keep, ordered=ordered)
+    A, B = rng.standard_normal((21, 5)), rng.standard_normal((30, 5))
+    c, C = rng.standard_normal(keep), np.zeros((21, 30))
+    C[i, j] = c
+    pattern = Pattern(i, j, (21, 30), dots_by, spread_by)
+    assert relative(pattern.dots(A, B), (A @ B.T)[i, j]) < 1e-14
+    assert relative(pattern.spread(c, B), C @ B) < 1e-14
+
+
+@pytest.mark.parametrize("ranks", [(21, 30), (2, 30), (21, 2)])
+@pytest.mark.parametrize("sizes", [(21, 30), (60, 8)])
+@pytest.mark.parametrize("density", [0.02, 0.1, 0.3, 1.0])
+def test_products_with_factors(density, sizes, ranks):
+    rng = np.random.default_rng(2)
+    keep = int(density * np.prod(sizes))
+    i, j = drawn(*sizes, keep)
+    L, R = (rng.standard_normal(shape) for shape in zip(sizes, ranks, strict=True))
+    M, c, C = rng.standard_normal(ranks), rng.standard_normal(keep), np.zeros(sizes)
+    C[i, j] = c
+    products = PairProducts(L, R, i, j)
+    assert relative(products.at_pairs(M), (L @ M @ R.T)[i, j]) < 1e-13
+    assert relative(products.pull(c), L.T @ C @ R) < 1e-13
+    assert relative(products.gram(c), (L @ L.T @ C @ R @ R.T)[i, j]) < 1e-13
+    assert products.at_pairs(M) @ c == pytest.approx(np.vdot(M, products.pull(c)), rel=1e-10)
+
+
+def test_the_ways_that_are_chosen():
+    def ways(n_x, n_y, keep):
+        pattern = Pattern.of(*drawn(n_x, n_y, keep), (n_x, n_y))
+        return pattern.dots_by, pattern.spread_by
+
+    assert ways(300, 300, 2400) == ("sampled", "rows")
+    assert ways(300, 300, 2401) == ("rows", "rows")
+    assert ways(300, 300, 7201) == ("dense", "rows")
+    assert ways(300, 300, 13501) == ("dense", "dense")
+
+
+def test_the_small_factor_is_multiplied_first():
+    i, j = drawn(40, 40, 100)
+    wide, narrow = np.ones((40, 40)), np.ones((40, 3))
+    assert PairProducts(narrow, wide, i, j).turned
+    assert not PairProducts(wide, narrow, i, j).turned
+
+
+def test_few_pairs_are_solved_by_their_gram_matrix():
+    wide = np.ones((300, 300))
+    few = [PairProducts(wide, wide, *drawn(300, 300, n)).few for n in (450, 1180, 1250, 45000)]
+    assert few == [True, True, False, False]
+    assert not PairProducts(wide[:, :2], wide[:, :2], *drawn(300, 300, 450)).few
+
+
+# ---- the preconditioner
+
+EFFECTS = {
+    "none": {},
+    "constant": {"constant": True},
+    "rows": {"constant": True, "rows": np.arange(40) // 2},
+    "both": {"constant": True, "rows": np.arange(40), "columns": np.arange(30), "weight": 0.01},
+    "columns alone": {"columns": np.arange(30), "weight": 3.0},
+}
+
+
+@pytest.mark.parametrize("gamma", [0.01, 0.3])  # with numerical ranks of a part, and in full
+@pytest.mark.parametrize("effects", EFFECTS)
+def test_it_is_exact_on_a_complete_grid(effects, gamma):
+    offsets = Offsets(**EFFECTS[effects])
+    problem = some(keep=1200, offsets=offsets, gamma=gamma)
+    M = np.random.default_rng(3).standard_normal(problem.factors.products.shape)
+    h, E = problem.at_pairs(M), offsets.matrix(problem.pairs)
+    D = np.diag(offsets.decay(problem.alpha))
+    rest = h - E @ (np.linalg.pinv(E.T @ E + D) @ (E.T @ h))
+    G = problem.pull(rest) + problem.alpha * M
+    weight = np.sqrt(problem.factors.products + problem.alpha)
+    assert relative(weight * Preconditioner.of(problem)(G), weight * M) < 1e-6
+
+
+@pytest.mark.parametrize("effects", EFFECTS)
+def test_steps_on_half_a_grid_are_few_with_any_offsets(effects):
+    problem = some(keep=600, offsets=Offsets(**EFFECTS[effects]), alpha=1.0)
+    solution = solve(problem, ConjugateGradient()).check()
+    assert solution.stats["iterations"] <= 25
+
+
+# ---- fits against dense algebra
+
+
+def dense(problem):
+    """θ and c of [K + αI, αE; αEᵀ, −αD] without the solvers' code."""
+    i, j = problem.pairs.i, problem.pairs.j
+    K = problem.gram_x[np.ix_(i, i)] * problem.gram_y[np.ix_(j, j)]
+    E, alpha = problem.offsets.matrix(problem.pairs), problem.alpha
+    D = np.diag(problem.offsets.decay(alpha))
+    inverse = np.linalg.inv(K / alpha + np.eye(len(K)))
+    theta = np.linalg.pinv(E.T @ inverse @ E + D) @ (E.T @ (inverse @ problem.z))
+    return theta, inverse @ (problem.z - E @ theta)
+
+
+@pytest.mark.parametrize("effects", EFFECTS)
+@pytest.mark.parametrize("alpha", [100.0, 1.0, 1e-2])
+@pytest.mark.parametrize("keep", [60, 360, 900])
+def test_fits_with_offsets_are_those_of_dense_algebra(keep, alpha, effects):
+    problem = some(keep=keep, alpha=alpha, offsets=Offsets(**EFFECTS[effects]))
+    solution = solve(problem, ConjugateGradient()).check()
+    theta, c = dense(problem)
+    _, found, offsets = solution.value
+    scale = np.linalg.norm(problem.z)
+    assert np.linalg.norm(found - c) < 1e-8 * scale
+    assert np.linalg.norm(offsets - theta) < 1e-6 * max(np.linalg.norm(theta), 1e-12)
+    assert solution.certificate.kkt_residual < 1e-10
+
+
+@pytest.mark.parametrize("offsets", [None, Offsets(constant=True, rows=np.arange(150))])
+@pytest.mark.parametrize("keep", [100, 200])
+def test_so_few_pairs_that_their_gram_matrix_is_cheaper(keep, offsets):
+    problem = some(150, 140, keep, 0.1, offsets=offsets, gamma=1.0)
+    assert PairProducts.of(problem).few
+    c = solve(problem, ConjugateGradient()).check().value.c
+    assert np.linalg.norm(c - dense(problem)[1]) < 1e-8 * np.linalg.norm(problem.z)
+    path = list(ConjugateGradient().setup(problem).path([0.1, 0.099]))
+    assert path[1].stats["iterations"] < path[0].stats["iterations"]
+
+
+def test_steps_of_the_expansion_are_counted_and_bounded():
+    problem = some(alpha=1e-3)
+    gram, start = by_factors(PairProducts.of(problem)), np.zeros_like(problem.z)
+    assert solve_expansion(problem, gram, start, 1e-10, 3)[1] == 3
+
+
+def test_what_few_pairs_do_not_reach_goes_on_in_coordinates(monkeypatch):
+    """If half of the steps do not suffice, those with the preconditioner start from there."""
+    problem = some(150, 140, 200, 0.1, gamma=1.0)
+    assert PairProducts.of(problem).few
+    monkeypatch.setattr(PairProducts, "gram", lambda self, a: a)  # of another kernel
+    solution = solve(problem, ConjugateGradient()).check()
+    assert np.linalg.norm(solution.value.c - dense(problem)[1]) < 1e-8 * np.linalg.norm(problem.z)
+
+
+def test_a_small_alpha_on_half_a_grid_is_certified():
+    problem = some(150, 150, 11250, 1e-4)
+    assert solve(problem, ConjugateGradient()).check().certificate.kkt_residual < 1e-10
+
+
+@pytest.mark.parametrize("keep", [60, 360, 900])
+@pytest.mark.parametrize("scales", [(1e-6, 1e-6), (1e6, 1e6), (1e-6, 1e6)])
+def test_fits_are_the_same_at_extreme_scales(scales, keep):
+    c = [
+        solve(some(keep=keep, scales=each), ConjugateGradient()).check().value.c
+        for each in ((1.0, 1.0), scales)
+    ]
+    assert relative(c[1], c[0]) < 1e-8
+
+
+def test_entities_that_share_their_points():
+    """Each point under two ids, which see the same operator and have effects of their own."""
+    rng = np.random.default_rng(4)
+    X, Y = np.repeat(rng.standard_normal((20, 2)), 2, 0), rng.standard_normal((30, 2))
+    i, j = drawn(40, 30, 500)
+    pairs, z = Pairs(X, Y, i, j, ids_x=np.arange(40)), rng.standard_normal(500)
+    fits = [
+        BinaryKernelRidge(RBF(), RBF(), 0.1, solver=solver, effects=("row",)).fit(pairs, z)
+        for solver in (Cholesky(), ConjugateGradient())
+    ]
+    assert relative(*(fit.predict(pairs) for fit in fits)) < 1e-8
+    assert relative(*(fit.row_effects_ for fit in fits)) < 1e-7
