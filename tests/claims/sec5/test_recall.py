@@ -86,7 +86,7 @@ SABOTAGES = [
     ),
     retrained(
         "no key-norm bias",
-        attribute(KeyNormBias, "_bias", lambda f: lambda self, y: 0 * f(self, y)),
+        attribute(KeyNormBias, "_bias", lambda f: lambda self, x, y: 0 * f(self, x, y)),
         noticed="key-norm",
     ),
     retrained(
