@@ -25,9 +25,15 @@ CAPTION = (
 DIMS = (2, 3, 4)
 
 
+def _looks(rows: list[dict[str, Any]]) -> dict[int, dict[str, str]]:
+    """Of each d that was computed: the quick profile leaves the largest out."""
+    there = {row["d"] for row in rows}
+    return {d: look for d, look in plotting.looks(DIMS).items() if d in there}
+
+
 def _heads(axis: Axes, rows: list[dict[str, Any]], value: str) -> None:
     """Quadratic filled, T2 hollow and larger; a color and a marker for each d."""
-    for d, look in plotting.looks(DIMS).items():
+    for d, look in _looks(rows).items():
         for kernel, face in (("quadratic", {"ms": 4}), ("T2", {"mfc": "none", "ms": 8})):
             mine = [row for row in rows if (row["kernel"], row["d"]) == (kernel, d)]
             axis.plot(
@@ -48,7 +54,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     left, right = figure.subplots(1, 2)
     _heads(left, rows, "own")
     _heads(right, rows, "R")
-    for d, look in plotting.looks(DIMS).items():
+    for d, look in _looks(rows).items():
         n = [row["n"] for row in rows if row["d"] == d and row["kernel"] == "T2"]
         places = [min(n) + i * (max(n) - min(n)) / 100 for i in range(101)]
         bound = [(d + 1) / x for x in places]
@@ -62,8 +68,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     right.set(ylabel="selected keys R", xlim=(3, None), ylim=(0, 10))
     plotting.set_ticks(right.yaxis, (0, 5, 7, 9))
     handles = [
-        Line2D([], [], ls="none", label=f"d = {d}", **look)
-        for d, look in plotting.looks(DIMS).items()
+        Line2D([], [], ls="none", label=f"d = {d}", **look) for d, look in _looks(rows).items()
     ]
     gray = {"color": "0.3", "marker": "o", "ls": "none"}
     handles += [
