@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -224,3 +225,20 @@ def untrained(patch: pytest.MonkeyPatch) -> None:
         return tuple(x.numpy() for x in points)
 
     patch.setattr(free_heads, "trained", started)
+
+
+def swept_once(claim: Any) -> Patch:
+    """A claim's sweep, what it found for a cell kept from the first run: heads are trained once."""
+
+    def kept(work: Callable[[Any, str], Any], cell: Any) -> Any:
+        key = claim.__name__, repr(cell)
+        if key not in FOUND:
+            FOUND[key] = work(cell, "cpu")
+        return copy.deepcopy(FOUND[key])
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(
+            claim, "sweep", lambda run, work, cells, name: [kept(work, cell) for cell in cells]
+        )
+
+    return patch

@@ -2,7 +2,7 @@
 
 import numpy as np
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, returned
+from sabotage.patches import attribute, constants, returned, swept_once
 
 from rkbs.kernels import EDP, RBF, KeyNormBias
 from verify.claims.sec5 import depth as module
@@ -11,18 +11,7 @@ from verify.harness.run import Run
 from verify.oracles import halfspace
 from verify.studies import key_norm
 
-KEPT = {}
-
-
-def trained_once(patch):
-    """The searches, which most of these sabotages do not concern, kept from the first run."""
-    patch.setattr(module, "sweep", lambda run, work, cells, name: [_kept(work, c) for c in cells])
-
-
-def _kept(work, cell):
-    if repr(cell) not in KEPT:
-        KEPT[repr(cell)] = work(cell, "cpu")
-    return dict(KEPT[repr(cell)])
+trained_once = swept_once(module)
 
 
 def few_cells(patch):

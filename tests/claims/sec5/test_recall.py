@@ -5,7 +5,7 @@ import math
 
 import pytest
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, returned
+from sabotage.patches import attribute, constants, returned, swept_once
 
 from rkbs.kernels import CappedEDP, ExponentiatedIntersection, KeyNormBias
 from verify.claims.sec5 import recall as module
@@ -13,18 +13,7 @@ from verify.harness.evidence import Verdict
 from verify.harness.run import Run
 from verify.studies import recall as study
 
-KEPT = {}
-
-
-def trained_once(patch):
-    """The heads, which most of these sabotages do not concern, trained once."""
-    patch.setattr(module, "sweep", lambda run, work, cells, name: [_kept(work, c) for c in cells])
-
-
-def _kept(work, cell):
-    if repr(cell) not in KEPT:
-        KEPT[repr(cell)] = work(cell, "cpu")
-    return {"found": [dict(entry) for entry in KEPT[repr(cell)]["found"]]}
+trained_once = swept_once(module)
 
 
 def rows(change):

@@ -2,7 +2,7 @@
 
 from flint import fmpq
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, returned
+from sabotage.patches import attribute, constants, returned, swept_once
 
 from rkbs.kernels import TaylorEDP
 from verify.claims.sec5 import sharpness as module
@@ -11,19 +11,7 @@ from verify.oracles import equispaced
 from verify.oracles.equispaced import selection, selects
 from verify.studies import free_heads
 
-KEPT = {}
-
-
-def trained_once(patch):
-    """The searches, which most of these sabotages do not concern, kept from the first run."""
-
-    patch.setattr(module, "sweep", lambda run, work, cells, name: [_kept(work, c) for c in cells])
-
-
-def _kept(work, cell):
-    if repr(cell) not in KEPT:
-        KEPT[repr(cell)] = work(cell, "cpu")
-    return dict(KEPT[repr(cell)])
+trained_once = swept_once(module)
 
 
 def found(change):

@@ -110,17 +110,25 @@ def _table_checks(rows: list[dict[str, Any]], known: dict[str, dict[str, float]]
     """n = 16, d = 2: sharp kernels recall, blunt ones do not, whatever their dimension."""
     table = {row["kernel"]: row for row in rows if (row["d"], row["n"]) == (2, 16)}
     sharp = least(of_best(table[name], "accuracy") for name in SHARP if name in table)
-    short = greatest(
-        known[name]["accuracy"] - of_best(row, "accuracy")
-        for name, row in table.items()
-        if name in known
-    )
+    short = {
+        name: known[name]["accuracy"] - of_best(row, "accuracy") for name, row in table.items()
+    }
+    reached = greatest(value for name, value in short.items() if name not in UNFOUND)
     # Accuracies of 1000 examples or more of 16 queries have standard errors below 0.016: 0.05 is
     # three of them, for the least; an arrangement is of largest self-weight, not of largest
     # accuracy, so that trained heads may lie on either side of it, and only fall short by as much.
     checks = [
         Check("n = 16, d = 2, sharp kernels: accuracy, smallest", sharp, ">=", 0.99),
-        Check("n = 16, d = 2: accuracy of the arrangement − trained", short, "<=", 0.05),
+        # 0.05 was asked of all kernels. EI and learned features miss it: their heads stay in local
+        # maxima, up to 0.4 below the arrangements.
+        Check(
+            "n = 16, d = 2: accuracy of the arrangement − trained",
+            greatest(short.values()),
+            "<=",
+            0.4,
+            asked=0.05,
+        ),
+        Check("n = 16, d = 2: the same, but for EI and learned features", reached, "<=", 0.05),
     ]
     for blunt, cut in BLUNT.items():
         margin = min(table[cut]["accuracy"]) - max(table[blunt]["accuracy"])
@@ -231,7 +239,7 @@ def correlations(rows: list[dict[str, Any]]) -> dict[str, float]:
     scope="8 kernels at d = 2, n = 5, 6, 7, 8, 16, three at d = 1, 3 seeds (full: 15 kernels, d = "
     "1, 2, 3, n = 4 to 12, 16, 24, 5 seeds). Trained heads come within 0.05 of the known "
     "arrangements' accuracy, but for EI and learned features, which training leaves in local "
-    "maxima, and which are not asked to: EI could select any number of keys at d = 2, on the "
+    "maxima (0.05 was asked of all): EI could select any number of keys at d = 2, on the "
     "antidiagonal, where it is the Laplace kernel of a line. Recall asks for the own key's weight, "
     "so that its score is nearly a function of the self-weight (not quite: groups of two with "
     "self-weight ½ are right 56 % of the time, a circle with 0.24 62 %): that it goes with the "
@@ -241,11 +249,10 @@ def correlations(rows: list[dict[str, Any]]) -> dict[str, float]:
 def recall(run: Run) -> Evidence:
     """15 kernels on both sides of D = n, blunt infinite ones and sharp finite ones."""
     rows, known = recalled(run), arrangements(run.seed)
-    found = {name: known[name] for name in known if name not in UNFOUND}
     checks = (
         *_law_checks(rows),
         *_step_checks(rows),
-        *_table_checks(rows, found),
+        *_table_checks(rows, known),
         *_line_checks(rows),
         *_oracle_checks(rows, run),
         # e^{−10} a neighbor: 1/(1 + 2e^{−10}/(1 − e^{−10})) = 0.9999.
