@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from rkbs import plotting
 from verify.harness.evidence import Evidence
@@ -45,6 +46,7 @@ def _heads(axis: Axes, rows: list[dict[str, Any]], value: str) -> None:
                 **face,
             )
     axis.set(xlabel="keys n")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def draw(found: Mapping[str, Evidence]) -> Figure:

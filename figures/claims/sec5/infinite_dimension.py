@@ -54,7 +54,7 @@ def _capacity(axis: Axes, rows: list[dict[str, Any]]) -> None:
         )
     line = np.array([1, ANY])
     axis.plot(line, line, **plotting.LIMIT, label="keys = features (L1)")
-    axis.set(xscale="log", yscale="log", xlim=(0.7, 4500), ylim=(0.25, 2200))
+    axis.set(xscale="log", yscale="log", xlim=(0.7, 4500), ylim=(0.15, 2200))
     axis.set_xticks([1, 6, 15, 45, 153, ENDLESS], ["1", "6", "15", "45", "153", "∞"])
     axis.set_xticks([], minor=True)
     axis.set_yticks(
