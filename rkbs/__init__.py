@@ -18,10 +18,12 @@ from rkbs.kernels.entity import Constant, Identity
 from rkbs.kernels.features import PowerFeatures
 from rkbs.kernels.inspection import Inspection, inspect
 from rkbs.kernels.key_norm import KeyNormBias
+from rkbs.kernels.low_rank import LowRank
 from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
 from rkbs.problems.certificates import Certificate
 from rkbs.problems.expansion import OneSidedProblem
+from rkbs.problems.low_rank import LowRankGram
 from rkbs.problems.operator import OperatorProblem
 from rkbs.problems.product import ProductProblem
 from rkbs.problems.schatten import SchattenProblem
@@ -79,6 +81,8 @@ __all__ = [
     "Laplace",
     "Linear",
     "Logistic",
+    "LowRank",
+    "LowRankGram",
     "Norm",
     "OneSidedProblem",
     "OperatorProblem",

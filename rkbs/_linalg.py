@@ -11,6 +11,10 @@ import numpy as np
 from rkbs._arrays import first_equal, short_repr
 
 
+_NONE = 1e-12
+"""A vector with this part of its length outside a space counts as one of it."""
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Eigen:
@@ -33,6 +37,8 @@ class Eigen:
 
     eigenvalues: np.ndarray
     eigenvectors: np.ndarray
+    turn: np.ndarray | None = None
+    """W with F W = U diag(s)^{1/2} on the range, where the matrix is F Fᵀ of features F."""
 
     __repr__ = short_repr
 
@@ -54,10 +60,36 @@ class Eigen:
             eigenvectors[:, keep] = _alike(eigenvectors[:, keep], same)
         return cls(np.where(keep, eigenvalues, 0.0), eigenvectors)
 
+    @classmethod
+    def of_features(cls, F: np.ndarray, beside: np.ndarray) -> Eigen:
+        """Of K = F Fᵀ, (n, k), which is never formed: its range, and what of ``beside`` is not in it.
+
+        By singular values of F, so that small eigenvalues keep the digits that F Fᵀ would lose.
+        """
+        Q, triangle = np.linalg.qr(F)
+        A, sigma, turn = svd(triangle)
+        keep = sigma**2 > len(F) * np.finfo(float).eps * (sigma**2).max(initial=0.0)
+        U, same = Q @ A[:, keep], first_equal(F)
+        if (np.bincount(same) > 1).any():
+            U = _alike(U, same)
+        zeros = _complement(U, beside)
+        eigenvalues = np.concatenate([sigma[keep] ** 2, np.zeros(zeros.shape[1])])
+        vectors = np.hstack([U, zeros]) if zeros.size else U
+        return cls(eigenvalues, vectors, turn[keep].T)
+
     def range(self) -> Eigen:
         """The part with positive eigenvalues."""
         keep = self.eigenvalues > 0
-        return self if keep.all() else Eigen(self.eigenvalues[keep], self.eigenvectors[:, keep])
+        if keep.all():
+            return self
+        return Eigen(self.eigenvalues[keep], self.eigenvectors[:, keep], self.turn)
+
+    @property
+    def dual(self) -> np.ndarray:
+        """U diag(s)^{−1/2}, on the range; of features F the W that takes them to U diag(s)^{1/2}."""
+        if self.turn is not None:
+            return self.turn
+        return self.eigenvectors / np.sqrt(self.eigenvalues)
 
 
 @final
@@ -85,13 +117,16 @@ class Factors:
 
     @cached_property
     def dual_left(self) -> np.ndarray:
-        """U diag(s)^{−1/2}, (n_x, r_x): takes rows k_X(x, X) to rows of R_X, also at new x."""
-        return self.x.eigenvectors / np.sqrt(self.x.eigenvalues)
+        """U diag(s)^{−1/2}, (n_x, r_x): takes rows k_X(x, X) to rows of R_X, also at new x.
+
+        Where features state the Gram matrix, (k, r_x): takes features to these rows.
+        """
+        return self.x.dual
 
     @cached_property
     def dual_right(self) -> np.ndarray:
-        """V diag(t)^{−1/2}, (n_y, r_y)."""
-        return self.y.eigenvectors / np.sqrt(self.y.eigenvalues)
+        """V diag(t)^{−1/2}, (n_y, r_y), or (k, r_y)."""
+        return self.y.dual
 
     @cached_property
     def products(self) -> np.ndarray:
@@ -112,6 +147,18 @@ def _alike(eigenvectors: np.ndarray, same: np.ndarray) -> np.ndarray:
     sums = np.zeros_like(eigenvectors)
     np.add.at(sums, same, eigenvectors)
     return sums[same] / np.bincount(same)[same, None]
+
+
+def _complement(U: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """An orthonormal basis of what columns span beside those of U, (n, m')."""
+    rest = beside
+    for _ in range(2):  # the second time for what rounding left
+        rest = rest - U @ (U.T @ rest)
+    rest = rest[:, np.linalg.norm(rest, axis=0) > _NONE * np.linalg.norm(beside, axis=0)]
+    if rest.shape[1] < 2:
+        return rest / np.linalg.norm(rest, axis=0)
+    basis, size, _ = svd(rest)
+    return basis[:, size > _NONE * size[0]]
 
 
 def _check_signs(eigenvalues: np.ndarray, rounding: float, gram: np.ndarray, name: str) -> None:

@@ -9,6 +9,7 @@ from rkbs.kernels.dot_product import EDP, DotProductKernel, Linear, Quadratic, T
 from rkbs.kernels.entity import Constant, Identity
 from rkbs.kernels.key_bounds import depth_bound, leverage_bound
 from rkbs.kernels.key_norm import KeyNormBias
+from rkbs.kernels.low_rank import LeftOut, LowRank
 from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
 from rkbs.kernels.pullback import LinearMap, Pullback
@@ -32,8 +33,10 @@ __all__ = [
     "KeyNormBias",
     "L2Distance",
     "Laplace",
+    "LeftOut",
     "Linear",
     "LinearMap",
+    "LowRank",
     "PositiveFeatures",
     "PositiveKernel",
     "Precomputed",

@@ -12,7 +12,9 @@ from rkbs.data._entities import Entities
 from rkbs.kernels._parameters import head_parameter
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.distance import RBF
+from rkbs.kernels.low_rank import LowRank
 from rkbs.kernels.precomputed import Precomputed, repair
+from rkbs.problems.low_rank import LowRankGram
 
 
 def within_domain(kernel: Any, name: str, machine: type) -> Kernel:
@@ -61,19 +63,22 @@ def _instead(kernel: Kernel, machine: type) -> str:
     )
 
 
-def gram(kernel: Kernel, known: Entities) -> np.ndarray:
+def gram(kernel: Kernel, known: Entities, by_features: bool) -> np.ndarray | LowRankGram:
     """k(X, X), with equal rows for equal points, which a matrix product may round differently.
 
-    For a kernel that asks who is who, with equal rows for one entity.
+    For a kernel that asks who is who, with equal rows for one entity. Of a kernel of low rank, if
+    it may be by features, these alone.
     """
+    if by_features and isinstance(kernel, LowRank):
+        return LowRankGram(kernel.features(known.points))
     told = kernel._told(lambda: known.same(known))
     values = told(known.points, known.points)
     same = first_equal(known.points) if told is kernel else known.first()
     return values[np.ix_(same, same)] if (np.bincount(same) > 1).any() else values
 
 
-def between(kernel: Kernel, new: Entities, known: Entities) -> np.ndarray:
-    """k(X, X_fit), one row per new point.
+def between(kernel: Kernel, new: Entities, known: Entities, by_features: bool) -> np.ndarray:
+    """k(X, X_fit), or the features of ``gram``, one row per new point.
 
     Raises
     ------
@@ -88,4 +93,6 @@ def between(kernel: Kernel, new: Entities, known: Entities) -> np.ndarray:
             "domain"
         )
     new = replace(new, points=new.points.astype(float))
+    if by_features and isinstance(kernel, LowRank):
+        return kernel.features(new.points)
     return kernel._told(lambda: new.same(known))(new.points, known.points)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -34,6 +34,8 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
 
     effects: tuple[str, ...] = ()
     effects_alpha: float | None = None
+    _by_features: ClassVar[bool] = False
+    """Whether the features of a kernel of low rank take the place of its Gram matrix."""
 
     # What a fit sets.
     X_fit_: np.ndarray
@@ -134,8 +136,8 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         offsets = make_offsets(self.fit_intercept, self.effects, self.effects_alpha, x, y)
         mean = float(check_scale(z).mean()) if offsets.constant and loss.of_residual else 0.0
         data = {
-            "gram_x": gram(self.kernel_x_, x),
-            "gram_y": gram(self.kernel_y_, y),
+            "gram_x": gram(self.kernel_x_, x, self._by_features),
+            "gram_y": gram(self.kernel_y_, y, self._by_features),
             "pairs": pairs,
             "z": z - mean,
             "offsets": offsets,
@@ -290,9 +292,9 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         )
 
     def _kernel_rows_x(self, X: Entities) -> np.ndarray:
-        """k_X(X, X_fit), one row per point."""
-        return between(self.kernel_x_, X, self._known("X"))
+        """k_X(X, X_fit), or features, one row per point."""
+        return between(self.kernel_x_, X, self._known("X"), self._by_features)
 
     def _kernel_rows_y(self, Y: Entities) -> np.ndarray:
-        """k_Y(Y, Y_fit), one row per point."""
-        return between(self.kernel_y_, Y, self._known("Y"))
+        """k_Y(Y, Y_fit), or features, one row per point."""
+        return between(self.kernel_y_, Y, self._known("Y"), self._by_features)

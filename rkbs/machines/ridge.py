@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, final
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from rkbs.kernels.base import Kernel
+from rkbs.kernels.low_rank import LeftOut, LowRank
 from rkbs.machines._solving import FixedAlphaMixin, check_solver
 from rkbs.machines.base import OperatorMachine
 from rkbs.problems.certificates import KKTCertificate
@@ -51,10 +53,13 @@ class RidgeMachine(OperatorMachine):
         """The attributes of a fit, or ``ConvergenceError``."""
         problem = solution.check().problem
         self._keep_offsets(problem.offsets, solution.value.theta, mean)
-        self.dual_coef_ = problem.pairs.matrix(solution.value.c)
-        self.dual_coef_ /= problem.alpha
+        self.dual_coef_ = self._at_pairs(problem, solution.value.c / problem.alpha)
         self.query_coef_, self.key_coef_ = problem.factored_expansion(solution.value.M)
         self.certificate_ = solution.certificate
+
+    def _at_pairs(self, problem: OperatorProblem, a: np.ndarray) -> Any:
+        """The matrix (n_x, n_y) of coefficients at the pairs."""
+        return problem.pairs.matrix(a)
 
 
 @final
@@ -75,7 +80,8 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
     kernel_x, kernel_y : Kernel, optional
         The Mercer kernels k_X and k_Y within the two domains, ``RBF()`` by default. For a binary
         kernel κ(x, y), asymmetric or not, use ``BinaryKernelRidge.from_kernel(κ)``. ``Precomputed``
-        takes a given Gram matrix. ``K + b * Identity() + c * Constant()`` gives each entity an
+        takes a given Gram matrix, ``LowRank`` the features of a large domain, whose Gram matrix
+        is then not formed. ``K + b * Identity() + c * Constant()`` gives each entity an
         effect of its own, and all of them a mean; ``Pairs`` says who is who.
     alpha : float, default=1.0
         α > 0. The loss is a sum over pairs: the scale of α is that of ``KernelRidge``.
@@ -91,16 +97,17 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         Only for plain arrays with rows [x | y], and needed where they have more than two columns:
         how many of them, from the left, describe x.
     solver : Solver, optional
-        By default ``Spectral()`` on a complete grid, else ``Cholesky()`` for up to 2000 pairs and
-        ``ConjugateGradient()`` beyond.
+        By default ``Spectral()`` on a complete grid without ``LowRank`` kernels, else
+        ``Cholesky()`` for up to 2000 pairs and ``ConjugateGradient()`` beyond.
 
     Attributes
     ----------
     query_coef_, key_coef_ : arrays of shape (n_x, r), (n_y, r)
         The fit in two factors, r the lesser numerical rank of the two Gram matrices: h(x, y) =
         q(x)·k(y) + b with q(x) = k_X(x, X_fit) ``query_coef_``, k(y) = k_Y(y, Y_fit) ``key_coef_``.
-        ``query`` and ``key`` evaluate them, and predictions are made of them.
-    dual_coef_ : array of shape (n_x, n_y)
+        ``query`` and ``key`` evaluate them, and predictions are made of them. Of a ``LowRank``
+        kernel they have a row per feature: q(x) = φ(x) ``query_coef_``.
+    dual_coef_ : array of shape (n_x, n_y), sparse where a kernel is ``LowRank``
         A = (z − h)/α at the pairs, zero where there was none: the coefficients of the expansion,
         of sum 0 with an intercept, over the points in use (``X_fit_`` × ``Y_fit_``: rows of X and Y
         without any pair are dropped). k_X A k_Y loses the digits of λ_max/α, the largest eigenvalue
@@ -118,6 +125,8 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         Who the rows of ``X_fit_`` and ``Y_fit_`` are, where the pairs came with ids.
     kernel_x_, kernel_y_ : Kernel
         The kernels of the fit.
+    left_out_x_, left_out_y_ : LeftOut or None
+        Of a ``LowRank`` kernel, what it leaves out of the Gram matrix of ``X_fit_``, ``Y_fit_``.
     n_features_in_, n_features_x_ : int
     feature_names_in_x_, feature_names_in_y_ : arrays of str
         Where the domains came with names of their features, which predictions then expect.
@@ -142,6 +151,10 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
     (array([[0.84]]), True)
     """
 
+    left_out_x_: LeftOut | None
+    left_out_y_: LeftOut | None
+    _by_features = True
+
     def __init__(
         self,
         kernel_x: Kernel | None = None,
@@ -157,10 +170,24 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         self.alpha = alpha
         self.solver = solver
 
+    def _keep(self, solution: RidgeSolution, mean: float) -> None:
+        super()._keep(solution, mean)
+        self.left_out_x_, self.left_out_y_ = (
+            kernel.left_out(X) if isinstance(kernel, LowRank) else None
+            for kernel, X in ((self.kernel_x_, self.X_fit_), (self.kernel_y_, self.Y_fit_))
+        )
+
+    def _at_pairs(self, problem: OperatorProblem, a: np.ndarray) -> Any:
+        """A sparse one of a problem of low rank: the grid may outgrow memory."""
+        if not problem.is_low_rank:
+            return super()._at_pairs(problem, a)
+        shape = len(problem.gram_x), len(problem.gram_y)
+        return csr_array((a, (problem.pairs.i, problem.pairs.j)), shape=shape)
+
     def _solver(self, problem: OperatorProblem) -> _Solver:
         known = "Spectral(), Cholesky(), ConjugateGradient()"
         if (solver := check_solver(self.solver, OperatorProblem, known)) is not None:
             return solver
-        if problem.pairs.is_complete:
+        if problem.pairs.is_complete and not problem.is_low_rank:
             return Spectral()
         return Cholesky() if len(problem.z) <= _FEW_PAIRS else ConjugateGradient()

@@ -9,6 +9,7 @@ from rkbs.problems.certificates import (
 )
 from rkbs.problems.expansion import ExpansionPoint, ExpansionProblem, OneSidedProblem
 from rkbs.problems.gram import OperatorPoint
+from rkbs.problems.low_rank import LowRankGram
 from rkbs.problems.offsets import Offsets
 from rkbs.problems.operator import OperatorProblem
 from rkbs.problems.product import ProductProblem
@@ -21,6 +22,7 @@ __all__ = [
     "ExpansionProblem",
     "GapCertificate",
     "KKTCertificate",
+    "LowRankGram",
     "Offsets",
     "OneSidedProblem",
     "OperatorPoint",

@@ -12,7 +12,9 @@ import numpy as np
 from rkbs._arrays import as_matrix, check_kinds, check_number, short_repr
 from rkbs._linalg import Eigen, Factors
 from rkbs.data.pairs import Pairs
+from rkbs.problems import _some_pairs
 from rkbs.problems.base import Problem
+from rkbs.problems.low_rank import LowRankGram
 from rkbs.problems.offsets import Offsets, balanced, best_constant
 from rkbs.terms.losses import Loss
 from rkbs.terms.residual_losses import Squared
@@ -27,9 +29,9 @@ class GramProblem(Problem):
 
     Parameters
     ----------
-    gram_x, gram_y : arrays of shape (n_x, n_x), (n_y, n_y)
+    gram_x, gram_y : arrays of shape (n_x, n_x), (n_y, n_y), or LowRankGram
         Within-domain Gram matrices: symmetric, positive semi-definite (the latter is checked
-        where the eigenvalues are computed).
+        where the eigenvalues are computed). Large ones of low rank are stated by their features.
     pairs : Pairs
         Only its indices are used.
     z : array of shape (n,), or (n_x, n_y) for a complete grid
@@ -48,8 +50,8 @@ class GramProblem(Problem):
         constant, which have no minimizer.
     """
 
-    gram_x: np.ndarray
-    gram_y: np.ndarray
+    gram_x: np.ndarray | LowRankGram
+    gram_y: np.ndarray | LowRankGram
     pairs: Pairs
     z: np.ndarray
     alpha: float
@@ -71,8 +73,20 @@ class GramProblem(Problem):
 
     @cached_property
     def eigen(self) -> tuple[Eigen, Eigen]:
-        """Both eigendecompositions: computed once, and shared by ``with_alpha``."""
-        return Eigen.of(self.gram_x, "gram_x"), Eigen.of(self.gram_y, "gram_y")
+        """Both eigendecompositions: computed once, and shared by ``with_alpha``.
+
+        Of a ``LowRankGram`` the range, and what offsets see of the null space.
+        """
+        beside_x, beside_y = self.offsets.seen(len(self.gram_x), len(self.gram_y))
+        return (
+            _decomposed(self.gram_x, "gram_x", beside_x),
+            _decomposed(self.gram_y, "gram_y", beside_y),
+        )
+
+    @property
+    def is_low_rank(self) -> bool:
+        """Whether a Gram matrix is stated by features."""
+        return isinstance(self.gram_x, LowRankGram) or isinstance(self.gram_y, LowRankGram)
 
     @cached_property
     def factors(self) -> Factors:
@@ -94,11 +108,20 @@ class GramProblem(Problem):
 
     def at_pairs(self, M: np.ndarray) -> np.ndarray:
         """h = R_X M R_Yᵀ at the pairs: (r_x, r_y) → (n,)."""
+        if self._by_pairs:
+            return _some_pairs.dots(self.factors.left @ M, self.factors.right, self.pairs)
         return self.pairs.entries(self.factors.push(M))
 
     def pull(self, c: np.ndarray) -> np.ndarray:
         """R_Xᵀ C R_Y, the adjoint of ``at_pairs``: (n,) → (r_x, r_y)."""
+        if self._by_pairs:
+            return self.factors.left.T @ _some_pairs.spread(c, self.factors.right, self.pairs)
         return self.factors.pull(self.pairs._as_matrix(c))
+
+    @cached_property
+    def _by_pairs(self) -> bool:
+        """Whether to form nothing of the size of the grid."""
+        return self.is_low_rank and _some_pairs.are_few(self.pairs)
 
     def fitted(self, M: np.ndarray, theta: np.ndarray = NO_OFFSETS) -> np.ndarray:
         """h = R_X M R_Yᵀ + Eθ at the pairs."""
@@ -147,12 +170,15 @@ class GramProblem(Problem):
     def expansion(self, M: np.ndarray) -> np.ndarray:
         """A = U S^{−1/2} M T^{−1/2} Vᵀ, with T = Σ_ij A_ij Φ_X(x_i) ⊗ Φ_Y(y_j): (n_x, n_y).
 
-        A is over the whole grid of observed points, also where only some pairs were observed.
+        A is over the whole grid of observed points, also where only some pairs were observed. In a
+        domain whose Gram matrix is stated by k features it is over these: k rows, or columns.
         """
         return self.factors.dual_left @ M @ self.factors.dual_right.T
 
     def predict_grid(self, value: OperatorPoint, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """h(x, y) of new points, from their rows k_X(x, X) and k_Y(y, Y) of the kernels: (n, m).
+
+        Where a Gram matrix is stated by features, from the features of the new points.
 
         The rows become coordinates of the new points, which M joins: k_X(x, X) A k_Y(Y, y) would
         lose the digits of A, whose entries grow like 1/√(s_a t_b).
@@ -168,19 +194,29 @@ class GramProblem(Problem):
                 "rows of kernels do not say whose effects to add: BinaryKernelRidge, with effects, "
                 "evaluates them, and problem.offsets.split(solution.value.theta) holds them"
             )
-        left = _rows(x, "x", len(self.gram_x)) @ self.factors.dual_left
-        right = _rows(y, "y", len(self.gram_y)) @ self.factors.dual_right
+        left = _rows(x, "x", self.gram_x) @ self.factors.dual_left
+        right = _rows(y, "y", self.gram_y) @ self.factors.dual_right
         return left @ value.M @ right.T + self.offsets.split(value.theta)[0]
 
 
-def _rows(rows: np.ndarray, name: str, size: int) -> np.ndarray:
+def _rows(rows: np.ndarray, name: str, gram: np.ndarray | LowRankGram) -> np.ndarray:
+    """A row per new point: of the kernel, or of the features that state the Gram matrix."""
     rows = as_matrix(rows, name)
+    by_features = isinstance(gram, LowRankGram)
+    size = gram.features.shape[1] if by_features else len(gram)
     if rows.shape[1] != size:
+        kind, of = ("the kernel", "problem's points")
+        if by_features:
+            kind, of = "features", f"features of gram_{name}"
         raise ValueError(
-            f"{name} must hold a row of the kernel per new point, with {size} columns for the "
-            f"problem's points, got shape {rows.shape}"
+            f"{name} must hold a row of {kind} per new point, with {size} columns for the {of}, "
+            f"got shape {rows.shape}"
         )
     return rows
+
+
+def _decomposed(gram: np.ndarray | LowRankGram, name: str, beside: np.ndarray) -> Eigen:
+    return gram.eigen(beside) if isinstance(gram, LowRankGram) else Eigen.of(gram, name)
 
 
 class OperatorPoint(NamedTuple):
@@ -225,18 +261,19 @@ def check_scale(z: np.ndarray) -> np.ndarray:
     return z
 
 
-def as_gram(gram: np.ndarray, name: str, size: int) -> np.ndarray:
+def as_gram(gram: Any, name: str, size: int) -> Any:
     """Check a within-domain Gram matrix: square, of the domain's size, symmetric.
 
     Asymmetry at rounding level, n · eps · max|K| in the matrix's own precision, is averaged away;
     more is an error, because the closed form would silently solve another problem.
     """
-    gram = as_matrix(gram, name)
+    low_rank = isinstance(gram, LowRankGram)
+    gram = gram if low_rank else as_matrix(gram, name)
     if gram.shape != (size, size):
         raise ValueError(
             f"{name} must have shape ({size}, {size}), a row per point, got {gram.shape}"
         )
-    if np.array_equal(gram, gram.T):
+    if low_rank or np.array_equal(gram, gram.T):
         return gram
     gap = np.abs(gram - gram.T).max()
     if gap > size * np.finfo(gram.dtype).eps * np.abs(gram).max():

@@ -109,6 +109,16 @@ class Offsets:
         columns = [self.at_pairs(unit, pairs) for unit in np.eye(self.size)]
         return np.reshape(columns, (self.size, len(pairs))).T
 
+    def seen(self, n_x: int, n_y: int) -> tuple[np.ndarray, np.ndarray]:
+        """What the columns of E are products of: vectors over the rows, (n_x, m), and over columns.
+
+        The ones, where there are offsets at all, and the members of each entity with an effect.
+        """
+        return tuple(
+            np.hstack([np.ones((n, min(self.size, 1))), _members(labels, n)])
+            for n, labels in ((n_x, self.rows), (n_y, self.columns))
+        )
+
     def gram(self, pairs: Pairs) -> np.ndarray:
         """EᵀE, the numbers of pairs that two offsets share, (p, p)."""
         one, rows, _ = self.sizes
@@ -155,6 +165,13 @@ class Offsets:
         one, rows, columns = self.sizes
         weight = alpha if self.weight is None else self.weight
         return np.concatenate([np.zeros(one), np.full(rows + columns, weight)])
+
+
+def _members(labels: np.ndarray | None, n: int) -> np.ndarray:
+    """Which of n points are the entity of each label, (n, m) of 0 and 1."""
+    if labels is None:
+        return np.zeros((n, 0))
+    return np.equal.outer(labels, np.arange(labels.max() + 1)).astype(float)
 
 
 def _connected(i: np.ndarray, j: np.ndarray, size: int) -> np.ndarray:

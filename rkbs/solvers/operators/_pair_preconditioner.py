@@ -45,7 +45,7 @@ class Preconditioner:
         left_over = np.ones((len(x.eigenvalues), len(y.eigenvalues)))
         left_over[np.ix_(x.eigenvalues > 0, y.eigenvalues > 0)] = alpha * inverse
         pairs, weight = problem.pairs, problem.offsets.weight
-        density = len(pairs) / left_over.size
+        density = len(pairs) / (len(pairs.X) * len(pairs.Y))
         offsets = replace(problem.offsets, weight=(alpha if weight is None else weight) / density)
         tree = _tree(pairs)
         system = GridOffsets(x.eigenvectors, y.eigenvectors, left_over, offsets, tree, alpha)

@@ -159,6 +159,8 @@ class PairProducts:
     def few(self) -> bool:
         """Whether ``gram`` is so cheap that steps without preconditioner are the faster way."""
         (n_x, p), (n_y, q), n = self.left.shape, self.right.shape, len(self.i)
+        if n_x > 2 * p or n_y > 2 * q:  # of low rank: L Lᵀ may outgrow memory
+            return False
         ours = _of_pairs(n, n_x * n_y) * (n_x + n_y) + _TURN * n_x * n_y
         first, other = (n_y, p) if self.turned else (n_x, q)
         theirs = 2 * first * p * q + 2 * _of_pairs(n, n_x * n_y) * other

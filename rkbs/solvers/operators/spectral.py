@@ -55,6 +55,12 @@ class Spectral(RidgeSolver["SpectralState"]):
                 f"Spectral needs a complete grid, got {problem.pairs}: use ConjugateGradient() or "
                 "Cholesky()"
             )
+        if problem.is_low_rank:
+            raise ValueError(
+                "Spectral needs all eigenvectors of both Gram matrices, of which a LowRankGram has "
+                "its range alone: use ConjugateGradient(), whose preconditioner is exact on a "
+                "complete grid"
+            )
 
     def _setup(self, problem: OperatorProblem) -> SpectralState:
         x, y = problem.eigen
