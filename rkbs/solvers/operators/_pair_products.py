@@ -73,14 +73,14 @@ class Pattern:
         """(A Bᵀ)[i, j]: (n_x, k), (n_y, k) → (n,)."""
         if self.dots_by == "dense":
             return (A @ B.T)[self.i, self.j]
-        out = np.empty(len(self.i))
+        out = np.empty(len(self.i), A.dtype)
         if self.dots_by == "sampled":
             for start in range(0, len(out), _CHUNK):
                 some = slice(start, start + _CHUNK)
                 out[some] = np.einsum("nk,nk->n", A[self.i[some]], B[self.j[some]])
             return out
         columns, begin = self.rows
-        sorted_dots = np.empty(len(out))
+        sorted_dots = np.empty_like(out)
         for row in range(len(A)):
             some = slice(begin[row], begin[row + 1])
             np.dot(B.take(columns[some], axis=0), A[row], out=sorted_dots[some])
@@ -90,7 +90,7 @@ class Pattern:
     def spread(self, c: np.ndarray, B: np.ndarray) -> np.ndarray:
         """C B: (n,), (n_y, k) → (n_x, k)."""
         if self.spread_by == "dense":
-            C = np.zeros(self.shape)
+            C = np.zeros(self.shape, c.dtype)
             C[self.i, self.j] = c
             return C @ B
         return csr_array((c[self.order], *self.rows), shape=self.shape) @ B
