@@ -10,7 +10,6 @@ import numpy as np
 
 from rkbs._arrays import first_equal, short_repr
 
-
 _NONE = 1e-12
 """A vector with this part of its length outside a space counts as one of it."""
 
@@ -62,7 +61,7 @@ class Eigen:
 
     @classmethod
     def of_features(cls, F: np.ndarray, beside: np.ndarray) -> Eigen:
-        """Of K = F Fᵀ, (n, k), which is never formed: its range, and what of ``beside`` is not in it.
+        """Of K = F Fᵀ, which is never formed: its range, and what of ``beside`` is not in it.
 
         By singular values of F, so that small eigenvalues keep the digits that F Fᵀ would lose.
         """
@@ -86,7 +85,7 @@ class Eigen:
 
     @property
     def dual(self) -> np.ndarray:
-        """U diag(s)^{−1/2}, on the range; of features F the W that takes them to U diag(s)^{1/2}."""
+        """U diag(s)^{−1/2}, on the range; of features F the W with F W = U diag(s)^{1/2}."""
         if self.turn is not None:
             return self.turn
         return self.eigenvectors / np.sqrt(self.eigenvalues)

@@ -21,6 +21,8 @@ from rkbs.kernels import (
     L2Distance,
     Laplace,
     Linear,
+    LowRank,
+    LowRankGram,
     PositiveFeatures,
     Precomputed,
     Quadratic,
@@ -72,6 +74,10 @@ TAKES_POINTS = {
     "map_x": ("map_x", lambda x: EDP().pullback(x, None)),
     "map_y": ("map_y", lambda x: EDP().pullback(None, x)),
     "Precomputed": (r"Precomputed\(matrix=…\)", Precomputed),
+    "LowRank": (r"LowRank\(points=…\)", lambda x: LowRank(RBF(), x)),
+    "LowRank features": ("x", lambda x: LowRank(RBF(), X, 3).features(x)),
+    "left_out": ("x", lambda x: LowRank(RBF(), X, 3).left_out(x)),
+    "LowRankGram": ("features", LowRankGram),
     "features q": ("q", PowerFeatures(EDP(), 2, 3)),
     "element": ("x", lambda x: SPACES.f(np.ones(SPACES.dim))(x)),
     "element y": ("y", lambda x: SPACES.g(np.ones(SPACES.dim))(x)),
@@ -106,7 +112,8 @@ def test_points(place):
 
 
 MATRICES = ("map_x", "map_y", "Precomputed", "from_kernel map_x", "Pairs X", "Pairs Y", "grid X")
-MATRICES += ("grid Y", "from_mask X", "from_table", "inspect X", "inspect Y")
+MATRICES += ("grid Y", "from_mask X", "from_table", "inspect X", "inspect Y", "LowRank")
+MATRICES += ("left_out", "LowRankGram")
 
 
 @pytest.mark.parametrize("place", MATRICES)

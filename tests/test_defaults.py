@@ -9,8 +9,11 @@ from rkbs.solvers import (
     Cholesky,
     ConjugateGradient,
     DualNewton,
+    NumpyBackend,
+    RefinedConjugateGradient,
     Spectral,
     SpectralNewton,
+    TorchBackend,
 )
 
 attention = optional.module("rkbs.attention")
@@ -21,8 +24,11 @@ DEFAULTS = [
     (Cholesky, {"tol": 1e-8}),
     (ConjugateGradient, {"tol": 1e-10, "max_iter": 5000}),
     (DualNewton, {"tol": None, "max_iter": 1000}),
+    (NumpyBackend, {"dtype": "float32"}),
+    (RefinedConjugateGradient, {"tol": 1e-10, "max_iter": 5000, "backend": NumpyBackend()}),
     (Spectral, {"tol": 1e-8}),
     (SpectralNewton, {"tol": 1e-10, "max_iter": 200}),
+    (TorchBackend, {"device": "cpu", "dtype": "float32"}),
     (attention.VariableProjection, {"steps": 100, "max_slope": 20.0, "ridge": None}),
 ]
 

@@ -21,6 +21,8 @@ from rkbs import (
     DualNewton,
     FeatureSections,
     Huber,
+    LowRank,
+    LowRankGram,
     OneSidedProblem,
     OperatorProblem,
     Pairs,
@@ -93,6 +95,12 @@ ENTRIES = {
         lambda x: BinaryKernelRidgeCV(alphas=x(np.array([0.5]))).fit(GRID, Z).alpha_,
     ],
     "FeatureSections": [lambda x: FeatureSections(x(X), 1.5).phi],
+    "LowRank": [
+        lambda x: LowRank(RBF(), x(X), 4)(x(X), x(Y)),
+        lambda x: LowRank(RBF(), x(X), 4).features(x(Y)),
+        lambda x: LowRank(RBF(), X, 4).left_out(x(Y)).share,
+    ],
+    "LowRankGram": [lambda x: LowRankGram(x(Z)).features],
     "OneSidedProblem": [
         lambda x: OneSidedProblem(FeatureSections(X, 1.5), x(Z[:, 0]), 0.5).z,
         lambda x: (

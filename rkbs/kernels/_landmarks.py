@@ -23,8 +23,9 @@ def draw_landmarks(
     fewer than ``most`` where what is left of the trace is a share of at most ``tol``, or rounding.
     """
     draw = _Draw(kernel, points, most)
-    while draw.count < most and draw.left > max(tol * draw.trace, draw.rounding):
-        draw.add(rng)
+    enough = max(tol, len(points) * _EPS) * draw.trace
+    while draw.count < most and draw.left > enough:
+        draw.add(rng, enough)
     rows = draw.rows[: draw.count]
     return rows, np.tril(draw.features[rows, : draw.count])
 
@@ -41,7 +42,6 @@ class _Draw:
         self.kernel, self.points, self.count = kernel, points, 0
         self.rest = diagonal(kernel, points)
         self.trace = self.left
-        self.rounding = len(points) * _EPS * self.trace
         self.features = np.zeros((len(points), most))
         self.rows = np.zeros(most, dtype=np.intp)
 
@@ -50,15 +50,16 @@ class _Draw:
         """The trace of what is left out."""
         return float(self.rest.sum())
 
-    def add(self, rng: np.random.Generator) -> None:
-        """A block of landmarks, without those that others of it explain."""
+    def add(self, rng: np.random.Generator, enough: float) -> None:
+        """A block of landmarks, as far as it takes, without those that others of it explain."""
         L, old = self.features, self.count
         size = min(_BLOCK, L.shape[1] - old, np.count_nonzero(self.rest))
         drawn = rng.choice(len(self.points), size, replace=False, p=self.rest / self.left)
         columns = self.kernel(self.points, self.points[drawn])
         columns = columns - L[:, :old] @ L[drawn, :old].T
         for place in _pivots(columns[drawn], _EPS * self.trace):
-            self._append(columns[:, place], int(drawn[place]), old)
+            if self.left > enough:
+                self._append(columns[:, place], int(drawn[place]), old)
         if self.count == old:  # what was left of them was rounding
             self.rest[drawn] = 0.0
 

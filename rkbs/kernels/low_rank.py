@@ -197,7 +197,7 @@ class LowRank(Kernel):
         return cast(values, xp.promote_types(common_dtype(x, y), xp.float32))
 
     def left_out(self, x: np.ndarray) -> LeftOut:
-        """What of the Gram matrix k(X, X) the features leave out, also at other points: ``LeftOut``.
+        """What the features leave out of the Gram matrix k(X, X), also at other points.
 
         Parameters
         ----------
@@ -231,6 +231,6 @@ def _check_kernel(kernel: Kernel) -> None:
     if kernel._told(lambda: np.zeros((1, 1), dtype=bool)) is not kernel:
         raise ValueError(
             f"LowRank(kernel={kernel!r}) asks who is who, of which a few landmarks say nothing: "
-            'leave Identity out, or add it beside, LowRank(…) + Identity(), or take the effects '
+            "leave Identity out, or add it beside, LowRank(…) + Identity(), or take the effects "
             'of the machine, effects=("row", "column")'
         )

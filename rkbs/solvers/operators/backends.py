@@ -6,6 +6,7 @@ Each gives M ↦ R_Xᵀ S*S(R_X M R_Yᵀ) R_Y, S the choice of pairs, in its own
 from __future__ import annotations
 
 import abc
+import itertools
 from dataclasses import dataclass
 from typing import Any, Literal, final, get_args
 
@@ -200,4 +201,4 @@ def _parts(i: np.ndarray, count: int) -> list[tuple[int, int]]:
     """Where parts of sorted rows begin and end, no row in two of them."""
     ends = np.searchsorted(i, i[np.arange(1, count) * len(i) // count])
     bounds = np.unique([0, *ends, len(i)]).tolist()
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
+    return list(itertools.pairwise(bounds))
