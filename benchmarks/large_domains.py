@@ -2,10 +2,11 @@
 
 Bounds, fixed before the first run: 60 s of process time on one thread and 2 GiB at the peak for
 the fit of ``BinaryKernelRidge`` with ``LowRank`` kernels of rank 500, certificate and report of
-what is left out included. The same with steps in single precision comes after it. Baselines on the same pairs: conjugate gradients with the same products and no preconditioner, in
-the features as they are drawn, for the time of the fit; and ridge on random Fourier features of
-[x | y], whose kernel is the product of the two. The peak is that of the process before any other
-has run. Run it with OMP_NUM_THREADS=1.
+what is left out included. The same with steps in single precision comes after it. Baselines on
+the same pairs: conjugate gradients with the same products and no preconditioner, in the features
+as they are drawn, for the time of the fit; and ridge on random Fourier features of [x | y], whose
+kernel is the product of the two. The peak is that of the process before any other has run. Run it
+with OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
