@@ -22,7 +22,6 @@ from rkbs.kernels import (
     Laplace,
     Linear,
     LowRank,
-    LowRankGram,
     PositiveFeatures,
     Precomputed,
     Quadratic,
@@ -30,6 +29,7 @@ from rkbs.kernels import (
     TaylorEDP,
 )
 from rkbs.kernels.features import multi_indices
+from rkbs.problems.low_rank import LowRankGram
 from rkbs.problems.product import ProductProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.problems.separable import SeparableProblem
