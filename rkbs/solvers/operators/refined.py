@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
@@ -12,10 +12,12 @@ from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Solution, State
 from rkbs.solvers.operators._pair_preconditioner import shares
-from rkbs.solvers.operators.backends import Backend, Normal, NumpyBackend
+from rkbs.solvers.operators.backends import Backend, Normal, NumpyBackend, Precision
 from rkbs.solvers.operators.base import RidgeSolution, RidgeSolver
 
 _EPS = np.finfo(float).eps
+_SINGLE = 10
+"""Single precision may take so small a part of all steps."""
 _DIGITS = 0.6
 """Residuals are computed afresh when one has fallen by eps to this power."""
 
@@ -30,9 +32,10 @@ class RefinedConjugateGradient(RidgeSolver["_RefinedState"]):
     one ended, so that no step is lost, and ends where single precision has given its digits. The
     preconditioner is the diagonal 1/(ρ_ab s_a t_b + α).
 
-    For problems without effects. Single precision needs an α above its rounding of what a constant
-    takes away, some 1e-7 · λ_max of the pairs' Gram matrix; below it the certificate fails, and
-    "float64" is the way. Where α is near that rounding, ``ConjugateGradient`` has other ways.
+    For problems without effects. Where single precision gains nothing more, or has taken a tenth of
+    the steps, the backend goes on in float64: it cannot see an α below its rounding of what a
+    constant takes away, some 1e-7 · λ_max of the pairs' Gram matrix. Where α is near the rounding
+    of float64, ``ConjugateGradient`` has other ways.
 
     Parameters
     ----------
@@ -75,9 +78,8 @@ class RefinedConjugateGradient(RidgeSolver["_RefinedState"]):
             raise ValueError(f"{self!r} solves problems without effects: use ConjugateGradient()")
 
     def _setup(self, problem: OperatorProblem) -> _RefinedState:
-        normal = self.backend.normal(problem)
         ones = problem.pull(np.ones_like(problem.z)) if problem.offsets.size else None
-        return _RefinedState(problem, self, normal, ones)
+        return _RefinedState(problem, self, self.backend.normal(problem), ones)
 
 
 @final
@@ -95,17 +97,23 @@ class _RefinedState(State[RidgeSolution]):
     def _solve(
         self, problem: OperatorProblem, last: np.ndarray | None
     ) -> tuple[RidgeSolution, np.ndarray]:
-        solver = self.solver
+        solver, backend = self.solver, self.solver.backend
         M = np.zeros_like(problem.factors.products) if last is None else last
-        run, left = _Run(self, problem), np.inf
+        run, left, used, count = _Run(self, problem, self.normal, backend.dtype), np.inf, 0, 0
+        single, most = backend.dtype == "float32", solver.max_iter
         while True:
             point, G = _gradient(problem, M)
             before, left = left, _excess(problem, point, G, solver.tol)
-            if left <= 1 or not left < before / 2 or run.steps >= solver.max_iter:
+            ended = not left < before / 2 or used >= (most / _SINGLE if single else most)
+            if left <= 1 or (ended and not single):
                 break
-            M = M + run.correction(G, 1 / left)
+            if ended:
+                normal, single = replace(backend, dtype="float64").normal(problem), False
+                run = _Run(self, problem, normal, "float64")
+            D, more = run.correction(G, 1 / left, most // _SINGLE if single else most - used)
+            M, used, count = M + D, used + more, count + 1
         certificate = problem.certify(point.M, point.c, solver.tol, point.theta)
-        stats = {"solver": type(solver).__name__, "iterations": run.steps, "runs": run.count}
+        stats = {"solver": type(solver).__name__, "iterations": used, "runs": count}
         return Solution(problem, point, certificate, stats), M
 
 
@@ -130,18 +138,19 @@ def _excess(problem: OperatorProblem, point: OperatorPoint, G: np.ndarray, tol: 
 class _Run:
     """Conjugate gradients that are stopped for a fresh residual, and go on."""
 
-    def __init__(self, state: _RefinedState, problem: OperatorProblem) -> None:
-        self.normal, self.alpha, self.count, self.steps = state.normal, problem.alpha, 0, 0
-        self.most, self.pairs = state.solver.max_iter, len(problem.z)
+    def __init__(
+        self, state: _RefinedState, problem: OperatorProblem, normal: Normal, dtype: Precision
+    ) -> None:
+        self.normal, self.alpha, self.pairs = normal, problem.alpha, len(problem.z)
         curvature = shares(problem) * problem.factors.products + problem.alpha
         self.inverse = self.normal.array(1 / curvature)
         self.ones = None if state.ones is None else self.normal.array(state.ones)
-        self.digits = float(np.finfo(state.solver.backend.dtype).eps) ** _DIGITS
+        self.digits = float(np.finfo(dtype).eps) ** _DIGITS
         self.step: Array = None
         self.size, self.unit = 1.0, 1.0
 
-    def correction(self, G: np.ndarray, enough: float) -> np.ndarray:
-        """D of (N + α) D ≈ G: what is left of G is ``enough`` of it, or all that digits give.
+    def correction(self, G: np.ndarray, enough: float, most: int) -> tuple[np.ndarray, int]:
+        """D of (N + α) D ≈ G, and its steps: left of G is ``enough`` of it, or what digits leave.
 
         Everything is in units of ‖G‖, which single precision may not hold.
         """
@@ -154,7 +163,8 @@ class _Run:
             old = self.size * (self.unit / unit) ** 2
             direction = direction + (size / old) * (self.unit / unit) * self.step
         step = direction
-        while size > goal**2 * first and self.steps < self.most:
+        steps = 0
+        while size > goal**2 * first and steps < most:
             image = self._image(step)
             curvature = _dot(step, image)
             if not curvature > 0:  # this precision cannot see α beside the constant
@@ -164,11 +174,10 @@ class _Run:
             direction = self.inverse * rest
             last, size = size, _dot(rest, direction)
             step = direction + (size / last) * step
-            self.steps += 1
+            steps += 1
         # The next residual is the last one, computed afresh: it and this direction are conjugate.
         self.step, self.size, self.unit = step - direction, size, unit
-        self.count += 1
-        return unit * self.normal.numpy(D)
+        return unit * self.normal.numpy(D), steps
 
     def _image(self, step: Array) -> Array:
         image = self.normal(step) + self.alpha * step
