@@ -41,6 +41,12 @@ class Backend(abc.ABC):
     Attributes
     ----------
     dtype : {"float32", "float64"}
+
+    Examples
+    --------
+    >>> from rkbs.solvers import Backend, NumpyBackend
+    >>> isinstance(NumpyBackend(), Backend)
+    True
     """
 
     dtype: Precision
