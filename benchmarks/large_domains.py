@@ -6,8 +6,8 @@ what is left out included. The same with steps in single precision comes after i
 the same pairs: conjugate gradients with the same products and no preconditioner, in the features
 as they are drawn, for the time of the fit; and ridge on random Fourier features of [x | y], whose
 kernel is the product of the two. Fits are without a constant: with one, and so few of the pairs,
-conjugate gradients take many more steps. The peak is that of the process before any other has run. Run it
-with OMP_NUM_THREADS=1.
+conjugate gradients take many more steps. The peak is that of the process before any other has
+run. Run it with OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -131,16 +131,20 @@ def fourier(
         return np.sqrt(2 / count) * np.cos(table @ W + shift)
 
     gram, right = ALPHA * np.eye(count), np.zeros(count)
-    parts = [slice(k, k + 10_000) for k in range(0, len(z), 10_000)]
-    for part in parts:
+    for part in slices(len(z)):
         F = features(pairs, part)
         gram += F.T @ F
         right += F.T @ (z[part] - z.mean())
     weights = np.linalg.solve(gram, right)
-    found = [features(fresh, part) @ weights for part in parts if part.start < len(z_fresh)]
+    found = [features(fresh, part) @ weights for part in slices(len(z_fresh))]
     score = r2(z_fresh, np.concatenate(found) + z.mean())
     took = time.process_time() - start
     print(f"ridge on {count} random Fourier features of [x | y]: R² {score:.5f} in {took:.1f} s")
+
+
+def slices(count: int) -> list[slice]:
+    """Parts of so many numbers."""
+    return [slice(k, min(k + 10_000, count)) for k in range(0, count, 10_000)]
 
 
 def timed(work: Callable[[], BinaryKernelRidge]) -> tuple[BinaryKernelRidge, float]:
