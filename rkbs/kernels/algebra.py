@@ -283,6 +283,25 @@ class Transpose(Wrapper):
     def _told(self, same: Callable[[], np.ndarray]) -> Kernel:
         return super()._told(lambda: same().T)
 
+    def square_dim(self, d: int) -> FeatureDimension:
+        """That of the kernel where it is symmetric; so for the other laws of keys below."""
+        return self.kernel.square_dim(d) if self.is_symmetric else None
+
+    def is_quasiconvex(self, d: int) -> bool | None:
+        return self.kernel.is_quasiconvex(d) if self.is_symmetric else None
+
+    def selects_any(self, d: int) -> bool | None:
+        return self.kernel.selects_any(d) if self.is_symmetric else None
+
+    @property
+    def logit_spread(self) -> float | None:
+        return self.kernel.logit_spread if self.is_symmetric else None
+
+    @property
+    def is_metric(self) -> bool | None:
+        """As the kernel: distances of mapped points too do not change with their order."""
+        return self.kernel.is_metric
+
     @property
     def domain_x(self) -> Kernel:
         """The kernel's own k_Y."""
