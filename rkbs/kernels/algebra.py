@@ -14,10 +14,10 @@ from rkbs._arrays import Array, is_tensor, namespace
 from rkbs.kernels._composite import Combination, Wrapper
 from rkbs.kernels._pairwise import log_sum, logarithm, product, saturated
 from rkbs.kernels._parameters import (
+    REAL,
     Parameter,
     Parametric,
     absolute,
-    check_parameter,
     numbers,
     per_head,
 )
@@ -166,10 +166,7 @@ class Scaled(Parametric, Wrapper):
     (array([[-2.]]), False, True)
     """
 
-    factor: Parameter
-
-    def __post_init__(self) -> None:
-        check_parameter(self, "factor", positive=False)
+    factor: Parameter = dataclasses.field(metadata=REAL)
 
     def formula(self, x: Array, y: Array) -> Array:
         return product(self.kernel.formula(x, y), per_head(self, "factor", x, y))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from rkbs._arrays import Array, cast, check_kinds, is_tensor, namespace
@@ -17,7 +17,7 @@ from rkbs.kernels._pairwise import (
     product,
     saturated,
 )
-from rkbs.kernels._parameters import Parameter, Parametric, check_parameter, numbers, per_head
+from rkbs.kernels._parameters import REAL, Parameter, Parametric, numbers, per_head
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.dot_product import EDP
 from rkbs.kernels.structure import FeatureDimension
@@ -30,11 +30,11 @@ class _NormBias(Parametric, Wrapper, abc.ABC):
     They leave signs and ranks as they are.
     """
 
-    tau: Parameter = 1.0
+    tau: Parameter = field(default=1.0, metadata=REAL)
 
     def __post_init__(self) -> None:
         check_kinds(self, kernel=Kernel)
-        check_parameter(self, "tau", positive=False)
+        super().__post_init__()
 
     @abc.abstractmethod
     def _norms(self, x: Array, y: Array) -> Array:
