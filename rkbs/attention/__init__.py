@@ -15,6 +15,10 @@ from rkbs.attention.heads.linear import LinearHeads, train_linear_heads
 from rkbs.attention.heads.training import Adam, Method, Training, train_heads
 from rkbs.attention.heads.two_tower import TwoTowerHead
 from rkbs.attention.heads.variable_projection import VariableProjection
+from rkbs.attention.initialization import start_gain
+from rkbs.attention.learned import LearnedKernel
+from rkbs.attention.module import KernelAttention
+from rkbs.attention.multihead import MultiheadKernelAttention
 from rkbs.attention.paths.automatic import Automatic
 from rkbs.attention.paths.base import Path
 from rkbs.attention.paths.dense import Dense
@@ -23,8 +27,11 @@ __all__ = [
     "Adam",
     "Automatic",
     "Dense",
+    "KernelAttention",
+    "LearnedKernel",
     "LinearHeads",
     "Method",
+    "MultiheadKernelAttention",
     "Path",
     "Training",
     "TwoTowerEnsemble",
@@ -32,6 +39,7 @@ __all__ = [
     "VariableProjection",
     "attention_path",
     "kernel_attention",
+    "start_gain",
     "train_heads",
     "train_linear_heads",
 ]
