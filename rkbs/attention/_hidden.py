@@ -101,8 +101,8 @@ def _check_convention(mask: Tensor) -> None:
 
 def _refuse_numbers(bias: Tensor, kernel: Kernel) -> None:
     message = (
-        f"masks must hide (be boolean, or hold 0 and -inf alone) for {kernel!r}: it has no logit "
-        "to add other numbers to"
+        f"masks must hide (be boolean, or hold 0 and -inf alone) for {type(kernel).__name__}: it has "
+        "no logit to add other numbers to"
     )
     if torch.compiler.is_compiling() or bias.device.type != "cpu":
         torch._assert_async((bias == 0).all(), message)
