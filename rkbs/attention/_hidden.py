@@ -53,10 +53,10 @@ def seen_through(
         masks.append(torch.ones(n, m, dtype=torch.bool, device=q.device).triu(1))
     if not masks:
         return Seen()
-    hidden, bias = None, None
+    hidden, bias = torch.zeros((), dtype=torch.bool, device=q.device), None
     for mask in masks:
         hides = mask if mask.dtype == torch.bool else mask == -math.inf
-        hidden = hides if hidden is None else hidden | hides
+        hidden = hidden | hides
         if mask is not hides:
             added = mask.to(q.dtype).masked_fill(hides, 0)
             bias = added if bias is None else bias + added
@@ -101,8 +101,8 @@ def _check_convention(mask: Tensor) -> None:
 
 def _refuse_numbers(bias: Tensor, kernel: Kernel) -> None:
     message = (
-        f"masks must hide (be boolean, or hold 0 and -inf alone) for {type(kernel).__name__}: it has "
-        "no logit to add other numbers to"
+        "masks must hide (be boolean, or hold 0 and -inf alone) for "
+        f"{type(kernel).__name__}: it has no logit to add other numbers to"
     )
     if torch.compiler.is_compiling() or bias.device.type != "cpu":
         torch._assert_async((bias == 0).all(), message)

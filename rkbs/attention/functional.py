@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
@@ -54,6 +54,24 @@ def kernel_attention(
     normalize: str | None = ...,
     path: Path = ...,
 ) -> tuple[Tensor, Tensor]: ...
+
+
+@overload
+def kernel_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    kernel: Kernel = ...,
+    *,
+    attn_mask: Tensor | None = ...,
+    dropout_p: float = ...,
+    is_causal: bool = ...,
+    scale: float | None = ...,
+    enable_gqa: bool = ...,
+    return_weights: bool,
+    normalize: str | None = ...,
+    path: Path = ...,
+) -> Any: ...
 
 
 def kernel_attention(

@@ -24,6 +24,8 @@ class _Options(NamedTuple):
 class _Owner(nn.Module):
     """The parameters of a dataclass and of those in its fields."""
 
+    _still: Any
+
     def __init__(self, parts: Any, options: _Options) -> None:
         super().__init__()
         self._kinds = parameter_kinds(parts)
@@ -56,11 +58,11 @@ class _Owner(nn.Module):
             self.register_buffer(name, value)
 
     def forward(self) -> Any:
-        changes = {name: self._value(name) for name in (*self._parameters, *self._buffers)}
-        changes |= {
-            name: part() if isinstance(part, _Owner) else part
-            for name, part in self._modules.items()
-        }
+        changes: dict[str, Any] = {}
+        for name in (*self._parameters, *self._buffers):
+            changes[name] = self._value(name)
+        for name, part in self._modules.items():
+            changes[name] = part() if isinstance(part, _Owner) else part
         return dataclasses.replace(self._still, **changes) if changes else self._still
 
     def _value(self, name: str) -> Tensor:

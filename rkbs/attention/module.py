@@ -56,6 +56,9 @@ class KernelAttention(nn.Module):
     (torch.Size([4, 2, 6, 8]), torch.Size([2]))
     """
 
+    kernel: LearnedKernel
+    gain: Tensor
+
     def __init__(
         self,
         kernel: Kernel = _EDP,

@@ -66,6 +66,8 @@ device, dtype
     torch.Size([2])
     """
 
+    kernel: LearnedKernel
+
     def __init__(
         self,
         embed_dim: int,
@@ -199,7 +201,7 @@ device, dtype
         biases = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         parts = zip((query, key, value), self._projections(), biases, strict=True)
         q, k, v = (nn.functional.linear(*part) for part in parts)  # (N, n, E)
-        if self.bias_k is not None:
+        if self.bias_k is not None and self.bias_v is not None:
             k, v = (
                 torch.cat([x, bias.expand(len(x), 1, -1)], 1)
                 for x, bias in ((k, self.bias_k), (v, self.bias_v))
