@@ -61,7 +61,7 @@ class LeaveOut:
         if self.leave == "column":
             return U @ _rows(V, D.T, self._sums, (D * rotated).T, groups.y).T
         fitted = self.fitted(rotated) if fitted is None else fitted
-        return self._cells(fitted / self._diagonal, D * rotated)
+        return self._cells(fitted / self.diagonal, D * rotated)
 
     @cached_property
     def _sums(self) -> np.ndarray:
@@ -71,7 +71,7 @@ class LeaveOut:
         return (self.U * self.U) @ self.left_over
 
     @cached_property
-    def _diagonal(self) -> np.ndarray:
+    def diagonal(self) -> np.ndarray:
         """The diagonal of I − H, on the grid."""
         return self._sums @ (self.V * self.V).T
 
