@@ -1,61 +1,162 @@
-"""Folds of pairs, rows or columns: what is left out, and the scores of fits to the rest."""
+"""Folds of pairs, rows, columns or both: what is left out, and fits to the rest."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 
+from rkbs._linalg import Eigen
 from rkbs.data._groups import Groups
 from rkbs.data.pairs import Pairs
-from rkbs.machines._solving import SpectralSolver
-from rkbs.problems.schatten import SchattenProblem
+from rkbs.machines._at_pairs import values_at_pairs
+from rkbs.problems.gram import GramProblem, OperatorPoint
+from rkbs.problems.offsets import Offsets
 from rkbs.solvers.base import Leave
+
+Held = Literal["pair", "row", "column", "both"]
+"""What a fold leaves out: also rows and columns together, of whose pairs with the rest it makes no
+use."""
+_Problem = TypeVar("_Problem", bound=GramProblem)
+
+
+def check_held(leave: Held) -> Held:
+    """``leave`` itself, or a ``ValueError`` that names the choices."""
+    if leave not in get_args(Held):
+        raise ValueError(f"leave must be one of {get_args(Held)}, got {leave!r}")
+    return leave
+
+
+class Split(NamedTuple):
+    """Which pairs a fold trains on, and which it leaves out: masks of shape (n,)."""
+
+    training: np.ndarray
+    test: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class Fold:
+class Fold(Generic[_Problem]):
     """The problem of the pairs that a fold keeps, and the pairs that it leaves out.
+
+    A Gram matrix of which it leaves out rows is cut and decomposed anew: so its grid is as complete
+    as it can be, and smaller. Else, whatever the pairs, the whole one serves, which is decomposed
+    once: rows without pairs change nothing.
 
     Attributes
     ----------
-    training : SchattenProblem
-        Over the rows and columns that occur in it.
+    training : GramProblem
     test : Pairs
     z : array of shape (n_test,)
-    rows_x, rows_y : arrays of shape (n_x, n_x_training), (n_y, n_y_training)
-        Rows of the kernels of all points, also of those that the fold has never seen.
+    left, right : arrays of shape (n_x, r_x), (n_y, r_y)
+        Of all points the coordinates that ``training`` sees, also of those it has never seen.
+    offsets : Offsets
+        Of all points.
     """
 
-    training: SchattenProblem
+    training: _Problem
     test: Pairs
     z: np.ndarray
-    rows_x: np.ndarray
-    rows_y: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    offsets: Offsets
 
     @classmethod
-    def of(cls, problem: SchattenProblem, out: np.ndarray) -> Fold:
-        """The fold that leaves out the pairs where ``out``."""
-        training, rows, columns = _part(problem, ~out)
-        kernels = problem.gram_x[:, rows], problem.gram_y[:, columns]
-        return cls(training, problem.pairs[out], problem.z[out], *kernels)
+    def of(cls, problem: _Problem, split: Split, leave: Held) -> Fold[_Problem]:
+        """The fold of a split by what ``leave`` says."""
+        pairs = problem.pairs
+        rows = _kept(pairs.i[split.training], len(pairs.X), leave in ("row", "both"))
+        columns = _kept(pairs.j[split.training], len(pairs.Y), leave in ("column", "both"))
+        training = _part(problem, split.training, rows, columns)
+        factors = training.factors
+        left = factors.left if rows is None else problem.gram_x[:, rows] @ factors.dual_left
+        right = (
+            factors.right if columns is None else problem.gram_y[:, columns] @ factors.dual_right
+        )
+        test, z = pairs[split.test], problem.z[split.test]
+        return cls(training, test, z, left, right, problem.offsets)
 
-    def scores(self, solver: SpectralSolver, alphas: np.ndarray) -> list[float]:
-        """The mean loss at ``test`` along the path, NaN where a fit is not certified."""
-        scores = []
-        for solution in solver.setup(self.training).path(alphas):
-            h = self.test.entries(solution.predict_grid(self.rows_x, self.rows_y))
-            loss = float(self.training.loss.value(h, self.z).mean())
-            scores.append(loss if solution.certificate.passed else math.nan)
-        return scores
+    @property
+    def reach(self) -> float:
+        """The mean of ‖L_i‖² ‖R_j‖² at ``test``: times ‖δM‖² it is above that of ⟨Φ_X, δT Φ_Y⟩²."""
+        left, right = (np.einsum("ik,ik->i", part, part) for part in (self.left, self.right))
+        return float(np.mean(left[self.test.i] * right[self.test.j]))
+
+    def predict(self, point: OperatorPoint) -> np.ndarray:
+        """h at ``test``: what the fit has never seen has the effect 0."""
+        one, rows, _ = self.training.offsets.sizes
+        b = float(point.theta[0]) if one else 0.0
+        effects = point.theta[one : one + rows], point.theta[one + rows :]
+        row = b + _effects(effects[0], self.offsets.rows, len(self.left))
+        column = _effects(effects[1], self.offsets.columns, len(self.right))
+        return values_at_pairs(self.test, self.left @ point.M, self.right, row, column)
 
 
-def masks_of_folds(
+def _kept(used: np.ndarray, size: int, cut: bool) -> np.ndarray | None:
+    """The rows in use, or None where the Gram matrix stays whole."""
+    rows = np.unique(used)
+    return rows if cut and len(rows) < size else None
+
+
+def _effects(theta: np.ndarray, labels: np.ndarray | None, size: int) -> np.ndarray:
+    """The effects of all rows, of those with the first labels."""
+    if labels is None:
+        return np.zeros(size)
+    known = np.zeros(int(labels.max()) + 1)
+    known[: len(theta)] = theta
+    return known[labels]
+
+
+def _part(
+    problem: _Problem, chosen: np.ndarray, rows: np.ndarray | None, columns: np.ndarray | None
+) -> _Problem:
+    """The problem of the chosen pairs over some rows and columns, over all where None."""
+    pairs, (x, y), offsets = problem.pairs[chosen], problem.eigen, problem.offsets
+    changes = {"pairs": pairs, "z": problem.z[chosen]}
+    if rows is not None:
+        pairs = replace(pairs, X=pairs.X[rows], i=np.searchsorted(rows, pairs.i), ids_x=None)
+        changes["gram_x"] = problem.gram_x[np.ix_(rows, rows)]
+        x = Eigen.of(changes["gram_x"], "gram_x")
+        offsets = replace(offsets, rows=None if offsets.rows is None else offsets.rows[rows])
+    if columns is not None:
+        pairs = replace(pairs, Y=pairs.Y[columns], j=np.searchsorted(columns, pairs.j), ids_y=None)
+        changes["gram_y"] = problem.gram_y[np.ix_(columns, columns)]
+        y = Eigen.of(changes["gram_y"], "gram_y")
+        labels = offsets.columns
+        offsets = replace(offsets, columns=None if labels is None else labels[columns])
+    return problem._decomposed((x, y), **changes | {"pairs": pairs, "offsets": offsets})
+
+
+def splits(
+    pairs: Pairs, leave: Held, folds: int, rng: np.random.Generator, groups: Groups
+) -> Iterator[Split]:
+    """The splits of the folds.
+
+    With "both" fold k leaves out the k-th part of the rows and the k-th part of the columns, tests
+    on their pairs with each other and trains on the pairs of the others.
+    """
+    if leave != "both":
+        for out in _parts(pairs, leave, folds, rng, groups):
+            yield Split(~out, out)
+        return
+    rows = _parts(pairs, "row", folds, rng, groups)
+    columns = _parts(pairs, "column", folds, rng, groups)
+    for k, (row, column) in enumerate(zip(rows, columns, strict=True)):
+        split = Split(~row & ~column, row & column)
+        for some, use in zip(split, ("train", "test"), strict=True):
+            if not some.any():
+                raise ValueError(
+                    f"fold {k + 1} of cv={folds} with leave='both' has no pair to {use} on "
+                    f"(n_samples={len(pairs)}): pass another random_state, or another cv"
+                )
+        yield split
+
+
+def _parts(
     pairs: Pairs, leave: Leave, folds: int, rng: np.random.Generator, groups: Groups
-) -> Iterator[np.ndarray]:
-    """For each fold the mask of the pairs that it leaves out."""
+) -> list[np.ndarray]:
+    """For each fold the mask of the pairs of what it leaves out."""
     units = groups.of_pairs(pairs, leave)
     names = np.unique(units)
     if len(names) < folds:
@@ -63,47 +164,18 @@ def masks_of_folds(
             f"cv={folds} folds need as many {leave}s, or groups of them, got {len(names)} "
             f"(n_samples={len(pairs)})"
         )
-    for out in np.array_split(rng.permutation(names), folds):
-        yield np.isin(units, out)
+    return [np.isin(units, out) for out in np.array_split(rng.permutation(names), folds)]
 
 
-def check_folds(problem: SchattenProblem, held_out: list[np.ndarray]) -> None:
+def check_folds(problem: GramProblem, parts: list[Split]) -> None:
     """``ValueError`` that names the fold whose training responses have no best constant."""
     if not problem.offsets.constant:
         return
-    for k, out in enumerate(held_out):
+    for k, split in enumerate(parts):
         try:
-            problem.loss.check_constant(problem.z[~out])
+            problem.loss.check_constant(problem.z[split.training])
         except ValueError as error:
             raise ValueError(
-                f"fold {k + 1} of cv={len(held_out)} has training pairs of which {error}, another "
+                f"fold {k + 1} of cv={len(parts)} has training pairs of which {error}, another "
                 "random_state, or a cv of more folds"
             ) from error
-
-
-def fold_scores(folds: list[Fold], solver: SpectralSolver, alphas: np.ndarray) -> np.ndarray:
-    """The score of each α and fold; an α that is not certified is not tried in later folds."""
-    scores = np.full((len(alphas), len(folds)), np.nan)
-    for k, fold in enumerate(folds):
-        certified = ~np.isnan(scores[:, :k]).any(1)
-        scores[certified, k] = fold.scores(solver, alphas[certified])
-    return scores
-
-
-def _part(
-    problem: SchattenProblem, chosen: np.ndarray
-) -> tuple[SchattenProblem, np.ndarray, np.ndarray]:
-    """The problem of the chosen pairs over the rows and columns that occur in them, and these."""
-    pairs = problem.pairs[chosen]
-    rows, columns = np.unique(pairs.i), np.unique(pairs.j)
-    part = SchattenProblem(
-        problem.gram_x[np.ix_(rows, rows)],
-        problem.gram_y[np.ix_(columns, columns)],
-        pairs.compact(),
-        problem.z[chosen],
-        problem.alpha,
-        problem.loss,
-        problem.penalty,
-        offsets=problem.offsets,
-    )
-    return part, rows, columns

@@ -15,6 +15,7 @@ from rkbs.data._groups import Groups, warn_equal
 from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
 from rkbs.machines._at_pairs import values_at_pairs, values_on_grid
+from rkbs.machines._folds import Held, check_held
 from rkbs.machines._names import check_names, keep_names
 from rkbs.machines._offsets import effects_of, make_offsets
 from rkbs.machines._parameters import changed, nested
@@ -23,7 +24,6 @@ from rkbs.machines._within import between, gram, within_domain
 from rkbs.problems.certificates import Certificate
 from rkbs.problems.gram import GramProblem, check_scale
 from rkbs.problems.offsets import Offsets
-from rkbs.solvers.base import Leave, check_leave
 from rkbs.terms.losses import Loss
 
 _KERNELS = ("kernel_x", "kernel_y")
@@ -155,11 +155,11 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         return Entities(getattr(self, points), getattr(self, ids), domain)
 
     def _groups(
-        self, data: Any, problem: GramProblem, leave: Leave, groups_x: Any, groups_y: Any
+        self, data: Any, problem: GramProblem, leave: Held, groups_x: Any, groups_y: Any
     ) -> Groups:
         """What cross-validation leaves out together; a warning where equal points leak."""
         groups = Groups.in_use(data, problem.pairs, groups_x, groups_y)
-        warn_equal((problem.gram_x, problem.gram_y), problem.pairs, groups, check_leave(leave))
+        warn_equal((problem.gram_x, problem.gram_y), problem.pairs, groups, check_held(leave))
         return groups
 
     def predict(self, X: Any) -> np.ndarray:

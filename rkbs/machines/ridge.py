@@ -7,20 +7,12 @@ from typing import Any, final
 import numpy as np
 
 from rkbs.kernels.base import Kernel
-from rkbs.machines._solving import FixedAlphaMixin, check_solver
+from rkbs.machines._solving import FixedAlphaMixin, RidgeSolver, check_solver, ridge_solver
 from rkbs.machines.base import OperatorMachine
 from rkbs.problems.certificates import KKTCertificate
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Solver, State
 from rkbs.solvers.operators.base import RidgeSolution
-from rkbs.solvers.operators.dense import Cholesky
-from rkbs.solvers.operators.incomplete import ConjugateGradient
-from rkbs.solvers.operators.spectral import Spectral
 from rkbs.terms.residual_losses import Squared
-
-_Solver = Solver[OperatorProblem, State[RidgeSolution]]
-_FEW_PAIRS = 2000
-"""Up to this many pairs a dense factorization is faster than iterating."""
 
 
 class RidgeMachine(OperatorMachine):
@@ -148,7 +140,7 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         kernel_y: Kernel | None = None,
         alpha: float = 1.0,
         n_features_x: int | None = None,
-        solver: _Solver | None = None,
+        solver: RidgeSolver | None = None,
         fit_intercept: bool = True,
         effects: tuple[str, ...] = (),
         effects_alpha: float | None = None,
@@ -157,10 +149,8 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         self.alpha = alpha
         self.solver = solver
 
-    def _solver(self, problem: OperatorProblem) -> _Solver:
+    def _solver(self, problem: OperatorProblem) -> RidgeSolver:
         known = "Spectral(), Cholesky(), ConjugateGradient()"
         if (solver := check_solver(self.solver, OperatorProblem, known)) is not None:
             return solver
-        if problem.pairs.is_complete:
-            return Spectral()
-        return Cholesky() if len(problem.z) <= _FEW_PAIRS else ConjugateGradient()
+        return ridge_solver(problem)

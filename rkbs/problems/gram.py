@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -90,6 +90,12 @@ class GramProblem(Problem):
         other = copy.copy(self)
         for name, value in changes.items():
             object.__setattr__(other, name, value)
+        return other
+
+    def _decomposed(self, eigen: tuple[Eigen, Eigen], **changes: Any) -> Self:
+        """The problem with other data, of whose Gram matrices the eigendecompositions are known."""
+        other, same = replace(self, **changes), eigen == self.eigen
+        vars(other).update({"eigen": eigen} | ({"factors": self.factors} if same else {}))
         return other
 
     def at_pairs(self, M: np.ndarray) -> np.ndarray:

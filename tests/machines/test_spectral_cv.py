@@ -79,7 +79,9 @@ def test_scores_are_those_of_single_fits(leave):
     machine.fit(pairs, z)
     assert list(machine.alphas_) == [1.0, 0.1]
     groups = Groups.single(pairs)
-    masks = list(spectral_cv.masks_of_folds(pairs, leave, 3, np.random.default_rng(0), groups))
+    parts = list(spectral_cv.splits(pairs, leave, 3, np.random.default_rng(0), groups))
+    masks = [split.test for split in parts]
+    assert all(np.array_equal(split.training, ~split.test) for split in parts)
     assert np.array_equal(sum(masks), np.ones(len(pairs)))
     for k, alpha in enumerate(machine.alphas_):
         for fold, out in enumerate(masks):
@@ -112,9 +114,9 @@ def learns_nothing_of_new(leave, used):
 def test_a_fold_never_sees_what_it_leaves_out(leave, monkeypatch):
     assert learns_nothing_of_new(leave, leave)
     assert not learns_nothing_of_new(leave, "pair")
-    fold = spectral_cv.masks_of_folds
+    fold = spectral_cv.splits
     monkeypatch.setattr(  # a leak: folds of pairs under the name of another
-        spectral_cv, "masks_of_folds", lambda pairs, leave, *rest: fold(pairs, "pair", *rest)
+        spectral_cv, "splits", lambda pairs, leave, *rest: fold(pairs, "pair", *rest)
     )
     assert not learns_nothing_of_new(leave, leave)
 

@@ -69,7 +69,8 @@ class Cholesky(RidgeSolver["DenseState"]):
         if len(problem.z) > _MAX_DENSE:
             raise ValueError(
                 f"Cholesky forms an n × n matrix and takes at most {_MAX_DENSE} pairs, got "
-                f"{len(problem.z)}: use ConjugateGradient(), with GridSearchCV to choose alpha"
+                f"{len(problem.z)}: use ConjugateGradient(), and folds to choose alpha, as in "
+                "BinaryKernelRidgeCV(cv=5)"
             )
 
 
