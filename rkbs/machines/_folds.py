@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Generic, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
@@ -77,11 +78,20 @@ class Fold(Generic[_Problem]):
         test, z = pairs[split.test], problem.z[split.test]
         return cls(training, test, z, left, right, problem.offsets)
 
-    @property
+    @cached_property
     def reach(self) -> float:
-        """The mean of ‖L_i‖² ‖R_j‖² at ``test``: times ‖δM‖² it is above that of ⟨Φ_X, δT Φ_Y⟩²."""
+        """The mean square at ``test`` of ‖w_n‖, w_n = L_i ⊗ R_j, h = ⟨w_n, M⟩ + ….
+
+        With a constant of w_n less its mean at the training pairs: by so much b takes back.
+        """
         left, right = (np.einsum("ik,ik->i", part, part) for part in (self.left, self.right))
-        return float(np.mean(left[self.test.i] * right[self.test.j]))
+        mean = float(np.mean(left[self.test.i] * right[self.test.j]))
+        if not self.offsets.constant:
+            return mean
+        center = self.training.pull(np.full_like(self.training.z, 1 / len(self.training.z)))
+        share = self.test.matrix(np.full_like(self.z, 1 / len(self.z)))
+        along = float(np.vdot(self.left.T @ share @ self.right, center))
+        return max(mean - 2 * along + float(np.vdot(center, center)), 0.0)
 
     def predict(self, point: OperatorPoint) -> np.ndarray:
         """h at ``test``: what the fit has never seen has the effect 0."""

@@ -166,11 +166,11 @@ class BinaryKernelRidgeCV(RidgeMachine):
         rng = np.random.default_rng(check_count(self.random_state, "random_state", 0))
         problem, mean = self._problem(X, y, min(alphas))
         groups = self._groups(X, problem, self.leave, groups_x, groups_y)
-        units = self._units(problem, groups)
+        self._check_units(problem, groups)
         state = self._by_leave_one_out(problem, alphas, groups)
         if state is None:
             state = ridge_solver(problem).setup(problem)
-            self._by_folds(problem, alphas, groups, rng, units)
+            self._by_folds(problem, alphas, groups, rng)
         solution = self._best(state, alphas)
         self.alpha_ = solution.problem.alpha
         least, greatest = np.nanmin(self.leave_out_rmse_), np.nanmax(self.leave_out_rmse_)
@@ -179,17 +179,17 @@ class BinaryKernelRidgeCV(RidgeMachine):
         self._keep(solution, mean)
         return self
 
-    def _units(self, problem: OperatorProblem, groups: Groups) -> int:
-        """How many there are of what is left out; an error for one, which leaves none to train."""
-        leaves: tuple[Leave, ...] = ("row", "column") if self.leave == "both" else (self.leave,)
-        counts = [len(np.unique(groups.of_pairs(problem.pairs, leave))) for leave in leaves]
-        if min(counts) < 2:
-            name = leaves[int(np.argmin(counts))]
-            raise ValueError(
-                f"leave={self.leave!r} needs two {name}s, or groups of them, got 1 "
-                f"(n_samples={len(problem.pairs)}): without it no pair is left to train on"
-            )
-        return min(counts)
+    def _parts(self) -> tuple[Leave, ...]:
+        return ("row", "column") if self.leave == "both" else (self.leave,)
+
+    def _check_units(self, problem: OperatorProblem, groups: Groups) -> None:
+        """An error where there is but one of what is left out, and so none to train on."""
+        for part in self._parts():
+            if np.ptp(groups.of_pairs(problem.pairs, part)) == 0:
+                raise ValueError(
+                    f"leave={self.leave!r} needs two {part}s, or groups of them, got 1 "
+                    f"(n_samples={len(problem.pairs)}): without it no pair is left to train on"
+                )
 
     def _by_leave_one_out(
         self, problem: OperatorProblem, alphas: list[float], groups: Groups
@@ -199,8 +199,9 @@ class BinaryKernelRidgeCV(RidgeMachine):
         self.leave_out_bound_ = np.zeros(len(alphas))
         if self.leave_out_by_ == "missing":
             try:
-                self._keep_errors(MissingPairs(problem), alphas, groups)
-                return ridge_solver(problem).setup(problem)
+                state = MissingPairs(problem)
+                self._keep_errors(state, alphas, groups)
+                return state
             except DigitsLostError:
                 self.leave_out_by_ = self._of_some(problem)
         if self.leave_out_by_ == "folds":
@@ -240,10 +241,10 @@ class BinaryKernelRidgeCV(RidgeMachine):
         alphas: list[float],
         groups: Groups,
         rng: np.random.Generator,
-        units: int,
     ) -> None:
         """Errors by cross-validation; α without certificate in some fold are named."""
-        count = min(_FOLDS, units) if self.cv is None else int(self.cv)
+        units = [len(np.unique(groups.of_pairs(problem.pairs, part))) for part in self._parts()]
+        count = min(_FOLDS, *units) if self.cv is None else int(self.cv)
         parts = splits(problem.pairs, self.leave, count, rng, groups)
         folds = [Fold.of(problem, split, self.leave) for split in parts]
         found = RidgeFolds(folds, np.array(alphas), bool(self.verbose))

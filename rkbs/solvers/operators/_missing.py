@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 
 from rkbs._arrays import check_number, short_repr
 from rkbs.data._groups import Groups
 from rkbs.data.pairs import Pairs
+from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Leave, check_leave
+from rkbs.solvers.base import Leave, Solution, State, check_leave
 from rkbs.solvers.operators._leave_out import LeaveOut
+from rkbs.solvers.operators.base import RidgeSolution
+from rkbs.solvers.operators.incomplete import ConjugateGradient
 
 _MOST = 100
 """With more missing pairs each α costs more than fits to five folds."""
@@ -33,18 +36,28 @@ class DigitsLostError(ArithmeticError):
     """What the missing pairs explain is so nearly all that rounding decides upon the rest."""
 
 
+class _System(NamedTuple):
+    """D with L = (U ⊗ V) diag(D) (U ⊗ V)ᵀ, S = EᵀLE and its inverse."""
+
+    left_over: np.ndarray
+    S: np.ndarray
+    inverse: np.ndarray
+
+
 @final
 @dataclass(frozen=True, eq=False)
-class MissingPairs:
-    """z − ẑ of pairs, rows and columns left out of a grid that lacks few pairs: exact.
+class MissingPairs(State[RidgeSolution]):
+    """A grid that lacks few pairs: fits and exact leave-out in closed form, as of ``Spectral``.
 
-    Beside what a complete grid takes, each α costs six products of the grid's size for every
-    missing pair; as much again for the constant.
+    Beside what a complete grid takes, each α costs two products of the grid's size for every
+    missing pair. A fit that rounding leaves above ``tol`` is made by ``ConjugateGradient``.
 
     Attributes
     ----------
     problem : OperatorProblem
         Without effects of rows and columns.
+    tol : float
+        Tolerance of the KKT residual in the certificate.
 
     Examples
     --------
@@ -60,6 +73,7 @@ class MissingPairs:
     """
 
     problem: OperatorProblem
+    tol: float = 1e-10
 
     __repr__ = short_repr
 
@@ -83,11 +97,8 @@ class MissingPairs:
     def rotated(self) -> np.ndarray:
         """Uᵀ(Z − b)V, with zeros at the missing pairs; b the mean where there is a constant."""
         z = self.problem.z - self.problem.without_operator[0]
-        return self._rotate(self.problem.pairs.matrix(z))
-
-    def _rotate(self, values: np.ndarray) -> np.ndarray:
         U, V = (part.eigenvectors for part in self.problem.eigen)
-        return U.T @ values @ V
+        return U.T @ self.problem.pairs.matrix(z) @ V
 
     @cached_property
     def columns(self) -> np.ndarray:
@@ -98,14 +109,23 @@ class MissingPairs:
             return units
         return np.concatenate([units, np.outer(U.sum(0), V.sum(0))[None]])
 
-    def _sums(self, values: np.ndarray) -> np.ndarray:
-        """Eᵀ of values on the grid: (…, n_x, n_y) → (…, q)."""
-        i, j = self.missing
-        at_missing = values[..., i, j]
-        if not self.problem.offsets.constant:
-            return at_missing
-        total = values.sum((-2, -1))[..., None]
-        return np.concatenate([at_missing, total], -1)
+    def _solve(self, problem: OperatorProblem, last: None) -> tuple[RidgeSolution, None]:
+        alpha, (x, y) = problem.alpha, problem.eigen
+        try:
+            system = self._system(alpha)
+        except DigitsLostError:
+            return ConjugateGradient(self.tol).setup(problem).solve(alpha), None
+        theta = self._theta(system)
+        rest = self.rotated - self._spread(theta)
+        M = np.sqrt(problem.factors.products) / (problem.factors.products + alpha)
+        M *= rest[np.ix_(x.eigenvalues > 0, y.eigenvalues > 0)]
+        c = problem.pairs.entries(x.eigenvectors @ (system.left_over * rest) @ y.eigenvectors.T)
+        offsets = theta[len(self.missing[0]) :] + problem.without_operator[0]
+        certificate = problem.certify(M, c, self.tol, offsets)
+        if not certificate.passed:
+            return ConjugateGradient(self.tol).setup(problem).solve(alpha), None
+        stats = {"solver": "MissingPairs", "alpha": alpha}
+        return Solution(problem, OperatorPoint(M, c, offsets), certificate, stats), None
 
     def leave_out_residuals(
         self, alpha: float, leave: Leave = "pair", groups: Groups | None = None
@@ -118,32 +138,45 @@ class MissingPairs:
             Where what is left out depends on responses that are missing, up to rounding.
         """
         check_leave(leave)
-        x, y = self.problem.eigen
-        alpha = check_number(alpha, "alpha", above=0.0)
-        left_over = alpha / (np.multiply.outer(x.eigenvalues, y.eigenvalues) + alpha)
         groups = groups or Groups.single(self.problem.pairs)
-        left_out = LeaveOut(x.eigenvectors, y.eigenvectors, left_over, leave, groups)
-        return self.problem.pairs.entries(self._on_grid(left_out))
+        system = self._system(check_number(alpha, "alpha", above=0.0))
+        U, V = (part.eigenvectors for part in self.problem.eigen)
+        left_out = LeaveOut(U, V, system.left_over, leave, groups)
+        rest = self.rotated - self._spread(self._theta(system))
+        return self.problem.pairs.entries(self._on_grid(left_out, system, rest))
 
-    def _on_grid(self, left_out: LeaveOut) -> np.ndarray:
+    def _system(self, alpha: float) -> _System:
+        x, y = self.problem.eigen
+        left_over = alpha / (np.multiply.outer(x.eigenvalues, y.eigenvalues) + alpha)
+        flat = self.columns.reshape(len(self.columns), -1)
+        S = (flat * left_over.ravel()) @ flat.T
+        return _System(left_over, S, _inverse(S[None], S)[0])
+
+    def _spread(self, theta: np.ndarray) -> np.ndarray:
+        """Uᵀ(Eθ)V."""
+        return np.tensordot(theta, self.columns, 1)
+
+    def _theta(self, system: _System) -> np.ndarray:
+        """S⁻¹EᵀLz, refined once."""
+        theta, rest = np.zeros(len(self.columns)), self.rotated
+        for _ in range(2):
+            theta = theta + system.inverse @ np.tensordot(self.columns, system.left_over * rest, 2)
+            rest = self.rotated - self._spread(theta)
+        return theta
+
+    def _on_grid(self, left_out: LeaveOut, system: _System, rest: np.ndarray) -> np.ndarray:
         """The residuals of all pairs; of missing ones, of whatever response they have in z."""
-        seen = np.stack([left_out.fitted(column) for column in self.columns])  # LE
-        S = self._sums(seen)
-        inverse = _inverse(S[None], S)[0]
-        rest, c = self.rotated, left_out.fitted(self.rotated)
-        for _ in range(2):  # the second time for what rounding left
-            rest = rest - np.tensordot(inverse @ self._sums(c), self.columns, 1)
-            c = left_out.fitted(rest)
-        pairs = self.problem.pairs
+        seen = np.stack([left_out.seen(column) for column in self.columns])  # LE
+        c, pairs = left_out.seen(rest), self.problem.pairs
         label = left_out.groups.of_pairs(Pairs.grid(pairs.X, pairs.Y), left_out.leave)
         label = label.reshape(c.shape)
         if left_out.leave != "pair":
-            found = self._blocks(left_out, label, S, seen, rest, c)
-            return found.reshape(c.shape)
+            blocks = self._blocks(left_out, label, system.S, seen, rest, c)
+            return left_out.on_grid(blocks.reshape(c.shape))
         together = np.bincount(label.ravel())[label] > 1
-        found = self._single(left_out.diagonal, seen, inverse, c, together)
+        found = self._single(left_out.diagonal, seen, system.inverse, c, together)
         if together.any():
-            found[together] = self._blocks(left_out, label, S, seen, rest, c, together)
+            found[together] = self._blocks(left_out, label, system.S, seen, rest, c, together)
         return found
 
     def _single(
@@ -178,9 +211,9 @@ class MissingPairs:
         """
         size, missing = len(seen), len(self.missing[0])
         cells = np.ones(label.shape, dtype=bool) if cells is None else cells
-        plain = left_out.residuals(rest, c)[cells]
+        plain = left_out.solved(rest, c)[cells]
         columns = zip(self.columns, seen, strict=True)
-        moved = np.stack([left_out.residuals(*column)[cells] for column in columns])
+        moved = np.stack([left_out.solved(*column)[cells] for column in columns])
         names, block = np.unique(label[cells], return_inverse=True)
         order, ours = np.argsort(block, kind="stable"), seen[:, cells]
         begin = np.searchsorted(block[order], np.arange(len(names)))
