@@ -67,8 +67,8 @@ def main() -> None:
         )
         whole, less = np.median(pairs, axis=0)
         print(
-            f"{'68 × 442 exactly, ' + leave:42} complete {whole:.3f} s, one pair missing {less:.3f} "
-            f"s: {np.median(pairs[:, 1] / pairs[:, 0]):.2f} × (median of ratios)"
+            f"{'68 × 442 exactly, ' + leave:42} complete {whole:.3f} s, one missing {less:.3f} s: "
+            f"{np.median(pairs[:, 1] / pairs[:, 0]):.2f} × (median of ratios)"
         )
     if args.large:
         report_folds(f"{args.large} pairs of 1000², pair", *data(1000, 1000, args.large), 1)
