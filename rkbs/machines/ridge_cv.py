@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, Self, final
+from typing import Any, Literal, Protocol, Self, cast, final
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import ConvergenceError, Leave, State
 from rkbs.solvers.operators._missing import DigitsLostError, MissingPairs
 from rkbs.solvers.operators.base import RidgeSolution
-from rkbs.solvers.operators.dense import Cholesky
+from rkbs.solvers.operators.dense import Cholesky, DenseState
+from rkbs.solvers.operators.spectral import Spectral, SpectralState
 
 Way = Literal["grid", "missing", "pairs", "folds"]
 _FOLDS = 5
@@ -207,10 +208,10 @@ class BinaryKernelRidgeCV(RidgeMachine):
                 self.leave_out_by_ = self._of_some(problem)
         if self.leave_out_by_ == "folds":
             return None
-        solver = ridge_solver(problem, Cholesky())
-        state = solver.setup(problem)
-        self._keep_errors(state, alphas, groups)
-        return state
+        solver = Spectral() if problem.pairs.is_complete else Cholesky()
+        by_all: SpectralState | DenseState = solver.setup(problem)
+        self._keep_errors(by_all, alphas, groups)
+        return by_all
 
     def _way(self, problem: OperatorProblem) -> Way:
         """How the errors are found."""
@@ -279,5 +280,5 @@ class BinaryKernelRidgeCV(RidgeMachine):
 
     def _rmse(self, source: _LeavesOut, alpha: float, groups: Groups) -> float:
         """The root mean squared leave-out error."""
-        residuals = source.leave_out_residuals(alpha, self.leave, groups)
+        residuals = source.leave_out_residuals(alpha, cast(Leave, self.leave), groups)
         return float(np.sqrt(np.mean(residuals * residuals)))

@@ -103,6 +103,11 @@ _TESTS = {
         6,
         ("solvers/operators/test_ridge_scales", "data/test_groups", "machines/test_machines"),
     ),
+    "solvers/operators/_missing.py": (
+        6,
+        ("solvers/operators/test_missing", "machines/test_ridge_folds"),
+    ),
+    "machines/_ridge_folds.py": (6, ("machines/test_ridge_folds",)),
     "solvers/operators/_splitting.py": (10, _SCHATTEN),
     "solvers/operators/admm.py": (6, ("test_defaults", *_SCHATTEN, "test_units")),
     "solvers/functions/_pair_hessian.py": (

@@ -63,6 +63,7 @@ class MissingPairs(State[RidgeSolution]):
     --------
     >>> import numpy as np
     >>> from rkbs import RBF, Cholesky, OperatorProblem, Pairs
+    >>> from rkbs.solvers.operators._missing import MissingPairs
     >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
     >>> seen = x + y.T > 0  # all pairs but one
     >>> pairs, z = Pairs.from_mask(x, y, seen), (x - y.T)[seen]
@@ -91,7 +92,8 @@ class MissingPairs(State[RidgeSolution]):
         pairs = self.problem.pairs
         seen = np.zeros((len(pairs.X), len(pairs.Y)), dtype=bool)
         seen[pairs.i, pairs.j] = True
-        return np.nonzero(~seen)
+        i, j = np.nonzero(~seen)
+        return i, j
 
     @cached_property
     def rotated(self) -> np.ndarray:
