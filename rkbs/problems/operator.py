@@ -8,8 +8,9 @@ from typing import final
 import numpy as np
 
 from rkbs._arrays import short_repr
+from rkbs._linalg import parts
 from rkbs.problems.certificates import KKTCertificate, relative_gap
-from rkbs.problems.gram import NO_OFFSETS, GramProblem
+from rkbs.problems.gram import NO_OFFSETS, GramProblem, OperatorPoint
 from rkbs.terms.residual_losses import Squared
 
 
@@ -69,8 +70,12 @@ class OperatorProblem(GramProblem):
         return float(-self.loss.conjugate(-c, self.z).sum() - penalty)
 
     def _objective(self, M: np.ndarray, theta: np.ndarray, h: np.ndarray) -> float:
-        penalty = np.linalg.norm(np.sqrt(self.alpha) * M) ** 2 / 2 + self._offset_penalty(theta)
-        return float(self.loss.value(h, self.z).sum() + penalty)
+        return float(self.loss.value(h, self.z).sum()) + self._penalty(M, theta)
+
+    def _penalty(self, M: np.ndarray, theta: np.ndarray) -> float:
+        """(α/2) ‖M‖² + ½ θᵀDθ."""
+        size = np.sqrt(self.alpha) * np.linalg.norm(M)
+        return float(size**2 / 2 + self._offset_penalty(theta))
 
     def energy(self, G: np.ndarray) -> float:
         """‖G‖_* = (Σ_ab G_ab² / (s_a t_b + α))^{1/2}, s and t the eigenvalues of K_X and K_Y.
@@ -78,8 +83,28 @@ class OperatorProblem(GramProblem):
         Each coordinate of a gradient counts by what moving along it would gain, whatever the scale
         of its features: ‖R_Xᵀ C R_Y‖_* is at most ‖c‖.
         """
-        curvature = self.factors.products + self.alpha
-        return float(np.linalg.norm(G / np.sqrt(curvature, out=curvature)))
+        norms = [np.linalg.norm(self._scaled(some, G[:, some])) for some in parts(G.shape[1])]
+        return float(np.linalg.norm(norms))
+
+    def _scaled(self, some: slice, columns: np.ndarray) -> np.ndarray:
+        """Some columns of G, G_ab/(s_a t_b + α)^{1/2}."""
+        scale = np.multiply.outer(self.factors.x.eigenvalues, self.factors.y.eigenvalues[some])
+        scale += self.alpha
+        np.sqrt(scale, out=scale)
+        return np.divide(columns, scale, out=scale)
+
+    def _gradient_sizes(self, M: np.ndarray, c: np.ndarray, mean: float) -> tuple[float, float]:
+        """‖αM − R_Xᵀ C R_Y‖_*, and ‖αM − R_Xᵀ C R_Y‖ of c less its ``mean``, by two products."""
+        x, y = self.factors.x, self.factors.y
+        ones = [np.sqrt(part.eigenvalues) * part.eigenvectors.sum(0) for part in (x, y)]
+        energies, norms = [0.0], [0.0]
+        for some, part in self.factors.pulled(self.pairs._as_matrix(c)):
+            part -= self.alpha * M[:, some]
+            energies.append(np.linalg.norm(self._scaled(some, part)))
+            if mean:
+                part -= mean * np.multiply.outer(ones[0], ones[1][some])
+            norms.append(np.linalg.norm(part))
+        return float(np.linalg.norm(energies)), float(np.linalg.norm(norms))
 
     def pull_scale(self, M: np.ndarray, c: np.ndarray) -> float:
         """What αM − R_Xᵀ C R_Y is to be small against: αM, or the largest pull of such a c.
@@ -87,15 +112,15 @@ class OperatorProblem(GramProblem):
         With at least as many pairs as coordinates, of −ℓ'(0; z) in place of c: then the pairs see
         every coordinate, and h alone tells M.
         """
-        largest = self.factors.products.max(initial=0.0)
+        largest = self.factors.largest
         seen = np.sqrt(largest / (largest + self.alpha))
         size = self.slope if len(c) >= M.size else np.linalg.norm(c)
-        return max(self.energy(self.alpha * M), float(seen * size), np.finfo(float).tiny)
+        return max(self.alpha * self.energy(M), float(seen * size), np.finfo(float).tiny)
 
     @property
     def slope(self) -> float:
         """‖ℓ'(b; z)‖ of the best constant b, or of 0 where there is none."""
-        return float(np.linalg.norm(self.without_operator[1]))
+        return self.best_constant[1]
 
     def certify(
         self,
@@ -105,32 +130,64 @@ class OperatorProblem(GramProblem):
         theta: np.ndarray = NO_OFFSETS,
     ) -> KKTCertificate:
         """KKT residual and duality gap of M, c and θ, from four products with the factors."""
-        theta = self.offsets.check(theta)
-        h = self.fitted(M, theta)
-        primal, offset = self._objective(M, theta, h), self._offset_residual(c, theta)
-        fitted = float(np.linalg.norm(c + self.loss.gradient(h, self.z)))
-        pulled = self.energy(self._gradient(M, c))
+        primal, rest, h = self._values(M, theta)
+        rest += c
+        return self._certificate(OperatorPoint(M, c, theta), tolerance, primal, rest, h)
+
+    def certified(
+        self, M: np.ndarray, tolerance: float, theta: np.ndarray = NO_OFFSETS
+    ) -> tuple[np.ndarray, KKTCertificate]:
+        """c = −ℓ'(h; z) of the values h that M and θ have, and the certificate of the three.
+
+        That of ``certify``, by the same four products, two of which give c: what remains is the
+        gradient of the objective in M and θ. For a smooth loss. Where c is far smaller than z its
+        digits are those of a difference.
+        """
+        primal, slope, h = self._values(M, theta)
+        c = np.negative(slope, out=slope)
+        return c, self._certificate(OperatorPoint(M, c, theta), tolerance, primal, None, h)
+
+    def _values(self, M: np.ndarray, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """The objective, ℓ'(h; z), and h itself, which of the squared loss nothing needs."""
+        h = self.fitted(M, self.offsets.check(theta))
+        if not isinstance(self.loss, Squared):
+            return self._objective(M, theta, h), self.loss.gradient(h, self.z), h
+        h -= self.z
+        return float(h @ h) / 2 + self._penalty(M, theta), h, h
+
+    def _certificate(
+        self,
+        point: OperatorPoint,
+        tolerance: float,
+        primal: float,
+        rest: np.ndarray | None,
+        h: np.ndarray,
+    ) -> KKTCertificate:
+        """Of r = c + ℓ'(h; z), which is spent, None for 0."""
+        M, c, theta = point
+        squared = isinstance(self.loss, Squared)
+        mean = float(c.mean()) if squared and self.offsets.constant else 0.0
+        fitted = 0.0 if rest is None else float(np.linalg.norm(rest))
+        pulled, plain = self._gradient_sizes(M, c, mean)
         # On a complete grid the curvature of the squared loss is s_a t_b + α, so that the excess is
-        # ‖G + R_Xᵀ (r) R_Y‖_*²/2, with the gradient G and r = c + ℓ'(h; z).
-        if isinstance(self.loss, Squared) and self.pairs.is_complete and not self.offsets.size:
+        # ‖G + R_Xᵀ (r) R_Y‖_*²/2, with the gradient G and r.
+        if squared and self.pairs.is_complete and not self.offsets.size:
             gap = (pulled + fitted) ** 2 / 2
+        elif squared:
+            gap = _half_square(rest, mean, len(c)) + plain**2 / (2 * self.alpha)
+            gap += self._effects_gap(c - mean if len(theta) > 1 else c, theta)
         else:
             dual = self.feasible(c)
-            young = self._young(dual, h)
-            del h  # as large as the gradient, which comes next
-            operator, effects = self._penalty_gap(M, dual, theta)
-            gap = young + operator + effects
-        slope = max(self.slope, np.finfo(float).tiny)
+            young = self.loss.value(h, self.z) + self.loss.conjugate(-dual, self.z) + dual * h
+            plain = plain if dual is c else self._gradient_sizes(M, dual, 0.0)[1]
+            gap = float(young.sum()) + plain**2 / (2 * self.alpha) + self._effects_gap(dual, theta)
+        offset, slope = self._offset_residual(c, theta), max(self.slope, np.finfo(float).tiny)
         residuals = (fitted / slope, pulled / self.pull_scale(M, c), offset / slope)
         return KKTCertificate(
             kkt_residual=float(np.max(residuals)),
-            relative_gap=relative_gap(primal, primal - float(gap), float(gap)),
+            relative_gap=relative_gap(primal, primal - gap, gap),
             tolerance=tolerance,
         )
-
-    def _gradient(self, M: np.ndarray, c: np.ndarray) -> np.ndarray:
-        """αM − R_Xᵀ C R_Y."""
-        return self.alpha * M - self.pull(c)
 
     def _offset_residual(self, c: np.ndarray, theta: np.ndarray) -> float:
         """‖Eᵀc − Dθ‖, each unknown by the root of its curvature, n_k + D_k: at most some ‖c‖.
@@ -146,28 +203,42 @@ class OperatorProblem(GramProblem):
         kept = theta - self.offsets.centered(theta, self.pairs)
         return float(np.linalg.norm(rest / np.sqrt(curvature)) + np.linalg.norm(kept))
 
-    def _young(self, c: np.ndarray, h: np.ndarray) -> float:
-        """Σ ℓ(h_n; z_n) + ℓ*(−c_n; z_n) + c_n h_n; of the squared loss a sum of squares."""
-        if isinstance(self.loss, Squared):
-            young = c + h
-            young -= self.z
-            young **= 2
-            young /= 2
-        else:
-            young = self.loss.value(h, self.z) + self.loss.conjugate(-c, self.z) + c * h
-        return float(young.sum())
-
-    def _penalty_gap(self, M: np.ndarray, c: np.ndarray, theta: np.ndarray) -> tuple[float, float]:
-        """What the penalties of T and of effects add to the duality gap, squares again."""
-        rest = np.linalg.norm(self._gradient(M, c) / np.sqrt(self.alpha)) ** 2
+    def _effects_gap(self, c: np.ndarray, theta: np.ndarray) -> float:
+        """What the penalty of effects adds to the duality gap, squares again."""
         decay = self.offsets.decay(self.alpha)
+        if not decay.any():
+            return 0.0
         effects = (self.offsets.sums(c, self.pairs) - decay * theta)[decay > 0]
-        return float(rest / 2), float((effects**2 / decay[decay > 0]).sum() / 2)
+        return float((effects**2 / decay[decay > 0]).sum() / 2)
 
-    def factored_expansion(self, M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def factored_expansion(
+        self, M: np.ndarray, *, spend: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Q and K of h(x, y) = (k_X(x, X) Q)·(k_Y(y, Y) K), with min(r_x, r_y) columns: A = Q Kᵀ.
 
         M goes to the side where it costs no columns; no singular values are computed.
+
+        Parameters
+        ----------
+        M : array of shape (r_x, r_y)
+        spend : bool
+            Whether they may take the place of the eigenvectors, so that the problem is spent.
         """
-        left, right = self.factors.dual_left, self.factors.dual_right
-        return (left, right @ M.T) if len(M) <= len(M.T) else (left @ M, right)
+        x, y = self.factors.x, self.factors.y
+        flat = len(M) <= len(M.T)
+        one, other, M = (x, y, M.T) if flat else (y, x, M)
+        plain = one.eigenvectors if spend else one.eigenvectors.copy()
+        plain /= np.sqrt(one.eigenvalues)
+        joined = np.empty((len(other.eigenvectors), M.shape[1]))
+        for some in parts(len(joined)):
+            scaled = other.eigenvectors[some] / np.sqrt(other.eigenvalues)
+            np.matmul(scaled, M, out=joined[some])
+        return (plain, joined) if flat else (joined, plain)
+
+
+def _half_square(rest: np.ndarray | None, mean: float, size: int) -> float:
+    """‖r − mean‖²/2, in place of r; None is 0."""
+    if rest is None:
+        return size * mean**2 / 2
+    rest -= mean
+    return float(rest @ rest) / 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
 from rkbs._arrays import check_number, short_repr
+from rkbs._linalg import inner, parts
 from rkbs.data._groups import Groups
 from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.operator import OperatorProblem
@@ -16,6 +18,9 @@ from rkbs.solvers.operators._grid_offsets import GridOffsets
 from rkbs.solvers.operators._leave_out import LeaveOut
 from rkbs.solvers.operators.base import RidgeSolution, RidgeSolver
 
+_DIGITS = 1 / 16
+"""Of z: a c that is smaller would lose more than four bits as a difference z − h."""
+
 
 @final
 @dataclass(frozen=True)
@@ -23,9 +28,9 @@ class Spectral(RidgeSolver["SpectralState"]):
     """M_ab = √(s_a t_b) (UᵀZV)_ab / (s_a t_b + α), K_X = U diag(s) Uᵀ and K_Y = V diag(t) Vᵀ.
 
     Squared loss on a complete grid. SciPy twin: ``scipy.linalg.eigh``. Setup costs two
-    eigendecompositions, of both Gram matrices; after it a new α costs six matrix products, four of
-    which are those of its certificate, and exact leave-one-out costs four. Along a path each α is
-    in closed form, and needs no other.
+    eigendecompositions, of both Gram matrices; after it a new α costs four matrix products, which are
+    those of its certificate, and two more where α is so small that c = z − h would lose digits;
+    exact leave-one-out costs four. Along a path each α is in closed form, and needs no other.
 
     Parameters
     ----------
@@ -57,10 +62,16 @@ class Spectral(RidgeSolver["SpectralState"]):
             )
 
     def _setup(self, problem: OperatorProblem) -> SpectralState:
-        x, y = problem.eigen
+        (x, y), (b, _) = problem.eigen, problem.best_constant
         # Less the best constant, if there is one: else a large mean would leave its rounding.
-        responses = problem.pairs.matrix(problem.z - problem.without_operator[0])
-        return SpectralState(problem, x.eigenvectors.T @ responses @ y.eigenvectors, self.tol)
+        responses = problem.pairs._as_matrix(problem.z - b if b else problem.z)
+        rotated = inner(x.eigenvectors.T, responses, y.eigenvectors, np.empty_like(responses))
+        return SpectralState(problem, rotated, self.tol)
+
+
+    def _once(self, problem: OperatorProblem) -> RidgeSolution:
+        state = self.setup(problem)
+        return state._solution(problem, state.rotated)
 
 
 @final
@@ -92,6 +103,14 @@ class SpectralState(State[RidgeSolution]):
 
     __repr__ = short_repr
 
+    def _left_over_parts(self, alpha: float) -> Iterator[tuple[slice, np.ndarray]]:
+        """``_left_over``, some columns after others."""
+        x, y = self.problem.eigen
+        for some in parts(len(y.eigenvalues)):
+            curvature = np.multiply.outer(x.eigenvalues, y.eigenvalues[some])
+            curvature += alpha
+            yield some, np.divide(alpha, curvature, out=curvature)
+
     def _left_over(self, alpha: float) -> np.ndarray:
         """α / (s_a t_b + α), the eigenvalues of I − H: what a fit leaves of each coordinate of Z.
 
@@ -112,27 +131,40 @@ class SpectralState(State[RidgeSolution]):
         )
 
     def _solve(self, problem: OperatorProblem, last: None) -> tuple[RidgeSolution, None]:
-        point = self._point(problem)
-        stats = {"solver": "Spectral", "alpha": problem.alpha}
-        certificate = problem.certify(point.M, point.c, self.tol, point.theta)
-        return Solution(problem, point, certificate, stats), None
+        return self._solution(problem, self.rotated.copy()), None
 
-    def _point(self, problem: OperatorProblem) -> OperatorPoint:
-        """The minimizer; its own matrices are gone when it is certified."""
-        alpha, (x, y) = problem.alpha, problem.eigen
-        products, rotated, theta = problem.factors.products, self.rotated, NO_OFFSETS
-        left_over = self._left_over(alpha)
-        if problem.offsets.size:
-            offsets = self._offsets(alpha, left_over)
-            theta = offsets.theta(rotated)
-            rotated = rotated - offsets.spread(theta)
-            theta[0] += problem.without_operator[0]
-        M = np.sqrt(products)
-        M /= products + alpha
-        M *= rotated[np.ix_(x.eigenvalues > 0, y.eigenvalues > 0)]
-        left_over *= rotated
-        c = problem.pairs.entries(x.eigenvectors @ left_over @ y.eigenvectors.T)
-        return OperatorPoint(M, c, theta)
+    def _solution(self, problem: OperatorProblem, rotated: np.ndarray) -> RidgeSolution:
+        """The minimizer, certified, of responses whose rotation is given, and is spent."""
+        theta, (x, y) = self._take_offsets(problem, rotated), problem.eigen
+        for some, left_over in self._left_over_parts(problem.alpha):
+            rotated[:, some] *= left_over
+        c = None
+        if np.linalg.norm(rotated) < _DIGITS * np.linalg.norm(problem.z):
+            grid = np.empty((len(x.eigenvectors), len(y.eigenvectors)))
+            c = problem.pairs.entries(inner(x.eigenvectors, rotated, y.eigenvectors.T, grid))
+        M = self._coordinates(problem, rotated)
+        if c is None:
+            c, certificate = problem.certified(M, self.tol, theta)
+        else:
+            certificate = problem.certify(M, c, self.tol, theta)
+        stats = {"solver": "Spectral", "alpha": problem.alpha}
+        return Solution(problem, OperatorPoint(M, c, theta), certificate, stats)
+
+    def _take_offsets(self, problem: OperatorProblem, rotated: np.ndarray) -> np.ndarray:
+        """θ; the rotated responses lose Eθ."""
+        if not problem.offsets.size:
+            return NO_OFFSETS
+        theta = self._offsets(problem.alpha, self._left_over(problem.alpha)).taken(rotated)
+        theta[0] += problem.best_constant[0]
+        return theta
+
+    def _coordinates(self, problem: OperatorProblem, c: np.ndarray) -> np.ndarray:
+        """M = √(s_a t_b) UᵀCV/α of the rotated c, in its place."""
+        x, y = problem.factors.x.eigenvalues, problem.factors.y.eigenvalues
+        M = c[len(c) - len(x) :, c.shape[1] - len(y) :]
+        M *= (np.sqrt(x) / np.sqrt(problem.alpha))[:, None]
+        M *= np.sqrt(y) / np.sqrt(problem.alpha)
+        return M
 
     def leave_out_residuals(
         self, alpha: float, leave: Leave = "pair", groups: Groups | None = None
