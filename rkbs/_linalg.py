@@ -14,7 +14,7 @@ from rkbs._arrays import first_equal, short_repr
 _PARTS = 4
 """Of a matrix that is worked on in parts: more of them slow its products down."""
 _LEAST = 32
-"""Columns of a part, of any but the last."""
+"""Rows of a part, of any but the last."""
 
 
 @final
@@ -131,28 +131,36 @@ class Factors:
 
     def push(self, M: np.ndarray) -> np.ndarray:
         """R_X M R_Yᵀ, the values on the grid: (r_x, r_y) → (n_x, n_y)."""
-        x, y = self.x, self.y
-        out = np.empty((len(x.eigenvectors), len(y.eigenvectors)))
-        for some in parts(out.shape[1]):
-            part = M @ (y.eigenvectors[some] * np.sqrt(y.eigenvalues)).T
-            part *= np.sqrt(x.eigenvalues)[:, None]
-            np.matmul(x.eigenvectors, part, out=out[:, some])
+        out = np.empty((len(self.x.eigenvectors), len(self.y.eigenvectors)))
+        for some, rows in self.pushed(M):
+            out[some] = rows
         return out
 
     def pull(self, C: np.ndarray) -> np.ndarray:
         """R_Xᵀ C R_Y, its adjoint: (n_x, n_y) → (r_x, r_y)."""
         out = np.empty((len(self.x.eigenvalues), len(self.y.eigenvalues)))
-        for some, part in self.pulled(C):
-            out[:, some] = part
+        for some, rows in self.pulled(C):
+            out[some] = rows
         return out
 
+    def pushed(self, M: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """``push``, some rows after others, for what does not need the whole of it."""
+        U, V = self.x.eigenvectors, self.y.eigenvectors
+        for some in parts(len(U)):
+            rows = (U[some] * np.sqrt(self.x.eigenvalues)) @ M
+            rows *= np.sqrt(self.y.eigenvalues)
+            rows = rows @ V.T
+            yield some, rows
+
     def pulled(self, C: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """``pull``, some columns after others, for what does not need the whole of it."""
-        for some in parts(len(self.y.eigenvalues)):
-            right = self.y.eigenvectors[:, some] * np.sqrt(self.y.eigenvalues[some])
-            part = self.x.eigenvectors.T @ (C @ right)
-            part *= np.sqrt(self.x.eigenvalues)[:, None]
-            yield some, part
+        """``pull``, some rows after others."""
+        U, V = self.x.eigenvectors, self.y.eigenvectors
+        for some in parts(len(self.x.eigenvalues)):
+            rows = U[:, some].T @ C
+            rows = rows @ V
+            rows *= np.sqrt(self.x.eigenvalues[some])[:, None]
+            rows *= np.sqrt(self.y.eigenvalues)
+            yield some, rows
 
 
 def parts(size: int) -> Iterator[slice]:
@@ -162,10 +170,11 @@ def parts(size: int) -> Iterator[slice]:
         yield slice(start, min(start + step, size))
 
 
-def inner(A: np.ndarray, B: np.ndarray, C: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """A B C into ``out``, in parts of its columns: neither A B nor B C is formed."""
-    for some in parts(C.shape[1]):
-        np.matmul(A, B @ C[:, some], out=out[:, some])
+def inner(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
+    """A B C, some rows after others: neither A B nor B C is formed."""
+    out = np.empty((len(A), C.shape[1]))
+    for some in parts(len(A)):
+        np.matmul(A[some] @ B, C, out=out[some])
     return out
 
 

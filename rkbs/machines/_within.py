@@ -78,7 +78,9 @@ def decomposed(kernel: Kernel, known: Entities) -> Eigen:
     """The eigendecomposition of ``gram``, which is gone."""
     name = f"gram_{known.domain.lower()}"
     matrix = checked_gram(gram(kernel, known), name, len(known.points))
-    own = np.array(matrix, dtype=float, order="F")  # the kernel may have kept the other
+    if matrix.dtype != float:
+        return Eigen.of(matrix, name)
+    own = np.array(matrix, order="F")  # the kernel may have kept the other
     del matrix
     return Eigen.of(own, name, overwrite=True)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 
@@ -83,27 +84,27 @@ class OperatorProblem(GramProblem):
         Each coordinate of a gradient counts by what moving along it would gain, whatever the scale
         of its features: ‖R_Xᵀ C R_Y‖_* is at most ‖c‖.
         """
-        norms = [np.linalg.norm(self._scaled(some, G[:, some])) for some in parts(G.shape[1])]
+        norms = [np.linalg.norm(self._scaled(some, G[some])) for some in parts(len(G))]
         return float(np.linalg.norm(norms))
 
-    def _scaled(self, some: slice, columns: np.ndarray) -> np.ndarray:
-        """Some columns of G, G_ab/(s_a t_b + α)^{1/2}."""
-        scale = np.multiply.outer(self.factors.x.eigenvalues, self.factors.y.eigenvalues[some])
+    def _scaled(self, some: slice, rows: np.ndarray) -> np.ndarray:
+        """Some rows of G, G_ab/(s_a t_b + α)^{1/2}."""
+        scale = np.multiply.outer(self.factors.x.eigenvalues[some], self.factors.y.eigenvalues)
         scale += self.alpha
         np.sqrt(scale, out=scale)
-        return np.divide(columns, scale, out=scale)
+        return np.divide(rows, scale, out=scale)
 
     def _gradient_sizes(self, M: np.ndarray, c: np.ndarray, mean: float) -> tuple[float, float]:
         """‖αM − R_Xᵀ C R_Y‖_*, and ‖αM − R_Xᵀ C R_Y‖ of c less its ``mean``, by two products."""
         x, y = self.factors.x, self.factors.y
         ones = [np.sqrt(part.eigenvalues) * part.eigenvectors.sum(0) for part in (x, y)]
         energies, norms = [0.0], [0.0]
-        for some, part in self.factors.pulled(self.pairs._as_matrix(c)):
-            part -= self.alpha * M[:, some]
-            energies.append(np.linalg.norm(self._scaled(some, part)))
+        for some, rows in self.factors.pulled(self.pairs._as_matrix(c)):
+            rows -= self.alpha * M[some]
+            energies.append(np.linalg.norm(self._scaled(some, rows)))
             if mean:
-                part -= mean * np.multiply.outer(ones[0], ones[1][some])
-            norms.append(np.linalg.norm(part))
+                rows -= np.multiply.outer(mean * ones[0][some], ones[1])
+            norms.append(np.linalg.norm(rows))
         return float(np.linalg.norm(energies)), float(np.linalg.norm(norms))
 
     def pull_scale(self, M: np.ndarray, c: np.ndarray) -> float:
@@ -130,62 +131,82 @@ class OperatorProblem(GramProblem):
         theta: np.ndarray = NO_OFFSETS,
     ) -> KKTCertificate:
         """KKT residual and duality gap of M, c and θ, from four products with the factors."""
-        primal, rest, h = self._values(M, theta)
-        rest += c
-        return self._certificate(OperatorPoint(M, c, theta), tolerance, primal, rest, h)
+        if not isinstance(self.loss, Squared):
+            return self._certificate(
+                OperatorPoint(M, c, theta), tolerance, self._sizes(M, c, theta)
+            )
+        mean = float(c.mean()) if self.offsets.constant else 0.0
+        square, young, norms = 0.0, 0.0, [0.0]
+        for some, h in self._fitted_parts(M, theta):
+            h -= self.z[some]
+            square += float(h @ h)
+            h += c[some]
+            norms.append(np.linalg.norm(h))
+            h -= mean
+            young += float(h @ h)
+        del h  # a part of a matrix
+        sizes = _Sizes(
+            square / 2 + self._penalty(M, theta), float(np.linalg.norm(norms)), young / 2
+        )
+        return self._certificate(OperatorPoint(M, c, theta), tolerance, sizes)
 
     def certified(
         self, M: np.ndarray, tolerance: float, theta: np.ndarray = NO_OFFSETS
     ) -> tuple[np.ndarray, KKTCertificate]:
-        """c = −ℓ'(h; z) of the values h that M and θ have, and the certificate of the three.
+        """c = z − h of the values h that M and θ have, and the certificate of the three.
 
         That of ``certify``, by the same four products, two of which give c: what remains is the
-        gradient of the objective in M and θ. For a smooth loss. Where c is far smaller than z its
-        digits are those of a difference.
+        gradient of the objective in M and θ. For the squared loss. Where c is far smaller than z
+        its digits are those of a difference.
         """
-        primal, slope, h = self._values(M, theta)
-        c = np.negative(slope, out=slope)
-        return c, self._certificate(OperatorPoint(M, c, theta), tolerance, primal, None, h)
+        c, square = np.empty_like(self.z), 0.0
+        for some, h in self._fitted_parts(M, theta):
+            rest = np.subtract(self.z[some], h, out=h)
+            square += float(rest @ rest)
+            c[some] = rest
+        del h, rest  # a part of a matrix
+        mean = float(c.mean()) if self.offsets.constant else 0.0
+        sizes = _Sizes(square / 2 + self._penalty(M, theta), 0.0, len(c) * mean**2 / 2)
+        return c, self._certificate(OperatorPoint(M, c, theta), tolerance, sizes)
 
-    def _values(self, M: np.ndarray, theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """The objective, ℓ'(h; z), and h itself, which of the squared loss nothing needs."""
-        h = self.fitted(M, self.offsets.check(theta))
-        if not isinstance(self.loss, Squared):
-            return self._objective(M, theta, h), self.loss.gradient(h, self.z), h
-        h -= self.z
-        return float(h @ h) / 2 + self._penalty(M, theta), h, h
+    def _fitted_parts(self, M: np.ndarray, theta: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """``fitted``, some pairs after others where the grid allows it."""
+        if not self.pairs._is_row_major_grid:
+            yield slice(None), self.fitted(M, theta)
+            return
+        b, a, other = self.offsets.split(self.offsets.check(theta))
+        a = np.broadcast_to(a, len(self.pairs.X))
+        for some, h in self.factors.pushed(M):
+            if len(theta):
+                h += (b + a[some])[:, None] + other
+            yield slice(some.start * h.shape[1], some.stop * h.shape[1]), h.reshape(-1)
 
-    def _certificate(
-        self,
-        point: OperatorPoint,
-        tolerance: float,
-        primal: float,
-        rest: np.ndarray | None,
-        h: np.ndarray,
-    ) -> KKTCertificate:
-        """Of r = c + ℓ'(h; z), which is spent, None for 0."""
+    def _sizes(self, M: np.ndarray, c: np.ndarray, theta: np.ndarray) -> _Sizes:
+        """Of any loss, from all values at once."""
+        h, dual = self.fitted(M, self.offsets.check(theta)), self.feasible(c)
+        fitted = float(np.linalg.norm(c + self.loss.gradient(h, self.z)))
+        young = self.loss.value(h, self.z) + self.loss.conjugate(-dual, self.z) + dual * h
+        return _Sizes(self._objective(M, theta, h), fitted, float(young.sum()))
+
+    def _certificate(self, point: OperatorPoint, tolerance: float, sizes: _Sizes) -> KKTCertificate:
         M, c, theta = point
-        squared = isinstance(self.loss, Squared)
-        mean = float(c.mean()) if squared and self.offsets.constant else 0.0
-        fitted = 0.0 if rest is None else float(np.linalg.norm(rest))
+        squared, constant = isinstance(self.loss, Squared), self.offsets.constant
+        mean = float(c.mean()) if squared and constant else 0.0
         pulled, plain = self._gradient_sizes(M, c, mean)
         # On a complete grid the curvature of the squared loss is s_a t_b + α, so that the excess is
-        # ‖G + R_Xᵀ (r) R_Y‖_*²/2, with the gradient G and r.
+        # ‖G + R_Xᵀ (r) R_Y‖_*²/2, with the gradient G and r = c + ℓ'(h; z).
         if squared and self.pairs.is_complete and not self.offsets.size:
-            gap = (pulled + fitted) ** 2 / 2
-        elif squared:
-            gap = _half_square(rest, mean, len(c)) + plain**2 / (2 * self.alpha)
-            gap += self._effects_gap(c - mean if len(theta) > 1 else c, theta)
+            gap = (pulled + sizes.rest) ** 2 / 2
         else:
-            dual = self.feasible(c)
-            young = self.loss.value(h, self.z) + self.loss.conjugate(-dual, self.z) + dual * h
-            plain = plain if dual is c else self._gradient_sizes(M, dual, 0.0)[1]
-            gap = float(young.sum()) + plain**2 / (2 * self.alpha) + self._effects_gap(dual, theta)
+            dual = self.feasible(c) if len(theta) > 1 or not squared else c
+            if constant and not squared:
+                plain = self._gradient_sizes(M, dual, 0.0)[1]
+            gap = sizes.young + plain**2 / (2 * self.alpha) + self._effects_gap(dual, theta)
         offset, slope = self._offset_residual(c, theta), max(self.slope, np.finfo(float).tiny)
-        residuals = (fitted / slope, pulled / self.pull_scale(M, c), offset / slope)
+        residuals = (sizes.rest / slope, pulled / self.pull_scale(M, c), offset / slope)
         return KKTCertificate(
             kkt_residual=float(np.max(residuals)),
-            relative_gap=relative_gap(primal, primal - gap, gap),
+            relative_gap=relative_gap(sizes.primal, sizes.primal - gap, gap),
             tolerance=tolerance,
         )
 
@@ -198,7 +219,7 @@ class OperatorProblem(GramProblem):
         if not self.offsets.size:
             return 0.0
         decay = self.offsets.decay(self.alpha)
-        curvature = self.offsets.sums(np.ones_like(c), self.pairs) + decay
+        curvature = self.offsets.sums(np.broadcast_to(1.0, c.shape), self.pairs) + decay
         rest = self.offsets.sums(c, self.pairs) - decay * theta
         kept = theta - self.offsets.centered(theta, self.pairs)
         return float(np.linalg.norm(rest / np.sqrt(curvature)) + np.linalg.norm(kept))
@@ -226,19 +247,28 @@ class OperatorProblem(GramProblem):
         """
         x, y = self.factors.x, self.factors.y
         flat = len(M) <= len(M.T)
-        one, other, M = (x, y, M.T) if flat else (y, x, M)
-        plain = one.eigenvectors if spend else one.eigenvectors.copy()
-        plain /= np.sqrt(one.eigenvalues)
-        joined = np.empty((len(other.eigenvectors), M.shape[1]))
+        (one, other), M = ((x, y), M.T) if flat else ((y, x), M)
+        vectors = [
+            side.eigenvectors if spend else side.eigenvectors.copy() for side in (one, other)
+        ]
+        for side, found in zip((one, other), vectors, strict=True):
+            found /= np.sqrt(side.eigenvalues)
+        plain, joined = vectors[0], vectors[1][:, : M.shape[1]]  # has no more columns than before
         for some in parts(len(joined)):
-            scaled = other.eigenvectors[some] / np.sqrt(other.eigenvalues)
-            np.matmul(scaled, M, out=joined[some])
+            joined[some] = vectors[1][some] @ M
+        plain, joined = _released(plain), _released(joined)
         return (plain, joined) if flat else (joined, plain)
 
 
-def _half_square(rest: np.ndarray | None, mean: float, size: int) -> float:
-    """‖r − mean‖²/2, in place of r; None is 0."""
-    if rest is None:
-        return size * mean**2 / 2
-    rest -= mean
-    return float(rest @ rest) / 2
+class _Sizes(NamedTuple):
+    """The objective, ‖r‖ of r = c + ℓ'(h; z), and Σ ℓ(h; z) + ℓ*(−c; z) + c h of a feasible c."""
+
+    primal: float
+    rest: float
+    young: float
+
+
+def _released(columns: np.ndarray) -> np.ndarray:
+    """Some columns; a copy where they are less than half of the memory that they keep."""
+    base = columns if columns.base is None else columns.base
+    return columns.copy() if 2 * columns.size < base.size else columns
