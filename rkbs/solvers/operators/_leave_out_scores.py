@@ -120,39 +120,69 @@ class Scores:
         return (self.U * self.U) @ self.spectrum.weights
 
     @cached_property
-    def ones(self) -> np.ndarray:
-        """(U diag(u)) X, u = Uᵀ1."""
-        return (self.U * self.U.sum(0)) @ self.spectrum.weights
+    def ones(self) -> tuple[np.ndarray, np.ndarray]:
+        """u = Uᵀ1 and v = Vᵀ1, the rotation u vᵀ of the constant 1."""
+        return self.U.sum(0), self.V.sum(0)
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """(U diag(u)) X."""
+        return (self.U * self.ones[0]) @ self.spectrum.weights
+
+    @cached_property
+    def zeros(self) -> tuple[int, int]:
+        """How many s and t are 0, where D is 1 at every α."""
+        return int(np.count_nonzero(self.s == 0)), int(np.count_nonzero(self.t == 0))
+
+    @cached_property
+    def unfitted(self) -> np.ndarray:
+        """U UᵀZV of the s that are 0."""
+        return self.U[:, : self.zeros[0]] @ self.rotated[: self.zeros[0]]
+
+    @cached_property
+    def unfitted_pairs(self) -> np.ndarray:
+        """U UᵀZV Vᵀ of the t that are 0."""
+        other = self.zeros[1]
+        return (self.U @ self.rotated[:, :other]) @ self.V[:, :other].T
 
     def rows(self, alpha: float) -> float:
         """The mean square of the residuals of each row, fitted without it."""
-        fitted, at_nodes, constant = self._fitted(alpha)
-        g = self.squares @ at_nodes
-        if constant is None:
+        left_over, at_nodes = self._left_over(alpha, 0), self._at_nodes(alpha)
+        first = self.zeros[0]
+        left_over *= self.rotated[first:]
+        fitted, g = self.U[:, first:] @ left_over, self.squares @ at_nodes
+        fitted += self.unfitted
+        if self.constant:
+            v, size = self.ones[1], self._size(at_nodes)
+            seen = self.seen @ at_nodes
+            seen *= v
+            b = float(fitted.sum(0) @ v) / size
+            fitted -= b * seen
             fitted /= g
-            return float(np.vdot(fitted, fitted)) / fitted.size
-        theta, size = constant
-        seen = self.ones @ at_nodes
-        seen *= self.V.sum(0)
-        fitted -= theta * seen
-        fitted /= g
-        moved = np.divide(seen, g, out=g)
-        # By Sherman & Morrison, as of ``GridOffsets``; V is orthogonal.
-        share = np.einsum("ib,ib->i", seen, fitted) / (size - np.einsum("ib,ib->i", seen, moved))
-        moved *= share[:, None]
-        fitted += moved
+            moved = np.divide(seen, g, out=g)
+            # By Sherman & Morrison, as of ``GridOffsets``; V is orthogonal.
+            share = np.einsum("ib,ib->i", seen, fitted)
+            share /= size - np.einsum("ib,ib->i", seen, moved)
+            moved *= share[:, None]
+            fitted += moved
+        else:
+            fitted /= g
         return float(np.vdot(fitted, fitted)) / fitted.size
 
     def pairs(self, alpha: float) -> float:
         """The mean square of the residuals of each pair, fitted without it."""
-        V = self.V
-        fitted, at_nodes, constant = self._fitted(alpha)
-        fitted = fitted @ V.T
+        V, (first, other) = self.V, self.zeros
+        left_over, at_nodes = self._left_over(alpha, other), self._at_nodes(alpha)
+        left_over *= self.rotated[first:, other:]
+        fitted = self.U[:, first:] @ left_over
+        fitted += self.unfitted[:, other:]
+        fitted = fitted @ V[:, other:].T
+        fitted += self.unfitted_pairs
         g = self.squares @ (at_nodes @ (V * V).T)
-        if constant is not None:
-            theta, size = constant
-            seen = self.ones @ (at_nodes @ (V * V.sum(0)).T)
-            fitted -= theta * seen
+        if self.constant:
+            v, size = self.ones[1], self._size(at_nodes)
+            seen = self.seen @ (at_nodes @ (V * v).T)
+            fitted -= (float(fitted.sum()) / size) * seen
             seen *= seen
             seen /= size
             g -= seen
@@ -161,31 +191,33 @@ class Scores:
 
     def generalized(self, alpha: float) -> float:
         """‖Rz‖²/n over (tr R/n)², R the residual operator of the fit."""
-        left_over = self._left_over(alpha)
-        trace, seen = float(left_over.sum()), left_over * self.rotated
+        left_over = np.ones_like(self.rotated)
+        left_over[self.zeros[0] :] = self._left_over(alpha, 0)
+        trace, rest = float(left_over.sum()), left_over * self.rotated
         if self.constant:
-            u, v = self.U.sum(0), self.V.sum(0)
+            u, v = self.ones
             size = float(u**2 @ left_over @ v**2)
-            seen -= (u @ seen @ v / size) * (u[:, None] * left_over * v)
-            trace -= float(u**2 @ (left_over * left_over) @ v**2) / size
-        return float(np.vdot(seen, seen)) / seen.size / (trace / seen.size) ** 2
+            b = float(u @ rest @ v) / size
+            left_over *= u[:, None]
+            left_over *= v
+            trace -= float(np.vdot(left_over, left_over)) / size
+            left_over *= b
+            rest -= left_over
+        return float(np.vdot(rest, rest)) * rest.size / trace**2
 
-    def _left_over(self, alpha: float) -> np.ndarray:
-        """D."""
-        curvature = np.multiply.outer(self.s, self.t)
+    def _left_over(self, alpha: float, other: int) -> np.ndarray:
+        """D of the s > 0, without the first ``other`` columns."""
+        curvature = np.multiply.outer(self.s[self.zeros[0] :], self.t[other:])
         curvature += alpha
         return np.divide(alpha, curvature, out=curvature)
 
-    def _fitted(self, alpha: float) -> tuple[np.ndarray, np.ndarray, tuple[float, float] | None]:
-        """U (D ∘ UᵀZV), D at the nodes, and b of the constant with what its system is."""
-        left_over = self._left_over(alpha)
-        constant = None
-        u, v = self.U.sum(0), self.V.sum(0)
-        size = float(u**2 @ left_over @ v**2) if self.constant else 0.0
-        left_over *= self.rotated
-        if self.constant:
-            constant = (float(u @ left_over @ v) / size, size)
-        at_nodes = np.multiply.outer(self.spectrum.nodes, self.t)
-        at_nodes += alpha
-        np.divide(alpha, at_nodes, out=at_nodes)
-        return self.U @ left_over, at_nodes, constant
+    def _at_nodes(self, alpha: float) -> np.ndarray:
+        """D at the nodes in place of s, (m, n_y)."""
+        curvature = np.multiply.outer(self.spectrum.nodes, self.t)
+        curvature += alpha
+        return np.divide(alpha, curvature, out=curvature)
+
+    def _size(self, at_nodes: np.ndarray) -> float:
+        """1ᵀ(I − H)1 = Σ_ab u_a² D_ab v_b²."""
+        u, v = self.ones
+        return float((u * u) @ self.spectrum.weights @ at_nodes @ (v * v))
