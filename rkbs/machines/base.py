@@ -135,17 +135,13 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         offsets = make_offsets(self.fit_intercept, self.effects, self.effects_alpha, x, y)
         mean = float(check_scale(z).mean()) if offsets.constant and loss.of_residual else 0.0
         z -= mean
-        data = {
-            "gram_x": self._gram(self.kernel_x_, x, pairs),
-            "gram_y": self._gram(self.kernel_y_, y, pairs),
-            "pairs": pairs,
-            "z": z,
-            "offsets": offsets,
-        }
+        domains = (self.kernel_x_, x), (self.kernel_y_, y)
+        gram_x, gram_y = (self._gram(*domain, pairs) for domain in domains)
+        data = {"gram_x": gram_x, "gram_y": gram_y, "pairs": pairs, "z": z, "offsets": offsets}
         return data, mean
 
     def _gram(self, kernel: Kernel, known: Entities, pairs: Pairs) -> np.ndarray | Eigen:
-        """What a problem is to know of a domain: the Gram matrix, or what is left of it."""
+        """What a problem is to know of a domain."""
         return gram(kernel, known)
 
     def _keep_offsets(self, offsets: Offsets, theta: np.ndarray, mean: float) -> None:
