@@ -115,7 +115,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
                 f"(n_samples={len(problem.pairs)}): without it no pair is left to train on"
             )
         state = (Spectral() if problem.pairs.is_complete else Cholesky()).setup(problem)
-        self.leave_out_rmse_ = self._rmse(state, alphas, groups)
+        self.leave_out_rmse_ = np.array([self._rmse(state, alpha, groups) for alpha in alphas])
         solution = self._best(state, alphas)
         self.alpha_ = solution.problem.alpha
         least, greatest = np.nanmin(self.leave_out_rmse_), np.nanmax(self.leave_out_rmse_)
@@ -139,11 +139,9 @@ class BinaryKernelRidgeCV(RidgeMachine):
         warn_uncertified([alphas[k] for k in sorted(failed)], "in the fit to all pairs")
         return solution
 
-    def _rmse(
-        self, state: SpectralState | DenseState, alphas: list[float], groups: Groups
-    ) -> np.ndarray:
-        """The root mean squared leave-out error of each α."""
+    def _rmse(self, state: SpectralState | DenseState, alpha: float, groups: Groups) -> float:
+        """The root mean squared leave-out error."""
         if isinstance(state, SpectralState):
-            return state.leave_out_rmse(alphas, self.leave, groups)
-        residuals = (state.leave_out_residuals(alpha, self.leave, groups) for alpha in alphas)
-        return np.array([np.sqrt(np.mean(r * r)) for r in residuals])
+            return float(state.leave_out_rmse([alpha], self.leave, groups)[0])
+        residuals = state.leave_out_residuals(alpha, self.leave, groups)
+        return float(np.sqrt(np.mean(residuals * residuals)))
