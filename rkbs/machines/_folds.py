@@ -39,7 +39,8 @@ class Fold:
     def of(cls, problem: SchattenProblem, out: np.ndarray) -> Fold:
         """The fold that leaves out the pairs where ``out``."""
         training, rows, columns = _part(problem, ~out)
-        kernels = problem.gram_x[:, rows], problem.gram_y[:, columns]
+        gram_x, gram_y = problem.grams
+        kernels = gram_x[:, rows], gram_y[:, columns]
         return cls(training, problem.pairs[out], problem.z[out], *kernels)
 
     def scores(self, solver: SpectralSolver, alphas: np.ndarray) -> list[float]:
@@ -96,9 +97,10 @@ def _part(
     """The problem of the chosen pairs over the rows and columns that occur in them, and these."""
     pairs = problem.pairs[chosen]
     rows, columns = np.unique(pairs.i), np.unique(pairs.j)
+    gram_x, gram_y = problem.grams
     part = SchattenProblem(
-        problem.gram_x[np.ix_(rows, rows)],
-        problem.gram_y[np.ix_(columns, columns)],
+        gram_x[np.ix_(rows, rows)],
+        gram_y[np.ix_(columns, columns)],
         pairs.compact(),
         problem.z[chosen],
         problem.alpha,

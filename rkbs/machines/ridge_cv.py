@@ -141,5 +141,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
 
     def _rmse(self, state: SpectralState | DenseState, alpha: float, groups: Groups) -> float:
         """The root mean squared leave-out error."""
+        if isinstance(state, SpectralState):
+            return float(state.leave_out_rmse([alpha], self.leave, groups)[0])
         residuals = state.leave_out_residuals(alpha, self.leave, groups)
         return float(np.sqrt(np.mean(residuals * residuals)))
