@@ -71,9 +71,9 @@ class Fold(Generic[_Problem]):
         columns = _kept(pairs.j[split.training], len(pairs.Y), leave in ("column", "both"))
         training = _part(problem, split.training, rows, columns)
         factors = training.factors
-        left = factors.left if rows is None else problem.gram_x[:, rows] @ factors.dual_left
+        left = factors.left if rows is None else problem.grams[0][:, rows] @ factors.dual_left
         right = (
-            factors.right if columns is None else problem.gram_y[:, columns] @ factors.dual_right
+            factors.right if columns is None else problem.grams[1][:, columns] @ factors.dual_right
         )
         test, z = pairs[split.test], problem.z[split.test]
         return cls(training, test, z, left, right, problem.offsets)
@@ -126,12 +126,12 @@ def _part(
     changes = {"pairs": pairs, "z": problem.z[chosen]}
     if rows is not None:
         pairs = replace(pairs, X=pairs.X[rows], i=np.searchsorted(rows, pairs.i), ids_x=None)
-        changes["gram_x"] = problem.gram_x[np.ix_(rows, rows)]
+        changes["gram_x"] = problem.grams[0][np.ix_(rows, rows)]
         x = Eigen.of(changes["gram_x"], "gram_x")
         offsets = replace(offsets, rows=None if offsets.rows is None else offsets.rows[rows])
     if columns is not None:
         pairs = replace(pairs, Y=pairs.Y[columns], j=np.searchsorted(columns, pairs.j), ids_y=None)
-        changes["gram_y"] = problem.gram_y[np.ix_(columns, columns)]
+        changes["gram_y"] = problem.grams[1][np.ix_(columns, columns)]
         y = Eigen.of(changes["gram_y"], "gram_y")
         labels = offsets.columns
         offsets = replace(offsets, columns=None if labels is None else labels[columns])

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from rkbs._arrays import first_equal, kind_error
+from rkbs._linalg import Eigen
 from rkbs.data._entities import Entities
 from rkbs.kernels._parameters import head_parameter
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.distance import RBF
 from rkbs.kernels.precomputed import Precomputed, repair
+from rkbs.problems.gram import checked_gram
 
 
 def within_domain(kernel: Any, name: str, machine: type) -> Kernel:
@@ -70,6 +72,17 @@ def gram(kernel: Kernel, known: Entities) -> np.ndarray:
     values = told(known.points, known.points)
     same = first_equal(known.points) if told is kernel else known.first()
     return values[np.ix_(same, same)] if (np.bincount(same) > 1).any() else values
+
+
+def decomposed(kernel: Kernel, known: Entities) -> Eigen:
+    """The eigendecomposition of ``gram``, which is gone."""
+    name = f"gram_{known.domain.lower()}"
+    matrix = checked_gram(gram(kernel, known), name, len(known.points))
+    if matrix.dtype != float:
+        return Eigen.of(matrix, name)
+    own = np.array(matrix, order="F")  # the kernel may have kept the other
+    del matrix
+    return Eigen.of(own, name, overwrite=True)
 
 
 def between(kernel: Kernel, new: Entities, known: Entities) -> np.ndarray:

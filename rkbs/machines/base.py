@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rkbs._arrays import as_matrix, kind_error
 from rkbs._frames import column_names
+from rkbs._linalg import Eigen
 from rkbs.data._entities import Entities, as_ids
 from rkbs.data._groups import Groups, warn_equal
 from rkbs.data.pairs import Pairs
@@ -133,14 +134,15 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         x, y = self._known("X"), self._known("Y")
         offsets = make_offsets(self.fit_intercept, self.effects, self.effects_alpha, x, y)
         mean = float(check_scale(z).mean()) if offsets.constant and loss.of_residual else 0.0
-        data = {
-            "gram_x": gram(self.kernel_x_, x),
-            "gram_y": gram(self.kernel_y_, y),
-            "pairs": pairs,
-            "z": z - mean,
-            "offsets": offsets,
-        }
+        z -= mean
+        domains = (self.kernel_x_, x), (self.kernel_y_, y)
+        gram_x, gram_y = (self._gram(*domain, pairs) for domain in domains)
+        data = {"gram_x": gram_x, "gram_y": gram_y, "pairs": pairs, "z": z, "offsets": offsets}
         return data, mean
+
+    def _gram(self, kernel: Kernel, known: Entities, pairs: Pairs) -> np.ndarray | Eigen:
+        """What a problem is to know of a domain."""
+        return gram(kernel, known)
 
     def _keep_offsets(self, offsets: Offsets, theta: np.ndarray, mean: float) -> None:
         """``intercept_``, and the effects of the rows of the two domains."""
@@ -159,7 +161,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     ) -> Groups:
         """What cross-validation leaves out together; a warning where equal points leak."""
         groups = Groups.in_use(data, problem.pairs, groups_x, groups_y)
-        warn_equal((problem.gram_x, problem.gram_y), problem.pairs, groups, check_held(leave))
+        warn_equal(problem.grams, problem.pairs, groups, check_held(leave))
         return groups
 
     def predict(self, X: Any) -> np.ndarray:

@@ -6,12 +6,17 @@ from typing import Any, final
 
 import numpy as np
 
+from rkbs._linalg import Eigen
+from rkbs.data._entities import Entities
+from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
 from rkbs.machines._solving import FixedAlphaMixin, RidgeSolver, check_solver, ridge_solver
+from rkbs.machines._within import decomposed
 from rkbs.machines.base import OperatorMachine
 from rkbs.problems.certificates import KKTCertificate
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.operators.base import RidgeSolution
+from rkbs.solvers.operators.spectral import Spectral
 from rkbs.terms.residual_losses import Squared
 
 
@@ -41,11 +46,12 @@ class RidgeMachine(OperatorMachine):
 
     def _keep(self, solution: RidgeSolution, mean: float) -> None:
         """The attributes of a fit, or ``ConvergenceError``."""
-        problem = solution.check().problem
-        self._keep_offsets(problem.offsets, solution.value.theta, mean)
-        self.dual_coef_ = problem.pairs.matrix(solution.value.c)
+        problem, (M, c, theta) = solution.check().problem, solution.value
+        self._keep_offsets(problem.offsets, theta, mean)
+        # The solution is the machine's own, and its arrays become those of the fit.
+        self.dual_coef_ = problem.pairs._as_matrix(c)
         self.dual_coef_ /= problem.alpha
-        self.query_coef_, self.key_coef_ = problem.factored_expansion(solution.value.M)
+        self.query_coef_, self.key_coef_ = problem.factored_expansion(M, spend=True)
         self.certificate_ = solution.certificate
 
 
@@ -148,6 +154,12 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept, effects, effects_alpha)
         self.alpha = alpha
         self.solver = solver
+
+    def _gram(self, kernel: Kernel, known: Entities, pairs: Pairs) -> np.ndarray | Eigen:
+        """The eigendecomposition alone, where the solver needs no more."""
+        if pairs.is_complete and (self.solver is None or isinstance(self.solver, Spectral)):
+            return decomposed(kernel, known)
+        return super()._gram(kernel, known, pairs)
 
     def _solver(self, problem: OperatorProblem) -> RidgeSolver:
         known = "Spectral(), Cholesky(), ConjugateGradient()"

@@ -280,5 +280,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
 
     def _rmse(self, source: _LeavesOut, alpha: float, groups: Groups) -> float:
         """The root mean squared leave-out error."""
+        if isinstance(source, SpectralState):
+            return float(source.leave_out_rmse([alpha], self.leave, groups)[0])
         residuals = source.leave_out_residuals(alpha, cast(Leave, self.leave), groups)
         return float(np.sqrt(np.mean(residuals * residuals)))

@@ -27,9 +27,10 @@ class GramProblem(Problem):
 
     Parameters
     ----------
-    gram_x, gram_y : arrays of shape (n_x, n_x), (n_y, n_y)
+    gram_x, gram_y : arrays of shape (n_x, n_x), (n_y, n_y), or Eigen
         Within-domain Gram matrices: symmetric, positive semi-definite (the latter is checked
-        where the eigenvalues are computed).
+        where the eigenvalues are computed). Or their eigendecompositions, where nobody needs the
+        matrices themselves: ``grams`` forms them again.
     pairs : Pairs
         Only its indices are used.
     z : array of shape (n,), or (n_x, n_y) for a complete grid
@@ -48,8 +49,8 @@ class GramProblem(Problem):
         constant, which have no minimizer.
     """
 
-    gram_x: np.ndarray
-    gram_y: np.ndarray
+    gram_x: np.ndarray | Eigen
+    gram_y: np.ndarray | Eigen
     pairs: Pairs
     z: np.ndarray
     alpha: float
@@ -72,7 +73,17 @@ class GramProblem(Problem):
     @cached_property
     def eigen(self) -> tuple[Eigen, Eigen]:
         """Both eigendecompositions: computed once, and shared by ``with_alpha``."""
-        return Eigen.of(self.gram_x, "gram_x"), Eigen.of(self.gram_y, "gram_y")
+        x, y = self.gram_x, self.gram_y
+        return (
+            x if isinstance(x, Eigen) else Eigen.of(x, "gram_x"),
+            y if isinstance(y, Eigen) else Eigen.of(y, "gram_y"),
+        )
+
+    @property
+    def grams(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both Gram matrices, formed again where their eigendecompositions were given."""
+        x, y = self.gram_x, self.gram_y
+        return x.gram() if isinstance(x, Eigen) else x, y.gram() if isinstance(y, Eigen) else y
 
     @cached_property
     def factors(self) -> Factors:
@@ -131,6 +142,17 @@ class GramProblem(Problem):
             return best_constant(self.loss, zero, self.z)
         return 0.0, -self.loss.gradient(zero, self.z)
 
+    @cached_property
+    def best_constant(self) -> tuple[float, float]:
+        """b of ``without_operator``, and ‖c‖ of its c, which takes no memory then."""
+        if not isinstance(self.loss, Squared):
+            b, c = self.without_operator
+            return b, float(np.linalg.norm(c))
+        if not self.offsets.constant:
+            return 0.0, float(np.linalg.norm(self.z))
+        b, c = best_constant(self.loss, 0.0, self.z)
+        return b, float(np.linalg.norm(c))
+
     def feasible(self, c: np.ndarray) -> np.ndarray:
         """c with Σ c = 0 where there is a constant, changed no more than that takes."""
         if not self.offsets.constant:
@@ -174,8 +196,8 @@ class GramProblem(Problem):
                 "rows of kernels do not say whose effects to add: BinaryKernelRidge, with effects, "
                 "evaluates them, and problem.offsets.split(solution.value.theta) holds them"
             )
-        left = _rows(x, "x", len(self.gram_x)) @ self.factors.dual_left
-        right = _rows(y, "y", len(self.gram_y)) @ self.factors.dual_right
+        left = _rows(x, "x", len(self.pairs.X)) @ self.factors.dual_left
+        right = _rows(y, "y", len(self.pairs.Y)) @ self.factors.dual_right
         return left @ value.M @ right.T + self.offsets.split(value.theta)[0]
 
 
@@ -231,7 +253,19 @@ def check_scale(z: np.ndarray) -> np.ndarray:
     return z
 
 
-def as_gram(gram: np.ndarray, name: str, size: int) -> np.ndarray:
+def as_gram(gram: np.ndarray | Eigen, name: str, size: int) -> np.ndarray | Eigen:
+    """``checked_gram``; an eigendecomposition, which was checked as it was made, as it is."""
+    if not isinstance(gram, Eigen):
+        return checked_gram(gram, name, size)
+    if len(gram.eigenvectors) != size:
+        raise ValueError(
+            f"{name} must decompose a matrix of shape ({size}, {size}), a row per point, got "
+            f"{len(gram.eigenvectors)} eigenvalues"
+        )
+    return gram
+
+
+def checked_gram(gram: np.ndarray, name: str, size: int) -> np.ndarray:
     """Check a within-domain Gram matrix: square, of the domain's size, symmetric.
 
     Asymmetry at rounding level, n · eps · max|K| in the matrix's own precision, is averaged away;

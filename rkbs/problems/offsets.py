@@ -87,6 +87,11 @@ class Offsets:
     def at_pairs(self, theta: np.ndarray, pairs: Pairs) -> np.ndarray:
         """Eθ: (p,) → (n,)."""
         b, a, other = self.split(theta)
+        if pairs._is_row_major_grid:
+            out = np.full((len(pairs.X), len(pairs.Y)), b)
+            out += a[:, None]
+            out += other
+            return out.reshape(-1)
         out = np.full(len(pairs), b)
         if self.rows is not None:
             out += a[pairs.i]
@@ -98,10 +103,13 @@ class Offsets:
         """Eᵀc, the adjoint: (n,) → (p,)."""
         _, rows, columns = self.sizes
         parts = [c.sum(keepdims=True)] if self.constant else []
+        grid = c.reshape(len(pairs.X), len(pairs.Y)) if pairs._is_row_major_grid else None
         if self.rows is not None:
-            parts.append(np.bincount(self.rows[pairs.i], c, rows))
+            index, values = (pairs.i, c) if grid is None else (slice(None), grid.sum(1))
+            parts.append(np.bincount(self.rows[index], values, rows))
         if self.columns is not None:
-            parts.append(np.bincount(self.columns[pairs.j], c, columns))
+            index, values = (pairs.j, c) if grid is None else (slice(None), grid.sum(0))
+            parts.append(np.bincount(self.columns[index], values, columns))
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def matrix(self, pairs: Pairs) -> np.ndarray:
@@ -168,7 +176,7 @@ def _connected(i: np.ndarray, j: np.ndarray, size: int) -> np.ndarray:
     return label
 
 
-def best_constant(loss: Loss, h: np.ndarray, z: np.ndarray) -> tuple[float, np.ndarray]:
+def best_constant(loss: Loss, h: np.ndarray | float, z: np.ndarray) -> tuple[float, np.ndarray]:
     """b that minimizes Σ_n ℓ(h_n + b; z_n), and c_n in −∂ℓ(h_n + b; z_n) with Σ_n c_n = 0.
 
     Newton's method within a bracket that is halved where a step leaves it, down to rounding where ℓ
@@ -184,8 +192,10 @@ def best_constant(loss: Loss, h: np.ndarray, z: np.ndarray) -> tuple[float, np.n
     if isinstance(loss, Squared):
         r = z - h
         b = float(r[0] if np.ptp(r) == 0 else r.mean())
-        rest = (r - b).mean()  # of a mean far larger than its residuals
-        return b + rest, r - b - rest
+        r -= b
+        rest = float(r.mean())  # of a mean far larger than its residuals
+        r -= rest
+        return b + rest, r
     low, high = _bracket(loss, h, z)
     smallest = _ROUNDING * float(np.abs(z - h).max())
     b = low + (high - low) / 2

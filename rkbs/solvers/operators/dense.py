@@ -230,6 +230,7 @@ def _decomposed(problem: OperatorProblem) -> tuple[np.ndarray, np.ndarray, np.nd
 def _gram(problem: OperatorProblem) -> np.ndarray:
     """K_nm = k_X(x_{i_n}, x_{i_m}) k_Y(y_{j_n}, y_{j_m}), (n, n), in float64."""
     i, j = problem.pairs.i, problem.pairs.j
-    gram = problem.gram_x[np.ix_(i, i)].astype(float, copy=False)
-    gram *= problem.gram_y[np.ix_(j, j)]
+    gram_x, gram_y = problem.grams
+    gram = gram_x[np.ix_(i, i)].astype(float, copy=False)
+    gram *= gram_y[np.ix_(j, j)]
     return gram
