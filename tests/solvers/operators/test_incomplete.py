@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import LinAlgError
 
 from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF
@@ -9,9 +10,17 @@ from rkbs.laws import relative
 from rkbs.machines import BinaryKernelRidge
 from rkbs.problems import Offsets, OperatorProblem
 from rkbs.solvers import Cholesky, ConjugateGradient, solve
+from rkbs.solvers.operators import _pair_routes
 from rkbs.solvers.operators._pair_expansion import by_factors, solve_expansion
+from rkbs.solvers.operators._pair_features import (
+    Features,
+    dense_inverse,
+    effects_weight,
+    of_sum_zero,
+)
 from rkbs.solvers.operators._pair_preconditioner import Preconditioner
 from rkbs.solvers.operators._pair_products import PairProducts, Pattern
+from rkbs.solvers.operators._pair_routes import Route, Routes
 
 
 def drawn(n_x, n_y, keep, seed=0, ordered=True):
@@ -86,11 +95,13 @@ def test_the_small_factor_is_multiplied_first():
     assert not PairProducts(wide, narrow, i, j).turned
 
 
-def test_few_pairs_are_solved_by_their_gram_matrix():
+def test_a_product_with_the_gram_matrix_is_cheap_for_few_pairs_and_full_ranks():
     wide = np.ones((300, 300))
-    few = [PairProducts(wide, wide, *drawn(300, 300, n)).few for n in (450, 1180, 1250, 45000)]
-    assert few == [True, True, False, False]
-    assert not PairProducts(wide[:, :2], wide[:, :2], *drawn(300, 300, 450)).few
+    few, some = (PairProducts(wide, wide, *drawn(300, 300, n)) for n in (450, 18000))
+    assert few.cost_of_gram < few.cost_of_step / 3
+    assert some.cost_of_gram < some.cost_of_step
+    thin = PairProducts(wide[:, :2], wide[:, :2], *drawn(300, 300, 18000))
+    assert thin.cost_of_step < thin.cost_of_gram
 
 
 # ---- the preconditioner
@@ -125,6 +136,97 @@ def test_steps_on_half_a_grid_are_few_with_any_offsets(effects):
     assert solution.stats["iterations"] <= 25
 
 
+# ---- the largest features
+
+
+@pytest.mark.parametrize("effects", EFFECTS)
+@pytest.mark.parametrize("rank", [1, 17, 1200])
+def test_the_inverse_of_features_is_that_of_their_gram_matrix(rank, effects):
+    problem = some(offsets=Offsets(**EFFECTS[effects]), alpha=0.3)
+    largest = Routes(problem, PairProducts.of(problem)).largest[:rank]
+    a, b = np.unravel_index(largest, problem.factors.products.shape)
+    phi = problem.factors.left[np.ix_(problem.pairs.i, a)]
+    phi = phi * problem.factors.right[np.ix_(problem.pairs.j, b)]
+    E = problem.offsets.matrix(problem.pairs)[:, int(problem.offsets.constant) :]
+    P = phi @ phi.T + effects_weight(problem) * E @ E.T + problem.alpha * np.eye(360)
+    c = np.random.default_rng(5).standard_normal(360)
+    features = Features.of(problem, largest)
+    found = features.inverse(problem.alpha, effects_weight(problem))
+    assert relative(found(c), np.linalg.solve(P, c)) < 1e-9
+    if rank == 1200:
+        assert relative(dense_inverse(problem)(c), np.linalg.solve(P, c)) < 1e-9
+    if problem.offsets.constant:
+        between = np.block([[P, np.ones((360, 1))], [np.ones((1, 360)), np.zeros((1, 1))]])
+        c = c - c.mean()
+        best = np.linalg.solve(between, np.append(c, 0.0))[:-1]
+        assert relative(of_sum_zero(problem, found)(c), best) < 1e-8
+
+
+def test_the_largest_features_are_those_that_pairs_see_most():
+    problem = some(keep=200)
+    routes = Routes(problem, PairProducts.of(problem))
+    M = np.eye(problem.factors.products.size).reshape(-1, *problem.factors.products.shape)
+    size = np.array([np.linalg.norm(problem.at_pairs(one)) ** 2 for one in M])
+    assert np.corrcoef(np.log(size), np.log(routes.seen))[0, 1] > 0.97
+    assert np.all(np.diff(routes.seen[routes.largest]) <= 0)
+    assert len(routes.largest) == size.size
+    assert routes.unknown[size.size] == 0.0
+
+
+# ---- the routes
+
+
+def test_routes_that_are_cheapest():
+    """On small grids as measured: a factor for small α, features for moderate, M for most pairs."""
+
+    def way(n, keep, alpha, **kwargs):
+        problem = some(n, n, keep, alpha, gamma=1.0, **kwargs)
+        return Routes(problem, PairProducts.of(problem)).cheapest(problem, 1e-10).way
+
+    assert way(150, 1500, 1e-4) == "dense"
+    assert way(150, 1500, 10.0) == "features"
+    assert way(150, 18000, 1.0) == "coordinates"
+    assert way(30, 900, 1e-3) == "coordinates"
+
+
+WAYS = [Route("dense", 0, 0.0), Route("features", 50, 0.0), Route("coordinates", 0, 0.0)]
+
+
+@pytest.fixture(params=WAYS, ids=lambda route: route.way)
+def route(request, monkeypatch):
+    """Each of the ways, whatever it costs."""
+    monkeypatch.setattr(Routes, "cheapest", lambda *_: request.param)
+    return request.param
+
+
+def test_warm_starts_save_steps(route):
+    """Except by a factor, which is exact from anywhere."""
+    problem = some(alpha=1.0, offsets=Offsets(constant=True))
+    state, alphas = ConjugateGradient().setup(problem), np.geomspace(1.5, 1, 5)
+    warm = sum(found.check().stats["iterations"] for found in state.path(alphas))
+    cold = sum(state.solve(alpha).stats["iterations"] for alpha in alphas)
+    assert warm == cold if route.way == "dense" else warm < cold
+
+
+def test_what_the_expansion_does_not_reach_goes_on_in_coordinates(monkeypatch):
+    problem = some()
+    monkeypatch.setattr(Routes, "cheapest", lambda *_: WAYS[1])
+    monkeypatch.setattr(PairProducts, "gram", lambda self, a: a)  # of another kernel
+    solution = solve(problem, ConjugateGradient()).check()
+    assert np.linalg.norm(solution.value.c - dense(problem)[1]) < 1e-8 * np.linalg.norm(problem.z)
+
+
+def test_a_factor_that_rounding_forbids_is_done_without(monkeypatch):
+    def none(*_):
+        raise LinAlgError
+
+    problem = some()
+    monkeypatch.setattr(Routes, "cheapest", lambda *_: WAYS[0])
+    monkeypatch.setattr(_pair_routes, "dense_inverse", none)
+    solution = solve(problem, ConjugateGradient()).check()
+    assert np.linalg.norm(solution.value.c - dense(problem)[1]) < 1e-8 * np.linalg.norm(problem.z)
+
+
 # ---- fits against dense algebra
 
 
@@ -139,6 +241,7 @@ def dense(problem):
     return theta, inverse @ (problem.z - E @ theta)
 
 
+@pytest.mark.usefixtures("route")
 @pytest.mark.parametrize("effects", EFFECTS)
 @pytest.mark.parametrize("alpha", [100.0, 1.0, 1e-2])
 @pytest.mark.parametrize("keep", [60, 360, 900])
@@ -153,30 +256,10 @@ def test_fits_with_offsets_are_those_of_dense_algebra(keep, alpha, effects):
     assert solution.certificate.kkt_residual < 1e-10
 
 
-@pytest.mark.parametrize("offsets", [None, Offsets(constant=True, rows=np.arange(150))])
-@pytest.mark.parametrize("keep", [100, 200])
-def test_so_few_pairs_that_their_gram_matrix_is_cheaper(keep, offsets):
-    problem = some(150, 140, keep, 0.1, offsets=offsets, gamma=1.0)
-    assert PairProducts.of(problem).few
-    c = solve(problem, ConjugateGradient()).check().value.c
-    assert np.linalg.norm(c - dense(problem)[1]) < 1e-8 * np.linalg.norm(problem.z)
-    path = list(ConjugateGradient().setup(problem).path([0.1, 0.099]))
-    assert path[1].stats["iterations"] < path[0].stats["iterations"]
-
-
 def test_steps_of_the_expansion_are_counted_and_bounded():
     problem = some(alpha=1e-3)
     gram, start = by_factors(PairProducts.of(problem)), np.zeros_like(problem.z)
     assert solve_expansion(problem, gram, start, 1e-10, 3)[1] == 3
-
-
-def test_what_few_pairs_do_not_reach_goes_on_in_coordinates(monkeypatch):
-    """If half of the steps do not suffice, those with the preconditioner start from there."""
-    problem = some(150, 140, 200, 0.1, gamma=1.0)
-    assert PairProducts.of(problem).few
-    monkeypatch.setattr(PairProducts, "gram", lambda self, a: a)  # of another kernel
-    solution = solve(problem, ConjugateGradient()).check()
-    assert np.linalg.norm(solution.value.c - dense(problem)[1]) < 1e-8 * np.linalg.norm(problem.z)
 
 
 def test_a_small_alpha_on_half_a_grid_is_certified():
@@ -184,6 +267,7 @@ def test_a_small_alpha_on_half_a_grid_is_certified():
     assert solve(problem, ConjugateGradient()).check().certificate.kkt_residual < 1e-10
 
 
+@pytest.mark.usefixtures("route")
 @pytest.mark.parametrize("keep", [60, 360, 900])
 @pytest.mark.parametrize("scales", [(1e-6, 1e-6), (1e6, 1e6), (1e-6, 1e6)])
 def test_fits_are_the_same_at_extreme_scales(scales, keep):
