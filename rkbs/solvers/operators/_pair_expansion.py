@@ -58,7 +58,7 @@ def expand(
         last, left = left, float(np.linalg.norm(rest))
         if left <= enough or not left < last / 2 or steps >= most:
             return _with_offsets(problem, M, problem.alpha * a), steps
-        zero, rtol = np.zeros_like(a), enough / left / 2
+        zero, rtol = np.zeros_like(a), float(enough) / left / 2
         more, used = _conjugate_gradients(problem, gram, rest, zero, inverse, rtol, most - steps)
         M, a, steps = M + products.pull(more), a + more, steps + used
 

@@ -55,7 +55,7 @@ class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
     coordinates and α near rounding there is no preconditioner. SciPy twin:
     ``scipy.sparse.linalg.cg``.
 
-    Setup decomposes the Gram matrices. Along a path each α starts from the last, but for a factor's.
+    Setup decomposes the Gram matrices. Along a path an α starts from the last, unless by a factor.
 
     Parameters
     ----------

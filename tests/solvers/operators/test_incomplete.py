@@ -1,15 +1,20 @@
 """Ridge on some pairs: its products, its preconditioner, and fits against dense algebra."""
 
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
-from scipy.linalg import LinAlgError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import LinAlgError, lstsq
 
 from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF
 from rkbs.laws import relative
 from rkbs.machines import BinaryKernelRidge
 from rkbs.problems import Offsets, OperatorProblem
-from rkbs.solvers import Cholesky, ConjugateGradient, solve
+from rkbs.solvers import Cholesky, ConjugateGradient, ConvergenceError, solve
 from rkbs.solvers.operators import _pair_routes
 from rkbs.solvers.operators._pair_expansion import by_factors, solve_expansion
 from rkbs.solvers.operators._pair_features import (
@@ -290,3 +295,123 @@ def test_entities_that_share_their_points():
     ]
     assert relative(*(fit.predict(pairs) for fit in fits)) < 1e-8
     assert relative(*(fit.row_effects_ for fit in fits)) < 1e-7
+
+
+# ---- any pairs of any grid, against the features themselves
+
+
+def pattern_of(kind, shape, density, rng):
+    """A mask of pairs, at least one."""
+    n_x, n_y = shape
+    mask = rng.random(shape) < density
+    if kind == "power law":
+        mask = rng.random(shape) * np.multiply.outer(1.0 + np.arange(n_x), 1.0 + np.arange(n_y))
+        mask = mask <= np.quantile(mask, density)
+    if kind == "block":
+        mask = mask.copy()
+        mask[: (n_x + 1) // 2, : (n_y + 1) // 2] = True
+    if kind == "row":
+        mask = np.arange(n_x)[:, None] == np.full(n_y, rng.integers(n_x))
+    if kind == "diagonal":
+        mask = np.eye(*shape) > 0
+    mask[0, 0] |= not mask.any()
+    return mask
+
+
+def features_of(kind, n, scale, rng):
+    """Features of n points, (n, d)."""
+    if kind == "identity":
+        return scale * np.eye(n)
+    d = {"few": min(n, 2), "as many": n, "decaying": n}[kind]
+    fall = 10.0 ** -np.arange(d) if kind == "decaying" else np.ones(d)
+    return scale * rng.standard_normal((n, d)) * fall
+
+
+@dataclass
+class Given:
+    """Pairs with explicit features, and the dense least squares problem of their weights."""
+
+    problem: OperatorProblem
+    phi: np.ndarray
+
+    def c(self):
+        """z − Φw of w = argmin ‖Φw − z‖² + α‖w‖² by one QR decomposition of all the features."""
+        d, z, alpha = self.phi.shape[1], self.problem.z, self.problem.alpha
+        tall, right = np.vstack([self.phi, np.sqrt(alpha) * np.eye(d)]), np.append(z, np.zeros(d))
+        return z - self.phi @ lstsq(tall, right, lapack_driver="gelsy")[0]
+
+    def enough(self):
+        """How far c may be off: 1e-8 of z, and what the rounding of the Gram matrices makes of it.
+
+        They are formed, and decomposed, to some n · eps · λ_max, with n ≤ 9: of K that is
+        4 n · eps · λ_max(K_X) λ_max(K_Y), and (K + αI)⁻¹ magnifies it by 1/α at most.
+        """
+        largest = self.problem.factors.products.max(initial=0.0)
+        rounding = 36 * np.finfo(float).eps * largest / self.problem.alpha
+        return (1e-8 + rounding) * np.linalg.norm(self.problem.z)
+
+
+@st.composite
+def given_pairs(draw):
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    kinds = st.sampled_from(["few", "as many", "decaying", "identity"])
+    scales = st.sampled_from([1e-6, 1.0, 1e6])
+    phi_x, phi_y = (features_of(draw(kinds), n, draw(scales), rng) for n in shape)
+    patterns = st.sampled_from(["random", "power law", "block", "row", "diagonal"])
+    mask = pattern_of(draw(patterns), shape, draw(st.sampled_from([0.1, 0.4, 0.8, 1.0])), rng)
+    grams = phi_x @ phi_x.T, phi_y @ phi_y.T
+    largest = np.prod([np.linalg.eigvalsh(gram)[-1] for gram in grams])
+    alpha = largest * 10.0 ** -draw(st.floats(-2, 9.99))
+    pairs = Pairs.from_mask(np.zeros((shape[0], 1)), np.zeros((shape[1], 1)), mask)
+    z = draw(scales) * rng.standard_normal(len(pairs))
+    phi = phi_x[pairs.i][:, :, None] * phi_y[pairs.j][:, None, :]
+    return Given(OperatorProblem(*grams, pairs, z, alpha), phi.reshape(len(pairs), -1))
+
+
+ANY = st.sampled_from([None, *WAYS])
+
+
+@contextmanager
+def by(route):
+    """A way, or the one that is estimated to be cheapest."""
+    with pytest.MonkeyPatch.context() as patch:
+        if route is not None:
+            patch.setattr(Routes, "cheapest", lambda *_: route)
+        yield
+
+
+@settings(max_examples=150)
+@given(given_pairs(), ANY)
+def test_any_pairs_are_solved_and_as_their_features_are(case, route):
+    """For α from 1e-10 λ_max(K_X) λ_max(K_Y) on no residual is above its tolerance."""
+    with by(route):
+        solution = solve(case.problem, ConjugateGradient()).check()
+    assert np.linalg.norm(solution.value.c - case.c()) <= case.enough()
+
+
+@settings(max_examples=100)
+@given(given_pairs(), ANY, st.integers(1, 6))
+def test_a_residual_above_its_tolerance_is_an_error(case, route, most):
+    """With too few steps: what does not raise is right."""
+    with by(route):
+        solution = solve(case.problem, ConjugateGradient(max_iter=most))
+    assert solution.stats["iterations"] <= most
+    if solution.certificate.passed:
+        assert np.linalg.norm(solution.value.c - case.c()) <= case.enough()
+    else:
+        with pytest.raises(ConvergenceError, match="above the tolerance 1e-10"):
+            solution.check()
+
+
+@given(given_pairs(), st.integers(0, 1), st.floats(-1, -1e-3))
+def test_indefinite_matrices_are_refused(case, side, least):
+    problem = case.problem
+    grams = [problem.gram_x, problem.gram_y]
+    v = np.ones(len(grams[side])) / np.sqrt(len(grams[side]))
+    top = np.linalg.eigvalsh(grams[side])[-1]
+    grams[side] = grams[side] + (least * top - v @ grams[side] @ v) * np.outer(v, v)
+    wrong = OperatorProblem(*grams, problem.pairs, problem.z, problem.alpha)
+    name = ("gram_x", "gram_y")[side]
+    with pytest.raises(ValueError, match=f"{name} must be positive semi-definite"):
+        solve(wrong, ConjugateGradient())
