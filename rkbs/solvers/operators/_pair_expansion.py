@@ -52,7 +52,8 @@ def expand(
     """
     gram, steps, left = cheapest_gram(products), 0, np.inf
     enough = tol / 2 * np.linalg.norm(problem.feasible(problem.z))
-    M, a = products.pull(a), problem.feasible(a)
+    a = problem.feasible(a)
+    M = products.pull(a) if a.any() else np.zeros_like(problem.factors.products)
     while True:
         rest = _left_of(problem, products, M, a)
         last, left = left, float(np.linalg.norm(rest))

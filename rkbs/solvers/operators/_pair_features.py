@@ -92,7 +92,7 @@ class Features:
         return apply
 
 
-def dense_inverse(problem: OperatorProblem) -> Inverse:
+def dense_inverse(problem: OperatorProblem, products: PairProducts) -> Inverse:
     """(K + weight · E_e E_eᵀ + αI)⁻¹ by a Cholesky factor of n × n.
 
     Raises
@@ -100,9 +100,9 @@ def dense_inverse(problem: OperatorProblem) -> Inverse:
     LinAlgError
         Where α is below the rounding of K.
     """
-    i, j = problem.pairs.i, problem.pairs.j
-    system = problem.gram_x.astype(float, copy=False)[np.ix_(i, i)]
-    system *= problem.gram_y[np.ix_(j, j)]
+    (K_X, K_Y), i, j = products.grams, products.i, products.j
+    system = K_X[np.ix_(i, i)]
+    system *= K_Y[np.ix_(j, j)]
     effects = _effects(problem)
     if effects.shape[1]:
         system += effects_weight(problem) * (effects @ effects.T).toarray()

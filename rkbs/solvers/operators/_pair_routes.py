@@ -142,7 +142,7 @@ class Routes:
             return None
         try:
             if route.way == "dense":
-                return of_sum_zero(problem, dense_inverse(problem))
+                return of_sum_zero(problem, dense_inverse(problem, self.products))
             features = self._of_rank(route.rank)
             return of_sum_zero(problem, features.inverse(problem.alpha, effects_weight(problem)))
         except LinAlgError:  # hidden by rounding
