@@ -110,7 +110,14 @@ class Routes:
 
     def cheapest(self, problem: OperatorProblem, tol: float) -> Route:
         """The route of the least estimated cost at the problem's α."""
-        return min(self._all(problem.alpha, tol), key=lambda route: route.cost)
+        return self.by_way(problem, tol)[0]
+
+    def by_way(self, problem: OperatorProblem, tol: float) -> list[Route]:
+        """The cheapest route of each way, from the cheapest on."""
+        best: dict[Way, Route] = {}
+        for route in sorted(self._all(problem.alpha, tol), key=lambda route: route.cost):
+            best.setdefault(route.way, route)
+        return list(best.values())
 
     def _all(self, alpha: float, tol: float) -> list[Route]:
         n, products, offsets = len(self.problem.z), self.products, self.problem.offsets
