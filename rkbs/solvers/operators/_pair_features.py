@@ -77,7 +77,8 @@ class Features:
         r, (rows, columns) = len(self.where[0]), self.where
         scale = np.ones(len(self.gram))
         scale[r:] = np.sqrt(weight)
-        system = scale[:, None] * self.gram * scale
+        system = self.gram * scale
+        system *= scale[:, None]
         system[np.diag_indices_from(system)] += alpha
         factor = cho_factor(system, lower=True, overwrite_a=True)
         shape = (self.products.left.shape[1], self.products.right.shape[1])
@@ -102,7 +103,9 @@ def dense_inverse(problem: OperatorProblem, products: PairProducts) -> Inverse:
     """
     (K_X, K_Y), i, j = products.grams, products.i, products.j
     system = K_X[np.ix_(i, i)]
-    system *= K_Y[np.ix_(j, j)]
+    for start in range(0, len(j), _CHUNK):  # a second matrix of this size is never formed
+        some = slice(start, start + _CHUNK)
+        system[some] *= K_Y[np.ix_(j[some], j)]
     effects = _effects(problem)
     if effects.shape[1]:
         system += effects_weight(problem) * (effects @ effects.T).toarray()
