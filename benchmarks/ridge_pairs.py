@@ -41,7 +41,7 @@ d = np.load(sys.argv[1])
 p = OperatorProblem(RBF(0.3)(d["X"], d["X"]), RBF(0.3)(d["Y"], d["Y"]),
                     Pairs(d["X"], d["Y"], d["i"], d["j"]), d["z"], float(d["alpha"]))
 start = time.process_time()
-s = solve(p, ConjugateGradient())
+s = solve(p, ConjugateGradient(max_iter=int(sys.argv[2])))
 print(time.process_time() - start, s.stats["iterations"], s.certificate.kkt_residual)
 """
 RLSCORE = """
@@ -203,7 +203,7 @@ def cell(problem: OperatorProblem, alpha: float, options: argparse.Namespace) ->
             path = Path(folder) / "problem.npz"
             save(problem, alpha, path)
             if options.old:
-                command = [sys.executable, "-c", OLD, str(path)]
+                command = [sys.executable, "-c", OLD, str(path), str(options.old_steps)]
                 found.setdefault("old", []).append(process(command, PYTHONPATH=options.old))
             if options.rlscore:
                 python, where = options.rlscore
@@ -236,6 +236,7 @@ def main() -> None:
     parser.add_argument("--most", type=float, default=30.0, help="seconds of plain steps")
     parser.add_argument("--max-iter", type=int, default=5000)
     parser.add_argument("--old")
+    parser.add_argument("--old-steps", type=int, default=5000, help="then it is stopped")
     parser.add_argument("--rlscore", nargs=2)
     parser.add_argument("--rlscore-steps", type=int, default=400)
     options = parser.parse_args()
