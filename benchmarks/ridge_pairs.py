@@ -157,7 +157,12 @@ def plain(
 def process(command: list[str], **environment: str) -> tuple[float, int, float]:
     """Seconds, steps and residual that another process reports."""
     done = subprocess.run(
-        command, check=True, capture_output=True, text=True, env={**os.environ, **environment}
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        cwd=tempfile.gettempdir(),  # not where an rkbs lies that would be imported in its place
     )
     seconds, steps, residual = done.stdout.split()
     return float(seconds), int(steps), float(residual)
