@@ -138,8 +138,10 @@ _TESTS = {
     "solvers/operators/_refinement.py": (4, _RIDGE),
     "solvers/operators/incomplete.py": (8, _RIDGE),
     "solvers/operators/_pair_expansion.py": (4, _PAIRS),
+    "solvers/operators/_pair_features.py": (6, _PAIRS),
     "solvers/operators/_pair_preconditioner.py": (6, _PAIRS),
     "solvers/operators/_pair_products.py": (6, _PAIRS),
+    "solvers/operators/_pair_routes.py": (6, _PAIRS),
     "solvers/operators/spectral.py": (4, _RIDGE),
     "solvers/operators/_spectral_calculus.py": (
         6,

@@ -37,7 +37,7 @@ class Preconditioner:
     def of(cls, problem: OperatorProblem) -> Preconditioner:
         """At the problem's α."""
         factors, alpha = problem.factors, problem.alpha
-        seen = _shares(problem) * factors.products
+        seen = shares(problem) * factors.products
         inverse, root = 1 / (seen + alpha), np.sqrt(seen)
         if not problem.offsets.size:
             return cls(inverse, root, None, None)
@@ -61,7 +61,7 @@ class Preconditioner:
         return direction + self.inverse * self.root * self.offsets.spread(theta)
 
 
-def _shares(problem: OperatorProblem) -> np.ndarray:
+def shares(problem: OperatorProblem) -> np.ndarray:
     """ρ_ab = (Σ_i U_ia² n_i) (Σ_j V_jb² m_j) / n for n_i pairs in row i and m_j in column j."""
     factors, pairs = problem.factors, problem.pairs
     rows = np.bincount(pairs.i, minlength=len(pairs.X))
