@@ -50,19 +50,25 @@ def c_index(z: Any, h: Any) -> float:
     0.7
     """
     z, h = _checked(z, h)
-    z_rank, h_rank = (np.unique(part, return_inverse=True)[1].reshape(-1) for part in (z, h))
-    ordered = _equal_pairs(np.zeros(len(z))) - _equal_pairs(z_rank)
+    # Of equal responses the greatest prediction comes first, so that no such pair is in order.
+    order = np.lexsort((-h, z))
+    z, h = z[order], h[order]
+    new = z[1:] != z[:-1]
+    ordered = len(z) * (len(z) - 1) // 2 - _equal_pairs(_run_lengths(new))
     if ordered == 0:
         raise UndefinedScoreError(f"the C-index needs responses that differ, got {z[0]!r} alone")
-    # Of equal responses the greatest prediction comes first, so that no such pair is in order.
-    right = _pairs_in_order(h_rank[np.lexsort((-h_rank, z_rank))])
-    tied = _equal_pairs(h_rank) - _equal_pairs(z_rank * len(z) + h_rank)
-    return (2 * right + tied) / (2 * ordered)
+    _, rank, counts = np.unique(h, return_inverse=True, return_counts=True)
+    tied = _equal_pairs(counts) - _equal_pairs(_run_lengths(new | (h[1:] != h[:-1])))
+    return (2 * _pairs_in_order(rank.reshape(-1)) + tied) / (2 * ordered)
 
 
-def _equal_pairs(values: np.ndarray) -> int:
-    """How many of the n (n − 1)/2 pairs of numbers are equal."""
-    counts = np.unique(values, return_counts=True)[1]
+def _run_lengths(new: np.ndarray) -> np.ndarray:
+    """How many samples each run holds; ``new`` says of all but the first whether one starts."""
+    return np.diff(np.flatnonzero(new) + 1, prepend=0, append=len(new) + 1)
+
+
+def _equal_pairs(counts: np.ndarray) -> int:
+    """How many pairs of equal numbers there are, of numbers that occur so many times."""
     return int((counts * (counts - 1)).sum()) // 2
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from rkbs._arrays import check_count, first_equal, short_repr
 from rkbs.data._cuts import Cut, Setting, cuts
+from rkbs.data._entities import Entities
 from rkbs.data._groups import Groups
 from rkbs.data._units import labels_of_samples, rows_and_columns
 from rkbs.data.pairs import Pairs
@@ -148,45 +149,46 @@ class PairKFold:
 
     def _labels(self, X: Any, groups: Any) -> tuple[np.ndarray, np.ndarray]:
         """A number for the row and one for the column of each pair: equal ones go together."""
-        rows, columns = rows_and_columns(X, self.n_features_x)
         own = [name for name in ("groups_x", "groups_y") if getattr(self, name) is not None]
-        if groups is not None:
-            if own:
-                raise ValueError(f"groups must be None where {own[0]} is given: pass one of them")
-            return labels_of_samples(groups, rows, columns, self.leave)
-        if isinstance(X, Pairs):
-            pairs = X.compact()
-            self._warn_equal(pairs)
-            given = Groups.in_use(X, pairs, self.groups_x, self.groups_y)
-            rows = rows if self.groups_x is None else given.x[pairs.i]
-            columns = columns if self.groups_y is None else given.y[pairs.j]
-        elif own:
+        if groups is None and isinstance(X, Pairs):
+            return self._labels_of_pairs(X)
+        if own and groups is not None:
+            raise ValueError(f"groups must be None where {own[0]} is given: pass one of them")
+        if own:
             raise TypeError(
                 f"{own[0]} holds a label for each row of Pairs, and a table's rows are pairs: pass "
                 "Pairs, or groups, labels of each pair, to split"
             )
-        return rows, columns
+        rows, columns = rows_and_columns(X, self.n_features_x)
+        if groups is None:
+            return rows, columns
+        return labels_of_samples(groups, rows, columns, self.leave)
 
-    def _warn_equal(self, pairs: Pairs) -> None:
-        """Warn where equal points with different ids may be parted, unless all points are equal.
+    def _labels_of_pairs(self, X: Pairs) -> tuple[np.ndarray, np.ndarray]:
+        """By the groups of rows, else by who they are."""
+        pairs, given = X.compact(), Groups.in_use(X, X.compact(), self.groups_x, self.groups_y)
+        x = given.x if self.groups_x is not None else Entities(pairs.X, pairs.ids_x, "X").first()
+        y = given.y if self.groups_y is not None else Entities(pairs.Y, pairs.ids_y, "Y").first()
+        if self.leave != "column":
+            _warn_parted(pairs.X, x, np.unique(X.i), "X")
+        if self.leave != "row":
+            _warn_parted(pairs.Y, y, np.unique(X.j), "Y")
+        return x[pairs.i], y[pairs.j]
 
-        Those differ by their ids alone, and the kernel must be one that sees ids.
-        """
-        concerned = {"row": ("x",), "column": ("y",)}.get(self.leave, ("x", "y"))
-        points = {"x": (pairs.X, pairs.ids_x), "y": (pairs.Y, pairs.ids_y)}
-        for name in concerned:
-            domain, ids = points[name]
-            if ids is None or getattr(self, f"groups_{name}") is not None:
-                continue
-            first = first_equal(domain)
-            equal = np.flatnonzero(ids != ids[first])
-            if first.any() and len(equal):
-                k, same = equal[0], first[equal[0]]
-                warnings.warn(
-                    f"{len(equal)} rows in use of {name.upper()} equal an earlier one under "
-                    f"another id (the first: {ids[k]!r} and {ids[same]!r}), so that what is left "
-                    f"out may still be there. To leave out all ids of a point together, pass "
-                    f"groups_{name}=np.unique({name.upper()}, axis=0, return_inverse=True)[1]"
-                    ".reshape(-1) to the splitter",
-                    stacklevel=4,
-                )
+
+def _warn_parted(points: np.ndarray, labels: np.ndarray, rows: np.ndarray, domain: str) -> None:
+    """Warn where equal points have different labels, by their ids or groups.
+
+    Not where all points are equal: then they differ by their ids alone, which the kernel must see.
+    """
+    first = first_equal(points)
+    parted = np.flatnonzero(labels != labels[first])
+    if first.any() and len(parted):
+        row, same = rows[parted[0]], rows[first[parted[0]]]
+        warnings.warn(
+            f"{len(parted)} rows in use of {domain} equal an earlier one (the first: {row} and "
+            f"{same}), from which its id or group parts it, so that what is left out may still be "
+            f"there. To leave equal points out together, pass groups_{domain.lower()}="
+            f"np.unique({domain}, axis=0, return_inverse=True)[1].reshape(-1) to the splitter",
+            stacklevel=5,
+        )
