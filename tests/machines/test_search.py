@@ -12,6 +12,7 @@ from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.model_selection import (
     GridSearchCV,
+    ParameterGrid,
     RandomizedSearchCV,
     cross_val_score,
     cross_validate,
@@ -27,6 +28,7 @@ from rkbs import (
     Constant,
     Huber,
     Identity,
+    Laplace,
     Linear,
     PairKFold,
     Pairs,
@@ -35,6 +37,7 @@ from rkbs import (
     Schatten,
 )
 from rkbs.data import auc, aupr, c_index, mse, rmse, similarity_clusters
+from rkbs.machines import grid_edges
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(12, 2)), RNG.normal(size=(9, 3))
@@ -176,6 +179,51 @@ def test_a_fold_without_a_score_is_an_error_that_says_why():
     assert np.isnan(scores).sum() == 2
     with pytest.raises(ValueError, match=r"^labels must be of two classes, got one for all"):
         cross_val_score(MACHINE, PAIRS, labels, cv=cv, scoring=scoring, error_score="raise")
+
+
+# ---- edges of what was tried
+
+
+def searched(grid, **best):
+    """A search of which this was the best."""
+    search = GridSearchCV(MACHINE, grid)
+    search.cv_results_ = {"params": list(ParameterGrid(grid))}
+    search.best_params_ = best
+    return search
+
+
+def test_choices_at_an_edge_are_named():
+    alphas = {"alpha": [1.0, 0.1, 10.0]}
+    assert grid_edges(searched(alphas, alpha=1.0)) == {}
+    assert grid_edges(searched(alphas, alpha=0.1)) == {"alpha": "0.1 is the least of 3"}
+    assert grid_edges(searched(alphas, alpha=10.0)) == {"alpha": "10 is the greatest of 3"}
+    assert grid_edges(searched({"alpha": [0.1]}, alpha=0.1)) == {}  # there was no choice
+
+
+def test_edges_are_those_of_kernels_of_one_kind_too():
+    grid = {"kernel_x": [RBF(0.1), RBF(1.0), Laplace(5.0), None, 2.0 * RBF(3.0)], "alpha": [1, 2]}
+    assert grid_edges(searched(grid, kernel_x=RBF(1.0), alpha=2)) == {
+        "alpha": "2 is the greatest of 2"
+    }
+    assert grid_edges(searched(grid, kernel_x=RBF(0.1), alpha=1)) == {
+        "alpha": "1 is the least of 2",
+        "kernel_x__tau": "0.1 is the least of 3",
+    }
+    mixed = {"kernel_x": [RBF() + factor * Identity() for factor in (0.1, 1.0, 10.0)]}
+    found = grid_edges(searched(mixed, kernel_x=mixed["kernel_x"][2]))
+    assert found == {"kernel_x__b__factor": "10 is the greatest of 3"}
+    flags = {"fit_intercept": [False, True], "kernel_y": [Linear(), None]}
+    assert grid_edges(searched(flags, fit_intercept=True, kernel_y=None)) == {}
+
+
+def test_edges_of_a_search_that_was_made():
+    grid = {"kernel_x__tau": [1e-6, 1e-5], "kernel_y": [RBF(), Linear()]}
+    search = GridSearchCV(MACHINE, grid, cv=PairKFold(2), scoring=PairScorer(rmse)).fit(PAIRS, Z)
+    assert grid_edges(search) == {"kernel_x__tau": "1e-05 is the greatest of 2"}
+    with pytest.raises(TypeError, match=r"^search must be a fitted search.*got GridSearchCV: "):
+        grid_edges(clone(search))
+    with pytest.raises(TypeError, match=r"^search must be a fitted search.*got BinaryKernelRidge"):
+        grid_edges(MACHINE)
 
 
 # ---- parameters of what a machine consists of
