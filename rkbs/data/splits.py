@@ -133,6 +133,14 @@ class PairKFold:
         for cut in self._cuts(X, groups):
             yield np.flatnonzero(cut.train), np.flatnonzero(cut.test)
 
+    def get_metadata_routing(self) -> Any:
+        """What scikit-learn's metadata routing may pass on: ``groups``, to ``split``."""
+        from sklearn.utils.metadata_routing import MetadataRequest  # late: rkbs is light to import
+
+        request = MetadataRequest(owner=type(self).__name__)
+        request.split.add_request(param="groups", alias=True)
+        return request
+
     def sizes(self, X: Any, groups: Any = None) -> list[FoldSizes]:
         """How many pairs each fold trains on, tests, and leaves out of both."""
         found = []
@@ -166,7 +174,8 @@ class PairKFold:
 
     def _labels_of_pairs(self, X: Pairs) -> tuple[np.ndarray, np.ndarray]:
         """By the groups of rows, else by who they are."""
-        pairs, given = X.compact(), Groups.in_use(X, X.compact(), self.groups_x, self.groups_y)
+        pairs = X.compact()
+        given = Groups.in_use(X, pairs, self.groups_x, self.groups_y)
         x = given.x if self.groups_x is not None else Entities(pairs.X, pairs.ids_x, "X").first()
         y = given.y if self.groups_y is not None else Entities(pairs.Y, pairs.ids_y, "Y").first()
         if self.leave != "column":

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import loguniform
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import (
     GridSearchCV,
@@ -179,6 +180,21 @@ def test_a_fold_without_a_score_is_an_error_that_says_why():
     assert np.isnan(scores).sum() == 2
     with pytest.raises(ValueError, match=r"^labels must be of two classes, got one for all"):
         cross_val_score(MACHINE, PAIRS, labels, cv=cv, scoring=scoring, error_score="raise")
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_labels_of_pairs_reach_the_splitter(routing):
+    """Also by scikit-learn's metadata routing."""
+    labels = np.column_stack([PAIRS.i // 2, PAIRS.j // 2])
+    cv = PairKFold(2, leave="both")
+    folds = list(cv.split(PAIRS, groups=labels))
+    right = cross_val_score(MACHINE, PAIRS, Z, cv=folds)
+    assert not np.allclose(right, cross_val_score(MACHINE, PAIRS, Z, cv=cv))
+    with config_context(enable_metadata_routing=routing):
+        given = {"params": {"groups": labels}} if routing else {"groups": labels}
+        assert cross_val_score(MACHINE, PAIRS, Z, cv=cv, **given) == pytest.approx(right)
+        search = GridSearchCV(MACHINE, {"alpha": [0.1]}, cv=cv).fit(PAIRS, Z, groups=labels)
+        assert search.cv_results_["mean_test_score"] == pytest.approx([right.mean()])
 
 
 # ---- edges of what was tried
