@@ -9,7 +9,6 @@ from helpers import noted, points
 from optional import torch
 
 from rkbs import BinaryKernelRidge, PairKFold, PowerFeatures, RKBSPair, inspect
-from rkbs.data.clusters import similarity_clusters
 from rkbs.data.gdsc import DataNotFoundError, load_gdsc
 from rkbs.data.pairs import Pairs
 from rkbs.kernels import (
@@ -86,7 +85,6 @@ TAKES_POINTS = {
     "from_mask X": ("X", lambda x: Pairs.from_mask(x, Y, np.ones((4, 3), bool))),
     "from_table": ("table", lambda x: Pairs.from_table(x, 1)),
     "PairKFold": ("X", lambda x: next(PairKFold(2, n_features_x=1).split(x))),
-    "clusters": ("similarity", lambda x: similarity_clusters(x, 0.5)),
     "inspect X": ("X", lambda x: inspect(EDP(), x)),
     "inspect Y": ("Y", lambda x: inspect(EDP(), X, x)),
 }
