@@ -109,7 +109,6 @@ def test_points(place):
 MATRICES = ("map_x", "map_y", "Precomputed", "from_kernel map_x", "Pairs X", "Pairs Y", "grid X")
 MATRICES += (
     "PairKFold",
-    "clusters",
     "grid Y",
     "from_mask X",
     "from_table",

@@ -50,18 +50,18 @@ def columns_of_x(n_features_x: int | None, columns: int) -> int:
     TypeError, ValueError
         Where it is not said, or leaves no column for x or y.
     """
-    if n_features_x is None and columns == 2:
-        return 1
     if n_features_x is None and columns > 2:
         raise ValueError(
             f"n_features_x must be given for a table of {columns} columns with rows [x | y]: how "
             "many of them, from the left, describe x"
         )
+    if n_features_x is None and columns < 2:
+        raise ValueError(f"a table with rows [x | y] must have two columns or more, got {columns}")
     split = 1 if n_features_x is None else check_count(n_features_x, "n_features_x")
     if not split < columns:
         raise ValueError(
-            f"n_features_x={split} leaves no column for y in a table of {columns} columns with "
-            "rows [x | y]"
+            f"n_features_x must be from 1 to {columns - 1} for a table of {columns} columns, got "
+            f"{n_features_x}"
         )
     return split
 

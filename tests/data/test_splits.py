@@ -391,11 +391,15 @@ BAD = {
         "^groups must have one label for each row, but pairs 0 and 2 are of one row",
     ),
     "a table": (lambda: folds(ROWS, table(GRID)), ValueError, "^n_features_x must be given.*of 5"),
-    "a table of one column": (lambda: folds(ROWS, X[:, :1]), ValueError, "leaves no column for y"),
+    "a table of one column": (
+        lambda: folds(ROWS, X[:, :1]),
+        ValueError,
+        "two columns or more, got 1$",
+    ),
     "columns": (
         lambda: folds(PairKFold(3, n_features_x=5), table(GRID)),
         ValueError,
-        "^n_features_x=5 leaves no column for y in a table of 5",
+        "^n_features_x must be from 1 to 4 for a table of 5 columns, got 5",
     ),
     "two domains": (lambda: folds(ROWS, (X, Y)), TypeError, "^X must be a rectangular array"),
     "clusters": (lambda: similarity_clusters(X, 0.5), ValueError, "^similarity must be a square"),
