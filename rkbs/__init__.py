@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from rkbs._version import __version__
 from rkbs.data.pairs import Pairs
+from rkbs.data.scorers import PairScorer
+from rkbs.data.splits import PairKFold
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.capped_edp import CappedEDP
 from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
@@ -82,6 +84,8 @@ __all__ = [
     "Norm",
     "OneSidedProblem",
     "OperatorProblem",
+    "PairKFold",
+    "PairScorer",
     "Pairs",
     "PositiveFeatures",
     "PowerFeatures",

@@ -27,8 +27,6 @@ from rkbs.problems.gram import GramProblem, check_scale
 from rkbs.problems.offsets import Offsets
 from rkbs.terms.losses import Loss
 
-_KERNELS = ("kernel_x", "kernel_y")
-
 
 class OperatorMachine(RegressorMixin, BaseEstimator):
     """h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y) + b: what all operator machines share."""
@@ -78,16 +76,16 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         return cls(kernel_x=kernel.domain_x, kernel_y=kernel.domain_y, **params)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name; deep: also those of the kernels, such as ``kernel_x__tau``."""
+        """Parameters by name; deep: also those of what they are, such as ``kernel_x__tau``."""
         params = super().get_params(deep)
         if deep:
-            for name in _KERNELS:
+            for name in super().get_params(deep=False):
                 params |= nested(params[name], name)
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, also of the kernels by ``kernel_x__tau``, as a grid search does."""
-        inner: dict[str, dict[str, Any]] = {name: {} for name in _KERNELS}
+        """Set parameters, also by ``kernel_x__tau`` and ``loss__delta``, as a grid search does."""
+        inner: dict[str, dict[str, Any]] = {name: {} for name in self.get_params(deep=False)}
         for key in [key for key in params if key.partition("__")[0] in inner and "__" in key]:
             name, _, part = key.partition("__")
             inner[name][part] = params.pop(key)
