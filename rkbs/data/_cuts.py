@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -26,8 +26,21 @@ class Cut(NamedTuple):
     test: np.ndarray
 
 
+def check_setting(leave: Setting) -> Setting:
+    """``leave`` itself, or a ``ValueError`` that names the choices."""
+    if leave not in get_args(Setting):
+        raise ValueError(f"leave must be one of {get_args(Setting)}, got {leave!r}")
+    return leave
+
+
 def cuts(
-    rows: np.ndarray, columns: np.ndarray, leave: Setting, folds: int, rng: np.random.Generator
+    rows: np.ndarray,
+    columns: np.ndarray,
+    leave: Setting,
+    folds: int,
+    rng: np.random.Generator,
+    *,
+    every_block: bool = True,
 ) -> Iterator[Cut]:
     """Cuts that test each pair once: ``folds`` of them, or ``folds``² of new rows × columns.
 
@@ -39,6 +52,9 @@ def cuts(
     folds : int
         The number of parts, of about as many pairs, rows or columns each.
     rng : numpy Generator
+    every_block : bool
+        False: of new rows × columns only ``folds`` cuts, of the k-th part of each, which test
+        about a ``folds``-th of all pairs.
 
     Raises
     ------
@@ -48,8 +64,9 @@ def cuts(
     """
     if leave == "both":
         a, b = _parts(rows, "row", folds, rng), _parts(columns, "column", folds, rng)
-        _check_blocks(a, b, folds)
-        for k, m in product(range(folds), repeat=2):
+        blocks = [(k, m) for k, m in product(range(folds), repeat=2) if every_block or k == m]
+        _check_blocks(a, b, folds, blocks)
+        for k, m in blocks:
             yield Cut((a != k) & (b != m), (a == k) & (b == m))
         return
     units = {"pair": rows * (columns.max() + 1) + columns, "row": rows, "column": columns}[leave]
@@ -72,14 +89,14 @@ def _parts(units: np.ndarray, name: str, folds: int, rng: np.random.Generator) -
     return part[unit]
 
 
-def _check_blocks(a: np.ndarray, b: np.ndarray, folds: int) -> None:
+def _check_blocks(a: np.ndarray, b: np.ndarray, folds: int, blocks: list[tuple[int, int]]) -> None:
     """``ValueError`` where a block of rows × columns, or what is left without both, has no pair."""
     tested = np.bincount(a * folds + b, minlength=folds * folds).reshape(folds, folds)
     trained = len(a) - tested.sum(1, keepdims=True) - tested.sum(0) + tested
     for sizes, what in ((tested, "to test"), (trained, "to train on")):
-        if empty := int((sizes == 0).sum()):
+        if empty := sum(sizes[block] == 0 for block in blocks):
             raise ValueError(
                 f"leave='both' with {folds} parts of rows × {folds} of columns leaves no pair "
-                f"{what} in {empty} of {folds * folds} folds: pass fewer folds, or another "
+                f"{what} in {empty} of {len(blocks)} folds: pass fewer folds, or another "
                 "random_state"
             )

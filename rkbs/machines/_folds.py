@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Generic, Literal, NamedTuple, TypeVar, get_args
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from rkbs._linalg import Eigen
+from rkbs.data._cuts import Cut, Setting, cuts
 from rkbs.data._groups import Groups
 from rkbs.data.pairs import Pairs
 from rkbs.machines._at_pairs import values_at_pairs
 from rkbs.problems.gram import GramProblem, OperatorPoint
 from rkbs.problems.offsets import Offsets
-from rkbs.solvers.base import Leave
 
-Held = Literal["pair", "row", "column", "both"]
-"""What a fold leaves out: also rows and columns together, of whose pairs with the rest it makes no
-use."""
 _Problem = TypeVar("_Problem", bound=GramProblem)
-
-
-def check_held(leave: Held) -> Held:
-    """``leave`` itself, or a ``ValueError`` that names the choices."""
-    if leave not in get_args(Held):
-        raise ValueError(f"leave must be one of {get_args(Held)}, got {leave!r}")
-    return leave
-
-
-class Split(NamedTuple):
-    """Which pairs a fold trains on, and which it leaves out: masks of shape (n,)."""
-
-    training: np.ndarray
-    test: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,18 +46,18 @@ class Fold(Generic[_Problem]):
     offsets: Offsets
 
     @classmethod
-    def of(cls, problem: _Problem, split: Split, leave: Held) -> Fold[_Problem]:
-        """The fold of a split by what ``leave`` says."""
+    def of(cls, problem: _Problem, cut: Cut, leave: Setting) -> Fold[_Problem]:
+        """The fold of a cut by what ``leave`` says."""
         pairs = problem.pairs
-        rows = _kept(pairs.i[split.training], len(pairs.X), leave in ("row", "both"))
-        columns = _kept(pairs.j[split.training], len(pairs.Y), leave in ("column", "both"))
-        training = _part(problem, split.training, rows, columns)
+        rows = _kept(pairs.i[cut.train], len(pairs.X), leave in ("row", "both"))
+        columns = _kept(pairs.j[cut.train], len(pairs.Y), leave in ("column", "both"))
+        training = _part(problem, cut.train, rows, columns)
         factors = training.factors
         left = factors.left if rows is None else problem.grams[0][:, rows] @ factors.dual_left
         right = (
             factors.right if columns is None else problem.grams[1][:, columns] @ factors.dual_right
         )
-        test, z = pairs[split.test], problem.z[split.test]
+        test, z = pairs[cut.test], problem.z[cut.test]
         return cls(training, test, z, left, right, problem.offsets)
 
     @cached_property
@@ -138,52 +120,25 @@ def _part(
     return problem._decomposed((x, y), **changes | {"pairs": pairs, "offsets": offsets})
 
 
-def splits(
-    pairs: Pairs, leave: Held, folds: int, rng: np.random.Generator, groups: Groups
-) -> Iterator[Split]:
-    """The splits of the folds.
+def cuts_of(
+    pairs: Pairs, leave: Setting, folds: int, rng: np.random.Generator, groups: Groups
+) -> list[Cut]:
+    """The cuts of the folds.
 
     With "both" fold k leaves out the k-th part of the rows and the k-th part of the columns, tests
     on their pairs with each other and trains on the pairs of the others.
     """
-    if leave != "both":
-        for out in _parts(pairs, leave, folds, rng, groups):
-            yield Split(~out, out)
-        return
-    rows = _parts(pairs, "row", folds, rng, groups)
-    columns = _parts(pairs, "column", folds, rng, groups)
-    for k, (row, column) in enumerate(zip(rows, columns, strict=True)):
-        split = Split(~row & ~column, row & column)
-        for some, use in zip(split, ("train", "test"), strict=True):
-            if not some.any():
-                raise ValueError(
-                    f"fold {k + 1} of cv={folds} with leave='both' has no pair to {use} on "
-                    f"(n_samples={len(pairs)}): pass another random_state, or another cv"
-                )
-        yield split
+    rows, columns = groups.x[pairs.i], groups.y[pairs.j]
+    return list(cuts(rows, columns, leave, folds, rng, every_block=False))
 
 
-def _parts(
-    pairs: Pairs, leave: Leave, folds: int, rng: np.random.Generator, groups: Groups
-) -> list[np.ndarray]:
-    """For each fold the mask of the pairs of what it leaves out."""
-    units = groups.of_pairs(pairs, leave)
-    names = np.unique(units)
-    if len(names) < folds:
-        raise ValueError(
-            f"cv={folds} folds need as many {leave}s, or groups of them, got {len(names)} "
-            f"(n_samples={len(pairs)})"
-        )
-    return [np.isin(units, out) for out in np.array_split(rng.permutation(names), folds)]
-
-
-def check_folds(problem: GramProblem, parts: list[Split]) -> None:
+def check_folds(problem: GramProblem, parts: list[Cut]) -> None:
     """``ValueError`` that names the fold whose training responses have no best constant."""
     if not problem.offsets.constant:
         return
-    for k, split in enumerate(parts):
+    for k, cut in enumerate(parts):
         try:
-            problem.loss.check_constant(problem.z[split.training])
+            problem.loss.check_constant(problem.z[cut.train])
         except ValueError as error:
             raise ValueError(
                 f"fold {k + 1} of cv={len(parts)} has training pairs of which {error}, another "

@@ -11,12 +11,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from rkbs._arrays import as_matrix, kind_error
 from rkbs._frames import column_names
 from rkbs._linalg import Eigen
+from rkbs.data._cuts import Setting, check_setting
 from rkbs.data._entities import Entities, as_ids
 from rkbs.data._groups import Groups, warn_equal
 from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
 from rkbs.machines._at_pairs import values_at_pairs, values_on_grid
-from rkbs.machines._folds import Held, check_held
 from rkbs.machines._names import check_names, keep_names
 from rkbs.machines._offsets import effects_of, make_offsets
 from rkbs.machines._parameters import changed, nested
@@ -155,11 +155,11 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         return Entities(getattr(self, points), getattr(self, ids), domain)
 
     def _groups(
-        self, data: Any, problem: GramProblem, leave: Held, groups_x: Any, groups_y: Any
+        self, data: Any, problem: GramProblem, leave: Setting, groups_x: Any, groups_y: Any
     ) -> Groups:
         """What cross-validation leaves out together; a warning where equal points leak."""
         groups = Groups.in_use(data, problem.pairs, groups_x, groups_y)
-        warn_equal(problem.grams, problem.pairs, groups, check_held(leave))
+        warn_equal(problem.grams, problem.pairs, groups, check_setting(leave))
         return groups
 
     def predict(self, X: Any) -> np.ndarray:

@@ -8,9 +8,10 @@ from typing import Any, Literal, Protocol, Self, cast, final
 import numpy as np
 
 from rkbs._arrays import check_count
+from rkbs.data._cuts import Setting
 from rkbs.data._groups import Groups
 from rkbs.kernels.base import Kernel
-from rkbs.machines._folds import Fold, Held, splits
+from rkbs.machines._folds import Fold, cuts_of
 from rkbs.machines._ridge_folds import RidgeFolds
 from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
 from rkbs.machines._solving import FEW_PAIRS, ridge_solver
@@ -134,7 +135,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
         kernel_x: Kernel | None = None,
         kernel_y: Kernel | None = None,
         alphas: Sequence[float] | np.ndarray = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0),
-        leave: Held = "pair",
+        leave: Setting = "pair",
         n_features_x: int | None = None,
         fit_intercept: bool = True,
         effects: tuple[str, ...] = (),
@@ -247,8 +248,8 @@ class BinaryKernelRidgeCV(RidgeMachine):
         """Errors by cross-validation; α without certificate in some fold are named."""
         units = [len(np.unique(groups.of_pairs(problem.pairs, part))) for part in self._parts()]
         count = min(_FOLDS, *units) if self.cv is None else int(self.cv)
-        parts = splits(problem.pairs, self.leave, count, rng, groups)
-        folds = [Fold.of(problem, split, self.leave) for split in parts]
+        parts = cuts_of(problem.pairs, self.leave, count, rng, groups)
+        folds = [Fold.of(problem, cut, self.leave) for cut in parts]
         found = RidgeFolds(folds, np.array(alphas), bool(self.verbose))
         self.fold_rmse_ = found.rmse
         self.leave_out_rmse_ = found.pooled(found.rmse)

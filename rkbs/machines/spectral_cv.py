@@ -11,8 +11,9 @@ from typing import Any, Self, final
 import numpy as np
 
 from rkbs._arrays import check_count, check_number
+from rkbs.data._cuts import Setting, check_setting
 from rkbs.kernels.base import Kernel
-from rkbs.machines._folds import Fold, Held, check_folds, check_held, splits
+from rkbs.machines._folds import Fold, check_folds, cuts_of
 from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
 from rkbs.machines._solving import SpectralSolver
 from rkbs.machines.spectral import SchattenMachine
@@ -122,7 +123,7 @@ class BinaryKernelMachineCV(SchattenMachine):
         alphas: Sequence[float] | np.ndarray | None = None,
         n_alphas: int = 20,
         ratio: float = 1e-4,
-        leave: Held = "pair",
+        leave: Setting = "pair",
         cv: int = 5,
         random_state: int = 0,
         n_features_x: int | None = None,
@@ -151,13 +152,13 @@ class BinaryKernelMachineCV(SchattenMachine):
         """
         folds = check_count(self.cv, "cv", 2)
         rng = np.random.default_rng(check_count(self.random_state, "random_state", 0))
-        check_held(self.leave)
+        check_setting(self.leave)
         problem, mean = self._problem(X, y, 1.0)
         solver, self.alphas_ = self._solver(problem), self._path_of_alphas()
         groups = self._groups(X, problem, self.leave, groups_x, groups_y)
-        parts = list(splits(problem.pairs, self.leave, folds, rng, groups))
+        parts = cuts_of(problem.pairs, self.leave, folds, rng, groups)
         check_folds(problem, parts)
-        self._score([Fold.of(problem, split, self.leave) for split in parts], solver)
+        self._score([Fold.of(problem, cut, self.leave) for cut in parts], solver)
         failed = self._fit_the_best(problem, solver, mean)
         warn_uncertified(self.alphas_[np.isnan(self.cv_scores_).any(1)], "in some fold")
         warn_uncertified(failed, "in the fit to all pairs, so that the next best was taken")

@@ -14,7 +14,7 @@ from rkbs import RBF, BinaryKernelRidge, PairKFold, Pairs
 from rkbs.data import FoldSizes, _cuts, similarity_clusters, splits
 from rkbs.data._cuts import cuts
 from rkbs.data._groups import Groups
-from rkbs.machines._folds import masks_of_folds
+from rkbs.machines._folds import cuts_of
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(10, 2)), RNG.normal(size=(9, 3))
@@ -205,10 +205,10 @@ def test_nothing_leaks_from_a_table(leave, labels):
 def test_folds_are_those_of_the_machines(leave):
     """Of one seed, so that what a machine chooses by can be made again."""
     groups = Groups.in_use(FEW, FEW.compact(), GROUPS_X, GROUPS_Y)
-    masks = masks_of_folds(FEW.compact(), leave, 3, np.random.default_rng(5), groups)
+    parts = cuts_of(FEW.compact(), leave, 3, np.random.default_rng(5), groups)
     cv = PairKFold(3, leave=leave, random_state=5, groups_x=GROUPS_X, groups_y=GROUPS_Y)
-    for out, (_, test) in zip(masks, cv.split(FEW), strict=True):
-        assert np.array_equal(np.flatnonzero(out), test)
+    for cut, (_, test) in zip(parts, cv.split(FEW), strict=True):
+        assert np.array_equal(np.flatnonzero(cut.test), test)
 
 
 # ---- who is who
