@@ -9,7 +9,7 @@ import numpy as np
 
 from rkbs._linalg import svd
 from rkbs.solvers.operators._factor_points import FactorPoint, FactorTerm
-from rkbs.solvers.operators._truncated_svd import Deflated, leading
+from rkbs.solvers.operators._truncated_svd import Deflated, Leading, leading
 
 _ARMIJO = 1e-4
 _ROUNDING = 1e-14
@@ -19,7 +19,9 @@ _CG_STEPS = 250
 _LOOSE, _TIGHT = 0.1, 1e-4
 """Relative residuals of the first linear systems and of the last."""
 _FLAT = 1e-14
-"""Curvature that counts as none, relative to that of the preconditioner."""
+"""Curvature that counts as none, relative to α."""
+_EDGE = 0.999
+"""Singular values of G/α count as so large at most, where the second derivative is to stay positive."""
 _AT_ONCE = 6
 """Directions are added so many at once, or as many as there are."""
 
@@ -97,45 +99,57 @@ class Descent:
     term: FactorTerm
     alpha: float
 
-    def at(self, X: np.ndarray, rows: int) -> Balanced:
+    def at(self, X: np.ndarray) -> Balanced:
         """The point of the factors, balanced."""
-        parts = Parts.of(X[:rows], X[rows:])
+        parts = Parts.of(X[: self.term.rows], X[self.term.rows :])
         return Balanced(self.term.at(parts.X), parts, self.alpha)
 
-    def newton(self, start: Balanced, target: float, most: int) -> tuple[Balanced, int, bool]:
-        """Newton steps until ``gap`` is at most ``target``, how many, and whether that is so."""
+    def newton(
+        self, start: Balanced, target: float, most: int, edge: Leading
+    ) -> tuple[Balanced, int, bool]:
+        """Newton steps until ``gap`` is at most ``target``, how many, and whether that is so.
+
+        ``edge``: what G has beside the spans of the factors, for the preconditioner.
+        """
         for step in range(most):
             if (gap := start.gap()) <= target:
                 return start, step, True
-            moved = self._step(start, float(np.clip(np.sqrt(gap), _TIGHT, _LOOSE)))
+            forcing = float(np.clip(max(np.sqrt(gap), target / gap / 4), _TIGHT, _LOOSE))
+            moved = self._step(start, forcing, edge)
             if moved is None:
                 return start, step + 1, False
             start = moved
         return start, most, start.gap() <= target
 
-    def _step(self, start: Balanced, forcing: float) -> Balanced | None:
+    def _step(self, start: Balanced, forcing: float, edge: Leading) -> Balanced | None:
         point = start.point
         gradient = self.alpha * point.X - point.slope
-        direction = self._direction(point, gradient, forcing)
+        precondition = Preconditioner.of(point, self.alpha, edge)
+        direction = self._direction(point, gradient, precondition, forcing)
         slope, length = float(np.vdot(gradient, direction)), 1.0
         while length > _SHORTEST:
-            moved = self.at(point.X + length * direction, point.rows)
+            moved = self.at(point.X + length * direction)
             most = start.objective + _ARMIJO * length * slope + start.allowance
             if moved.objective <= most:
                 return moved
             length /= 2
         return None
 
-    def _direction(self, point: FactorPoint, gradient: np.ndarray, forcing: float) -> np.ndarray:
+    def _direction(
+        self,
+        point: FactorPoint,
+        gradient: np.ndarray,
+        precondition: Preconditioner,
+        forcing: float,
+    ) -> np.ndarray:
         """Newton's by conjugate gradients, as far as the second derivative is positive."""
-        precondition = Preconditioner.of(point, self.alpha)
         found, residual = np.zeros_like(gradient), -gradient
         step = direction = precondition(residual)
         first = size = float(np.vdot(residual, direction))
         for _ in range(_CG_STEPS):
             image = point.bend(step) + self.alpha * step
             bend = float(np.vdot(step, image))
-            if not bend > _FLAT * precondition.size(step):
+            if not bend > _FLAT * self.alpha * float(np.vdot(step, step)):
                 break
             found = found + size / bend * step
             residual = residual - size / bend * image
@@ -157,59 +171,60 @@ class Descent:
         thinner = Balanced(self.term.at(fewer.X), fewer, self.alpha)
         return thinner if thinner.objective <= start.objective + start.allowance else start
 
-    def grown(self, start: Balanced, slack: float, tol: float) -> Balanced | None:
-        """With the singular vectors of G whose singular values exceed α, or None if none does.
+    def beyond(self, start: Balanced, tol: float) -> Leading:
+        """The largest singular values of G/α beside the spans of the factors."""
+        parts, shape = start.parts, (len(start.parts.U), len(start.parts.V))
+        count = min(max(_AT_ONCE, len(parts.sigma)), min(shape) - len(parts.sigma))
+        return leading(Deflated(start.point, parts.U, parts.V, self.alpha), count, tol)
+
+    def grown(self, start: Balanced, found: Leading) -> Balanced | None:
+        """With singular vectors of G whose singular values exceed α, or None if they gain nothing.
 
         Each u vᵀ, orthogonal to M, changes the objective by −(σ − α)t + ℓ''-curvature t²/2: its
         best t is a start, which is halved until the objective decreases by half of what this says.
         """
-        parts, shape = start.parts, (len(start.parts.U), len(start.parts.V))
-        count = min(max(_AT_ONCE, len(parts.sigma)), min(shape) - len(parts.sigma))
-        if count <= 0:
-            return None
-        U, s, V = leading(Deflated(start.point, parts.U, parts.V, self.alpha), count, tol)
-        above = s > 1 + slack
-        if not above.any():
-            return None
-        U, gain, V = U[:, above], self.alpha * (s[above] - 1), V[:, above]
-        bends = self._floored(start.point, U, V)
+        gain = self.alpha * (found.sigma - 1)
+        bends = np.maximum(start.point.curvatures(found.U, found.V), np.finfo(float).tiny)
         sizes = gain / bends
         while sizes.max() > _SHORTEST * (gain / bends).max():
-            more = np.vstack([U, V]) * np.sqrt(sizes)
-            moved = self.at(np.hstack([start.point.X, more]), len(U))
+            more = np.vstack([found.U, found.V]) * np.sqrt(sizes)
+            moved = self.at(np.hstack([start.point.X, more]))
             if moved.objective < start.objective - float(gain @ sizes) / 4:
                 return moved
             sizes = sizes / 2
         return None
 
-    def _floored(self, point: FactorPoint, U: np.ndarray, V: np.ndarray) -> np.ndarray:
-        return np.maximum(point.curvatures(U, V), np.finfo(float).tiny)
-
 
 @final
 @dataclass(frozen=True, eq=False)
 class Preconditioner:
-    """(ρ_a Γ + αI)⁻¹ on the rows a of each factor, by the eigenvectors of Γ."""
+    """(ρ_a Γ + αI)⁻¹ on the rows a of each factor, and what couples the two near the edge.
+
+    Of a component whose curvature d is small −G couples P and Q: along (u; v), singular vectors of
+    G for a value sα near α, the second derivative is d − sα in place of d.
+    """
 
     rows: int
-    alpha: float
     vectors: tuple[np.ndarray, np.ndarray]
     divisors: tuple[np.ndarray, np.ndarray]
+    edge: np.ndarray
+    extra: np.ndarray
 
     @classmethod
-    def of(cls, point: FactorPoint, alpha: float) -> Preconditioner:
-        vectors, divisors = [], []
-        for rho, gram in point.diagonal():
+    def of(cls, point: FactorPoint, alpha: float, edge: Leading) -> Preconditioner:
+        """At a point; the vectors of ``edge`` are orthogonal to its factors, about."""
+        vectors, divisors, near = [], [], 0.0
+        for (rho, gram), W in zip(point.diagonal(), (edge.U, edge.V), strict=True):
             values, basis = np.linalg.eigh(gram)
             vectors.append(basis)
             divisors.append(np.multiply.outer(rho, np.maximum(values, 0.0)) + alpha)
-        return cls(point.rows, alpha, (vectors[0], vectors[1]), (divisors[0], divisors[1]))
+            near = near + np.multiply.outer(rho @ W**2, np.diag(gram)) / 2
+        full, drop = near + alpha, alpha * np.minimum(edge.sigma, _EDGE)[:, None]
+        extra = 1 / (full - drop) - 1 / full
+        both = np.vstack([edge.U, edge.V]) / np.sqrt(2)
+        return cls(point.rows, (vectors[0], vectors[1]), (divisors[0], divisors[1]), both, extra)
 
     def __call__(self, D: np.ndarray) -> np.ndarray:
         halves = zip((D[: self.rows], D[self.rows :]), self.vectors, self.divisors, strict=True)
-        return np.vstack([((half @ W) / divisor) @ W.T for half, W, divisor in halves])
-
-    def size(self, D: np.ndarray) -> float:
-        """The square of the norm in which D is steepest."""
-        halves = zip((D[: self.rows], D[self.rows :]), self.vectors, self.divisors, strict=True)
-        return float(sum(((half @ W) ** 2 * divisor).sum() for half, W, divisor in halves))
+        apart = np.vstack([((half @ W) / divisor) @ W.T for half, W, divisor in halves])
+        return apart + self.edge @ (self.extra * (self.edge.T @ D))

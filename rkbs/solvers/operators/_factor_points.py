@@ -11,7 +11,6 @@ import numpy as np
 
 from scipy.sparse import csr_array
 
-from rkbs._linalg import Factors
 from rkbs.data.pairs import Pairs
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers.operators._pair_products import Pattern
@@ -20,6 +19,8 @@ from rkbs.terms.residual_losses import Squared
 
 _IN_A_ROW = 1300
 """Multiplications in a row of pairs from which on a row at a time is faster than a column."""
+_FULL = 0.1
+"""A factor with fewer entries than this share is kept as a sparse matrix."""
 
 class FactorPoint(abc.ABC):
     """f(P Qᵀ) = min_b Σ_n ℓ((R_X P Qᵀ R_Yᵀ)_n + b; z_n) near one pair of factors.
@@ -80,7 +81,15 @@ class FactorPoint(abc.ABC):
 
 
 class FactorTerm(abc.ABC):
-    """f in the factors."""
+    """f in the factors.
+
+    Attributes
+    ----------
+    rows : int
+        r_x, where P ends and Q begins.
+    """
+
+    rows: int
 
     @abc.abstractmethod
     def at(self, X: np.ndarray) -> FactorPoint:
@@ -105,6 +114,7 @@ class GridTerm(FactorTerm):
     def __init__(self, problem: SchattenProblem) -> None:
         factors, z = problem.factors, problem.z
         self.s, self.t = factors.x.eigenvalues, factors.y.eigenvalues
+        self.rows = len(self.s)
         residual = problem.without_operator[1]
         self.linear, self.half = problem.pull(residual), float(residual @ residual) / 2
         self.constant = problem.offsets.constant
@@ -215,14 +225,20 @@ class Cells:
         return csr_array((c[self.pattern.order], *self.pattern.rows), shape=self.shape)
 
 
+def _thin(factor: np.ndarray) -> np.ndarray | csr_array:
+    """Sparse where most of it is zero: entities by themselves have diagonal factors."""
+    return csr_array(factor) if np.count_nonzero(factor) < _FULL * factor.size else factor
+
+
 @final
 class PairTerm(FactorTerm):
     """Any smooth loss of any pairs."""
 
     def __init__(self, problem: SchattenProblem) -> None:
         self.problem, self.cells = problem, Cells(problem.pairs)
-        self.factors: Factors = problem.factors
+        self.left, self.right = _thin(problem.factors.left), _thin(problem.factors.right)
         self.loss: Loss = problem.loss
+        self.rows = self.left.shape[1]
 
     def at(self, X: np.ndarray) -> PairPoint:
         return PairPoint(self, X)
@@ -234,7 +250,7 @@ class PairPoint(FactorPoint):
 
     def __init__(self, term: PairTerm, X: np.ndarray) -> None:
         self.term, self.X, problem = term, X, term.problem
-        self.A, self.B = term.factors.left @ self.P, term.factors.right @ self.Q
+        self.A, self.B = term.left @ self.P, term.right @ self.Q
         h = term.cells.dots(self.A, self.B)
         if problem.offsets.constant:
             h = h + problem.best_theta(h)[0]
@@ -244,7 +260,7 @@ class PairPoint(FactorPoint):
 
     @property
     def rows(self) -> int:
-        return self.term.factors.left.shape[1]
+        return self.term.left.shape[1]
 
     @cached_property
     def C(self) -> np.ndarray | csr_array:
@@ -262,20 +278,18 @@ class PairPoint(FactorPoint):
         return self.term.cells.matrix(self.weights)
 
     def times(self, V: np.ndarray) -> np.ndarray:
-        factors = self.term.factors
-        return factors.left.T @ (self.C @ (factors.right @ V))
+        return self.term.left.T @ (self.C @ (self.term.right @ V))
 
     def transposed_times(self, U: np.ndarray) -> np.ndarray:
-        factors = self.term.factors
-        return factors.right.T @ (self.C.T @ (factors.left @ U))
+        return self.term.right.T @ (self.C.T @ (self.term.left @ U))
 
     def bend(self, D: np.ndarray) -> np.ndarray:
-        factors, cells = self.term.factors, self.term.cells
-        A, B = factors.left @ D[: self.rows], factors.right @ D[self.rows :]
+        term, cells = self.term, self.term.cells
+        A, B = term.left @ D[: self.rows], term.right @ D[self.rows :]
         dh = cells.dots(np.hstack([A, self.A]), np.hstack([self.B, B]))
         image = cells.matrix(self.weights * self._centered(dh))
-        first = factors.left.T @ (image @ self.B - self.C @ B)
-        return np.vstack([first, factors.right.T @ (image.T @ self.A - self.C.T @ A)])
+        first = term.left.T @ (image @ self.B - self.C @ B)
+        return np.vstack([first, term.right.T @ (image.T @ self.A - self.C.T @ A)])
 
     def _centered(self, dh: np.ndarray) -> np.ndarray:
         """Less what the best constant takes of it."""
@@ -285,7 +299,7 @@ class PairPoint(FactorPoint):
         return dh - (self.weights @ dh) / total
 
     def curvatures(self, U: np.ndarray, V: np.ndarray) -> np.ndarray:
-        A, B = self.term.factors.left @ U, self.term.factors.right @ V
+        A, B = self.term.left @ U, self.term.right @ V
         squares = (A**2 * (self.W @ B**2)).sum(0)
         total = self.weights.sum()
         if self.term.problem.offsets.constant and total > 0:
@@ -293,8 +307,8 @@ class PairPoint(FactorPoint):
         return squares
 
     def diagonal(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-        left, right = self.term.factors.left, self.term.factors.right
-        rows, columns = self.W @ np.ones(len(right)), self.W.T @ np.ones(len(left))
+        left, right = self.term.left, self.term.right
+        rows, columns = self.W @ np.ones(right.shape[0]), self.W.T @ np.ones(left.shape[0])
         total = rows.sum() or 1.0
         Q = self.B.T @ (columns[:, None] * self.B) / total
         P = self.A.T @ (rows[:, None] * self.A) / total

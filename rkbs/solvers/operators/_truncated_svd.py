@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import NamedTuple, Protocol, final
 
 import numpy as np
 from scipy.sparse.linalg import ArpackError, LinearOperator, svds
@@ -22,6 +22,18 @@ class Products(Protocol):
     def times(self, V: np.ndarray) -> np.ndarray: ...
 
     def transposed_times(self, U: np.ndarray) -> np.ndarray: ...
+
+
+class Leading(NamedTuple):
+    """Singular vectors, in columns, and values, decreasing."""
+
+    U: np.ndarray
+    sigma: np.ndarray
+    V: np.ndarray
+
+    def chosen(self, which: np.ndarray) -> Leading:
+        """Those where ``which`` is True."""
+        return Leading(self.U[:, which], self.sigma[which], self.V[:, which])
 
 
 @final
@@ -50,7 +62,7 @@ class Deflated:
         return image - self.V @ (self.V.T @ image)
 
 
-def leading(matrix: Deflated, count: int, tol: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def leading(matrix: Deflated, count: int, tol: float) -> Leading:
     """U, σ and V of the ``count`` largest singular values, decreasing, to a relative ``tol``.
 
     By Lanczos (ARPACK) from a start of a seed of its own; small matrices, and those on which it
@@ -68,9 +80,9 @@ def leading(matrix: Deflated, count: int, tol: float) -> tuple[np.ndarray, np.nd
             pass
         else:
             order = np.argsort(-sigma)
-            return U[:, order], sigma[order], Vt[order].T
+            return Leading(U[:, order], sigma[order], Vt[order].T)
     whole = matrix.times(np.eye(columns)) if columns <= rows else (
         matrix.transposed_times(np.eye(rows)).T
     )
     U, sigma, Vt = svd(whole)
-    return U[:, :count], sigma[:count], Vt[:count].T
+    return Leading(U[:, :count], sigma[:count], Vt[:count].T)

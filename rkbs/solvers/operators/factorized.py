@@ -46,22 +46,25 @@ class Factorized(SchattenSolver["_FactorizedState"]):
         return _FactorizedState(problem, self, FactorTerm.of(problem))
 
     def _from(self, problem: SchattenProblem, descent: Descent, start: Balanced):
-        steps, target, at = 0, _ROUGH, start
+        steps, target, at, edge = 0, _ROUGH, start, descent.beyond(start, _ROUGH)
         while True:
-            at, used, settled = descent.newton(at, target, self.max_iter - steps)
-            steps += used
-            at = descent.thinned(at)
-            grown = descent.grown(at, self.tol / 4, min(1e-3, target))
-            if grown is not None and steps < self.max_iter:
-                at, steps = grown, steps + 1
-                continue
+            at, used, settled = descent.newton(at, target, self.max_iter - steps, edge)
+            at, steps = descent.thinned(at), steps + used
+            found = descent.beyond(at, min(1e-3, target))
+            above = found.sigma > 1 + self.tol / 4
+            edge = found.chosen(~above)
+            if above.any() and steps < self.max_iter:
+                grown = descent.grown(at, found.chosen(above))
+                if grown is not None:
+                    at, steps = grown, steps + 1
+                    continue
             if at.gap() <= self.tol / 2:
                 solution = self._solution(problem, at, steps)
                 if solution.certificate.passed:
                     return solution, at
             if not settled or steps >= self.max_iter or target < _FINEST:
                 break
-            target = min(self.tol / 4, target) if target == _ROUGH else target * _FINER
+            target = min(self.tol / 2, target) if target == _ROUGH else target * _FINER
         return self._handed_over(problem, at, steps), at
 
     def _solution(self, problem, at: Balanced, steps: int) -> SchattenSolution:
@@ -95,9 +98,9 @@ class _FactorizedState(State[SchattenSolution]):
 
     def _solve(self, problem, last):
         descent, shape = Descent(self.term, problem.alpha), problem.factors.products.shape
-        start = descent.at(np.zeros((sum(shape), 0)), shape[0])
+        start = descent.at(np.zeros((sum(shape), 0)))
         if last is not None:
-            other = descent.at(last, shape[0])
+            other = descent.at(last)
             start = min(start, other, key=lambda at: at.objective)
         solution, at = self.solver._from(problem, descent, start)
         return solution, at.parts.X
