@@ -21,7 +21,7 @@ _LOOSE, _TIGHT = 0.1, 1e-4
 _FLAT = 1e-14
 """Curvature that counts as none, relative to α."""
 _EDGE = 0.999
-"""Singular values of G/α count as so large at most, where the second derivative is to stay positive."""
+"""Singular values of G/α count as so large at most, or the preconditioner would be infinite."""
 _AT_ONCE = 6
 """Directions are added so many at once, or as many as there are."""
 
@@ -90,11 +90,7 @@ class Balanced:
 @final
 @dataclass(frozen=True, eq=False)
 class Descent:
-    """Steps that decrease f(P Qᵀ) + (α/2)(‖P‖² + ‖Q‖²).
-
-    ``curvature`` is that of ℓ by its units: where ℓ'' vanishes some of it stands in for ℓ'' in what
-    only scales steps.
-    """
+    """Steps that decrease f(P Qᵀ) + (α/2)(‖P‖² + ‖Q‖²)."""
 
     term: FactorTerm
     alpha: float
@@ -124,7 +120,7 @@ class Descent:
     def _step(self, start: Balanced, forcing: float, edge: Leading) -> Balanced | None:
         point = start.point
         gradient = self.alpha * point.X - point.slope
-        precondition = Preconditioner.of(point, self.alpha, edge)
+        precondition = Preconditioner.of(start, edge)
         direction = self._direction(point, gradient, precondition, forcing)
         slope, length = float(np.vdot(gradient, direction)), 1.0
         while length > _SHORTEST:
@@ -211,17 +207,20 @@ class Preconditioner:
     extra: np.ndarray
 
     @classmethod
-    def of(cls, point: FactorPoint, alpha: float, edge: Leading) -> Preconditioner:
-        """At a point; the vectors of ``edge`` are orthogonal to its factors, about."""
-        vectors, divisors, near = [], [], 0.0
-        for (rho, gram), W in zip(point.diagonal(), (edge.U, edge.V), strict=True):
-            values, basis = np.linalg.eigh(gram)
+    def of(cls, start: Balanced, edge: Leading) -> Preconditioner:
+        """At a point, whose own singular vectors have the value α, beside those of ``edge``."""
+        point, (U, sigma, V), alpha = start.point, start.parts, start.alpha
+        lefts, rights = np.hstack([U, edge.U]), np.hstack([V, edge.V])
+        values = np.concatenate([np.ones_like(sigma), edge.sigma])
+        vectors, divisors, near = [], [], np.zeros(())
+        for (rho, gram), W in zip(point.diagonal(), (lefts, rights), strict=True):
+            bends, basis = np.linalg.eigh(gram)
             vectors.append(basis)
-            divisors.append(np.multiply.outer(rho, np.maximum(values, 0.0)) + alpha)
+            divisors.append(np.multiply.outer(rho, np.maximum(bends, 0.0)) + alpha)
             near = near + np.multiply.outer(rho @ W**2, np.diag(gram)) / 2
-        full, drop = near + alpha, alpha * np.minimum(edge.sigma, _EDGE)[:, None]
+        full, drop = near + alpha, alpha * np.minimum(values, _EDGE)[:, None]
         extra = 1 / (full - drop) - 1 / full
-        both = np.vstack([edge.U, edge.V]) / np.sqrt(2)
+        both = np.vstack([lefts, rights]) / np.sqrt(2)
         return cls(point.rows, (vectors[0], vectors[1]), (divisors[0], divisors[1]), both, extra)
 
     def __call__(self, D: np.ndarray) -> np.ndarray:

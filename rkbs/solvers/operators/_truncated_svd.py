@@ -69,6 +69,8 @@ def leading(matrix: Deflated, count: int, tol: float) -> Leading:
     fails, are decomposed whole. It takes absolute thresholds: the matrix should be near 1 in size.
     """
     (rows, columns), least = matrix.shape, min(matrix.shape)
+    if count <= 0:
+        return Leading(np.zeros((rows, 0)), np.zeros(0), np.zeros((columns, 0)))
     if least > _SMALL and count < _SHARE * least:
         operator = LinearOperator(
             matrix.shape, matrix.times, matrix.transposed_times, dtype=np.dtype(float)
