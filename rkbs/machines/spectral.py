@@ -121,8 +121,8 @@ class BinaryKernelMachine(FixedAlphaMixin, SchattenMachine):
     solver : Solver, optional
         By default ``SpectralNewton()`` where the loss and Ω are smooth enough: Ω or Ω* twice
         differentiable (``Schatten(p)``, p > 1) and ℓ' without kinks, which ``Huber`` has. For the
-        nuclear norm and a smooth loss ``Factorized(tol=1e-6)``. Else ``ADMM(tol=1e-6)``, which can miss its tolerance where α is so weak that labels are
-        separated, and then says so.
+        nuclear norm and a smooth loss ``Factorized(tol=1e-6)``. Else ``ADMM(tol=1e-6)``, which can
+        miss its tolerance where α is so weak that labels are separated, and then says so.
 
     Attributes
     ----------

@@ -350,7 +350,9 @@ def test_what_a_solver_needs_is_said_before_anything_is_computed(solver, problem
     assert set(vars(problem)) == before  # no factors, no features
 
 
-@pytest.mark.parametrize("solver", [Spectral(), Cholesky(), ConjugateGradient(), ADMM(), Factorized()])
+@pytest.mark.parametrize(
+    "solver", [Spectral(), Cholesky(), ConjugateGradient(), ADMM(), Factorized()]
+)
 def test_an_indefinite_gram_matrix_is_refused_by_setup(solver):
     problem = operator(GRID) if solver.handles is OperatorProblem else schatten(GRID, Squared(), 1)
     with pytest.raises(ValueError, match="gram_y must be positive semi-definite"):

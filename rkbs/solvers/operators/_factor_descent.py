@@ -34,7 +34,8 @@ class Parts(NamedTuple):
     V: np.ndarray
 
     @property
-    def X(self) -> np.ndarray:
+    def factors(self) -> np.ndarray:
+        """P and Q, above one another."""
         return np.vstack([self.U, self.V]) * np.sqrt(self.sigma)
 
     @classmethod
@@ -68,7 +69,7 @@ class Balanced:
 
     def fit(self) -> np.ndarray:
         """u_kᵀ G v_k/α, which is 1 at a stationary point."""
-        halves = self.point.slope[: self.point.rows] * self.point.P
+        halves = self.point.slope[: self.point.rows] * self.point.left
         return halves.sum(0) / (self.alpha * self.parts.sigma)
 
     def gap(self) -> float:
@@ -98,7 +99,7 @@ class Descent:
     def at(self, X: np.ndarray) -> Balanced:
         """The point of the factors, balanced."""
         parts = Parts.of(X[: self.term.rows], X[self.term.rows :])
-        return Balanced(self.term.at(parts.X), parts, self.alpha)
+        return Balanced(self.term.at(parts.factors), parts, self.alpha)
 
     def newton(
         self, start: Balanced, target: float, most: int, edge: Leading
@@ -164,7 +165,7 @@ class Descent:
         if keep.all():
             return start
         fewer = Parts(parts.U[:, keep], parts.sigma[keep], parts.V[:, keep])
-        thinner = Balanced(self.term.at(fewer.X), fewer, self.alpha)
+        thinner = Balanced(self.term.at(fewer.factors), fewer, self.alpha)
         return thinner if thinner.objective <= start.objective + start.allowance else start
 
     def beyond(self, start: Balanced, tol: float) -> Leading:

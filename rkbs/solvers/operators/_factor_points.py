@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
 from functools import cached_property
 from typing import final
 
 import numpy as np
-
 from scipy.sparse import csr_array
 
-from rkbs.data.pairs import Pairs
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.operators._pair_products import Pattern
+from rkbs.solvers.operators._thin_products import Cells, thin
 from rkbs.terms.losses import Loss
 from rkbs.terms.residual_losses import Squared
 
-_IN_A_ROW = 1300
-"""Multiplications in a row of pairs from which on a row at a time is faster than a column."""
-_FULL = 0.1
-"""A factor with fewer entries than this share is kept as a sparse matrix."""
 
 class FactorPoint(abc.ABC):
     """f(P Qᵀ) = min_b Σ_n ℓ((R_X P Qᵀ R_Yᵀ)_n + b; z_n) near one pair of factors.
@@ -45,13 +38,13 @@ class FactorPoint(abc.ABC):
         """r_x."""
 
     @property
-    def P(self) -> np.ndarray:
-        """(r_x, k)."""
+    def left(self) -> np.ndarray:
+        """P, (r_x, k)."""
         return self.X[: self.rows]
 
     @property
-    def Q(self) -> np.ndarray:
-        """(r_y, k)."""
+    def right(self) -> np.ndarray:
+        """Q, (r_y, k)."""
         return self.X[self.rows :]
 
     @abc.abstractmethod
@@ -65,7 +58,7 @@ class FactorPoint(abc.ABC):
     @cached_property
     def slope(self) -> np.ndarray:
         """(G Q; Gᵀ P), minus the derivative of f in the factors."""
-        return np.vstack([self.times(self.Q), self.transposed_times(self.P)])
+        return np.vstack([self.times(self.right), self.transposed_times(self.left)])
 
     @abc.abstractmethod
     def bend(self, D: np.ndarray) -> np.ndarray:
@@ -135,7 +128,7 @@ class GridPoint(FactorPoint):
 
     def __init__(self, term: GridTerm, X: np.ndarray) -> None:
         self.term, self.X = term, X
-        P, Q = self.P, self.Q
+        P, Q = self.left, self.right
         self.images = self._images(P, Q)
         self.linear = term.linear @ Q, term.linear.T @ P
         cross, quadratic = (self.linear[0] * P).sum(), self._product(P, Q)
@@ -158,8 +151,8 @@ class GridPoint(FactorPoint):
     @cached_property
     def slope(self) -> np.ndarray:
         SP, TQ, x, y = self.images
-        first = self.linear[0] - SP @ (TQ.T @ self.Q) + np.outer(self.term.sum_x, y) * (x @ y)
-        other = self.linear[1] - TQ @ (SP.T @ self.P) + np.outer(self.term.sum_y, x) * (x @ y)
+        first = self.linear[0] - SP @ (TQ.T @ self.right) + np.outer(self.term.sum_x, y) * (x @ y)
+        other = self.linear[1] - TQ @ (SP.T @ self.left) + np.outer(self.term.sum_y, x) * (x @ y)
         return np.vstack([first, other])
 
     def times(self, V: np.ndarray) -> np.ndarray:
@@ -179,8 +172,14 @@ class GridPoint(FactorPoint):
         SP, TQ, x, y = self.images
         SU, TV, x_u, y_v = self._images(U, V)
         along = x_u @ y + x @ y_v
-        first = SU @ (TQ.T @ self.Q) + SP @ (TV.T @ self.Q) - np.outer(self.term.sum_x, y) * along
-        other = TQ @ (SU.T @ self.P) + TV @ (SP.T @ self.P) - np.outer(self.term.sum_y, x) * along
+        first = (
+            SU @ (TQ.T @ self.right)
+            + SP @ (TV.T @ self.right)
+            - np.outer(self.term.sum_x, y) * along
+        )
+        other = (
+            TQ @ (SU.T @ self.left) + TV @ (SP.T @ self.left) - np.outer(self.term.sum_y, x) * along
+        )
         return np.vstack([first - self.times(V), other - self.transposed_times(U)])
 
     def curvatures(self, U: np.ndarray, V: np.ndarray) -> np.ndarray:
@@ -189,45 +188,7 @@ class GridPoint(FactorPoint):
 
     def diagonal(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
         SP, TQ, _, _ = self.images
-        return (self.term.s, self.Q.T @ TQ), (self.term.t, self.P.T @ SP)
-
-
-@final
-class Cells:
-    """Values at the pairs, (n,): those of A Bᵀ, and products of the matrix C that holds them.
-
-    The factors are thin, and what pays differs from products with the factors of a domain: C is
-    sparse at every density, and scalar products go column by column, or, of many columns or pairs
-    in a row, row by row.
-    """
-
-    def __init__(self, pairs: Pairs) -> None:
-        self.pairs, self.shape = pairs, (len(pairs.X), len(pairs.Y))
-        self.whole = pairs._is_row_major_grid
-        self.pattern = Pattern(pairs.i, pairs.j, self.shape, "rows", "rows")
-
-    def dots(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
-        """(A Bᵀ)[i, j]: (n_x, k), (n_y, k) → (n,)."""
-        if self.whole:
-            return (A @ B.T).reshape(-1)
-        i, j = self.pairs.i, self.pairs.j
-        if len(i) * A.shape[1] > _IN_A_ROW * len(A):
-            return self.pattern.dots(A, B)
-        out = np.zeros(len(i))
-        for a, b in zip(np.ascontiguousarray(A.T), np.ascontiguousarray(B.T), strict=True):
-            out += a.take(i) * b.take(j)
-        return out
-
-    def matrix(self, c: np.ndarray) -> np.ndarray | csr_array:
-        """C."""
-        if self.whole:
-            return c.reshape(self.shape)
-        return csr_array((c[self.pattern.order], *self.pattern.rows), shape=self.shape)
-
-
-def _thin(factor: np.ndarray) -> np.ndarray | csr_array:
-    """Sparse where most of it is zero: entities by themselves have diagonal factors."""
-    return csr_array(factor) if np.count_nonzero(factor) < _FULL * factor.size else factor
+        return (self.term.s, self.right.T @ TQ), (self.term.t, self.left.T @ SP)
 
 
 @final
@@ -236,7 +197,7 @@ class PairTerm(FactorTerm):
 
     def __init__(self, problem: SchattenProblem) -> None:
         self.problem, self.cells = problem, Cells(problem.pairs)
-        self.left, self.right = _thin(problem.factors.left), _thin(problem.factors.right)
+        self.left, self.right = thin(problem.factors.left), thin(problem.factors.right)
         self.loss: Loss = problem.loss
         self.rows = self.left.shape[1]
 
@@ -250,7 +211,7 @@ class PairPoint(FactorPoint):
 
     def __init__(self, term: PairTerm, X: np.ndarray) -> None:
         self.term, self.X, problem = term, X, term.problem
-        self.A, self.B = term.left @ self.P, term.right @ self.Q
+        self.A, self.B = term.left @ self.left, term.right @ self.right
         h = term.cells.dots(self.A, self.B)
         if problem.offsets.constant:
             h = h + problem.best_theta(h)[0]
@@ -263,8 +224,8 @@ class PairPoint(FactorPoint):
         return self.term.left.shape[1]
 
     @cached_property
-    def C(self) -> np.ndarray | csr_array:
-        """−ℓ'(h) at the pairs."""
+    def pulls(self) -> np.ndarray | csr_array:
+        """C."""
         return self.term.cells.matrix(-self.term.loss.gradient(self.h, self.term.problem.z))
 
     @cached_property
@@ -273,23 +234,23 @@ class PairPoint(FactorPoint):
         return self.term.loss.curvature(self.h, self.term.problem.z)
 
     @cached_property
-    def W(self) -> np.ndarray | csr_array:
-        """ℓ''(h) at the pairs."""
+    def bends(self) -> np.ndarray | csr_array:
+        """The matrix that holds ℓ''(h) at the pairs."""
         return self.term.cells.matrix(self.weights)
 
     def times(self, V: np.ndarray) -> np.ndarray:
-        return self.term.left.T @ (self.C @ (self.term.right @ V))
+        return self.term.left.T @ (self.pulls @ (self.term.right @ V))
 
     def transposed_times(self, U: np.ndarray) -> np.ndarray:
-        return self.term.right.T @ (self.C.T @ (self.term.left @ U))
+        return self.term.right.T @ (self.pulls.T @ (self.term.left @ U))
 
     def bend(self, D: np.ndarray) -> np.ndarray:
         term, cells = self.term, self.term.cells
         A, B = term.left @ D[: self.rows], term.right @ D[self.rows :]
         dh = cells.dots(np.hstack([A, self.A]), np.hstack([self.B, B]))
         image = cells.matrix(self.weights * self._centered(dh))
-        first = term.left.T @ (image @ self.B - self.C @ B)
-        return np.vstack([first, term.right.T @ (image.T @ self.A - self.C.T @ A)])
+        first = term.left.T @ (image @ self.B - self.pulls @ B)
+        return np.vstack([first, term.right.T @ (image.T @ self.A - self.pulls.T @ A)])
 
     def _centered(self, dh: np.ndarray) -> np.ndarray:
         """Less what the best constant takes of it."""
@@ -300,15 +261,15 @@ class PairPoint(FactorPoint):
 
     def curvatures(self, U: np.ndarray, V: np.ndarray) -> np.ndarray:
         A, B = self.term.left @ U, self.term.right @ V
-        squares = (A**2 * (self.W @ B**2)).sum(0)
+        squares = (A**2 * (self.bends @ B**2)).sum(0)
         total = self.weights.sum()
         if self.term.problem.offsets.constant and total > 0:
-            squares -= (A * (self.W @ B)).sum(0) ** 2 / total
+            squares -= (A * (self.bends @ B)).sum(0) ** 2 / total
         return squares
 
     def diagonal(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
         left, right = self.term.left, self.term.right
-        rows, columns = self.W @ np.ones(right.shape[0]), self.W.T @ np.ones(left.shape[0])
+        rows, columns = self.bends @ np.ones(right.shape[0]), self.bends.T @ np.ones(left.shape[0])
         total = rows.sum() or 1.0
         Q = self.B.T @ (columns[:, None] * self.B) / total
         P = self.A.T @ (rows[:, None] * self.A) / total

@@ -83,8 +83,10 @@ def leading(matrix: Deflated, count: int, tol: float) -> Leading:
         else:
             order = np.argsort(-sigma)
             return Leading(U[:, order], sigma[order], Vt[order].T)
-    whole = matrix.times(np.eye(columns)) if columns <= rows else (
-        matrix.transposed_times(np.eye(rows)).T
+    whole = (
+        matrix.times(np.eye(columns))
+        if columns <= rows
+        else (matrix.transposed_times(np.eye(rows)).T)
     )
     U, sigma, Vt = svd(whole)
     return Leading(U[:, :count], sigma[:count], Vt[:count].T)

@@ -148,4 +148,4 @@ class _FactorizedState(State[SchattenSolution]):
         starts += [] if last is None else [last]
         start = min((descent.at(X) for X in starts), key=lambda at: at.objective)
         solution, at = self.solver._from(problem, descent, start)
-        return solution, at.parts.X
+        return solution, at.parts.factors

@@ -15,7 +15,8 @@ from rkbs.problems.offsets import Offsets
 from rkbs.solvers import ADMM, Factorized, solve
 from rkbs.solvers.operators import _truncated_svd
 from rkbs.solvers.operators._factor_descent import Descent
-from rkbs.solvers.operators._factor_points import Cells, FactorTerm
+from rkbs.solvers.operators._factor_points import FactorTerm
+from rkbs.solvers.operators._thin_products import Cells
 from rkbs.solvers.operators._truncated_svd import Deflated, leading
 from rkbs.terms.margin_losses import Logistic
 from rkbs.terms.residual_losses import Huber, Squared
@@ -206,14 +207,14 @@ def test_more_pairs_than_lie_in_a_row_and_factors_with_zeros_are_the_same(monkey
     grid = Pairs.grid(np.zeros((20, 1)), np.zeros((15, 1)))
     mixed = grid[rng.permutation(300)]
     for pairs, most in ((grid, 1300), (mixed, 1300), (mixed, 1)):
-        monkeypatch.setattr("rkbs.solvers.operators._factor_points._IN_A_ROW", most)
+        monkeypatch.setattr("rkbs.solvers.operators._thin_products._IN_A_ROW", most)
         cells = Cells(pairs)
         np.testing.assert_allclose(cells.dots(A, B), (A @ B.T)[pairs.i, pairs.j], atol=1e-14)
         np.testing.assert_allclose(cells.matrix(c) @ B, pairs.matrix(c) @ B, atol=1e-13)
     pairs = grid[np.sort(rng.permutation(300)[:150])]
     problem = SchattenProblem(np.eye(20), np.eye(15), pairs, c[:150], 0.5)
     sparse = solve(problem, Factorized()).check()
-    monkeypatch.setattr("rkbs.solvers.operators._factor_points._FULL", 0.0)
+    monkeypatch.setattr("rkbs.solvers.operators._thin_products._FULL", 0.0)
     dense = solve(problem, Factorized()).check()
     assert sparse.certificate.primal == pytest.approx(dense.certificate.primal, rel=1e-8)
 
