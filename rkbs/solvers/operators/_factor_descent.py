@@ -9,7 +9,7 @@ import numpy as np
 
 from rkbs._linalg import svd
 from rkbs.solvers.operators._factor_points import FactorPoint, FactorTerm
-from rkbs.solvers.operators._truncated_svd import Deflated, Leading, leading
+from rkbs.solvers.operators._truncated_svd import Deflated, Triplets, leading
 
 _ARMIJO = 1e-4
 _ROUNDING = 1e-14
@@ -102,7 +102,7 @@ class Descent:
         return Balanced(self.term.at(parts.factors), parts, self.alpha)
 
     def newton(
-        self, start: Balanced, target: float, most: int, edge: Leading
+        self, start: Balanced, target: float, most: int, edge: Triplets
     ) -> tuple[Balanced, int, bool]:
         """Newton steps until ``gap`` is at most ``target``, how many, and whether that is so.
 
@@ -118,10 +118,10 @@ class Descent:
             start = moved
         return start, most, start.gap() <= target
 
-    def _step(self, start: Balanced, forcing: float, edge: Leading) -> Balanced | None:
+    def _step(self, start: Balanced, forcing: float, edge: Triplets) -> Balanced | None:
         point = start.point
         gradient = self.alpha * point.X - point.slope
-        precondition = Preconditioner.of(start, edge)
+        precondition = FactorPreconditioner.of(start, edge)
         direction = self._direction(point, gradient, precondition, forcing)
         slope, length = float(np.vdot(gradient, direction)), 1.0
         while length > _SHORTEST:
@@ -136,7 +136,7 @@ class Descent:
         self,
         point: FactorPoint,
         gradient: np.ndarray,
-        precondition: Preconditioner,
+        precondition: FactorPreconditioner,
         forcing: float,
     ) -> np.ndarray:
         """Newton's by conjugate gradients, as far as the second derivative is positive."""
@@ -168,13 +168,13 @@ class Descent:
         thinner = Balanced(self.term.at(fewer.factors), fewer, self.alpha)
         return thinner if thinner.objective <= start.objective + start.allowance else start
 
-    def beyond(self, start: Balanced, tol: float) -> Leading:
+    def beyond(self, start: Balanced, tol: float) -> Triplets:
         """The largest singular values of G/α beside the spans of the factors."""
         parts, shape = start.parts, (len(start.parts.U), len(start.parts.V))
         count = min(max(_AT_ONCE, len(parts.sigma)), min(shape) - len(parts.sigma))
         return leading(Deflated(start.point, parts.U, parts.V, self.alpha), count, tol)
 
-    def grown(self, start: Balanced, found: Leading) -> Balanced | None:
+    def grown(self, start: Balanced, found: Triplets) -> Balanced | None:
         """With singular vectors of G whose singular values exceed α, or None if they gain nothing.
 
         Each u vᵀ, orthogonal to M, changes the objective by −(σ − α)t + ℓ''-curvature t²/2: its
@@ -194,7 +194,7 @@ class Descent:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Preconditioner:
+class FactorPreconditioner:
     """(ρ_a Γ + αI)⁻¹ on the rows a of each factor, and what couples the two near the edge.
 
     Of a component whose curvature d is small −G couples P and Q: along (u; v), singular vectors of
@@ -208,7 +208,7 @@ class Preconditioner:
     extra: np.ndarray
 
     @classmethod
-    def of(cls, start: Balanced, edge: Leading) -> Preconditioner:
+    def of(cls, start: Balanced, edge: Triplets) -> FactorPreconditioner:
         """At a point, whose own singular vectors have the value α, beside those of ``edge``."""
         point, (U, sigma, V), alpha = start.point, start.parts, start.alpha
         lefts, rights = np.hstack([U, edge.U]), np.hstack([V, edge.V])

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.operators._thin_products import Cells, thin
+from rkbs.solvers.operators._thin_products import ThinProducts, thin
 from rkbs.terms.losses import Loss
 from rkbs.terms.residual_losses import Squared
 
@@ -196,7 +196,7 @@ class PairTerm(FactorTerm):
     """Any smooth loss of any pairs."""
 
     def __init__(self, problem: SchattenProblem) -> None:
-        self.problem, self.cells = problem, Cells(problem.pairs)
+        self.problem, self.cells = problem, ThinProducts(problem.pairs)
         self.left, self.right = thin(problem.factors.left), thin(problem.factors.right)
         self.loss: Loss = problem.loss
         self.rows = self.left.shape[1]

@@ -17,7 +17,7 @@ _FULL = 0.1
 
 
 @final
-class Cells:
+class ThinProducts:
     """Values at the pairs, (n,): those of A Bᵀ, and products of the matrix C that holds them.
 
     The factors are thin, and what pays differs from products with the factors of a domain: C is

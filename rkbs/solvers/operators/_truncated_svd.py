@@ -24,16 +24,16 @@ class Products(Protocol):
     def transposed_times(self, U: np.ndarray) -> np.ndarray: ...
 
 
-class Leading(NamedTuple):
+class Triplets(NamedTuple):
     """Singular vectors, in columns, and values, decreasing."""
 
     U: np.ndarray
     sigma: np.ndarray
     V: np.ndarray
 
-    def chosen(self, which: np.ndarray) -> Leading:
+    def chosen(self, which: np.ndarray) -> Triplets:
         """Those where ``which`` is True."""
-        return Leading(self.U[:, which], self.sigma[which], self.V[:, which])
+        return Triplets(self.U[:, which], self.sigma[which], self.V[:, which])
 
 
 @final
@@ -62,7 +62,7 @@ class Deflated:
         return image - self.V @ (self.V.T @ image)
 
 
-def leading(matrix: Deflated, count: int, tol: float) -> Leading:
+def leading(matrix: Deflated, count: int, tol: float) -> Triplets:
     """U, σ and V of the ``count`` largest singular values, decreasing, to a relative ``tol``.
 
     By Lanczos (ARPACK) from a start of a seed of its own; small matrices, and those on which it
@@ -70,7 +70,7 @@ def leading(matrix: Deflated, count: int, tol: float) -> Leading:
     """
     (rows, columns), least = matrix.shape, min(matrix.shape)
     if count <= 0:
-        return Leading(np.zeros((rows, 0)), np.zeros(0), np.zeros((columns, 0)))
+        return Triplets(np.zeros((rows, 0)), np.zeros(0), np.zeros((columns, 0)))
     if least > _SMALL and count < _SHARE * least:
         operator = LinearOperator(
             matrix.shape, matrix.times, matrix.transposed_times, dtype=np.dtype(float)
@@ -82,11 +82,11 @@ def leading(matrix: Deflated, count: int, tol: float) -> Leading:
             pass
         else:
             order = np.argsort(-sigma)
-            return Leading(U[:, order], sigma[order], Vt[order].T)
+            return Triplets(U[:, order], sigma[order], Vt[order].T)
     whole = (
         matrix.times(np.eye(columns))
         if columns <= rows
         else (matrix.transposed_times(np.eye(rows)).T)
     )
     U, sigma, Vt = svd(whole)
-    return Leading(U[:, :count], sigma[:count], Vt[:count].T)
+    return Triplets(U[:, :count], sigma[:count], Vt[:count].T)

@@ -16,7 +16,7 @@ from rkbs.solvers import ADMM, Factorized, solve
 from rkbs.solvers.operators import _truncated_svd
 from rkbs.solvers.operators._factor_descent import Descent
 from rkbs.solvers.operators._factor_points import FactorTerm
-from rkbs.solvers.operators._thin_products import Cells
+from rkbs.solvers.operators._thin_products import ThinProducts
 from rkbs.solvers.operators._truncated_svd import Deflated, leading
 from rkbs.terms.margin_losses import Logistic
 from rkbs.terms.residual_losses import Huber, Squared
@@ -208,7 +208,7 @@ def test_more_pairs_than_lie_in_a_row_and_factors_with_zeros_are_the_same(monkey
     mixed = grid[rng.permutation(300)]
     for pairs, most in ((grid, 1300), (mixed, 1300), (mixed, 1)):
         monkeypatch.setattr("rkbs.solvers.operators._thin_products._IN_A_ROW", most)
-        cells = Cells(pairs)
+        cells = ThinProducts(pairs)
         np.testing.assert_allclose(cells.dots(A, B), (A @ B.T)[pairs.i, pairs.j], atol=1e-14)
         np.testing.assert_allclose(cells.matrix(c) @ B, pairs.matrix(c) @ B, atol=1e-13)
     pairs = grid[np.sort(rng.permutation(300)[:150])]
