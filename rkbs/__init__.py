@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from rkbs.solvers.functions.dual_newton import DualNewton
     from rkbs.solvers.operators.admm import ADMM
     from rkbs.solvers.operators.dense import Cholesky
+    from rkbs.solvers.operators.factorized import Factorized
     from rkbs.solvers.operators.incomplete import ConjugateGradient
     from rkbs.solvers.operators.spectral import Spectral
     from rkbs.solvers.operators.spectral_newton import SpectralNewton
@@ -69,6 +70,7 @@ __all__ = [
     "DualNewton",
     "EpsilonInsensitive",
     "ExponentiatedIntersection",
+    "Factorized",
     "FeatureSections",
     "HalfSquare",
     "Hinge",
@@ -122,6 +124,7 @@ _LATE = {
         "ConjugateGradient",
         "ConvergenceError",
         "DualNewton",
+        "Factorized",
         "Solution",
         "Spectral",
         "SpectralNewton",

@@ -9,6 +9,7 @@ from rkbs.solvers import (
     Cholesky,
     ConjugateGradient,
     DualNewton,
+    Factorized,
     Spectral,
     SpectralNewton,
 )
@@ -21,6 +22,7 @@ DEFAULTS = [
     (Cholesky, {"tol": 1e-8}),
     (ConjugateGradient, {"tol": 1e-10, "max_iter": 5000}),
     (DualNewton, {"tol": None, "max_iter": 1000}),
+    (Factorized, {"tol": 1e-8, "max_iter": 300}),
     (Spectral, {"tol": 1e-8}),
     (SpectralNewton, {"tol": 1e-10, "max_iter": 200}),
     (attention.VariableProjection, {"steps": 100, "max_slope": 20.0, "ridge": None}),

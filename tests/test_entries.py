@@ -170,8 +170,8 @@ ENTRIES = {
     "solve": [lambda x: solve(OperatorProblem(GRAM, np.eye(5), GRID, x(Z), 1.0), Spectral())],
 }
 WITHOUT_ARRAYS = {
-    "problems are what it takes": "ADMM Alternating Cholesky ConjugateGradient DualNewton Spectral "
-    "SpectralNewton",
+    "problems are what it takes": "ADMM Alternating Cholesky ConjugateGradient DualNewton "
+    "Factorized Spectral SpectralNewton",
     "elementwise on numpy arrays, which the problems have checked": "EpsilonInsensitive Hinge "
     "Huber Logistic Squared Schatten HalfSquare Norm PowerNorm",
     "made by rkbs": "Certificate ConvergenceError Inspection Solution",

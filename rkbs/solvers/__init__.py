@@ -6,6 +6,7 @@ from rkbs.solvers.functions.alternating import Alternating, ProductPoint
 from rkbs.solvers.functions.dual_newton import DualNewton
 from rkbs.solvers.operators.admm import ADMM
 from rkbs.solvers.operators.dense import Cholesky, DenseState
+from rkbs.solvers.operators.factorized import Factorized
 from rkbs.solvers.operators.incomplete import ConjugateGradient
 from rkbs.solvers.operators.spectral import Spectral, SpectralState
 from rkbs.solvers.operators.spectral_newton import SpectralNewton
@@ -19,6 +20,7 @@ __all__ = [
     "DenseState",
     "DualNewton",
     "Eigen",
+    "Factorized",
     "Leave",
     "ProductPoint",
     "Solution",

@@ -114,6 +114,9 @@ _TESTS = {
         ("solvers/operators/test_missing", "machines/test_ridge_folds"),
     ),
     "machines/_ridge_folds.py": (6, ("machines/test_ridge_folds",)),
+    "solvers/operators/_factor_descent.py": (10, ("solvers/operators/test_factorized",)),
+    "solvers/operators/_factor_points.py": (10, ("solvers/operators/test_factorized",)),
+    "solvers/operators/factorized.py": (6, ("test_defaults", "solvers/operators/test_factorized")),
     "solvers/operators/_splitting.py": (10, _SCHATTEN),
     "solvers/operators/admm.py": (6, ("test_defaults", *_SCHATTEN, "test_units")),
     "solvers/functions/_pair_hessian.py": (
