@@ -1,6 +1,7 @@
 """``BinaryKernelMachineCV``: what it chooses, what its folds see, and what it refuses."""
 
 import pickle
+import warnings
 from dataclasses import replace
 
 import numpy as np
