@@ -262,6 +262,7 @@ def test_bad_arguments_are_named(params, error, says):
 def test_folds_without_pairs_are_named():
     """Of three pairs of 2 × 2, where one of the two folds may have nothing to test on."""
     pairs = Pairs.from_mask(Y[:2], Y[:2], np.tri(2, dtype=bool))
+    groups = Groups.single(pairs)
     with pytest.raises(ValueError, match="leaves no pair to test in 1 of 2 folds: pass fewer"):
         [
             cuts_of(pairs, "both", 2, np.random.default_rng(k), Groups.single(pairs))
