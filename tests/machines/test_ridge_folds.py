@@ -264,10 +264,7 @@ def test_folds_without_pairs_are_named():
     pairs = Pairs.from_mask(Y[:2], Y[:2], np.tri(2, dtype=bool))
     groups = Groups.single(pairs)
     with pytest.raises(ValueError, match="leaves no pair to test in 1 of 2 folds: pass fewer"):
-        [
-            cuts_of(pairs, "both", 2, np.random.default_rng(k), Groups.single(pairs))
-            for k in range(9)
-        ]
+        [cuts_of(pairs, "both", 2, np.random.default_rng(k), groups) for k in range(9)]
 
 
 def test_exact_for_too_many_pairs_has_advice_that_works():
