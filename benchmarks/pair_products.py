@@ -1,17 +1,18 @@
-"""Products at some pairs of a grid by each way, and a fit by the chosen ways and by full matrices.
+"""Products at some pairs of a grid by each way, and fits by each route to a solution.
 
-Claim: ``PairProducts`` takes the cheapest way at any share of pairs, and a step of conjugate
-gradients with few pairs is cheaper than one with full matrices. Times are those of the process,
-the ways alternate in one run, and reported are ratios to the product of full matrices.
+Claim: ``PairProducts`` and ``Routes`` take the cheapest way at any share of pairs, or one that is
+little dearer. Times are those of the process, and the ways alternate in one run; of products
+reported are ratios to the product of full matrices.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
+from unittest.mock import patch
 
 import numpy as np
 
@@ -19,7 +20,10 @@ from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF
 from rkbs.problems import OperatorProblem
 from rkbs.solvers import ConjugateGradient
-from rkbs.solvers.operators._pair_products import PairProducts, Pattern
+from rkbs.solvers.operators._pair_products import Pattern
+from rkbs.solvers.operators._pair_routes import Route, Routes
+from rkbs.solvers.operators.base import RidgeSolution
+from rkbs.solvers.operators.incomplete import _ConjugateGradientState
 
 SHARES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.08, 0.1, 0.15, 0.2, 0.5)
 
@@ -69,35 +73,35 @@ def products(n: int, repeats: int) -> None:
         print(f"{share:6.3f} {row}    {spread['rows'] / spread['dense']:8.2f}{mark}")
 
 
-def full_matrices(problem: OperatorProblem) -> PairProducts:
-    """Products by full matrices alone, whatever would be cheaper."""
-    products, pairs = PairProducts.of(problem), problem.pairs
-    pattern = Pattern(pairs.i, pairs.j, (len(pairs.X), len(pairs.Y)), "dense", "dense")
-    vars(products).update(pattern=pattern, turned=False, few=False)  # where they are cached
-    return products
-
-
 def fits(n: int, repeats: int) -> None:
-    """``ConjugateGradient`` as it is and with full matrices alone, decompositions left out."""
+    """``ConjugateGradient`` by each of its ways; decompositions and what all α share left out."""
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((2, n, 5))
     gram_x, gram_y = RBF(0.3)(X, X), RBF(0.3)(Y, Y)
-    print(f"\n{n} × {n} grid, α = 1: fit, and the same with full matrices alone")
-    for share in (0.005, 0.05, 0.2, 0.5):
+    print(
+        f"\n{n} × {n} grid: seconds and steps of a fit by each way; * marks the one that is taken"
+    )
+    for share, alpha in itertools.product((0.005, 0.05, 0.2, 0.5), (100.0, 1.0, 0.01)):
         i, j = some_pairs(n, share)
         z = np.sin(X[i, 0] + Y[j, 0]) + 0.1 * rng.standard_normal(len(i))
-        state = ConjugateGradient().setup(
-            OperatorProblem(gram_x, gram_y, Pairs(X, Y, i, j), z, 1.0)
+        solver = ConjugateGradient()
+        state = solver.setup(OperatorProblem(gram_x, gram_y, Pairs(X, Y, i, j), z, alpha))
+        taken = state.routes.cheapest(state.problem, solver.tol)
+        ways = {route.way: route for route in state.routes.by_way(state.problem, solver.tol)}
+        work = {way: partial(fit_by, state, route) for way, route in ways.items()}
+        steps = {way: call().check().stats["iterations"] for way, call in work.items()}
+        times = alternately(work, repeats)
+        row = "  ".join(
+            f"{way}{'*' if way == taken.way else ''} {times[way]:.2f} s, {steps[way]}"
+            for way in ways
         )
-        plain = replace(state, products=full_matrices(state.problem))
-        times = alternately(
-            {"chosen": partial(state.solve, 1.0), "full": partial(plain.solve, 1.0)}, repeats
-        )
-        steps = [each.solve(1.0).check().stats["iterations"] for each in (state, plain)]
-        print(
-            f"{share:6.3f}  {times['chosen']:7.2f} s in {steps[0]} steps, {times['full']:7.2f} s "
-            f"in {steps[1]}: ratio {times['full'] / times['chosen']:.1f}"
-        )
+        print(f"{share:6.3f}  α = {alpha:<6g} {row}", flush=True)
+
+
+def fit_by(state: _ConjugateGradientState, route: Route) -> RidgeSolution:
+    """The solution at the problem's α by a route, whatever it costs."""
+    with patch.object(Routes, "cheapest", return_value=route):
+        return state.solve(state.problem.alpha)
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from rkbs._version import __version__
 from rkbs.data.pairs import Pairs
+from rkbs.data.scorers import PairScorer
+from rkbs.data.splits import PairKFold
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.capped_edp import CappedEDP
 from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from rkbs.solvers.functions.dual_newton import DualNewton
     from rkbs.solvers.operators.admm import ADMM
     from rkbs.solvers.operators.dense import Cholesky
+    from rkbs.solvers.operators.factorized import Factorized
     from rkbs.solvers.operators.incomplete import ConjugateGradient
     from rkbs.solvers.operators.spectral import Spectral
     from rkbs.solvers.operators.spectral_newton import SpectralNewton
@@ -69,6 +72,7 @@ __all__ = [
     "DualNewton",
     "EpsilonInsensitive",
     "ExponentiatedIntersection",
+    "Factorized",
     "FeatureSections",
     "HalfSquare",
     "Hinge",
@@ -86,6 +90,8 @@ __all__ = [
     "Norm",
     "OneSidedProblem",
     "OperatorProblem",
+    "PairKFold",
+    "PairScorer",
     "Pairs",
     "PositiveFeatures",
     "PowerFeatures",
@@ -122,6 +128,7 @@ _LATE = {
         "ConjugateGradient",
         "ConvergenceError",
         "DualNewton",
+        "Factorized",
         "Solution",
         "Spectral",
         "SpectralNewton",

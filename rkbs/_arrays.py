@@ -231,6 +231,11 @@ def check_same_dimension(x: Array, y: Array) -> None:
 
 def first_equal(rows: np.ndarray) -> np.ndarray:
     """The number of the first row that equals each row, (n,), of a finite matrix."""
-    seen: dict[bytes, int] = {}
-    whole = rows + 0.0  # −0.0 is 0.0
-    return np.array([seen.setdefault(row.tobytes(), k) for k, row in enumerate(whole)], dtype=int)
+    seen: dict[int, list[int]] = {}  # by a hash, which takes no memory
+    out = np.arange(len(rows))
+    for k, row in enumerate(rows):
+        alike = seen.setdefault(hash((row + 0.0).tobytes()), [])  # −0.0 is 0.0
+        out[k] = next((first for first in alike if np.array_equal(rows[first], row)), k)
+        if out[k] == k:
+            alike.append(k)
+    return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -12,6 +13,10 @@ from rkbs._arrays import first_equal, short_repr
 
 _NONE = 1e-12
 """A vector with this part of its length outside a space counts as one of it."""
+_PARTS = 4
+"""Of a matrix that is worked on in parts: more of them slow its products down."""
+_LEAST = 32
+"""Rows of a part, of any but the last."""
 
 
 @final
@@ -42,8 +47,17 @@ class Eigen:
     __repr__ = short_repr
 
     @classmethod
-    def of(cls, gram: np.ndarray, name: str) -> Eigen:
+    def of(cls, gram: np.ndarray, name: str, *, overwrite: bool = False) -> Eigen:
         """Decompose; eigenvalues below −n · eps · λ_max raise.
+
+        Parameters
+        ----------
+        gram : array of shape (n, n)
+        name : str
+            What an error calls it.
+        overwrite : bool
+            Whether the eigenvectors may take the place of ``gram``, where that is float64 in
+            Fortran's order: 3 n² doubles at the peak then, ``gram`` included, else 4.
 
         Raises
         ------
@@ -51,10 +65,16 @@ class Eigen:
             If the matrix is indefinite: then the "penalty" would be unbounded below and the
             closed form a saddle point instead of a minimum.
         """
-        eigenvalues, eigenvectors = np.linalg.eigh(gram.astype(float, copy=False))
-        rounding = len(gram) * np.finfo(float).eps * np.abs(eigenvalues).max()
-        _check_signs(eigenvalues, rounding, gram, name)
-        keep, same = eigenvalues > rounding, first_equal(gram)
+        import scipy.linalg  # not at the top: problems import this file, and rkbs is light
+
+        same, dtype = first_equal(gram), gram.dtype
+        matrix = gram if overwrite else np.array(gram, dtype=float, order="F")
+        eigenvalues, eigenvectors = scipy.linalg.eigh(
+            matrix, overwrite_a=True, check_finite=False, driver="evd"
+        )
+        rounding = len(same) * np.finfo(float).eps * np.abs(eigenvalues).max()
+        _check_signs(eigenvalues, rounding, dtype, name)
+        keep = eigenvalues > rounding
         if (np.bincount(same) > 1).any():
             eigenvectors[:, keep] = _alike(eigenvectors[:, keep], same)
         return cls(np.where(keep, eigenvalues, 0.0), eigenvectors)
@@ -68,27 +88,37 @@ class Eigen:
         Q, triangle = np.linalg.qr(F)
         A, sigma, turn = svd(triangle)
         keep = sigma**2 > len(F) * np.finfo(float).eps * (sigma**2).max(initial=0.0)
+        keep = np.flatnonzero(keep)[::-1]  # eigenvalues increase
         U, same = Q @ A[:, keep], first_equal(F)
         if (np.bincount(same) > 1).any():
             U = _alike(U, same)
         zeros = _complement(U, beside)
-        eigenvalues = np.concatenate([sigma[keep] ** 2, np.zeros(zeros.shape[1])])
-        vectors = np.hstack([U, zeros]) if zeros.size else U
+        eigenvalues = np.concatenate([np.zeros(zeros.shape[1]), sigma[keep] ** 2])
+        vectors = np.hstack([zeros, U]) if zeros.size else U
         return cls(eigenvalues, vectors, turn[keep].T)
 
     def range(self) -> Eigen:
-        """The part with positive eigenvalues."""
-        keep = self.eigenvalues > 0
-        if keep.all():
+        """The part with positive eigenvalues, the last ones, on the same memory."""
+        first = int(np.count_nonzero(self.eigenvalues == 0))
+        if not first:
             return self
-        return Eigen(self.eigenvalues[keep], self.eigenvectors[:, keep], self.turn)
+        return Eigen(self.eigenvalues[first:], self.eigenvectors[:, first:], self.turn)
 
-    @property
-    def dual(self) -> np.ndarray:
-        """U diag(s)^{−1/2}, on the range; of features F the W with F W = U diag(s)^{1/2}."""
+    def gram(self) -> np.ndarray:
+        """U diag(s) Uᵀ, the matrix itself."""
+        root = self.eigenvectors * np.sqrt(self.eigenvalues)
+        return root @ root.T
+
+    def dual(self, *, spend: bool = False) -> np.ndarray:
+        """U diag(s)^{−1/2}, on the range; of features F the W with F W = U diag(s)^{1/2}.
+
+        An array of its own, unless it may take the place of the eigenvectors.
+        """
         if self.turn is not None:
-            return self.turn
-        return self.eigenvectors / np.sqrt(self.eigenvalues)
+            return self.turn if spend else self.turn.copy()
+        out = self.eigenvectors if spend else self.eigenvectors.copy()
+        out /= np.sqrt(self.eigenvalues)
+        return out
 
 
 @final
@@ -120,25 +150,70 @@ class Factors:
 
         Where features state the Gram matrix, (k, r_x): takes features to these rows.
         """
-        return self.x.dual
+        return self.x.dual()
 
     @cached_property
     def dual_right(self) -> np.ndarray:
         """V diag(t)^{−1/2}, (n_y, r_y), or (k, r_y)."""
-        return self.y.dual
+        return self.y.dual()
 
     @cached_property
     def products(self) -> np.ndarray:
         """s_a t_b, the eigenvalues of M ↦ R_Xᵀ (R_X M R_Yᵀ) R_Y, (r_x, r_y)."""
         return np.multiply.outer(self.x.eigenvalues, self.y.eigenvalues)
 
+    @property
+    def largest(self) -> float:
+        """The largest of ``products``, 0 where there is none."""
+        return float(self.x.eigenvalues.max(initial=0.0) * self.y.eigenvalues.max(initial=0.0))
+
     def push(self, M: np.ndarray) -> np.ndarray:
         """R_X M R_Yᵀ, the values on the grid: (r_x, r_y) → (n_x, n_y)."""
-        return self.left @ M @ self.right.T
+        out = np.empty((len(self.x.eigenvectors), len(self.y.eigenvectors)))
+        for some, rows in self.pushed(M):
+            out[some] = rows
+        return out
 
     def pull(self, C: np.ndarray) -> np.ndarray:
         """R_Xᵀ C R_Y, its adjoint: (n_x, n_y) → (r_x, r_y)."""
-        return self.left.T @ C @ self.right
+        out = np.empty((len(self.x.eigenvalues), len(self.y.eigenvalues)))
+        for some, rows in self.pulled(C):
+            out[some] = rows
+        return out
+
+    def pushed(self, M: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """``push``, some rows after others, for what does not need the whole of it."""
+        U, V = self.x.eigenvectors, self.y.eigenvectors
+        for some in parts(len(U)):
+            rows = (U[some] * np.sqrt(self.x.eigenvalues)) @ M
+            rows *= np.sqrt(self.y.eigenvalues)
+            rows = rows @ V.T
+            yield some, rows
+
+    def pulled(self, C: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """``pull``, some rows after others."""
+        U, V = self.x.eigenvectors, self.y.eigenvectors
+        for some in parts(len(self.x.eigenvalues)):
+            rows = U[:, some].T @ C
+            rows = rows @ V
+            rows *= np.sqrt(self.x.eigenvalues[some])[:, None]
+            rows *= np.sqrt(self.y.eigenvalues)
+            yield some, rows
+
+
+def parts(size: int) -> Iterator[slice]:
+    """0 … size − 1 in four parts: a temporary of a part is a quarter of a matrix."""
+    step = max(_LEAST, -(-size // _PARTS))
+    for start in range(0, size, step):
+        yield slice(start, min(start + step, size))
+
+
+def inner(A: np.ndarray, B: np.ndarray, C: np.ndarray) -> np.ndarray:
+    """A B C, some rows after others: neither A B nor B C is formed."""
+    out = np.empty((len(A), C.shape[1]))
+    for some in parts(len(A)):
+        np.matmul(A[some] @ B, C, out=out[some])
+    return out
 
 
 def _alike(eigenvectors: np.ndarray, same: np.ndarray) -> np.ndarray:
@@ -160,12 +235,12 @@ def _complement(U: np.ndarray, beside: np.ndarray) -> np.ndarray:
     return basis[:, size > _NONE * size[0]]
 
 
-def _check_signs(eigenvalues: np.ndarray, rounding: float, gram: np.ndarray, name: str) -> None:
+def _check_signs(eigenvalues: np.ndarray, rounding: float, dtype: np.dtype, name: str) -> None:
     """Refuse increasing eigenvalues of which the first is more negative than rounding makes it."""
     if eigenvalues[0] < -rounding:
         raise ValueError(
             f"{name} must be positive semi-definite, but has the eigenvalue {eigenvalues[0]:.3g} "
-            f"(largest {eigenvalues[-1]:.3g}; it came in {gram.dtype}, float64 leaves the least "
+            f"(largest {eigenvalues[-1]:.3g}; it came in {dtype}, float64 leaves the least "
             "rounding): an indefinite kernel has no squared norm to penalize. Use a Mercer "
             "kernel within each domain; a non-Mercer κ(x, y) enters by its within-domain "
             "kernels κ.domain_x and κ.domain_y, and a matrix of similarities G shifted: "

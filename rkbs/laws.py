@@ -154,8 +154,8 @@ def hoelder_residual(spaces: RKBSPair, f: Element, g: Element) -> float:
 
 def optimality_residual(problem: OperatorProblem, c: np.ndarray) -> float:
     """‖(K + αI)c − z‖/‖z‖ with K formed entry by entry: the ridge certificate, independently."""
-    i, j = problem.pairs.i, problem.pairs.j
-    gram = problem.gram_x[i][:, i] * problem.gram_y[j][:, j]
+    left, right = problem.grams_of(problem.pairs.i, problem.pairs.j)
+    gram = left * right
     residual = gram @ c + problem.alpha * c - problem.z
     return worst(np.linalg.norm(residual) / max(np.linalg.norm(problem.z), _TINY))
 

@@ -31,6 +31,7 @@ from rkbs.solvers import (
     Cholesky,
     DualNewton,
     Eigen,
+    Factorized,
     Spectral,
     SpectralNewton,
     solve,
@@ -54,6 +55,7 @@ HEAD = constructive_head(TARGETS["edp"], 3, 32, quadrature=GRID)
 PROBLEMS = {
     "operator": OperatorProblem(*GRAMS, PAIRS, Z, 0.1),
     "schatten": SchattenProblem(*GRAMS, PAIRS, Z, 0.1, penalty=Schatten(1.5)),
+    "nuclear": SchattenProblem(*GRAMS, PAIRS, Z, 0.1),
     "separable": SeparableProblem(SPACES, PAIRS, Z, 0.1, 0.2),
     "product": ProductProblem(SPACES, PAIRS, Z, 0.1, 0.2),
     "one-sided": OneSidedProblem(FeatureSections(PHI, 1.5), Z[:, 0], 0.1),
@@ -65,6 +67,7 @@ SOLVED = [
     ("operator", Cholesky()),
     ("schatten", ADMM(1e-2)),
     ("schatten", SpectralNewton()),
+    ("nuclear", Factorized()),
     ("separable", DualNewton(1e-6)),
     ("product", Alternating(max_iter=1)),
     ("one-sided", DualNewton(1e-6)),

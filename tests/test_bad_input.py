@@ -8,7 +8,7 @@ import scipy.sparse
 from helpers import noted, points
 from optional import torch
 
-from rkbs import BinaryKernelRidge, PowerFeatures, RKBSPair, inspect
+from rkbs import BinaryKernelRidge, PairKFold, PowerFeatures, RKBSPair, inspect
 from rkbs.data.gdsc import DataNotFoundError, load_gdsc
 from rkbs.data.pairs import Pairs
 from rkbs.kernels import (
@@ -90,6 +90,7 @@ TAKES_POINTS = {
     "grid Y": ("Y", lambda x: Pairs.grid(X, x)),
     "from_mask X": ("X", lambda x: Pairs.from_mask(x, Y, np.ones((4, 3), bool))),
     "from_table": ("table", lambda x: Pairs.from_table(x, 1)),
+    "PairKFold": ("X", lambda x: next(PairKFold(2, n_features_x=1).split(x))),
     "inspect X": ("X", lambda x: inspect(EDP(), x)),
     "inspect Y": ("Y", lambda x: inspect(EDP(), X, x)),
 }
@@ -112,8 +113,17 @@ def test_points(place):
 
 
 MATRICES = ("map_x", "map_y", "Precomputed", "from_kernel map_x", "Pairs X", "Pairs Y", "grid X")
-MATRICES += ("grid Y", "from_mask X", "from_table", "inspect X", "inspect Y", "LowRank")
-MATRICES += ("left_out", "LowRankGram")
+MATRICES += (
+    "LowRank",
+    "LowRankGram",
+    "PairKFold",
+    "from_mask X",
+    "from_table",
+    "grid Y",
+    "inspect X",
+    "inspect Y",
+    "left_out",
+)
 
 
 @pytest.mark.parametrize("place", MATRICES)

@@ -25,7 +25,9 @@ from rkbs import (
     LowRankGram,
     OneSidedProblem,
     OperatorProblem,
+    PairKFold,
     Pairs,
+    PairScorer,
     PositiveFeatures,
     PowerFeatures,
     Precomputed,
@@ -38,6 +40,7 @@ from rkbs import (
     inspect,
     solve,
 )
+from rkbs.data import aupr, c_index, mse, score_by_unit, similarity_clusters
 from rkbs.kernels import KERNELS
 
 # Eighths of whole numbers: each kind holds them exactly.
@@ -46,6 +49,7 @@ X, Y, Z = (RNG.integers(-8, 9, size=shape) / 8 for shape in ((6, 2), (5, 2), (6,
 GRID = Pairs.grid(X, Y)
 TABLE, RESPONSES = np.hstack([X[GRID.i], Y[GRID.j]]), Z.ravel()
 GRAM = np.round(8 * (RBF()(X, X))) / 8 + 2 * np.eye(6)
+NEAR = Y @ Y.T - 1
 SPACES = RKBSPair.from_kernel(EDP(), 2, 3, p=1.5)
 
 
@@ -67,6 +71,10 @@ def grams(problem, **more):
         return found.z
 
     return value
+
+
+def in_later_folds(cv, data, groups):
+    return [sum(k in test for _, test in [*cv.split(data, None, groups)][1:]) for k in range(30)]
 
 
 # name: its entries, each a function of "as this kind".
@@ -110,6 +118,22 @@ ENTRIES = {
         ),
     ],
     "OperatorProblem": [grams(OperatorProblem)],
+    "PairKFold": [
+        lambda x: in_later_folds(PairKFold(3, leave="row", n_features_x=2), x(TABLE), None),
+        lambda x: in_later_folds(
+            PairKFold(2, leave="row", groups_x=x(np.arange(6) % 4.0)), GRID, None
+        ),
+        lambda x: in_later_folds(PairKFold(2, leave="column"), GRID, x(GRID.j // 2.0)),
+        lambda x: similarity_clusters(x(NEAR), 0),
+    ],
+    "PairScorer": [
+        lambda x: PairScorer(mse)(BinaryKernelRidge().fit(GRID, Z), GRID, x(RESPONSES)),
+        lambda x: PairScorer(mse, per="row")(
+            BinaryKernelRidge(n_features_x=2).fit(x(TABLE), RESPONSES), x(TABLE), x(RESPONSES)
+        ),
+        lambda x: [c_index(x(Z), x(-Z)), aupr(x(RESPONSES), x(Z.T.ravel()), 0.5)],
+        lambda x: score_by_unit(c_index, x(RESPONSES), Z.T.ravel(), x(GRID.i + 0.0)).scores,
+    ],
     "Pairs": [
         lambda x: Pairs.grid(x(X), x(Y)).responses(x(Z)),
         lambda x: Pairs(x(X), x(Y), [0, 1], [2, 3]).X,
@@ -154,8 +178,8 @@ ENTRIES = {
     "solve": [lambda x: solve(OperatorProblem(GRAM, np.eye(5), GRID, x(Z), 1.0), Spectral())],
 }
 WITHOUT_ARRAYS = {
-    "problems are what it takes": "ADMM Alternating Cholesky ConjugateGradient DualNewton Spectral "
-    "SpectralNewton",
+    "problems are what it takes": "ADMM Alternating Cholesky ConjugateGradient DualNewton "
+    "Factorized Spectral SpectralNewton",
     "elementwise on numpy arrays, which the problems have checked": "EpsilonInsensitive Hinge "
     "Huber Logistic Squared Schatten HalfSquare Norm PowerNorm",
     "made by rkbs": "Certificate ConvergenceError Inspection Solution",

@@ -27,6 +27,9 @@ MODULES = [
     if ">>> " in path.read_text(encoding="utf-8")
 ]
 WITHOUT = {
+    "ARRAY": "metadata of a field",
+    "POSITIVE": "metadata of a field",
+    "REAL": "metadata of a field",
     "__version__": "a string",
     "KERNELS": "a table of kernels",
     "PAPER_KERNELS": "names in KERNELS",

@@ -38,7 +38,7 @@ WRONG = {
     "rkbs.data.pairs": "import pandas",
     "rkbs.problems.operator": "from rkbs.solvers.base import solve",
     "rkbs.solvers.functions.alternating": "from rkbs.solvers.operators.admm import ADMM",
-    "rkbs.approximation.quadrature": "from rkbs.attention.functional import attention",
+    "rkbs.approximation.quadrature": "from rkbs.attention.functional import kernel_attention",
     "rkbs.laws": "from matplotlib import pyplot",
     "rkbs.plotting": "from verify.harness.run import Run",
     "verify.harness.run": "from rkbs.kernels.base import Kernel",

@@ -79,14 +79,25 @@ def test_there_are_notebooks():
         "02_the_representer_theorem.ipynb",
         "03_how_much_head_dimension.ipynb",
         "04_what_can_attention_select.ipynb",
+        "05_your_kernel_in_a_transformer.ipynb",
     ]
+
+
+def definitions(text):
+    """What a cell defines, but for kernels: to write one is a story of its own."""
+    lines = [
+        line
+        for line in ast.parse(text).body
+        if not (isinstance(line, ast.ClassDef) and ast.unparse(line.bases[-1]).endswith("Kernel"))
+    ]
+    nodes = ast.walk(ast.Module(lines, []))
+    return [node for node in nodes if isinstance(node, DEFINITIONS)]
 
 
 @every_notebook
 def test_defines_nothing_and_keeps_outputs(path):
     code, texts = sources(path)
-    for text in texts:
-        assert not [node for node in ast.walk(ast.parse(text)) if isinstance(node, DEFINITIONS)]
+    assert not any(map(definitions, texts))
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert sum(bool(cell.outputs) for cell in code) >= len(code) - 1
     outputs = [output for cell in code for output in cell.outputs]

@@ -24,7 +24,7 @@ from rkbs.data.pairs import Pairs
 from rkbs.kernels import RBF
 from rkbs.problems.certificates import relative_gap
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers import ADMM, Alternating, DualNewton, SpectralNewton, solve
+from rkbs.solvers import ADMM, Alternating, DualNewton, Factorized, SpectralNewton, solve
 from rkbs.spaces.sections import FeatureSections
 from rkbs.terms.losses import Loss
 from rkbs.terms.margin_losses import Hinge, Logistic
@@ -62,6 +62,7 @@ def operator(problem, u, g):
 
 OPERATOR = [(ADMM(tol=1e-4), loss, p) for loss in LOSSES for p in (1, 1.5, 2, 3)]
 OPERATOR += [(SpectralNewton(), loss, p) for loss in SMOOTH for p in (1.5, 2, 3)]
+OPERATOR += [(Factorized(), loss, 1) for loss in SMOOTH]
 
 
 @pytest.mark.parametrize(("solver", "loss", "p"), OPERATOR, ids=repr)

@@ -9,22 +9,37 @@ except ModuleNotFoundError as error:
         "rkbs.attention needs PyTorch, which is not installed: pip install rkbs[attention]"
     ) from error
 
-from rkbs.attention.functional import attention
+from rkbs.attention.functional import attention_path, kernel_attention
 from rkbs.attention.heads.ensemble import TwoTowerEnsemble
 from rkbs.attention.heads.linear import LinearHeads, train_linear_heads
 from rkbs.attention.heads.training import Adam, Method, Training, train_heads
 from rkbs.attention.heads.two_tower import TwoTowerHead
 from rkbs.attention.heads.variable_projection import VariableProjection
+from rkbs.attention.initialization import start_gain
+from rkbs.attention.learned import LearnedKernel
+from rkbs.attention.module import KernelAttention
+from rkbs.attention.multihead import MultiheadKernelAttention
+from rkbs.attention.paths.automatic import Automatic
+from rkbs.attention.paths.base import Path
+from rkbs.attention.paths.dense import Dense
 
 __all__ = [
     "Adam",
+    "Automatic",
+    "Dense",
+    "KernelAttention",
+    "LearnedKernel",
     "LinearHeads",
     "Method",
+    "MultiheadKernelAttention",
+    "Path",
     "Training",
     "TwoTowerEnsemble",
     "TwoTowerHead",
     "VariableProjection",
-    "attention",
+    "attention_path",
+    "kernel_attention",
+    "start_gain",
     "train_heads",
     "train_linear_heads",
 ]

@@ -1,12 +1,37 @@
-"""Two-domain data: pairs with responses, who the points are, and real data sets."""
+"""Two-domain data: pairs with responses, who the points are, folds, scores, and real data sets."""
 
+from rkbs.data.clusters import similarity_clusters
 from rkbs.data.gdsc import GDSC_SOURCE, DataNotFoundError, DrugResponse, load_gdsc
+from rkbs.data.metrics import (
+    UndefinedScoreError,
+    UnitScores,
+    auc,
+    aupr,
+    c_index,
+    mse,
+    rmse,
+    score_by_unit,
+)
 from rkbs.data.pairs import Pairs
+from rkbs.data.scorers import PairScorer
+from rkbs.data.splits import FoldSizes, PairKFold
 
 __all__ = [
     "GDSC_SOURCE",
     "DataNotFoundError",
     "DrugResponse",
+    "FoldSizes",
+    "PairKFold",
+    "PairScorer",
     "Pairs",
+    "UndefinedScoreError",
+    "UnitScores",
+    "auc",
+    "aupr",
+    "c_index",
     "load_gdsc",
+    "mse",
+    "rmse",
+    "score_by_unit",
+    "similarity_clusters",
 ]

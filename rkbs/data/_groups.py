@@ -97,7 +97,7 @@ def warn_equal(
     new point looks as small as that of a known one. A constant kernel is spared: to it, all points
     are one, new ones too.
     """
-    domains = {"X": ("pair", "row"), "Y": ("pair", "column")}
+    domains = {"X": ("pair", "row", "both"), "Y": ("pair", "column", "both")}
     for k, (name, concerned) in enumerate(domains.items()):
         labels = groups[k]
         points = getattr(pairs, name)

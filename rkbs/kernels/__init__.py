@@ -1,5 +1,6 @@
 """Kernels: the class is the formula; one body serves numpy and torch."""
 
+from rkbs.kernels._parameters import ARRAY, POSITIVE, REAL, Parametric, per_head
 from rkbs.kernels.algebra import Product, Scaled, Sum, Transpose
 from rkbs.kernels.base import Kernel, PositiveKernel
 from rkbs.kernels.capped_edp import CappedEDP
@@ -17,10 +18,13 @@ from rkbs.kernels.selection import Capacity, SelfWeight, capacity, self_weight
 from rkbs.kernels.tables import KERNELS, PAPER_KERNELS
 
 __all__ = [
+    "ARRAY",
     "EDP",
     "KERNELS",
     "PAPER_KERNELS",
+    "POSITIVE",
     "RBF",
+    "REAL",
     "Capacity",
     "CappedEDP",
     "Cauchy",
@@ -37,6 +41,7 @@ __all__ = [
     "Linear",
     "LinearMap",
     "LowRank",
+    "Parametric",
     "PositiveFeatures",
     "PositiveKernel",
     "Precomputed",
@@ -51,5 +56,6 @@ __all__ = [
     "capacity",
     "depth_bound",
     "leverage_bound",
+    "per_head",
     "self_weight",
 ]

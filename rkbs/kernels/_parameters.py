@@ -19,12 +19,46 @@ Parameter = Any
 """A real number, a tensor of shape () or (H,), or a tuple of H numbers."""
 
 
+REAL, POSITIVE, ARRAY = ({"rkbs.parameter": kind} for kind in ("real", "positive", "array"))
+"""What a field's ``metadata`` says of a parameter: then it is checked, and a module can train it.
+
+A number or a value for each head, any or positive; or an array of numbers, which only trains.
+"""
+
+
+def parameter_kinds(owner: Any) -> dict[str, str]:
+    """The names of an object's parameters, and of each whether it is positive, real or an array."""
+    kinds = {entry.name: entry.metadata.get("rkbs.parameter") for entry in fields(owner)}
+    return {name: kind for name, kind in kinds.items() if kind is not None}
+
+
 class Parametric:
     """A kernel with parameters, equal to another by their values; a tensor equals itself alone.
 
     To compare tensors would read them, and several numbers have no truth value. What inherits this
-    is a dataclass with ``eq=False``.
+    is a dataclass with ``eq=False``. Fields whose ``metadata`` is ``REAL`` or ``POSITIVE`` are
+    checked: numbers, or arrays of shape (H,) for the heads of points (..., H, n, d), as which
+    ``per_head`` gives them to a formula. ``LearnedKernel`` trains them, and those of ``ARRAY``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass, field
+    >>> from rkbs.kernels import POSITIVE, Kernel, Parametric, per_head
+    >>> @dataclass(frozen=True, eq=False)
+    ... class Affine(Parametric, Kernel):
+    ...     slope: float = field(default=1.0, metadata=POSITIVE)
+    ...     def formula(self, x, y):
+    ...         return 1 + per_head(self, "slope", x, y) * (x @ y.mT)
+    >>> Affine(0.5)([[2.0]], [[1.0]])
+    array([[2.]])
+    >>> Affine(-0.5)
+    Traceback (most recent call last):
+    ValueError: Affine(slope=…) must be positive and finite, got -0.5
     """
+
+    def __post_init__(self) -> None:
+        for name, kind in parameter_kinds(self).items():
+            check_parameter(self, name, positive=kind == "positive")
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -122,6 +156,14 @@ def absolute(value: Parameter) -> Parameter:
 
 def per_head(kernel: Any, name: str, x: Array, y: Array) -> Any:
     """A parameter as it meets values (..., H, n, m): a number, or an array of shape (H, 1, 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rkbs.kernels import RBF, per_head
+    >>> points = np.zeros((2, 5, 3))  # of two heads
+    >>> per_head(RBF([1.0, 2.0]), "tau", points, points).shape
+    (2, 1, 1)
 
     Raises
     ------

@@ -14,10 +14,10 @@ from rkbs._arrays import Array, is_tensor, namespace
 from rkbs.kernels._composite import Combination, Wrapper
 from rkbs.kernels._pairwise import log_sum, logarithm, product, saturated
 from rkbs.kernels._parameters import (
+    REAL,
     Parameter,
     Parametric,
     absolute,
-    check_parameter,
     numbers,
     per_head,
 )
@@ -166,10 +166,7 @@ class Scaled(Parametric, Wrapper):
     (array([[-2.]]), False, True)
     """
 
-    factor: Parameter
-
-    def __post_init__(self) -> None:
-        check_parameter(self, "factor", positive=False)
+    factor: Parameter = dataclasses.field(metadata=REAL)
 
     def formula(self, x: Array, y: Array) -> Array:
         return product(self.kernel.formula(x, y), per_head(self, "factor", x, y))
@@ -282,6 +279,25 @@ class Transpose(Wrapper):
 
     def _told(self, same: Callable[[], np.ndarray]) -> Kernel:
         return super()._told(lambda: same().T)
+
+    def square_dim(self, d: int) -> FeatureDimension:
+        """That of the kernel where it is symmetric; so for the other laws of keys below."""
+        return self.kernel.square_dim(d) if self.is_symmetric else None
+
+    def is_quasiconvex(self, d: int) -> bool | None:
+        return self.kernel.is_quasiconvex(d) if self.is_symmetric else None
+
+    def selects_any(self, d: int) -> bool | None:
+        return self.kernel.selects_any(d) if self.is_symmetric else None
+
+    @property
+    def logit_spread(self) -> float | None:
+        return self.kernel.logit_spread if self.is_symmetric else None
+
+    @property
+    def is_metric(self) -> bool | None:
+        """As the kernel: distances of mapped points too do not change with their order."""
+        return self.kernel.is_metric
 
     @property
     def domain_x(self) -> Kernel:

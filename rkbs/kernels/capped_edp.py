@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from rkbs._arrays import Array, namespace
 from rkbs.kernels._pairwise import product
-from rkbs.kernels._parameters import Parameter, Parametric, check_parameter, numbers, per_head
+from rkbs.kernels._parameters import POSITIVE, Parameter, Parametric, numbers, per_head
 from rkbs.kernels.base import PositiveKernel
 from rkbs.kernels.dot_product import scaled_dot
 from rkbs.kernels.structure import FeatureDimension
@@ -38,13 +38,10 @@ class CappedEDP(Parametric, PositiveKernel):
     (inf, False)
     """
 
-    cap: Parameter = 1.0
+    cap: Parameter = field(default=1.0, metadata=POSITIVE)
 
     is_mercer = False
     is_symmetric = True
-
-    def __post_init__(self) -> None:
-        check_parameter(self, "cap", positive=True)
 
     def log_formula(self, x: Array, y: Array) -> Array:
         cap = per_head(self, "cap", x, y)

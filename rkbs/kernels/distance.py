@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from rkbs._arrays import Array, is_tensor, namespace
 from rkbs.kernels._pairwise import distance, intersection, largest, product, squared_distance
-from rkbs.kernels._parameters import Parameter, Parametric, check_parameter, per_head
+from rkbs.kernels._parameters import POSITIVE, Parameter, Parametric, per_head
 from rkbs.kernels.base import Kernel, PositiveKernel
 from rkbs.kernels.structure import FeatureDimension
 
@@ -17,12 +17,9 @@ from rkbs.kernels.structure import FeatureDimension
 class _DistanceKernel(Parametric, Kernel):
     """A function of τ and a distance between q and k: infinite-dimensional, whatever τ > 0."""
 
-    tau: Parameter = 1.0
+    tau: Parameter = field(default=1.0, metadata=POSITIVE)
 
     is_symmetric = True
-
-    def __post_init__(self) -> None:
-        check_parameter(self, "tau", positive=True)
 
     def feature_dim(self, d: int) -> FeatureDimension:
         """Infinite."""

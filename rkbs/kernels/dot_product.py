@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import final
 
@@ -14,10 +14,10 @@ from numpy.polynomial import laguerre
 from rkbs._arrays import Array, check_count, namespace
 from rkbs.kernels._pairwise import dot, held, largest, saturated
 from rkbs.kernels._parameters import (
+    REAL,
     Parameter,
     Parametric,
     absolute,
-    check_parameter,
     numbers,
     per_head,
 )
@@ -217,14 +217,11 @@ class Quadratic(Parametric, DotProductKernel):
     False (2, 3, 1)
     """
 
-    gamma: Parameter = 1.0
+    gamma: Parameter = field(default=1.0, metadata=REAL)
 
     is_positive = False
     is_nonnegative = True
     degree = 2
-
-    def __post_init__(self) -> None:
-        check_parameter(self, "gamma", positive=False)
 
     def formula(self, x: Array, y: Array) -> Array:
         base = scaled_dot(x, y) + per_head(self, "gamma", x, y)

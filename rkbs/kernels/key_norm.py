@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import abc
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from rkbs._arrays import Array, cast, check_kinds, is_tensor, namespace
+from rkbs.kernels._composite import Wrapper
 from rkbs.kernels._pairwise import (
     at_least_single,
     common_dtype,
@@ -16,22 +17,24 @@ from rkbs.kernels._pairwise import (
     product,
     saturated,
 )
-from rkbs.kernels._parameters import Parameter, Parametric, check_parameter, numbers, per_head
+from rkbs.kernels._parameters import REAL, Parameter, Parametric, numbers, per_head
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.dot_product import EDP
 from rkbs.kernels.structure import FeatureDimension
 
 
 @dataclass(frozen=True, eq=False)
-class _NormBias(Parametric, Kernel, abc.ABC):
-    """κ(x, y) exp(b(x, y)), b = −τ times squared norms: factors of rows and columns."""
+class _NormBias(Parametric, Wrapper, abc.ABC):
+    """κ(x, y) exp(b(x, y)), b = −τ times squared norms: factors of rows and columns.
 
-    kernel: Kernel
-    tau: Parameter = 1.0
+    They leave signs and ranks as they are.
+    """
+
+    tau: Parameter = field(default=1.0, metadata=REAL)
 
     def __post_init__(self) -> None:
         check_kinds(self, kernel=Kernel)
-        check_parameter(self, "tau", positive=False)
+        super().__post_init__()
 
     @abc.abstractmethod
     def _norms(self, x: Array, y: Array) -> Array:
@@ -60,21 +63,6 @@ class _NormBias(Parametric, Kernel, abc.ABC):
     def _is_biased(self) -> bool:
         """τ ≠ 0, of a head at least."""
         return any(tau != 0 for tau in numbers(self.tau))
-
-    @property
-    def is_positive(self) -> bool | None:
-        return self.kernel.is_positive
-
-    @property
-    def is_nonnegative(self) -> bool | None:
-        return self.kernel.is_nonnegative
-
-    def feature_dim(self, d: int) -> FeatureDimension:
-        """That of the kernel: a factor for each row and column leaves ranks as they are."""
-        return self.kernel.feature_dim(d)
-
-    def rank_bound(self, d: int) -> FeatureDimension:
-        return self.kernel.rank_bound(d)
 
     def square_dim(self, d: int) -> FeatureDimension:
         """That of the kernel: the factor goes into ψ."""
@@ -125,6 +113,10 @@ class KeyNormBias(_NormBias):
             return self.kernel.is_mercer
         return False if self.is_symmetric is False else None
 
+    def is_quasiconvex(self, d: int) -> bool | None:
+        """For EDP with τ ≤ 0: the logit is linear in k and −τ ‖k‖² convex."""
+        return True if isinstance(self.kernel, EDP) and max(numbers(self.tau)) <= 0 else None
+
     def selects_any(self, d: int) -> bool | None:
         """For EDP as for EDP itself, by keys of one norm; with τ > 0 as for RBF, for every d."""
         if not isinstance(self.kernel, EDP):
@@ -149,14 +141,6 @@ class _BothNormsBias(_NormBias):
 
     def _norms(self, x: Array, y: Array) -> Array:
         return saturated(_squared_norms(x, y)[..., :, None] + _squared_norms(y, x)[..., None, :])
-
-    @property
-    def is_symmetric(self) -> bool | None:
-        return self.kernel.is_symmetric
-
-    @property
-    def is_mercer(self) -> bool | None:
-        return self.kernel.is_mercer
 
 
 def _squared_norms(points: Array, others: Array) -> Array:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 
 from rkbs._arrays import Array, as_floating, check_count, check_finite, is_tensor
 from rkbs.kernels._pairwise import dot, log_dot, saturated
-from rkbs.kernels._parameters import Parametric, check_heads, fitting
+from rkbs.kernels._parameters import ARRAY, Parametric, check_heads, fitting
 from rkbs.kernels.base import PositiveKernel
 from rkbs.kernels.structure import FeatureDimension
 
@@ -46,10 +46,10 @@ class PositiveFeatures(Parametric, PositiveKernel):
     (np.int64(3), 3)
     """
 
-    query_weights: Array
-    query_biases: Array
-    key_weights: Array
-    key_biases: Array
+    query_weights: Array = field(metadata=ARRAY)
+    query_biases: Array = field(metadata=ARRAY)
+    key_weights: Array = field(metadata=ARRAY)
+    key_biases: Array = field(metadata=ARRAY)
 
     def __post_init__(self) -> None:
         for side in ("query", "key"):

@@ -118,10 +118,10 @@ class Precomputed(Kernel):
         """Of the points that are rows and columns; None where there are others."""
         if self.is_symmetric is False:
             return False
-        low = np.linalg.eigvalsh(self._square.astype(float))[0]
-        if abs(low) <= len(self._square) * self._rounding:
-            return None
-        return False if low < 0 else self.is_symmetric
+        rounding = len(self._square) * self._rounding
+        if rounding == 0 or not _positive(self._square, -rounding):
+            return None if rounding == 0 or _positive(self._square, rounding) else False
+        return self.is_symmetric
 
     @property
     def is_positive(self) -> bool:
@@ -158,6 +158,17 @@ class Precomputed(Kernel):
     def domain_y(self) -> Kernel:
         """As ``domain_x``."""
         return self.domain_x
+
+
+def _positive(matrix: np.ndarray, shift: float) -> bool:
+    """Whether all eigenvalues of a symmetric matrix lie above −``shift``, by Cholesky's factors."""
+    shifted = matrix.astype(float)  # a copy
+    shifted.flat[:: len(matrix) + 1] += shift
+    try:
+        np.linalg.cholesky(shifted)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def repair(matrix: np.ndarray) -> str:

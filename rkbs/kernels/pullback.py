@@ -11,6 +11,7 @@ import numpy as np
 from rkbs._arrays import Array, SameArray, as_matrix, as_points, is_tensor, namespace
 from rkbs.kernels._composite import Wrapper
 from rkbs.kernels._pairwise import dot
+from rkbs.kernels._parameters import ARRAY
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.structure import FeatureDimension
 
@@ -125,7 +126,7 @@ class LinearMap:
     True
     """
 
-    matrix: Array
+    matrix: Array = dataclasses.field(metadata=ARRAY)
 
     def __repr__(self) -> str:
         return f"LinearMap(<{self.matrix.shape[0]} × {self.matrix.shape[1]}>)"

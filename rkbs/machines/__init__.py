@@ -1,5 +1,6 @@
 """Binary kernel machines as scikit-learn estimators."""
 
+from rkbs.machines.edges import grid_edges
 from rkbs.machines.ridge import BinaryKernelRidge
 from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
 from rkbs.machines.spectral import BinaryKernelMachine
@@ -10,4 +11,5 @@ __all__ = [
     "BinaryKernelMachineCV",
     "BinaryKernelRidge",
     "BinaryKernelRidgeCV",
+    "grid_edges",
 ]

@@ -1,109 +1,146 @@
-"""Folds of pairs, rows or columns: what is left out, and the scores of fits to the rest."""
+"""Folds of pairs, rows, columns or both: what is left out, and fits to the rest."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Generic, TypeVar
 
 import numpy as np
 
+from rkbs._linalg import Eigen
+from rkbs.data._cuts import Cut, Setting, cuts
 from rkbs.data._groups import Groups
 from rkbs.data.pairs import Pairs
-from rkbs.machines._solving import SpectralSolver
-from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import Leave
+from rkbs.machines._at_pairs import values_at_pairs
+from rkbs.problems.gram import GramProblem, OperatorPoint
+from rkbs.problems.offsets import Offsets
+
+_Problem = TypeVar("_Problem", bound=GramProblem)
 
 
 @dataclass(frozen=True, eq=False)
-class Fold:
+class Fold(Generic[_Problem]):
     """The problem of the pairs that a fold keeps, and the pairs that it leaves out.
+
+    A Gram matrix of which it leaves out rows is cut and decomposed anew: so its grid is as complete
+    as it can be, and smaller. Else, whatever the pairs, the whole one serves, which is decomposed
+    once: rows without pairs change nothing.
 
     Attributes
     ----------
-    training : SchattenProblem
-        Over the rows and columns that occur in it.
+    training : GramProblem
     test : Pairs
     z : array of shape (n_test,)
-    rows_x, rows_y : arrays of shape (n_x, n_x_training), (n_y, n_y_training)
-        Rows of the kernels of all points, also of those that the fold has never seen.
+    left, right : arrays of shape (n_x, r_x), (n_y, r_y)
+        Of all points the coordinates that ``training`` sees, also of those it has never seen.
+    offsets : Offsets
+        Of all points.
     """
 
-    training: SchattenProblem
+    training: _Problem
     test: Pairs
     z: np.ndarray
-    rows_x: np.ndarray
-    rows_y: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    offsets: Offsets
 
     @classmethod
-    def of(cls, problem: SchattenProblem, out: np.ndarray) -> Fold:
-        """The fold that leaves out the pairs where ``out``."""
-        training, rows, columns = _part(problem, ~out)
-        kernels = problem.gram_x[:, rows], problem.gram_y[:, columns]
-        return cls(training, problem.pairs[out], problem.z[out], *kernels)
-
-    def scores(self, solver: SpectralSolver, alphas: np.ndarray) -> list[float]:
-        """The mean loss at ``test`` along the path, NaN where a fit is not certified."""
-        scores = []
-        for solution in solver.setup(self.training).path(alphas):
-            h = self.test.entries(solution.predict_grid(self.rows_x, self.rows_y))
-            loss = float(self.training.loss.value(h, self.z).mean())
-            scores.append(loss if solution.certificate.passed else math.nan)
-        return scores
-
-
-def masks_of_folds(
-    pairs: Pairs, leave: Leave, folds: int, rng: np.random.Generator, groups: Groups
-) -> Iterator[np.ndarray]:
-    """For each fold the mask of the pairs that it leaves out."""
-    units = groups.of_pairs(pairs, leave)
-    names = np.unique(units)
-    if len(names) < folds:
-        raise ValueError(
-            f"cv={folds} folds need as many {leave}s, or groups of them, got {len(names)} "
-            f"(n_samples={len(pairs)})"
+    def of(cls, problem: _Problem, cut: Cut, leave: Setting) -> Fold[_Problem]:
+        """The fold of a cut by what ``leave`` says."""
+        pairs = problem.pairs
+        rows = _kept(pairs.i[cut.train], len(pairs.X), leave in ("row", "both"))
+        columns = _kept(pairs.j[cut.train], len(pairs.Y), leave in ("column", "both"))
+        training = _part(problem, cut.train, rows, columns)
+        factors = training.factors
+        left = factors.left if rows is None else problem.grams[0][:, rows] @ factors.dual_left
+        right = (
+            factors.right if columns is None else problem.grams[1][:, columns] @ factors.dual_right
         )
-    for out in np.array_split(rng.permutation(names), folds):
-        yield np.isin(units, out)
+        test, z = pairs[cut.test], problem.z[cut.test]
+        return cls(training, test, z, left, right, problem.offsets)
+
+    @cached_property
+    def reach(self) -> float:
+        """The mean square at ``test`` of ‖w_n‖, w_n = L_i ⊗ R_j, h = ⟨w_n, M⟩ + ….
+
+        With a constant of w_n less its mean at the training pairs: by so much b takes back.
+        """
+        left, right = (np.einsum("ik,ik->i", part, part) for part in (self.left, self.right))
+        mean = float(np.mean(left[self.test.i] * right[self.test.j]))
+        if not self.offsets.constant:
+            return mean
+        center = self.training.pull(np.full_like(self.training.z, 1 / len(self.training.z)))
+        share = self.test.matrix(np.full_like(self.z, 1 / len(self.z)))
+        along = float(np.vdot(self.left.T @ share @ self.right, center))
+        return max(mean - 2 * along + float(np.vdot(center, center)), 0.0)
+
+    def predict(self, point: OperatorPoint) -> np.ndarray:
+        """h at ``test``: what the fit has never seen has the effect 0."""
+        one, rows, _ = self.training.offsets.sizes
+        b = float(point.theta[0]) if one else 0.0
+        effects = point.theta[one : one + rows], point.theta[one + rows :]
+        row = b + _effects(effects[0], self.offsets.rows, len(self.left))
+        column = _effects(effects[1], self.offsets.columns, len(self.right))
+        return values_at_pairs(self.test, self.left @ point.M, self.right, row, column)
 
 
-def check_folds(problem: SchattenProblem, held_out: list[np.ndarray]) -> None:
-    """``ValueError`` that names the fold whose training responses have no best constant."""
-    if not problem.offsets.constant:
-        return
-    for k, out in enumerate(held_out):
-        try:
-            problem.loss.check_constant(problem.z[~out])
-        except ValueError as error:
-            raise ValueError(
-                f"fold {k + 1} of cv={len(held_out)} has training pairs of which {error}, another "
-                "random_state, or a cv of more folds"
-            ) from error
+def _kept(used: np.ndarray, size: int, cut: bool) -> np.ndarray | None:
+    """The rows in use, or None where the Gram matrix stays whole."""
+    rows = np.unique(used)
+    return rows if cut and len(rows) < size else None
 
 
-def fold_scores(folds: list[Fold], solver: SpectralSolver, alphas: np.ndarray) -> np.ndarray:
-    """The score of each α and fold; an α that is not certified is not tried in later folds."""
-    scores = np.full((len(alphas), len(folds)), np.nan)
-    for k, fold in enumerate(folds):
-        certified = ~np.isnan(scores[:, :k]).any(1)
-        scores[certified, k] = fold.scores(solver, alphas[certified])
-    return scores
+def _effects(theta: np.ndarray, labels: np.ndarray | None, size: int) -> np.ndarray:
+    """The effects of all rows, of those with the first labels."""
+    if labels is None:
+        return np.zeros(size)
+    known = np.zeros(int(labels.max()) + 1)
+    known[: len(theta)] = theta
+    return known[labels]
 
 
 def _part(
-    problem: SchattenProblem, chosen: np.ndarray
-) -> tuple[SchattenProblem, np.ndarray, np.ndarray]:
-    """The problem of the chosen pairs over the rows and columns that occur in them, and these."""
-    pairs = problem.pairs[chosen]
-    rows, columns = np.unique(pairs.i), np.unique(pairs.j)
-    part = SchattenProblem(
-        problem.gram_x[np.ix_(rows, rows)],
-        problem.gram_y[np.ix_(columns, columns)],
-        pairs.compact(),
-        problem.z[chosen],
-        problem.alpha,
-        problem.loss,
-        problem.penalty,
-        offsets=problem.offsets,
-    )
-    return part, rows, columns
+    problem: _Problem, chosen: np.ndarray, rows: np.ndarray | None, columns: np.ndarray | None
+) -> _Problem:
+    """The problem of the chosen pairs over some rows and columns, over all where None."""
+    pairs, (x, y), offsets = problem.pairs[chosen], problem.eigen, problem.offsets
+    changes = {"pairs": pairs, "z": problem.z[chosen]}
+    if rows is not None:
+        pairs = replace(pairs, X=pairs.X[rows], i=np.searchsorted(rows, pairs.i), ids_x=None)
+        changes["gram_x"] = problem.grams[0][np.ix_(rows, rows)]
+        x = Eigen.of(changes["gram_x"], "gram_x")
+        offsets = replace(offsets, rows=None if offsets.rows is None else offsets.rows[rows])
+    if columns is not None:
+        pairs = replace(pairs, Y=pairs.Y[columns], j=np.searchsorted(columns, pairs.j), ids_y=None)
+        changes["gram_y"] = problem.grams[1][np.ix_(columns, columns)]
+        y = Eigen.of(changes["gram_y"], "gram_y")
+        labels = offsets.columns
+        offsets = replace(offsets, columns=None if labels is None else labels[columns])
+    return problem._decomposed((x, y), **changes | {"pairs": pairs, "offsets": offsets})
+
+
+def cuts_of(
+    pairs: Pairs, leave: Setting, folds: int, rng: np.random.Generator, groups: Groups
+) -> list[Cut]:
+    """The cuts of the folds.
+
+    With "both" fold k leaves out the k-th part of the rows and the k-th part of the columns, tests
+    on their pairs with each other and trains on the pairs of the others.
+    """
+    rows, columns = groups.x[pairs.i], groups.y[pairs.j]
+    return list(cuts(rows, columns, leave, folds, rng, every_block=False))
+
+
+def check_folds(problem: GramProblem, parts: list[Cut]) -> None:
+    """``ValueError`` that names the fold whose training responses have no best constant."""
+    if not problem.offsets.constant:
+        return
+    for k, cut in enumerate(parts):
+        try:
+            problem.loss.check_constant(problem.z[cut.train])
+        except ValueError as error:
+            raise ValueError(
+                f"fold {k + 1} of cv={len(parts)} has training pairs of which {error}, another "
+                "random_state, or a cv of more folds"
+            ) from error

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any, Self, TypeVar
 
 from rkbs._arrays import kind_error
+from rkbs.problems.operator import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers.base import Solver, State, solve
-from rkbs.solvers.operators.base import SchattenSolution
+from rkbs.solvers.operators.base import RidgeSolution, SchattenSolution
+from rkbs.solvers.operators.dense import Cholesky
+from rkbs.solvers.operators.incomplete import ConjugateGradient
+from rkbs.solvers.operators.spectral import Spectral
 
+FEW_PAIRS = 2000
+"""Up to this many pairs a dense factorization is faster than iterating."""
+RidgeSolver = Solver[OperatorProblem, State[RidgeSolution]]
 SpectralSolver = Solver[SchattenProblem, State[SchattenSolution]]
 _Solver = TypeVar("_Solver", bound=Solver[Any, Any])
 
@@ -43,3 +50,19 @@ def check_solver(solver: _Solver | None, problem: type, known: str) -> _Solver |
             f"{type(solver).__name__} solves problems of class {solver.handles.__name__}"
         )
     return solver
+
+
+def ridge_solver(problem: OperatorProblem, iterative: RidgeSolver | None = None) -> RidgeSolver:
+    """The closed form of a complete grid, dense algebra for few pairs, else conjugate gradients.
+
+    Parameters
+    ----------
+    problem : OperatorProblem
+    iterative : Solver, optional
+        In place of ``ConjugateGradient()``.
+    """
+    if problem.pairs.is_complete and not problem.is_low_rank:
+        return Spectral()
+    if len(problem.z) <= FEW_PAIRS:
+        return Cholesky()
+    return ConjugateGradient() if iterative is None else iterative

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from rkbs._frames import is_tensor, refuse_without_numbers, to_numpy
+from rkbs.data._units import columns_of_x
 from rkbs.data.pairs import Pairs
 from rkbs.machines._names import named
 
@@ -31,13 +32,7 @@ def pairs_of_table(machine: Any, table: Any, z: Any) -> tuple[Pairs, np.ndarray]
     _refuse_domains(table)
     table, z = numeric(table, "X"), numeric(z, "z")
     table, z = validate_data(machine, table, z, dtype=float, y_numeric=True, ensure_min_features=2)
-    split, columns = machine.n_features_x, table.shape[1]
-    if split is None and columns > 2:
-        raise ValueError(
-            f"n_features_x must be given for a table of {columns} columns with rows [x | y]: "
-            "how many of them, from the left, describe x"
-        )
-    pairs = Pairs.from_table(table, 1 if split is None else split)
+    pairs = Pairs.from_table(table, columns_of_x(machine.n_features_x, table.shape[1]))
     return named(pairs, getattr(machine, "feature_names_in_", None)), z
 
 

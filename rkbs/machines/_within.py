@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from rkbs._arrays import first_equal, kind_error
+from rkbs._linalg import Eigen
 from rkbs.data._entities import Entities
 from rkbs.kernels._parameters import head_parameter
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.distance import RBF
 from rkbs.kernels.low_rank import LowRank
 from rkbs.kernels.precomputed import Precomputed, repair
-from rkbs.problems.low_rank import LowRankGram
+from rkbs.problems.gram import checked_gram
 
 
 def within_domain(kernel: Any, name: str, machine: type) -> Kernel:
@@ -63,22 +64,30 @@ def _instead(kernel: Kernel, machine: type) -> str:
     )
 
 
-def gram(kernel: Kernel, known: Entities, by_features: bool) -> np.ndarray | LowRankGram:
+def gram(kernel: Kernel, known: Entities) -> np.ndarray:
     """k(X, X), with equal rows for equal points, which a matrix product may round differently.
 
-    For a kernel that asks who is who, with equal rows for one entity. Of a kernel of low rank, if
-    it may be by features, these alone.
+    For a kernel that asks who is who, with equal rows for one entity.
     """
-    if by_features and isinstance(kernel, LowRank):
-        return LowRankGram(kernel.features(known.points))
     told = kernel._told(lambda: known.same(known))
     values = told(known.points, known.points)
     same = first_equal(known.points) if told is kernel else known.first()
     return values[np.ix_(same, same)] if (np.bincount(same) > 1).any() else values
 
 
+def decomposed(kernel: Kernel, known: Entities) -> Eigen:
+    """The eigendecomposition of ``gram``, which is gone."""
+    name = f"gram_{known.domain.lower()}"
+    matrix = checked_gram(gram(kernel, known), name, len(known.points))
+    if matrix.dtype != float:
+        return Eigen.of(matrix, name)
+    own = np.array(matrix, order="F")  # the kernel may have kept the other
+    del matrix
+    return Eigen.of(own, name, overwrite=True)
+
+
 def between(kernel: Kernel, new: Entities, known: Entities, by_features: bool) -> np.ndarray:
-    """k(X, X_fit), or the features of ``gram``, one row per new point.
+    """k(X, X_fit), or the features of a kernel of low rank, one row per new point.
 
     Raises
     ------

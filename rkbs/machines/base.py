@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rkbs._arrays import as_matrix, kind_error
 from rkbs._frames import column_names
+from rkbs.data._cuts import Setting, check_setting
 from rkbs.data._entities import Entities, as_ids
 from rkbs.data._groups import Groups, warn_equal
 from rkbs.data.pairs import Pairs
@@ -21,12 +22,9 @@ from rkbs.machines._parameters import changed, nested
 from rkbs.machines._tables import numeric, pairs_of_table
 from rkbs.machines._within import between, gram, within_domain
 from rkbs.problems.certificates import Certificate
-from rkbs.problems.gram import GramProblem, check_scale
+from rkbs.problems.gram import Gram, GramProblem, check_scale
 from rkbs.problems.offsets import Offsets
-from rkbs.solvers.base import Leave, check_leave
 from rkbs.terms.losses import Loss
-
-_KERNELS = ("kernel_x", "kernel_y")
 
 
 class OperatorMachine(RegressorMixin, BaseEstimator):
@@ -79,16 +77,16 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         return cls(kernel_x=kernel.domain_x, kernel_y=kernel.domain_y, **params)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name; deep: also those of the kernels, such as ``kernel_x__tau``."""
+        """Parameters by name; deep: also those of what they are, such as ``kernel_x__tau``."""
         params = super().get_params(deep)
         if deep:
-            for name in _KERNELS:
+            for name in super().get_params(deep=False):
                 params |= nested(params[name], name)
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters, also of the kernels by ``kernel_x__tau``, as a grid search does."""
-        inner: dict[str, dict[str, Any]] = {name: {} for name in _KERNELS}
+        """Set parameters, also by ``kernel_x__tau`` and ``loss__delta``, as a grid search does."""
+        inner: dict[str, dict[str, Any]] = {name: {} for name in self.get_params(deep=False)}
         for key in [key for key in params if key.partition("__")[0] in inner and "__" in key]:
             name, _, part = key.partition("__")
             inner[name][part] = params.pop(key)
@@ -135,14 +133,15 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         x, y = self._known("X"), self._known("Y")
         offsets = make_offsets(self.fit_intercept, self.effects, self.effects_alpha, x, y)
         mean = float(check_scale(z).mean()) if offsets.constant and loss.of_residual else 0.0
-        data = {
-            "gram_x": gram(self.kernel_x_, x, self._by_features),
-            "gram_y": gram(self.kernel_y_, y, self._by_features),
-            "pairs": pairs,
-            "z": z - mean,
-            "offsets": offsets,
-        }
+        z -= mean
+        domains = (self.kernel_x_, x), (self.kernel_y_, y)
+        gram_x, gram_y = (self._gram(*domain, pairs) for domain in domains)
+        data = {"gram_x": gram_x, "gram_y": gram_y, "pairs": pairs, "z": z, "offsets": offsets}
         return data, mean
+
+    def _gram(self, kernel: Kernel, known: Entities, pairs: Pairs) -> Gram:
+        """What a problem is to know of a domain."""
+        return gram(kernel, known)
 
     def _keep_offsets(self, offsets: Offsets, theta: np.ndarray, mean: float) -> None:
         """``intercept_``, and the effects of the rows of the two domains."""
@@ -157,11 +156,11 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         return Entities(getattr(self, points), getattr(self, ids), domain)
 
     def _groups(
-        self, data: Any, problem: GramProblem, leave: Leave, groups_x: Any, groups_y: Any
+        self, data: Any, problem: GramProblem, leave: Setting, groups_x: Any, groups_y: Any
     ) -> Groups:
         """What cross-validation leaves out together; a warning where equal points leak."""
         groups = Groups.in_use(data, problem.pairs, groups_x, groups_y)
-        warn_equal((problem.gram_x, problem.gram_y), problem.pairs, groups, check_leave(leave))
+        warn_equal(problem.grams, problem.pairs, groups, check_setting(leave))
         return groups
 
     def predict(self, X: Any) -> np.ndarray:

@@ -7,22 +7,20 @@ from typing import Any, final
 import numpy as np
 from scipy.sparse import csr_array
 
+from rkbs.data._entities import Entities
+from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.low_rank import LeftOut, LowRank
-from rkbs.machines._solving import FixedAlphaMixin, check_solver
+from rkbs.machines._solving import FixedAlphaMixin, RidgeSolver, check_solver, ridge_solver
+from rkbs.machines._within import decomposed
 from rkbs.machines.base import OperatorMachine
 from rkbs.problems.certificates import KKTCertificate
+from rkbs.problems.gram import Gram
+from rkbs.problems.low_rank import LowRankGram
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Solver, State
 from rkbs.solvers.operators.base import RidgeSolution
-from rkbs.solvers.operators.dense import Cholesky
-from rkbs.solvers.operators.incomplete import ConjugateGradient
 from rkbs.solvers.operators.spectral import Spectral
 from rkbs.terms.residual_losses import Squared
-
-_Solver = Solver[OperatorProblem, State[RidgeSolution]]
-_FEW_PAIRS = 2000
-"""Up to this many pairs a dense factorization is faster than iterating."""
 
 
 class RidgeMachine(OperatorMachine):
@@ -51,15 +49,17 @@ class RidgeMachine(OperatorMachine):
 
     def _keep(self, solution: RidgeSolution, mean: float) -> None:
         """The attributes of a fit, or ``ConvergenceError``."""
-        problem = solution.check().problem
-        self._keep_offsets(problem.offsets, solution.value.theta, mean)
-        self.dual_coef_ = self._at_pairs(problem, solution.value.c / problem.alpha)
-        self.query_coef_, self.key_coef_ = problem.factored_expansion(solution.value.M)
+        problem, (M, c, theta) = solution.check().problem, solution.value
+        self._keep_offsets(problem.offsets, theta, mean)
+        # The solution is the machine's own, and its arrays become those of the fit.
+        self.dual_coef_ = self._at_pairs(problem, c)
+        self.dual_coef_ /= problem.alpha
+        self.query_coef_, self.key_coef_ = problem.factored_expansion(M, spend=True)
         self.certificate_ = solution.certificate
 
     def _at_pairs(self, problem: OperatorProblem, a: np.ndarray) -> Any:
         """The matrix (n_x, n_y) of coefficients at the pairs."""
-        return problem.pairs.matrix(a)
+        return problem.pairs._as_matrix(a)
 
 
 @final
@@ -161,7 +161,7 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         kernel_y: Kernel | None = None,
         alpha: float = 1.0,
         n_features_x: int | None = None,
-        solver: _Solver | None = None,
+        solver: RidgeSolver | None = None,
         fit_intercept: bool = True,
         effects: tuple[str, ...] = (),
         effects_alpha: float | None = None,
@@ -169,6 +169,14 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept, effects, effects_alpha)
         self.alpha = alpha
         self.solver = solver
+
+    def _gram(self, kernel: Kernel, known: Entities, pairs: Pairs) -> Gram:
+        """Of a kernel of low rank features; else the decomposition, if the solver needs no more."""
+        if isinstance(kernel, LowRank):
+            return LowRankGram(kernel.features(known.points))
+        if pairs.is_complete and (self.solver is None or isinstance(self.solver, Spectral)):
+            return decomposed(kernel, known)
+        return super()._gram(kernel, known, pairs)
 
     def _keep(self, solution: RidgeSolution, mean: float) -> None:
         super()._keep(solution, mean)
@@ -181,13 +189,11 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         """A sparse one of a problem of low rank: the grid may outgrow memory."""
         if not problem.is_low_rank:
             return super()._at_pairs(problem, a)
-        shape = len(problem.gram_x), len(problem.gram_y)
+        shape = len(problem.pairs.X), len(problem.pairs.Y)
         return csr_array((a, (problem.pairs.i, problem.pairs.j)), shape=shape)
 
-    def _solver(self, problem: OperatorProblem) -> _Solver:
+    def _solver(self, problem: OperatorProblem) -> RidgeSolver:
         known = "Spectral(), Cholesky(), ConjugateGradient()"
         if (solver := check_solver(self.solver, OperatorProblem, known)) is not None:
             return solver
-        if problem.pairs.is_complete and not problem.is_low_rank:
-            return Spectral()
-        return Cholesky() if len(problem.z) <= _FEW_PAIRS else ConjugateGradient()
+        return ridge_solver(problem)

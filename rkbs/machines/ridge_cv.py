@@ -1,34 +1,60 @@
-"""Ridge with α chosen by what the fit itself leaves out."""
+"""Ridge with α chosen by what the fit leaves out: exactly where that is cheap, else by folds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self, final
+from typing import Any, Literal, Protocol, Self, cast, final
 
 import numpy as np
 
+from rkbs._arrays import check_count
+from rkbs.data._cuts import Setting
 from rkbs.data._groups import Groups
 from rkbs.kernels.base import Kernel
+from rkbs.machines._folds import Fold, cuts_of
+from rkbs.machines._ridge_folds import RidgeFolds
 from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
+from rkbs.machines._solving import FEW_PAIRS, ridge_solver
 from rkbs.machines.ridge import RidgeMachine
-from rkbs.solvers.base import Leave
+from rkbs.problems.operator import OperatorProblem
+from rkbs.solvers.base import ConvergenceError, Leave, State
+from rkbs.solvers.operators._missing import DigitsLostError, MissingPairs
 from rkbs.solvers.operators.base import RidgeSolution
 from rkbs.solvers.operators.dense import Cholesky, DenseState
 from rkbs.solvers.operators.spectral import Spectral, SpectralState
 
+Way = Literal["grid", "missing", "pairs", "folds"]
+_FOLDS = 5
+_TRIVIAL = 300
+"""So few pairs have a Gram matrix that costs nothing, and dense algebra keeps the most digits."""
+_MOST_EFFECTS = 2e10
+"""So many operations, n_x n_y (n_x + n_y)², exact leave-out beside effects may take for each α."""
+
+
+class _LeavesOut(Protocol):
+    def leave_out_residuals(self, alpha: float, leave: Leave, groups: Groups) -> np.ndarray: ...
+
 
 @final
 class BinaryKernelRidgeCV(RidgeMachine):
-    """``BinaryKernelRidge`` with α chosen by exact leave-one-out.
+    """``BinaryKernelRidge`` with α chosen by exact leave-one-out, or by cross-validation in folds.
 
-    On a complete grid the whole path costs two eigendecompositions and a few matrix products per
-    α; other sets of pairs take one of the n × n Gram matrix of the pairs, or of their features.
+    Leave-one-out is exact, and the default, where that is cheap: on a complete grid the whole path
+    costs two eigendecompositions and a few matrix products per α; a grid that lacks up to 100 of
+    its pairs costs a few more for each of them; up to 2000 pairs in any pattern cost one
+    eigendecomposition of their Gram matrix, or of their features.
+
+    Any other set of pairs, of whatever size, is fitted fold by fold by ``ConjugateGradient`` along
+    the path of decreasing α, first to a KKT residual of 1e-2; those α that may be the best, were
+    errors ten times as far off as their residuals suggest, to 1e-5 and 1e-8. The final fit has the
+    solver's own tolerance.
 
     Equal points under several ids stay among the training points when one id is left out: pass
     ``groups_x``, ``groups_y`` to ``fit``, which warns where there are such points.
 
-    An α whose fit to all pairs is not certified is left out of the choice; of equal errors the
-    largest α is taken. Fits are made and certified from the least error on, until one is.
+    An α whose fit to all pairs, or to those of a fold, is not certified is left out of the choice;
+    of equal errors the largest α is taken. Fits to all pairs are made and certified from the least
+    error on, until one is.
 
     Parameters
     ----------
@@ -36,18 +62,37 @@ class BinaryKernelRidgeCV(RidgeMachine):
         As in ``BinaryKernelRidge``.
     alphas : sequence of float
         The α to choose from.
-    leave : {"pair", "row", "column"}, default="pair"
-        What is left out: match it to the use, "row" for new targets, "column" for new sources.
+    leave : {"pair", "row", "column", "both"}, default="pair"
+        What is left out: match it to the use, "row" for new targets, "column" for new sources,
+        "both" for new targets with new sources. The last has folds alone: each leaves out rows and
+        columns and tests on their pairs with each other, a ``cv``-th of all pairs in all folds.
     n_features_x, fit_intercept, effects, effects_alpha
-        As in ``BinaryKernelRidge``; with effects leave-one-out takes O(n_x n_y (n_x + n_y)²) per α.
+        As in ``BinaryKernelRidge``; with effects exact leave-one-out on a complete grid takes
+        O(n_x n_y (n_x + n_y)²) per α.
+    cv : int, "exact" or None, default=None
+        The number of folds, ≥ 2; "exact" for leave-one-out whatever it costs, of up to 20,000 pairs
+        where they do not nearly fill their grid. None: exact where that is cheap, else 5 folds.
+    random_state : int, default=0
+        The seed of the folds.
+    verbose : int, default=0
+        1: a line of progress for each fold.
 
     Attributes
     ----------
     alpha_ : float
         The chosen α.
     leave_out_rmse_ : array
-        Root mean squared leave-out error of each α; NaN where the fit at it was not certified, so
-        that the next best was tried. Those of more error than ``alpha_`` were not fitted.
+        Root mean squared leave-out error of each α, over all pairs that were left out; NaN where a
+        fit at it was not certified, so that the next best was tried. Those of more error than
+        ``alpha_`` were not fitted to all pairs.
+    leave_out_by_ : {"grid", "missing", "pairs", "folds"}
+        How: exactly on a complete grid, on one with missing pairs, by the Gram matrix of the pairs;
+        or in folds.
+    leave_out_bound_ : array
+        How far ``leave_out_rmse_`` is at most from that of the minimizers in the folds, by their
+        duality gaps: mostly some hundred times too far; 0 where it is exact.
+    fold_rmse_ : array of shape (n_alphas, n_folds), or None
+        The error of each fold, NaN from the fold on in which a fit was not certified.
     query_coef_, key_coef_, dual_coef_, intercept_, row_effects_, column_effects_, certificate_
         Of the fit at ``alpha_``, as in ``BinaryKernelRidge``.
     X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
@@ -74,9 +119,15 @@ class BinaryKernelRidgeCV(RidgeMachine):
     >>> machine = BinaryKernelRidgeCV(RBF(), RBF(), leave="row").fit(Pairs.grid(x, y), z)
     >>> machine.alpha_, machine.leave_out_rmse_.round(2)
     (0.1, array([0.11, 0.11, 0.1 , 0.17, 0.24, 0.25]))
+    >>> machine = BinaryKernelRidgeCV(RBF(), RBF(), leave="both", cv=3).fit(Pairs.grid(x, y), z)
+    >>> machine.leave_out_by_, machine.fold_rmse_.shape
+    ('folds', (6, 3))
     """
 
     alpha_: float
+    fold_rmse_: np.ndarray | None
+    leave_out_bound_: np.ndarray
+    leave_out_by_: Way
     leave_out_rmse_: np.ndarray
 
     def __init__(
@@ -84,15 +135,21 @@ class BinaryKernelRidgeCV(RidgeMachine):
         kernel_x: Kernel | None = None,
         kernel_y: Kernel | None = None,
         alphas: Sequence[float] | np.ndarray = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0),
-        leave: Leave = "pair",
+        leave: Setting = "pair",
         n_features_x: int | None = None,
         fit_intercept: bool = True,
         effects: tuple[str, ...] = (),
         effects_alpha: float | None = None,
+        cv: int | Literal["exact"] | None = None,
+        random_state: int = 0,
+        verbose: int = 0,
     ) -> None:
         super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept, effects, effects_alpha)
         self.alphas = alphas
         self.leave = leave
+        self.cv = cv
+        self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None) -> Self:
         """Choose α, then fit.
@@ -107,15 +164,16 @@ class BinaryKernelRidgeCV(RidgeMachine):
             groups.
         """
         alphas = check_alphas(self.alphas)
+        if self.cv is not None and self.cv != "exact":
+            check_count(self.cv, 'cv, if it is not None or "exact",', 2)
+        rng = np.random.default_rng(check_count(self.random_state, "random_state", 0))
         problem, mean = self._problem(X, y, min(alphas))
         groups = self._groups(X, problem, self.leave, groups_x, groups_y)
-        if np.ptp(groups.of_pairs(problem.pairs, self.leave)) == 0:
-            raise ValueError(
-                f"leave={self.leave!r} needs two {self.leave}s, or groups of them, got 1 "
-                f"(n_samples={len(problem.pairs)}): without it no pair is left to train on"
-            )
-        state = (Spectral() if problem.pairs.is_complete else Cholesky()).setup(problem)
-        self.leave_out_rmse_ = np.array([self._rmse(state, alpha, groups) for alpha in alphas])
+        self._check_units(problem, groups)
+        state = self._by_leave_one_out(problem, alphas, groups)
+        if state is None:
+            state = ridge_solver(problem).setup(problem)
+            self._by_folds(problem, alphas, groups, rng)
         solution = self._best(state, alphas)
         self.alpha_ = solution.problem.alpha
         least, greatest = np.nanmin(self.leave_out_rmse_), np.nanmax(self.leave_out_rmse_)
@@ -124,10 +182,92 @@ class BinaryKernelRidgeCV(RidgeMachine):
         self._keep(solution, mean)
         return self
 
-    def _best(self, state: SpectralState | DenseState, alphas: list[float]) -> RidgeSolution:
+    def _parts(self) -> tuple[Leave, ...]:
+        return ("row", "column") if self.leave == "both" else (self.leave,)
+
+    def _check_units(self, problem: OperatorProblem, groups: Groups) -> None:
+        """An error where there is but one of what is left out, and so none to train on."""
+        for part in self._parts():
+            if np.ptp(groups.of_pairs(problem.pairs, part)) == 0:
+                raise ValueError(
+                    f"leave={self.leave!r} needs two {part}s, or groups of them, got 1 "
+                    f"(n_samples={len(problem.pairs)}): without it no pair is left to train on"
+                )
+
+    def _by_leave_one_out(
+        self, problem: OperatorProblem, alphas: list[float], groups: Groups
+    ) -> State[RidgeSolution] | None:
+        """The state that solves the problem, its errors kept; None where folds are to say them."""
+        self.leave_out_by_, self.fold_rmse_ = self._way(problem), None
+        self.leave_out_bound_ = np.zeros(len(alphas))
+        if self.leave_out_by_ == "missing":
+            try:
+                state = MissingPairs(problem)
+                self._keep_errors(state, alphas, groups)
+                return state
+            except DigitsLostError:
+                self.leave_out_by_ = self._of_some(problem)
+        if self.leave_out_by_ == "folds":
+            return None
+        solver = Spectral() if problem.pairs.is_complete else Cholesky()
+        by_all: SpectralState | DenseState = solver.setup(problem)
+        self._keep_errors(by_all, alphas, groups)
+        return by_all
+
+    def _way(self, problem: OperatorProblem) -> Way:
+        """How the errors are found."""
+        if self.leave == "both" and self.cv == "exact":
+            raise ValueError(
+                "leave='both' has no closed form, got cv='exact': pass a number of folds, or None"
+            )
+        if self.cv not in (None, "exact") or self.leave == "both":
+            return "folds"
+        pairs, offsets = problem.pairs, problem.offsets
+        if pairs.is_complete:
+            each = len(pairs) * (len(pairs.X) + len(pairs.Y)) ** 2
+            costly = offsets.size > int(offsets.constant) and each > _MOST_EFFECTS
+            return "folds" if costly and self.cv is None else "grid"
+        if len(pairs) > _TRIVIAL and MissingPairs.suit(problem):
+            return "missing"
+        return self._of_some(problem)
+
+    def _of_some(self, problem: OperatorProblem) -> Way:
+        """How they are found of pairs in any pattern."""
+        return "pairs" if self.cv == "exact" or len(problem.pairs) <= FEW_PAIRS else "folds"
+
+    def _keep_errors(self, source: _LeavesOut, alphas: list[float], groups: Groups) -> None:
+        self.leave_out_rmse_ = np.array([self._rmse(source, alpha, groups) for alpha in alphas])
+
+    def _by_folds(
+        self,
+        problem: OperatorProblem,
+        alphas: list[float],
+        groups: Groups,
+        rng: np.random.Generator,
+    ) -> None:
+        """Errors by cross-validation; α without certificate in some fold are named."""
+        units = [len(np.unique(groups.of_pairs(problem.pairs, part))) for part in self._parts()]
+        count = min(_FOLDS, *units) if self.cv is None else int(self.cv)
+        parts = cuts_of(problem.pairs, self.leave, count, rng, groups)
+        folds = [Fold.of(problem, cut, self.leave) for cut in parts]
+        found = RidgeFolds(folds, np.array(alphas), bool(self.verbose))
+        self.fold_rmse_ = found.rmse
+        self.leave_out_rmse_ = found.pooled(found.rmse)
+        self.leave_out_bound_ = found.pooled(found.bound)
+        failed = np.isnan(self.leave_out_rmse_)
+        if failed.all():
+            raise ConvergenceError(
+                "no α was certified in every fold: pass larger alphas, which condition the problem"
+            )
+        warn_uncertified(np.array(alphas)[failed].tolist(), "in some fold")
+
+    def _best(self, state: State[RidgeSolution], alphas: list[float]) -> RidgeSolution:
         """The certified fit of the least error; those of less error lose theirs, and are named."""
-        failed = []
-        for k in np.lexsort((-np.array(alphas), self.leave_out_rmse_)):
+        failed, errors = [], self.leave_out_rmse_
+        order = np.lexsort((-np.array(alphas), errors))
+        if self.leave_out_by_ == "folds":
+            order = order[~np.isnan(errors[order])]
+        for k in order:
             (solution,) = state.path([alphas[k]])
             if solution.certificate.passed:
                 break
@@ -139,7 +279,9 @@ class BinaryKernelRidgeCV(RidgeMachine):
         warn_uncertified([alphas[k] for k in sorted(failed)], "in the fit to all pairs")
         return solution
 
-    def _rmse(self, state: SpectralState | DenseState, alpha: float, groups: Groups) -> float:
+    def _rmse(self, source: _LeavesOut, alpha: float, groups: Groups) -> float:
         """The root mean squared leave-out error."""
-        residuals = state.leave_out_residuals(alpha, self.leave, groups)
+        if isinstance(source, SpectralState):
+            return float(source.leave_out_rmse([alpha], self.leave, groups)[0])
+        residuals = source.leave_out_residuals(alpha, cast(Leave, self.leave), groups)
         return float(np.sqrt(np.mean(residuals * residuals)))

@@ -15,6 +15,7 @@ from rkbs.problems.certificates import GapCertificate
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers.operators.admm import ADMM
 from rkbs.solvers.operators.base import SchattenSolution
+from rkbs.solvers.operators.factorized import Factorized
 from rkbs.solvers.operators.spectral_newton import SpectralNewton
 from rkbs.terms.losses import Loss
 from rkbs.terms.residual_losses import Huber, Squared
@@ -65,10 +66,12 @@ class SchattenMachine(OperatorMachine):
         return problem, mean
 
     def _solver(self, problem: SchattenProblem) -> SpectralSolver:
-        known = "ADMM(), SpectralNewton()"
+        known = "ADMM(), Factorized(), SpectralNewton()"
         if (solver := check_solver(self.solver, SchattenProblem, known)) is not None:
             return solver
         penalty, loss = problem.penalty, problem.loss
+        if loss.smooth and penalty == Schatten(1.0):
+            return Factorized(tol=1e-6)
         # Huber's ℓ' has kinks, and no curvature far off: in either chart Newton's method can stall.
         twice = penalty.is_twice_differentiable or penalty.is_dual_twice_differentiable
         smooth = loss.smooth and twice and not isinstance(loss, Huber)
@@ -117,9 +120,9 @@ class BinaryKernelMachine(FixedAlphaMixin, SchattenMachine):
         how many of them, from the left, describe x.
     solver : Solver, optional
         By default ``SpectralNewton()`` where the loss and Ω are smooth enough: Ω or Ω* twice
-        differentiable (``Schatten(p)``, p > 1) and ℓ' without kinks, which ``Huber`` has. Else
-        ``ADMM(tol=1e-6)``, which can miss its tolerance where α is so weak that labels are
-        separated, and then says so.
+        differentiable (``Schatten(p)``, p > 1) and ℓ' without kinks, which ``Huber`` has. For the
+        nuclear norm and a smooth loss ``Factorized(tol=1e-6)``. Else ``ADMM(tol=1e-6)``, which can
+        miss its tolerance where α is so weak that labels are separated, and then says so.
 
     Attributes
     ----------

@@ -11,16 +11,18 @@ from typing import Any, Self, final
 import numpy as np
 
 from rkbs._arrays import check_count, check_number
+from rkbs.data._cuts import Setting, check_setting
 from rkbs.kernels.base import Kernel
-from rkbs.machines._folds import Fold, check_folds, fold_scores, masks_of_folds
+from rkbs.machines._folds import Fold, check_folds, cuts_of
 from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
 from rkbs.machines._solving import SpectralSolver
 from rkbs.machines.spectral import SchattenMachine
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers.base import ConvergenceError, Leave, check_leave, solve
+from rkbs.solvers.base import ConvergenceError, solve
 from rkbs.terms.losses import Loss
 from rkbs.terms.spectral_penalties import SpectralPenalty
 
+_Fold = Fold[SchattenProblem]
 _ROUGH_GAP = 1e-4
 """The duality gap of the first fits in folds: scores then are right to a few percent."""
 _NEAR_LEAST = 1.1
@@ -57,10 +59,12 @@ class BinaryKernelMachineCV(SchattenMachine):
     ratio : float, default=1e-4
         In (0, 1). Where ``alpha_`` comes out as the last of ``alphas_``, a smaller one may do
         better, and a warning says so.
-    leave : {"pair", "row", "column"}, default="pair"
+    leave : {"pair", "row", "column", "both"}, default="pair"
         What a fold leaves out: match it to the use, "row" for new targets, "column" for new
-        sources, all of whose pairs it then leaves out. Equal points under several ids would stay
-        among the training points: pass ``groups_x``, ``groups_y`` to ``fit``, which warns of them.
+        sources, all of whose pairs it then leaves out, "both" for new targets with new sources: a
+        fold leaves out rows and columns, and tests on their pairs with each other, a ``cv``-th of
+        all pairs in all folds. Equal points under several ids would stay among the training
+        points: pass ``groups_x``, ``groups_y`` to ``fit``, which warns of them.
     cv : int, default=5
         The number of folds, ≥ 2, of about as many pairs, rows or columns each.
     random_state : int, default=0
@@ -119,7 +123,7 @@ class BinaryKernelMachineCV(SchattenMachine):
         alphas: Sequence[float] | np.ndarray | None = None,
         n_alphas: int = 20,
         ratio: float = 1e-4,
-        leave: Leave = "pair",
+        leave: Setting = "pair",
         cv: int = 5,
         random_state: int = 0,
         n_features_x: int | None = None,
@@ -148,13 +152,13 @@ class BinaryKernelMachineCV(SchattenMachine):
         """
         folds = check_count(self.cv, "cv", 2)
         rng = np.random.default_rng(check_count(self.random_state, "random_state", 0))
-        check_leave(self.leave)
+        check_setting(self.leave)
         problem, mean = self._problem(X, y, 1.0)
         solver, self.alphas_ = self._solver(problem), self._path_of_alphas()
         groups = self._groups(X, problem, self.leave, groups_x, groups_y)
-        held_out = list(masks_of_folds(problem.pairs, self.leave, folds, rng, groups))
-        check_folds(problem, held_out)
-        self._score([Fold.of(problem, out) for out in held_out], solver)
+        parts = cuts_of(problem.pairs, self.leave, folds, rng, groups)
+        check_folds(problem, parts)
+        self._score([Fold.of(problem, cut, self.leave) for cut in parts], solver)
         failed = self._fit_the_best(problem, solver, mean)
         warn_uncertified(self.alphas_[np.isnan(self.cv_scores_).any(1)], "in some fold")
         warn_uncertified(failed, "in the fit to all pairs, so that the next best was taken")
@@ -178,13 +182,13 @@ class BinaryKernelMachineCV(SchattenMachine):
         # Responses without any pull have T = 0 at every α, whatever the path.
         return (self.alpha_max_ or 1.0) * np.geomspace(1, ratio, count)
 
-    def _score(self, folds: list[Fold], solver: SpectralSolver) -> None:
+    def _score(self, folds: list[_Fold], solver: SpectralSolver) -> None:
         """``cv_scores_``: of the whole path roughly, then of what is near the least exactly."""
         self.cv_scores_ = np.zeros((len(self.alphas_), len(folds)))
         chosen, exact = np.full(len(self.alphas_), True), np.full(len(self.alphas_), False)
         rough = replace(solver, tol=max(solver.tol, _ROUGH_GAP))
         while chosen.any():
-            self.cv_scores_[chosen] = fold_scores(folds, rough, self.alphas_[chosen])
+            self.cv_scores_[chosen] = _fold_scores(folds, rough, self.alphas_[chosen])
             exact |= chosen & (rough.tol == solver.tol)
             rough, means = solver, self.cv_scores_.mean(1)
             chosen = ~exact & (means <= _NEAR_LEAST * np.nanmin(means, initial=np.inf))
@@ -224,6 +228,25 @@ class BinaryKernelMachineCV(SchattenMachine):
                 "which one may predict better"
             )
         return ""
+
+
+def _fold_scores(folds: list[_Fold], solver: SpectralSolver, alphas: np.ndarray) -> np.ndarray:
+    """The mean loss of each α and fold, NaN where a fit is not certified.
+
+    An α that is not certified is not tried in later folds.
+    """
+    scores = np.full((len(alphas), len(folds)), np.nan)
+    for k, fold in enumerate(folds):
+        certified = ~np.isnan(scores[:, :k]).any(1)
+        for row, solution in zip(
+            np.flatnonzero(certified),
+            solver.setup(fold.training).path(alphas[certified]),
+            strict=True,
+        ):
+            if solution.certificate.passed:
+                loss = fold.training.loss.value(fold.predict(solution.value), fold.z)
+                scores[row, k] = loss.mean()
+    return scores
 
 
 def _best_first(scores: np.ndarray, tol: float) -> Iterator[int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -19,7 +20,11 @@ from rkbs.problems.offsets import Offsets, balanced, best_constant
 from rkbs.terms.losses import Loss
 from rkbs.terms.residual_losses import Squared
 
+Gram = np.ndarray | Eigen | LowRankGram
+"""A within-domain Gram matrix: itself, or its eigendecomposition, or its features."""
 NO_OFFSETS = np.zeros(0)
+_MOST_EFFECTS = 4000
+"""Beside features: what effects see besides them takes n times as many numbers, twice."""
 _EPS = np.finfo(float).eps
 
 
@@ -29,9 +34,11 @@ class GramProblem(Problem):
 
     Parameters
     ----------
-    gram_x, gram_y : arrays of shape (n_x, n_x), (n_y, n_y), or LowRankGram
+    gram_x, gram_y : arrays of shape (n_x, n_x), (n_y, n_y), or Eigen, or LowRankGram
         Within-domain Gram matrices: symmetric, positive semi-definite (the latter is checked
-        where the eigenvalues are computed). Large ones of low rank are stated by their features.
+        where the eigenvalues are computed). Or their eigendecompositions, where nobody needs the
+        matrices themselves: ``grams`` forms them again. Large ones of low rank are stated by their
+        features.
     pairs : Pairs
         Only its indices are used.
     z : array of shape (n,), or (n_x, n_y) for a complete grid
@@ -50,8 +57,8 @@ class GramProblem(Problem):
         constant, which have no minimizer.
     """
 
-    gram_x: np.ndarray | LowRankGram
-    gram_y: np.ndarray | LowRankGram
+    gram_x: Gram
+    gram_y: Gram
     pairs: Pairs
     z: np.ndarray
     alpha: float
@@ -70,6 +77,18 @@ class GramProblem(Problem):
             object.__setattr__(self, name, value)
         if self.offsets.constant:
             self.loss.check_constant(self.z)
+        if self.is_low_rank:
+            self._check_effects()
+
+    def _check_effects(self) -> None:
+        """``ValueError`` where dense matrices of the effects would outgrow memory."""
+        effects = self.offsets.size - int(self.offsets.constant)
+        if effects > _MOST_EFFECTS:
+            raise ValueError(
+                f"beside a LowRankGram there may be {_MOST_EFFECTS} effects, whose system is a "
+                f"dense matrix, got {effects}: leave effects out, effects=() or Offsets(True), and "
+                "take each entity's mean response off z beforehand"
+            )
 
     @cached_property
     def eigen(self) -> tuple[Eigen, Eigen]:
@@ -77,16 +96,25 @@ class GramProblem(Problem):
 
         Of a ``LowRankGram`` the range, and what offsets see of the null space.
         """
-        beside_x, beside_y = self.offsets.seen(len(self.gram_x), len(self.gram_y))
+        seen = self.offsets.seen_x, self.offsets.seen_y
         return (
-            _decomposed(self.gram_x, "gram_x", beside_x),
-            _decomposed(self.gram_y, "gram_y", beside_y),
+            _eigen_of(self.gram_x, "gram_x", seen[0]),
+            _eigen_of(self.gram_y, "gram_y", seen[1]),
         )
 
     @property
     def is_low_rank(self) -> bool:
         """Whether a Gram matrix is stated by features."""
         return isinstance(self.gram_x, LowRankGram) or isinstance(self.gram_y, LowRankGram)
+
+    @property
+    def grams(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both Gram matrices, formed where decompositions or features were given."""
+        return _block(self.gram_x, None), _block(self.gram_y, None)
+
+    def grams_of(self, i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """k_X of rows i and k_Y of rows j with each other: all that is formed of features."""
+        return _block(self.gram_x, i), _block(self.gram_y, j)
 
     @cached_property
     def factors(self) -> Factors:
@@ -106,6 +134,12 @@ class GramProblem(Problem):
             object.__setattr__(other, name, value)
         return other
 
+    def _decomposed(self, eigen: tuple[Eigen, Eigen], **changes: Any) -> Self:
+        """The problem with other data, of whose Gram matrices the eigendecompositions are known."""
+        other, same = replace(self, **changes), eigen == self.eigen
+        vars(other).update({"eigen": eigen} | ({"factors": self.factors} if same else {}))
+        return other
+
     def at_pairs(self, M: np.ndarray) -> np.ndarray:
         """h = R_X M R_Yᵀ at the pairs: (r_x, r_y) → (n,)."""
         if self._by_pairs:
@@ -117,6 +151,13 @@ class GramProblem(Problem):
         if self._by_pairs:
             return self.factors.left.T @ _some_pairs.spread(c, self.factors.right, self.pairs)
         return self.factors.pull(self.pairs._as_matrix(c))
+
+    def _pulled(self, c: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """``pull``, some rows after others where the grid is formed."""
+        if self._by_pairs:
+            yield slice(None), self.pull(c)
+        else:
+            yield from self.factors.pulled(self.pairs._as_matrix(c))
 
     @cached_property
     def _by_pairs(self) -> bool:
@@ -147,6 +188,17 @@ class GramProblem(Problem):
         if self.offsets.constant:
             return best_constant(self.loss, zero, self.z)
         return 0.0, -self.loss.gradient(zero, self.z)
+
+    @cached_property
+    def best_constant(self) -> tuple[float, float]:
+        """b of ``without_operator``, and ‖c‖ of its c, which takes no memory then."""
+        if not isinstance(self.loss, Squared):
+            b, c = self.without_operator
+            return b, float(np.linalg.norm(c))
+        if not self.offsets.constant:
+            return 0.0, float(np.linalg.norm(self.z))
+        b, c = best_constant(self.loss, 0.0, self.z)
+        return b, float(np.linalg.norm(c))
 
     def feasible(self, c: np.ndarray) -> np.ndarray:
         """c with Σ c = 0 where there is a constant, changed no more than that takes."""
@@ -194,16 +246,16 @@ class GramProblem(Problem):
                 "rows of kernels do not say whose effects to add: BinaryKernelRidge, with effects, "
                 "evaluates them, and problem.offsets.split(solution.value.theta) holds them"
             )
-        left = _rows(x, "x", self.gram_x) @ self.factors.dual_left
-        right = _rows(y, "y", self.gram_y) @ self.factors.dual_right
+        left = _rows(x, "x", self.gram_x, len(self.pairs.X)) @ self.factors.dual_left
+        right = _rows(y, "y", self.gram_y, len(self.pairs.Y)) @ self.factors.dual_right
         return left @ value.M @ right.T + self.offsets.split(value.theta)[0]
 
 
-def _rows(rows: np.ndarray, name: str, gram: np.ndarray | LowRankGram) -> np.ndarray:
+def _rows(rows: np.ndarray, name: str, gram: Gram, points: int) -> np.ndarray:
     """A row per new point: of the kernel, or of the features that state the Gram matrix."""
     rows = as_matrix(rows, name)
     by_features = isinstance(gram, LowRankGram)
-    size = gram.features.shape[1] if by_features else len(gram)
+    size = gram.features.shape[1] if by_features else points
     if rows.shape[1] != size:
         kind, of = ("the kernel", "problem's points")
         if by_features:
@@ -215,8 +267,20 @@ def _rows(rows: np.ndarray, name: str, gram: np.ndarray | LowRankGram) -> np.nda
     return rows
 
 
-def _decomposed(gram: np.ndarray | LowRankGram, name: str, beside: np.ndarray) -> Eigen:
-    return gram.eigen(beside) if isinstance(gram, LowRankGram) else Eigen.of(gram, name)
+def _eigen_of(gram: Gram, name: str, beside: Callable[[int], np.ndarray]) -> Eigen:
+    if isinstance(gram, Eigen):
+        return gram
+    if isinstance(gram, LowRankGram):
+        return gram.eigen(beside(len(gram)))
+    return Eigen.of(gram, name)
+
+
+def _block(gram: Gram, rows: np.ndarray | None) -> np.ndarray:
+    """The matrix, or an array of its own with the block of some rows."""
+    if isinstance(gram, LowRankGram):
+        return gram.block(slice(None) if rows is None else rows)
+    matrix = gram.gram() if isinstance(gram, Eigen) else gram
+    return matrix if rows is None else matrix[np.ix_(rows, rows)]
 
 
 class OperatorPoint(NamedTuple):
@@ -261,19 +325,32 @@ def check_scale(z: np.ndarray) -> np.ndarray:
     return z
 
 
-def as_gram(gram: Any, name: str, size: int) -> Any:
+def as_gram(gram: Any, name: str, size: int) -> Gram:
+    """``checked_gram``; what was checked as it was made, as it is, if it is of this size."""
+    if isinstance(gram, Eigen) and len(gram.eigenvectors) != size:
+        raise ValueError(
+            f"{name} must decompose a matrix of shape ({size}, {size}), a row per point, got "
+            f"{len(gram.eigenvectors)} eigenvalues"
+        )
+    if isinstance(gram, LowRankGram) and len(gram) != size:
+        raise ValueError(
+            f"{name} must have shape ({size}, {size}), a row per point, got {gram.shape}"
+        )
+    return gram if isinstance(gram, Eigen | LowRankGram) else checked_gram(gram, name, size)
+
+
+def checked_gram(gram: np.ndarray, name: str, size: int) -> np.ndarray:
     """Check a within-domain Gram matrix: square, of the domain's size, symmetric.
 
     Asymmetry at rounding level, n · eps · max|K| in the matrix's own precision, is averaged away;
     more is an error, because the closed form would silently solve another problem.
     """
-    low_rank = isinstance(gram, LowRankGram)
-    gram = gram if low_rank else as_matrix(gram, name)
+    gram = as_matrix(gram, name)
     if gram.shape != (size, size):
         raise ValueError(
             f"{name} must have shape ({size}, {size}), a row per point, got {gram.shape}"
         )
-    if low_rank or np.array_equal(gram, gram.T):
+    if np.array_equal(gram, gram.T):
         return gram
     gap = np.abs(gram - gram.T).max()
     if gap > size * np.finfo(gram.dtype).eps * np.abs(gram).max():

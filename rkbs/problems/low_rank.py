@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -60,13 +60,10 @@ class LowRankGram:
     def __len__(self) -> int:
         return len(self.features)
 
-    def __getitem__(self, key: Any) -> np.ndarray:
-        """The block of some rows and some columns, as of ``np.ix_`` or of slices."""
-        key = key if isinstance(key, tuple) else (key, slice(None))
-        rows, columns = (
-            self.features[part if isinstance(part, slice) else np.ravel(part)] for part in key
-        )
-        return rows @ columns.T
+    def block(self, rows: np.ndarray | slice) -> np.ndarray:
+        """The block of some points with each other."""
+        some = self.features[rows]
+        return some @ some.T
 
     def eigen(self, beside: np.ndarray) -> Eigen:
         """K = U diag(s) Uᵀ on its range, and zeros for what ``beside``, (n, m), spans besides.

@@ -87,6 +87,11 @@ class Offsets:
     def at_pairs(self, theta: np.ndarray, pairs: Pairs) -> np.ndarray:
         """Eθ: (p,) → (n,)."""
         b, a, other = self.split(theta)
+        if pairs._is_row_major_grid:
+            out = np.full((len(pairs.X), len(pairs.Y)), b)
+            out += a[:, None]
+            out += other
+            return out.reshape(-1)
         out = np.full(len(pairs), b)
         if self.rows is not None:
             out += a[pairs.i]
@@ -98,10 +103,13 @@ class Offsets:
         """Eᵀc, the adjoint: (n,) → (p,)."""
         _, rows, columns = self.sizes
         parts = [c.sum(keepdims=True)] if self.constant else []
+        grid = c.reshape(len(pairs.X), len(pairs.Y)) if pairs._is_row_major_grid else None
         if self.rows is not None:
-            parts.append(np.bincount(self.rows[pairs.i], c, rows))
+            index, values = (pairs.i, c) if grid is None else (slice(None), grid.sum(1))
+            parts.append(np.bincount(self.rows[index], values, rows))
         if self.columns is not None:
-            parts.append(np.bincount(self.columns[pairs.j], c, columns))
+            index, values = (pairs.j, c) if grid is None else (slice(None), grid.sum(0))
+            parts.append(np.bincount(self.columns[index], values, columns))
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def matrix(self, pairs: Pairs) -> np.ndarray:
@@ -109,15 +117,16 @@ class Offsets:
         columns = [self.at_pairs(unit, pairs) for unit in np.eye(self.size)]
         return np.reshape(columns, (self.size, len(pairs))).T
 
-    def seen(self, n_x: int, n_y: int) -> tuple[np.ndarray, np.ndarray]:
-        """What the columns of E are products of: vectors over the rows, (n_x, m), and over columns.
+    def seen_x(self, n: int) -> np.ndarray:
+        """The vectors over n rows of X of which the columns of E are products, (n, m).
 
         The ones, where there are offsets at all, and the members of each entity with an effect.
         """
-        return tuple(
-            np.hstack([np.ones((n, min(self.size, 1))), _members(labels, n)])
-            for n, labels in ((n_x, self.rows), (n_y, self.columns))
-        )
+        return np.hstack([np.ones((n, min(self.size, 1))), _members(self.rows, n)])
+
+    def seen_y(self, n: int) -> np.ndarray:
+        """Those over n rows of Y."""
+        return np.hstack([np.ones((n, min(self.size, 1))), _members(self.columns, n)])
 
     def gram(self, pairs: Pairs) -> np.ndarray:
         """EᵀE, the numbers of pairs that two offsets share, (p, p)."""
@@ -185,7 +194,7 @@ def _connected(i: np.ndarray, j: np.ndarray, size: int) -> np.ndarray:
     return label
 
 
-def best_constant(loss: Loss, h: np.ndarray, z: np.ndarray) -> tuple[float, np.ndarray]:
+def best_constant(loss: Loss, h: np.ndarray | float, z: np.ndarray) -> tuple[float, np.ndarray]:
     """b that minimizes Σ_n ℓ(h_n + b; z_n), and c_n in −∂ℓ(h_n + b; z_n) with Σ_n c_n = 0.
 
     Newton's method within a bracket that is halved where a step leaves it, down to rounding where ℓ
@@ -201,8 +210,10 @@ def best_constant(loss: Loss, h: np.ndarray, z: np.ndarray) -> tuple[float, np.n
     if isinstance(loss, Squared):
         r = z - h
         b = float(r[0] if np.ptp(r) == 0 else r.mean())
-        rest = (r - b).mean()  # of a mean far larger than its residuals
-        return b + rest, r - b - rest
+        r -= b
+        rest = float(r.mean())  # of a mean far larger than its residuals
+        r -= rest
+        return b + rest, r
     low, high = _bracket(loss, h, z)
     smallest = _ROUNDING * float(np.abs(z - h).max())
     b = low + (high - low) / 2

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 
 from rkbs._arrays import short_repr
+from rkbs._linalg import parts
 from rkbs.problems.certificates import KKTCertificate, relative_gap
-from rkbs.problems.gram import NO_OFFSETS, GramProblem
+from rkbs.problems.gram import NO_OFFSETS, GramProblem, OperatorPoint
 from rkbs.terms.residual_losses import Squared
 
 
@@ -69,8 +71,12 @@ class OperatorProblem(GramProblem):
         return float(-self.loss.conjugate(-c, self.z).sum() - penalty)
 
     def _objective(self, M: np.ndarray, theta: np.ndarray, h: np.ndarray) -> float:
-        penalty = np.linalg.norm(np.sqrt(self.alpha) * M) ** 2 / 2 + self._offset_penalty(theta)
-        return float(self.loss.value(h, self.z).sum() + penalty)
+        return float(self.loss.value(h, self.z).sum()) + self._penalty(M, theta)
+
+    def _penalty(self, M: np.ndarray, theta: np.ndarray) -> float:
+        """(α/2) ‖M‖² + ½ θᵀDθ."""
+        size = np.sqrt(self.alpha) * np.linalg.norm(M)
+        return float(size**2 / 2 + self._offset_penalty(theta))
 
     def energy(self, G: np.ndarray) -> float:
         """‖G‖_* = (Σ_ab G_ab² / (s_a t_b + α))^{1/2}, s and t the eigenvalues of K_X and K_Y.
@@ -78,8 +84,28 @@ class OperatorProblem(GramProblem):
         Each coordinate of a gradient counts by what moving along it would gain, whatever the scale
         of its features: ‖R_Xᵀ C R_Y‖_* is at most ‖c‖.
         """
-        curvature = self.factors.products + self.alpha
-        return float(np.linalg.norm(G / np.sqrt(curvature, out=curvature)))
+        norms = [np.linalg.norm(self._scaled(some, G[some])) for some in parts(len(G))]
+        return float(np.linalg.norm(norms))
+
+    def _scaled(self, some: slice, rows: np.ndarray) -> np.ndarray:
+        """Some rows of G, G_ab/(s_a t_b + α)^{1/2}."""
+        scale = np.multiply.outer(self.factors.x.eigenvalues[some], self.factors.y.eigenvalues)
+        scale += self.alpha
+        np.sqrt(scale, out=scale)
+        return np.divide(rows, scale, out=scale)
+
+    def _gradient_sizes(self, M: np.ndarray, c: np.ndarray, mean: float) -> tuple[float, float]:
+        """‖αM − R_Xᵀ C R_Y‖_*, and ‖αM − R_Xᵀ C R_Y‖ of c less its ``mean``, by two products."""
+        x, y = self.factors.x, self.factors.y
+        ones = [np.sqrt(part.eigenvalues) * part.eigenvectors.sum(0) for part in (x, y)]
+        energies, norms = [0.0], [0.0]
+        for some, rows in self._pulled(c):
+            rows -= self.alpha * M[some]
+            energies.append(np.linalg.norm(self._scaled(some, rows)))
+            if mean:
+                rows -= np.multiply.outer(mean * ones[0][some], ones[1])
+            norms.append(np.linalg.norm(rows))
+        return float(np.linalg.norm(energies)), float(np.linalg.norm(norms))
 
     def pull_scale(self, M: np.ndarray, c: np.ndarray) -> float:
         """What αM − R_Xᵀ C R_Y is to be small against: αM, or the largest pull of such a c.
@@ -87,15 +113,15 @@ class OperatorProblem(GramProblem):
         With at least as many pairs as coordinates, of −ℓ'(0; z) in place of c: then the pairs see
         every coordinate, and h alone tells M.
         """
-        largest = self.factors.products.max(initial=0.0)
+        largest = self.factors.largest
         seen = np.sqrt(largest / (largest + self.alpha))
         size = self.slope if len(c) >= M.size else np.linalg.norm(c)
-        return max(self.energy(self.alpha * M), float(seen * size), np.finfo(float).tiny)
+        return max(self.alpha * self.energy(M), float(seen * size), np.finfo(float).tiny)
 
     @property
     def slope(self) -> float:
         """‖ℓ'(b; z)‖ of the best constant b, or of 0 where there is none."""
-        return float(np.linalg.norm(self.without_operator[1]))
+        return self.best_constant[1]
 
     def certify(
         self,
@@ -105,32 +131,84 @@ class OperatorProblem(GramProblem):
         theta: np.ndarray = NO_OFFSETS,
     ) -> KKTCertificate:
         """KKT residual and duality gap of M, c and θ, from four products with the factors."""
-        theta = self.offsets.check(theta)
-        h = self.fitted(M, theta)
-        primal, offset = self._objective(M, theta, h), self._offset_residual(c, theta)
+        if not isinstance(self.loss, Squared):
+            return self._certificate(
+                OperatorPoint(M, c, theta), tolerance, self._sizes(M, c, theta)
+            )
+        mean = float(c.mean()) if self.offsets.constant else 0.0
+        square, young, norms = 0.0, 0.0, [0.0]
+        for some, h in self._fitted_parts(M, theta):
+            h -= self.z[some]
+            square += float(h @ h)
+            h += c[some]
+            norms.append(np.linalg.norm(h))
+            h -= mean
+            young += float(h @ h)
+        del h  # a part of a matrix
+        sizes = _Sizes(
+            square / 2 + self._penalty(M, theta), float(np.linalg.norm(norms)), young / 2
+        )
+        return self._certificate(OperatorPoint(M, c, theta), tolerance, sizes)
+
+    def certified(
+        self, M: np.ndarray, tolerance: float, theta: np.ndarray = NO_OFFSETS
+    ) -> tuple[np.ndarray, KKTCertificate]:
+        """c = z − h of the values h that M and θ have, and the certificate of the three.
+
+        That of ``certify``, by the same four products, two of which give c: what remains is the
+        gradient of the objective in M and θ. For the squared loss. Where c is far smaller than z
+        its digits are those of a difference.
+        """
+        c, square = np.empty_like(self.z), 0.0
+        for some, h in self._fitted_parts(M, theta):
+            rest = np.subtract(self.z[some], h, out=h)
+            square += float(rest @ rest)
+            c[some] = rest
+        del h, rest  # a part of a matrix
+        mean = float(c.mean()) if self.offsets.constant else 0.0
+        sizes = _Sizes(square / 2 + self._penalty(M, theta), 0.0, len(c) * mean**2 / 2)
+        return c, self._certificate(OperatorPoint(M, c, theta), tolerance, sizes)
+
+    def _fitted_parts(self, M: np.ndarray, theta: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """``fitted``, some pairs after others where the grid allows it."""
+        if not self.pairs._is_row_major_grid:
+            yield slice(None), self.fitted(M, theta)
+            return
+        b, a, other = self.offsets.split(self.offsets.check(theta))
+        a = np.broadcast_to(a, len(self.pairs.X))
+        for some, h in self.factors.pushed(M):
+            if len(theta):
+                h += (b + a[some])[:, None] + other
+            yield slice(some.start * h.shape[1], some.stop * h.shape[1]), h.reshape(-1)
+
+    def _sizes(self, M: np.ndarray, c: np.ndarray, theta: np.ndarray) -> _Sizes:
+        """Of any loss, from all values at once."""
+        h, dual = self.fitted(M, self.offsets.check(theta)), self.feasible(c)
         fitted = float(np.linalg.norm(c + self.loss.gradient(h, self.z)))
-        pulled = self.energy(self._gradient(M, c))
+        young = self.loss.value(h, self.z) + self.loss.conjugate(-dual, self.z) + dual * h
+        return _Sizes(self._objective(M, theta, h), fitted, float(young.sum()))
+
+    def _certificate(self, point: OperatorPoint, tolerance: float, sizes: _Sizes) -> KKTCertificate:
+        M, c, theta = point
+        squared, constant = isinstance(self.loss, Squared), self.offsets.constant
+        mean = float(c.mean()) if squared and constant else 0.0
+        pulled, plain = self._gradient_sizes(M, c, mean)
         # On a complete grid the curvature of the squared loss is s_a t_b + α, so that the excess is
         # ‖G + R_Xᵀ (r) R_Y‖_*²/2, with the gradient G and r = c + ℓ'(h; z).
-        if isinstance(self.loss, Squared) and self.pairs.is_complete and not self.offsets.size:
-            gap = (pulled + fitted) ** 2 / 2
+        if squared and self.pairs.is_complete and not self.offsets.size:
+            gap = (pulled + sizes.rest) ** 2 / 2
         else:
-            dual = self.feasible(c)
-            young = self._young(dual, h)
-            del h  # as large as the gradient, which comes next
-            operator, effects = self._penalty_gap(M, dual, theta)
-            gap = young + operator + effects
-        slope = max(self.slope, np.finfo(float).tiny)
-        residuals = (fitted / slope, pulled / self.pull_scale(M, c), offset / slope)
+            dual = self.feasible(c) if len(theta) > 1 or not squared else c
+            if constant and not squared:
+                plain = self._gradient_sizes(M, dual, 0.0)[1]
+            gap = sizes.young + plain**2 / (2 * self.alpha) + self._effects_gap(dual, theta)
+        offset, slope = self._offset_residual(c, theta), max(self.slope, np.finfo(float).tiny)
+        residuals = (sizes.rest / slope, pulled / self.pull_scale(M, c), offset / slope)
         return KKTCertificate(
             kkt_residual=float(np.max(residuals)),
-            relative_gap=relative_gap(primal, primal - float(gap), float(gap)),
+            relative_gap=relative_gap(sizes.primal, sizes.primal - gap, gap),
             tolerance=tolerance,
         )
-
-    def _gradient(self, M: np.ndarray, c: np.ndarray) -> np.ndarray:
-        """αM − R_Xᵀ C R_Y."""
-        return self.alpha * M - self.pull(c)
 
     def _offset_residual(self, c: np.ndarray, theta: np.ndarray) -> float:
         """‖Eᵀc − Dθ‖, each unknown by the root of its curvature, n_k + D_k: at most some ‖c‖.
@@ -141,33 +219,52 @@ class OperatorProblem(GramProblem):
         if not self.offsets.size:
             return 0.0
         decay = self.offsets.decay(self.alpha)
-        curvature = self.offsets.sums(np.ones_like(c), self.pairs) + decay
+        curvature = self.offsets.sums(np.broadcast_to(1.0, c.shape), self.pairs) + decay
         rest = self.offsets.sums(c, self.pairs) - decay * theta
         kept = theta - self.offsets.centered(theta, self.pairs)
         return float(np.linalg.norm(rest / np.sqrt(curvature)) + np.linalg.norm(kept))
 
-    def _young(self, c: np.ndarray, h: np.ndarray) -> float:
-        """Σ ℓ(h_n; z_n) + ℓ*(−c_n; z_n) + c_n h_n; of the squared loss a sum of squares."""
-        if isinstance(self.loss, Squared):
-            young = c + h
-            young -= self.z
-            young **= 2
-            young /= 2
-        else:
-            young = self.loss.value(h, self.z) + self.loss.conjugate(-c, self.z) + c * h
-        return float(young.sum())
-
-    def _penalty_gap(self, M: np.ndarray, c: np.ndarray, theta: np.ndarray) -> tuple[float, float]:
-        """What the penalties of T and of effects add to the duality gap, squares again."""
-        rest = np.linalg.norm(self._gradient(M, c) / np.sqrt(self.alpha)) ** 2
+    def _effects_gap(self, c: np.ndarray, theta: np.ndarray) -> float:
+        """What the penalty of effects adds to the duality gap, squares again."""
         decay = self.offsets.decay(self.alpha)
+        if not decay.any():
+            return 0.0
         effects = (self.offsets.sums(c, self.pairs) - decay * theta)[decay > 0]
-        return float(rest / 2), float((effects**2 / decay[decay > 0]).sum() / 2)
+        return float((effects**2 / decay[decay > 0]).sum() / 2)
 
-    def factored_expansion(self, M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def factored_expansion(
+        self, M: np.ndarray, *, spend: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Q and K of h(x, y) = (k_X(x, X) Q)·(k_Y(y, Y) K), with min(r_x, r_y) columns: A = Q Kᵀ.
 
         M goes to the side where it costs no columns; no singular values are computed.
+
+        Parameters
+        ----------
+        M : array of shape (r_x, r_y)
+        spend : bool
+            Whether they may take the place of the eigenvectors, so that the problem is spent.
         """
-        left, right = self.factors.dual_left, self.factors.dual_right
-        return (left, right @ M.T) if len(M) <= len(M.T) else (left @ M, right)
+        x, y = self.factors.x, self.factors.y
+        flat = len(M) <= len(M.T)
+        (one, other), M = ((x, y), M.T) if flat else ((y, x), M)
+        plain, dual = one.dual(spend=spend), other.dual(spend=spend)
+        joined = dual[:, : M.shape[1]]  # has no more columns than before
+        for some in parts(len(joined)):
+            joined[some] = dual[some] @ M
+        plain, joined = _released(plain), _released(joined)
+        return (plain, joined) if flat else (joined, plain)
+
+
+class _Sizes(NamedTuple):
+    """The objective, ‖r‖ of r = c + ℓ'(h; z), and Σ ℓ(h; z) + ℓ*(−c; z) + c h of a feasible c."""
+
+    primal: float
+    rest: float
+    young: float
+
+
+def _released(columns: np.ndarray) -> np.ndarray:
+    """Some columns; a copy where they are less than half of the memory that they keep."""
+    base = columns if columns.base is None else columns.base
+    return columns.copy() if 2 * columns.size < base.size else columns

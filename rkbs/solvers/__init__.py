@@ -7,6 +7,7 @@ from rkbs.solvers.functions.dual_newton import DualNewton
 from rkbs.solvers.operators.admm import ADMM
 from rkbs.solvers.operators.backends import Backend, DaskBackend, NumpyBackend, TorchBackend
 from rkbs.solvers.operators.dense import Cholesky, DenseState
+from rkbs.solvers.operators.factorized import Factorized
 from rkbs.solvers.operators.incomplete import ConjugateGradient
 from rkbs.solvers.operators.refined import RefinedConjugateGradient
 from rkbs.solvers.operators.spectral import Spectral, SpectralState
@@ -23,6 +24,7 @@ __all__ = [
     "DenseState",
     "DualNewton",
     "Eigen",
+    "Factorized",
     "Leave",
     "NumpyBackend",
     "ProductPoint",

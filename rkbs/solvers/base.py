@@ -282,6 +282,10 @@ class Solver(abc.ABC, Generic[_Solved, _State]):
     @abc.abstractmethod
     def _setup(self, problem: _Solved) -> _State: ...
 
+    def _once(self, problem: Any) -> Any:
+        """The solution at the problem's own α, of a state that is asked for nothing else."""
+        return self.setup(problem).solve(problem.alpha)
+
 
 def solve(
     problem: _Given, solver: Solver[_Given, State[Solution[Any, _Value, _Certificate]]]
@@ -307,4 +311,4 @@ def solve(
     """
     if not isinstance(solver, Solver):
         raise kind_error(solver, "solver", Solver)
-    return solver.setup(problem).solve(problem.alpha)
+    return solver._once(problem)

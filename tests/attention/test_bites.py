@@ -56,9 +56,9 @@ def test_the_list_of_exceptions_is_of_tests():
 @pytest.mark.parametrize("name", sorted(set(TESTS) - set(SAYS_NOTHING_OF_VALUES)))
 def test_every_test_bites(name, fault, monkeypatch):
     module, function = TESTS[name]
-    real = module.attention
+    real = module.kernel_attention
     wrong = lambda *args, **named: FAULTS[fault](real(*args, **named))  # noqa: E731
     for each in MODULES:
-        monkeypatch.setattr(each, "attention", wrong)
+        monkeypatch.setattr(each, "kernel_attention", wrong)
     with pytest.raises(AssertionError):
         function(**first_case(function))

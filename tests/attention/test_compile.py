@@ -14,7 +14,7 @@ from attention_helpers import (
     plain,
 )
 
-from rkbs.attention import attention
+from rkbs.attention import kernel_attention
 from rkbs.kernels import EDP, KERNELS, RBF, L2Distance, Quadratic, Scaled
 
 COMBINED = (  # made from a parameter inside the graph, as a module does
@@ -36,34 +36,36 @@ def agrees(function, *tensors, backend="aot_eager", backward=True, options=None)
         assert (ours - theirs).abs().max() <= 1e-12 * max(1, theirs.abs().max())
 
 
+def ours(q, k, v, name, mask):
+    return kernel_attention(q, k, v, KERNELS[name], attn_mask=mask)
+
+
 def test_every_kernel_in_attention():
     """Side by side in one graph, which takes a third of the time of a graph for each."""
     accepted, both = sorted(POSITIVE | NONNEGATIVE | EQUAL), masks(5, 7, torch.float64)
 
-    def each(function, q, k, v):
+    def each(q, k, v, function):
         equal = torch.cat([k[:2], q[2:]])  # queries that are keys, for kernels of equality
         return [
             function(
                 equal if name in EQUAL else q,
                 k,
                 v,
-                KERNELS[name] if function is attention else name,
+                name,
                 both["infinite" if name in POSITIVE else "bool"],
             )
             for name in accepted
         ]
 
     tensors = inputs()
-    for name, *found in zip(
-        accepted, each(attention, *tensors), each(plain, *tensors), strict=True
-    ):
+    for name, *found in zip(accepted, each(*tensors, ours), each(*tensors, plain), strict=True):
         assert off(*found) <= 1e-12, name
-    agrees(lambda q, k, v: torch.stack(each(attention, q, k, v)), *tensors)
+    agrees(lambda q, k, v: torch.stack(each(q, k, v, ours)), *tensors)
 
 
 def test_combinations_of_learned_kernels():
     def every(q, k, v, c):
-        return sum(attention(q, k, v, combined(c)) for combined in COMBINED)
+        return sum(kernel_attention(q, k, v, combined(c)) for combined in COMBINED)
 
     tensors, c = inputs(), torch.tensor(0.7, dtype=torch.float64)
     right = sum(plain(*tensors, combined(c)) for combined in COMBINED)
@@ -91,5 +93,7 @@ def test_inductor():
         "cpp_cache_precompile_headers": False,
     }
     rbf, tensors = RBF(), inputs()
-    assert off(attention(*tensors, rbf), plain(*tensors, "rbf")) <= 1e-12
-    agrees(lambda q, k, v: attention(q, k, v, rbf), *tensors, backend="inductor", options=quick)
+    assert off(kernel_attention(*tensors, rbf), plain(*tensors, "rbf")) <= 1e-12
+    agrees(
+        lambda q, k, v: kernel_attention(q, k, v, rbf), *tensors, backend="inductor", options=quick
+    )

@@ -20,12 +20,11 @@ from rkbs.attention import (
     TwoTowerEnsemble,
     TwoTowerHead,
     VariableProjection,
-    attention,
+    kernel_attention,
     train_heads,
     train_linear_heads,
 )
 from rkbs.data.pairs import Pairs
-from rkbs.kernels import EDP
 
 RNG = np.random.default_rng(0)
 GRID, EDP_SURFACE = Quadrature.gauss_legendre(12), TARGETS["edp"]
@@ -82,7 +81,7 @@ def advised(call, **arguments):
             return call(**arguments)
         except (TypeError, ValueError) as error:
             advice = str(error).partition(": pass ")[2]
-            named = re.search(r"\b(mask|[qkvts])\b", advice)
+            named = re.search(r"\b(attn_mask|[qkvts])\b", advice)
             if not named or not re.search(rf"\b{named[1]}\b.*: pass", str(error)):
                 raise
             arguments[named[1]] = eval(advice, {"torch": torch, **arguments})
@@ -91,7 +90,9 @@ def advised(call, **arguments):
 
 def attention_of(kind):
     q, k, v = (KINDS[kind](x) for x in (POINTS, OTHERS, VALUES))
-    return advised(attention, q=q, k=k, v=v), plain(*map(torch.tensor, (POINTS, OTHERS, VALUES)))
+    return advised(kernel_attention, q=q, k=k, v=v), plain(
+        *map(torch.tensor, (POINTS, OTHERS, VALUES))
+    )
 
 
 def logits_of(module, t, s):
@@ -148,7 +149,7 @@ def heads_fitted_to(kind, method):
 
 
 TABLE = {  # name: what takes arrays, kind ↦ (found, expected)
-    "attention": (attention_of,),
+    "kernel_attention": (attention_of,),
     "TwoTowerHead": (head_of, loaded_head_of),
     "TwoTowerEnsemble": (ensemble_of,),
     "train_linear_heads": (linear_heads_of,),
@@ -187,7 +188,9 @@ def test_masks_of_every_kind(name):
         expected = plain(q, k, v, "edp", torch.tensor(allowed))
     else:
         mask, expected = KINDS[name](bias), plain(q, k, v, "edp", torch.tensor(bias))
-    out = advised(lambda mask, q: attention(q, k, v, EDP(), mask), mask=mask, q=q)
+    out = advised(
+        lambda attn_mask, q: kernel_attention(q, k, v, attn_mask=attn_mask), attn_mask=mask, q=q
+    )
     assert (out - expected).abs().max() <= (1e-2 if name == "float16" else 1e-6)
 
 
@@ -198,9 +201,9 @@ def test_what_is_no_array_of_numbers_is_named_without_advice(bad):
         with pytest.raises(
             TypeError, match=f"^{name} must be a floating torch tensor, got [A-Za-z]+$"
         ):
-            attention(*[bad if i == position else x for i, x in enumerate((q, k, v))])
-    with pytest.raises(TypeError, match=r"^mask must be a boolean tensor .*, got [A-Za-z]+$"):
-        attention(q, k, v, mask=bad)
+            kernel_attention(*[bad if i == position else x for i, x in enumerate((q, k, v))])
+    with pytest.raises(TypeError, match=r"^attn_mask must be a boolean tensor, .*, got [A-Za-z]+$"):
+        kernel_attention(q, k, v, attn_mask=bad)
 
 
 # ---- sequences

@@ -6,7 +6,7 @@ import pytest
 import torch
 from attention_helpers import EQUAL, GRAMS, NONNEGATIVE, POSITIVE, WEIGHT, alike, inputs, off, plain
 
-from rkbs.attention import attention
+from rkbs.attention import kernel_attention
 from rkbs.kernels import (
     EDP,
     KERNELS,
@@ -60,7 +60,7 @@ def gram(name):
 
 def run(tensors, kernel, mask, rows=slice(None)):
     leaves = [x.detach().clone().requires_grad_() for x in tensors]
-    out = attention(*leaves, kernel, mask)[..., rows, :]
+    out = kernel_attention(*leaves, kernel, attn_mask=mask)[..., rows, :]
     return [out, *torch.autograd.grad(out.square().sum(), leaves)]
 
 
@@ -117,7 +117,9 @@ def test_masks_of_all_shapes_hide(shape):
                     assert torch.equal(found, right)
             else:
                 q3, k3, v3 = q.expand(2, 3, 5, 4), k, v
-                assert (attention(q3, k3, v3, kernel, mask) - full[0]).abs().max() <= 1e-14
+                assert (
+                    kernel_attention(q3, k3, v3, kernel, attn_mask=mask) - full[0]
+                ).abs().max() <= 1e-14
             k[5], v[5] = 0, 0
 
 
@@ -126,7 +128,7 @@ def test_a_shared_key_hidden_in_one_batch_only():
     k[5], v[5] = math.nan, math.nan
     allowed = torch.ones(2, 1, 7, dtype=torch.bool)
     allowed[0, :, 5] = False
-    out = attention(q.expand(2, 5, 4), k, v, RBF(), allowed)
+    out = kernel_attention(q.expand(2, 5, 4), k, v, RBF(), attn_mask=allowed)
     keep = [0, 1, 2, 3, 4, 6]
     assert off(out[0], plain(q, k[keep], v[keep], "rbf")) <= 1e-14
     assert out[1].isnan().all()
@@ -210,7 +212,7 @@ def test_hidden_pairs_do_not_reach_the_gradients_of_parameters(kernel):
     for extreme in [k[5].clone(), *extremes(torch.float32)]:
         k[5] = extreme
         c = torch.tensor(0.7, requires_grad=True)
-        attention(q, k, v, make(c), allowed)[1:].square().sum().backward()
+        kernel_attention(q, k, v, make(c), attn_mask=allowed)[1:].square().sum().backward()
         gradients.append(c.grad)
     assert all(torch.equal(g, gradients[0]) for g in gradients)
     assert abs(float(gradients[0]) - slope) <= 1e-3 * max(abs(slope), 0.1)
@@ -220,7 +222,7 @@ def test_hidden_indices_need_not_be_indices():
     kernel = Precomputed([[1.0, 2.0], [3.0, 4.0]])
     i, j = torch.tensor([[0.0], [1.0]]), torch.tensor([[1.0], [math.nan]])
     allowed = torch.tensor([True, False])
-    out = attention(i, j, torch.tensor([[5.0], [math.nan]]), kernel, allowed)
+    out = kernel_attention(i, j, torch.tensor([[5.0], [math.nan]]), kernel, attn_mask=allowed)
     assert (out == 5).all()
 
 
@@ -231,4 +233,4 @@ def test_a_key_of_any_padding():
     right = plain(q, k[[0, 1, 2, 3, 4, 6]], v[[0, 1, 2, 3, 4, 6]], "rbf")
     for padding in (0.0, 1e2, 1e3, 1e4):
         k[5] = padding
-        assert (attention(q, k, v, RBF(), allowed) - right).abs().max() <= 1e-6
+        assert (kernel_attention(q, k, v, RBF(), attn_mask=allowed) - right).abs().max() <= 1e-6

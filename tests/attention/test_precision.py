@@ -7,7 +7,7 @@ from attention_helpers import NONNEGATIVE, POSITIVE, inputs, off, plain
 from scipy.special import softmax
 from torch.nn.functional import scaled_dot_product_attention
 
-from rkbs.attention import attention
+from rkbs.attention import kernel_attention
 from rkbs.kernels import EDP, KERNELS, RBF, Laplace, Quadratic
 
 HALF = [torch.float16, torch.bfloat16]
@@ -46,7 +46,7 @@ def test_every_kernel_in_half_precision(name, m, dtype):
     generator = torch.Generator().manual_seed(0)
     sizes = (8, 64), (m, 64), (m, 5)
     q, k, v = (torch.randn(s, generator=generator).to(dtype) for s in sizes)
-    out = attention(q, k, v, KERNELS[name])
+    out = kernel_attention(q, k, v, KERNELS[name])
     assert out.dtype == dtype
     right = exact(q, k, v, KERNELS[name])
     assert error(out, right) <= bound(q, k, v, right)
@@ -66,9 +66,12 @@ def test_biases_in_half_precision(name, bias, dtype):
     q, k, v = (x.to(dtype) for x in inputs(n=16, m=64, d=64, dtype=torch.float32))
     mask = BIASES[bias]((16, 64)).to(dtype)
     right = exact(q, k, v, KERNELS[name], mask.double().numpy())
-    assert error(attention(q, k, v, KERNELS[name], mask), right) <= bound(q, k, v, right, mask)
+    assert error(kernel_attention(q, k, v, KERNELS[name], attn_mask=mask), right) <= bound(
+        q, k, v, right, mask
+    )
     assert torch.equal(
-        attention(q, k, v, KERNELS[name], mask), attention(q, k, v, KERNELS[name], mask.float())
+        kernel_attention(q, k, v, KERNELS[name], attn_mask=mask),
+        kernel_attention(q, k, v, KERNELS[name], attn_mask=mask.float()),
     )
 
 
@@ -79,7 +82,9 @@ def test_a_constant_bias_changes_nothing(c, dtype):
     right = scaled_dot_product_attention(q.double(), k.double(), v.double()).numpy()
     mask = torch.full((16, 16), c, dtype=dtype)
     theirs = error(scaled_dot_product_attention(q, k, v, attn_mask=mask), right)
-    assert error(attention(q, k, v, mask=mask), right) <= 3 * (theirs + ulp(right, dtype))
+    assert error(kernel_attention(q, k, v, attn_mask=mask), right) <= 3 * (
+        theirs + ulp(right, dtype)
+    )
 
 
 @every_half
@@ -89,7 +94,7 @@ def test_sums_beyond_the_range_of_half_precision(dtype):
     k = (3 * torch.randn(4096, 64, generator=generator)).to(dtype)
     assert Quadratic()(q.float(), k.float()).sum() > torch.finfo(torch.float16).max
     for name in sorted(POSITIVE | NONNEGATIVE):
-        assert (attention(q, k, torch.ones(4096, 1, dtype=dtype), KERNELS[name]) == 1).all()
+        assert (kernel_attention(q, k, torch.ones(4096, 1, dtype=dtype), KERNELS[name]) == 1).all()
 
 
 @every_half
@@ -98,7 +103,7 @@ def test_values_beyond_the_range_of_half_precision(name, dtype):
     q, k, v = (x.to(dtype) for x in inputs(n=4, m=9, d=64, dtype=torch.float32))
     q, k = 30 * q, 30 * k  # of logits and of kernel values up to 1e7
     right = exact(q, k, v, KERNELS[name])
-    assert error(attention(q, k, v, KERNELS[name]), right) <= 3 * ulp(right, dtype)
+    assert error(kernel_attention(q, k, v, KERNELS[name]), right) <= 3 * ulp(right, dtype)
 
 
 @pytest.mark.parametrize("size", [1e15, 1e19, 1e30, 3e37])
@@ -106,10 +111,10 @@ def test_values_beyond_the_range_of_half_precision(name, dtype):
 def test_points_of_any_size_give_finite_weights_and_gradients(name, size):
     q, k, v = inputs(dtype=torch.float32)
     tensors = [x.requires_grad_() for x in (size * q, size * k, v)]
-    weights = attention(*tensors[:2], torch.eye(7), KERNELS[name])
+    weights = kernel_attention(*tensors[:2], torch.eye(7), KERNELS[name])
     assert (weights >= 0).all()
     assert (weights.sum(-1) - 1).abs().max() <= 1e-6
-    out = attention(*tensors, KERNELS[name])
+    out = kernel_attention(*tensors, KERNELS[name])
     assert out.isfinite().all()
     assert all(g.isfinite().all() for g in torch.autograd.grad(out.square().sum(), tensors))
 
@@ -121,7 +126,7 @@ def test_sums_beyond_the_range_are_scaled(dtype):
     values = Quadratic()(q, k)
     assert values.isfinite().all()
     assert values.sum().isinf()
-    weights = attention(q, k, torch.eye(4, dtype=dtype), Quadratic())
+    weights = kernel_attention(q, k, torch.eye(4, dtype=dtype), Quadratic())
     right = torch.tensor([1.0, 4, 4, 4], dtype=dtype) / 13
     assert (weights - right).abs().max() <= 4 * torch.finfo(dtype).eps
 
@@ -137,7 +142,7 @@ def test_overflow_of_kernels_without_a_logit_is_nan_and_nothing_else_is(name, dt
     results = []
     for rows in (slice(None), [0, 1, 3, 4]):
         q, k, v = (x.clone().requires_grad_() for x in tensors)
-        out = attention(q[rows], k, v, LOGLESS[name])
+        out = kernel_attention(q[rows], k, v, LOGLESS[name])
         kept = out[[0, 1, 3, 4]] if len(out) == 5 else out
         results.append([kept, *torch.autograd.grad(kept.square().sum(), (q, k, v))])
         if len(out) == 5:
@@ -161,7 +166,7 @@ def test_a_sum_with_a_kernel_without_a_logit_has_one(name):
     right = (weights / weights.sum(-1, keepdims=True)).astype(float) @ v.double().numpy()
     for dtype, most in ((torch.float32, 1e-4), (torch.float64, 1e-12)):
         tensors = [x.to(dtype).requires_grad_() for x in (q, k, v)]
-        out = attention(*tensors, kernel)
+        out = kernel_attention(*tensors, kernel)
         assert error(out.detach(), right) <= most
         gradients = torch.autograd.grad(out.square().sum(), tensors, create_graph=True)
         second = torch.autograd.grad(sum(g.square().sum() for g in gradients), tensors)
@@ -172,11 +177,11 @@ def test_a_sum_with_a_kernel_without_a_logit_has_one(name):
 def test_autocast_does_not_round_logits(dtype):
     q, k, v = (x.to(dtype) for x in inputs(n=16, m=16, d=64, dtype=torch.float32))
     for kernel in (EDP(), RBF(), Laplace().pullback(torch.eye(64), None)):
-        expected = attention(q, k, v, kernel)
+        expected = kernel_attention(q, k, v, kernel)
         right = plain(q, k, v, kernel).numpy()
         assert error(expected, right) <= 4 * max(ulp(right, dtype), 1e-6)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert torch.equal(attention(q, k, v, kernel), expected)
+            assert torch.equal(kernel_attention(q, k, v, kernel), expected)
 
 
 TOLERANCE = {torch.float64: 1e-13, torch.float32: 2e-6}
@@ -200,7 +205,7 @@ def test_edp_is_the_attention_of_torch(kind, scale, dtype):
     wide = mask if mask is None or mask.dtype == torch.bool else mask.double()
     right = scaled_dot_product_attention(q.double(), k.double(), v.double(), attn_mask=wide)
     theirs = scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    out = attention(q, k, v, mask=mask)
+    out = kernel_attention(q, k, v, attn_mask=mask)
     allowed = 3 * (error(theirs, right.numpy()) + ulp(right.numpy(), dtype))
     assert error(out, right.numpy()) <= allowed
     assert error(out, theirs.double().numpy()) <= TOLERANCE.get(dtype, 2 * allowed)
@@ -218,7 +223,7 @@ def test_gradients_in_half_precision_are_those_of_float32(name, dtype):
     singles = [x.detach().float().requires_grad_() for x in halves]
     weights = torch.randn(8, 3, generator=torch.Generator().manual_seed(1)).to(dtype)
     for tensors in (halves, singles):
-        attention(*tensors, KERNELS[name]).backward(weights.to(tensors[0].dtype))
+        kernel_attention(*tensors, KERNELS[name]).backward(weights.to(tensors[0].dtype))
     doubles = [x.detach().double().requires_grad_() for x in halves]
     plain(*doubles, name).backward(weights.double())
     for half, single, double in zip(halves, singles, doubles, strict=True):

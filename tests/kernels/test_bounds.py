@@ -132,6 +132,9 @@ def excess_on_segments(kernel, d, seed=0):
 
 QUASICONVEX = [  # kernel, the dimensions in which it says so
     (EDP(), (1, 2, 3)),
+    (EDP().T, (1, 2, 3)),
+    (EDP().pullback(None, np.eye(1)).T, ()),
+    (KeyNormBias(EDP(), -0.5), (1, 2, 3)),
     (CappedEDP(0.7), (1, 2, 3)),
     (L2Distance(), (1, 2, 3)),
     (Quadratic(), (1, 2, 3)),
@@ -194,6 +197,7 @@ def broken_inequalities(kernel, d, seed=0):
 
 
 METRICS = [L2Distance(), L2Distance(0.3), 2.0 * L2Distance(), L2Distance().pullback(W, W)]
+METRICS += [L2Distance().T, L2Distance().pullback(W, W).T]
 
 
 @pytest.mark.parametrize("kernel", METRICS, ids=repr)

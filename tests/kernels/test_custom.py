@@ -98,14 +98,14 @@ def test_in_a_machine_as_the_kernel_itself():
 
 def test_in_attention_once_it_is_known_to_be_non_negative():
     torch = pytest.importorskip("torch")
-    from rkbs.attention import attention
+    from rkbs.attention import kernel_attention
 
     q, k, v = torch.randn(3, 2, 6, 4, dtype=torch.float64)
     squares = Custom(lambda q, k: (q @ k.mT).square(), is_nonnegative=True)
     weights = (q @ k.mT).square()
     expected = weights / weights.sum(-1, keepdim=True) @ v
-    assert torch.allclose(attention(q, k, v, squares), expected, rtol=1e-12)
+    assert torch.allclose(kernel_attention(q, k, v, squares), expected, rtol=1e-12)
     with pytest.raises(TypeError, match=r"Custom.* does not say: set is_nonnegative"):
-        attention(q, k, v, Custom(squares.function))
-    with pytest.raises(TypeError, match=r"Custom.* is not$"):
-        attention(q, k, v, Custom(squares.function, is_nonnegative=False))
+        kernel_attention(q, k, v, Custom(squares.function))
+    with pytest.raises(TypeError, match=r"Custom.* is not\. Of a kernel"):
+        kernel_attention(q, k, v, Custom(squares.function, is_nonnegative=False))

@@ -31,7 +31,7 @@ from rkbs.kernels._parameters import Parametric
 from rkbs.kernels.key_norm import _BothNormsBias
 from rkbs.machines import BinaryKernelRidge
 
-attention = optional.module("rkbs.attention").attention
+kernel_attention = optional.module("rkbs.attention").kernel_attention
 
 HEADS = (0.4, 1.0, 2.5)
 W = points((2, 2), 5)
@@ -137,12 +137,12 @@ def test_a_gradient_for_each_head_in_attention(name):
     mask = torch.tensor([True, True, True, False])
 
     def out(c):
-        return attention(q, k, v, MAKERS[name](c), mask)
+        return kernel_attention(q, k, v, MAKERS[name](c), attn_mask=mask)
 
     (gradient,) = torch.autograd.grad(out(c).square().sum(), c)
     for h in range(3):
         one = c.detach()[h].clone().requires_grad_()
-        heads = attention(q[:, h], k[:, h], v[:, h], MAKERS[name](one), mask)
+        heads = kernel_attention(q[:, h], k[:, h], v[:, h], MAKERS[name](one), attn_mask=mask)
         (right,) = torch.autograd.grad(heads.square().sum(), one)
         assert abs(gradient[h] - right) <= 1e-12 * max(1, abs(right))
     assert gradient.all() or name in ("l2", "scaled positive")  # a factor of a row drops out
@@ -158,7 +158,7 @@ def test_one_graph_of_learned_and_of_fixed_heads():
 
     def every(q, k, v, c):
         kernels = [*fixed, *(MAKERS[name](c) for name in ACCEPTED if name != "positive features")]
-        return torch.stack([attention(q, k, v, kernel) for kernel in kernels])
+        return torch.stack([kernel_attention(q, k, v, kernel) for kernel in kernels])
 
     torch._dynamo.reset()
     compiled = torch.compile(every, backend="eager", fullgraph=True)
@@ -175,8 +175,8 @@ def test_one_graph_of_learned_and_of_fixed_heads():
 def test_half_precision_is_rounded_once(name, dtype):
     q, k, v = (points((3, n, 2), n, "torch").to(dtype) for n in (5, 4, 4))
     kernel = MAKERS[name](torch.tensor(HEADS))
-    exact = attention(q.float(), k.float(), v.float(), kernel)
-    assert torch.equal(attention(q, k, v, kernel), exact.to(dtype))
+    exact = kernel_attention(q.float(), k.float(), v.float(), kernel)
+    assert torch.equal(kernel_attention(q, k, v, kernel), exact.to(dtype))
 
 
 # ---- kernels are values

@@ -13,7 +13,7 @@ from optional import torch
 from rkbs import laws
 from rkbs.kernels import EDP, KERNELS, RBF, KeyNormBias, L2Distance, Laplace, Linear, Quadratic
 
-attention = optional.module("rkbs.attention").attention
+kernel_attention = optional.module("rkbs.attention").kernel_attention
 
 EVERY = {**KERNELS, "signed quadratic": Quadratic(-0.5), "nested": KeyNormBias(EDP(), 0.25)}
 
@@ -84,9 +84,9 @@ def test_edp_with_a_key_norm_is_rbf_row_by_row(shape, tau):
 def test_edp_with_key_norms_is_rbf_in_every_head():
     tau = torch.tensor([0.2, 1.0, 3.0], dtype=torch.float64)
     q, k, v = (points((2, 3, n, d), s, "torch") for n, d, s in ((5, 4, 0), (7, 4, 1), (7, 2, 2)))
-    heads = attention(2 * tau[:, None, None] * q, k, v, KeyNormBias(EDP(), tau))
-    assert (heads - attention(q, k, v, RBF(tau))).abs().max() <= 1e-13
-    assert (heads - attention(q, k, v, KeyNormBias(EDP(), tau))).abs().max() > 0.1
+    heads = kernel_attention(2 * tau[:, None, None] * q, k, v, KeyNormBias(EDP(), tau))
+    assert (heads - kernel_attention(q, k, v, RBF(tau))).abs().max() <= 1e-13
+    assert (heads - kernel_attention(q, k, v, KeyNormBias(EDP(), tau))).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -15,7 +15,7 @@ from optional import torch
 from rkbs import laws
 from rkbs.kernels import PositiveFeatures
 
-attention = optional.module("rkbs.attention").attention
+kernel_attention = optional.module("rkbs.attention").kernel_attention
 log_dot = optional.module("rkbs.kernels._coordinates").log_dot
 
 DTYPES = ("float32", "float64")
@@ -183,9 +183,9 @@ def test_groups_of_keys_attain_it():
     D = 5
     kernel = PositiveFeatures(60 * np.eye(D), np.zeros(D), 60 * np.eye(D), np.zeros(D))
     x = torch.eye(D, dtype=torch.float64).repeat(3, 1)
-    weights = attention(x, x, torch.eye(3 * D, dtype=torch.float64), kernel)
+    weights = kernel_attention(x, x, torch.eye(3 * D, dtype=torch.float64), kernel)
     assert abs(weights.trace() - D) <= 1e-12
-    assert (attention(x[:D], x[:D], torch.eye(D).double(), kernel).diagonal() > 0.999).all()
+    assert (kernel_attention(x[:D], x[:D], torch.eye(D).double(), kernel).diagonal() > 0.999).all()
 
 
 def test_values_hash_copies_and_pickles():

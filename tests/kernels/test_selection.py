@@ -269,11 +269,23 @@ def test_values_below_0_are_found_out(dim):
 
 
 def test_a_bound_that_is_not_known_is_not_said_to_be_missing():
-    """EDP is symmetric: two keys of the line are all that its transpose selects, too."""
-    for found in (capacity(EDP().T, 1), capacity(KeyNormBias(EDP(), -1.0), 1)):
-        assert (found.attained, found.bound) == (2, math.inf)
-        assert repr(found).endswith("2 keys, no bound known)")
-    assert repr(self_weight(CappedEDP(1.0).T, 2, 5)).endswith("no bound below 1 known)")
+    found = capacity(EDP() * EDP(), 1)
+    assert (found.attained, found.bound) == (2, math.inf)
+    assert repr(found).endswith("2 keys, no bound known)")
+    told = repr(self_weight(KeyNormBias(CappedEDP(1.0), 1e-9), 2, 5))
+    assert told.endswith("no bound below 1 known)")
+
+
+def test_symmetric_kernels_keep_their_bounds_transposed():
+    for kernel in (EDP().T, KeyNormBias(EDP(), -1.0), L2Distance().T):
+        found = capacity(kernel, 1)
+        assert (found.attained, found.bound) == (2, 2)
+    spread = self_weight(CappedEDP(1.0).T, 2, 5).bound
+    assert spread == self_weight(CappedEDP(1.0), 2, 5).bound < 1
+    assert TaylorEDP(2).T.square_dim(2) == TaylorEDP(2).square_dim(2) == 3
+    one_sided = EDP().pullback(None, np.eye(2))
+    assert one_sided.T.is_quasiconvex(2) is None
+    assert RBF().T.selects_any(1) is True
 
 
 def test_large_quotients_of_values_are_no_warning():

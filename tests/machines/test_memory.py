@@ -17,14 +17,19 @@ GRID = Pairs.grid(X, Y)
 INDICES = Pairs.grid(*[Precomputed.points(N)] * 2)
 GIVEN = Precomputed(RBF()(X, X)), Precomputed(RBF()(Y, Y))
 CASES = {  # beside the pairs and the responses, which the caller holds
-    "the grid itself": (lambda: Pairs.grid(X, Y), 5.0),
-    "ridge": (lambda: BinaryKernelRidge(RBF(), RBF()).fit(GRID, Z), 16.0),
+    "the grid itself": (lambda: Pairs.grid(X, Y), 5.25),
+    "ridge": (lambda: BinaryKernelRidge(RBF(), RBF()).fit(GRID, Z), 6.0),
     "without a constant": (
         lambda: BinaryKernelRidge(RBF(), RBF(), fit_intercept=False).fit(GRID, Z),
-        16.0,
+        6.0,
     ),
-    "given Gram matrices": (lambda: BinaryKernelRidge(*GIVEN).fit(INDICES, Z), 16.0),
-    "a path": (lambda: BinaryKernelRidgeCV(RBF(), RBF()).fit(GRID, Z), 20.0),
+    "α so small that c has products of its own": (
+        lambda: BinaryKernelRidge(RBF(), RBF(), alpha=1e-3).fit(GRID, Z),
+        6.0,
+    ),
+    "numerically of rank 50": (lambda: BinaryKernelRidge(RBF(1e-3), RBF(1e-3)).fit(GRID, Z), 6.0),
+    "given Gram matrices": (lambda: BinaryKernelRidge(*GIVEN).fit(INDICES, Z), 6.0),
+    "a path": (lambda: BinaryKernelRidgeCV(RBF(), RBF()).fit(GRID, Z), 14.0),
 }
 
 
@@ -37,4 +42,4 @@ def test_the_peak_of_a_fit(name):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found is not None
-    assert peak / (8 * N * N) < most + 0.25  # vectors, which are a part of 8/N each
+    assert peak / (8 * N * N) <= most  # of which vectors are a part of 8/N each

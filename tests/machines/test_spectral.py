@@ -58,12 +58,13 @@ def test_the_nuclear_norm_machine_has_low_rank_and_its_expansion():
 @pytest.mark.parametrize(
     ("params", "solver"),
     [
-        ({}, "ADMM"),
+        ({}, "Factorized"),
         ({"penalty": Schatten(1.5)}, "SpectralNewton"),
         ({"penalty": Schatten(3), "loss": Logistic()}, "SpectralNewton"),
         ({"penalty": Schatten(8), "loss": Huber(0.5)}, "ADMM"),
         ({"penalty": Schatten(3), "loss": Hinge(), "solver": ADMM(tol=1e-5)}, "ADMM"),
-        ({"loss": Logistic()}, "ADMM"),
+        ({"loss": Logistic()}, "Factorized"),
+        ({"loss": Hinge()}, "ADMM"),
     ],
 )
 def test_every_loss_and_penalty_is_fitted_by_what_can(params, solver, monkeypatch):

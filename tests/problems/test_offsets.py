@@ -16,7 +16,15 @@ from rkbs.problems import OperatorProblem
 from rkbs.problems._least_pull import slope_bounds
 from rkbs.problems.offsets import Offsets, balanced, best_constant
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers import ADMM, Cholesky, ConjugateGradient, Spectral, SpectralNewton, solve
+from rkbs.solvers import (
+    ADMM,
+    Cholesky,
+    ConjugateGradient,
+    Factorized,
+    Spectral,
+    SpectralNewton,
+    solve,
+)
 from rkbs.solvers.operators._offset_system import OffsetSystem
 from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
@@ -155,6 +163,7 @@ def schatten(loss, p, share, pairs=GRID):
 SMOOTH = [
     (loss, p, SpectralNewton()) for loss in LOSSES if loss.smooth for p in (1.3, 1.5, 2, 3, 4)
 ]
+SMOOTH += [(loss, 1, Factorized()) for loss in LOSSES if loss.smooth]
 ANY = [(loss, p, ADMM(tol=1e-8)) for loss in LOSSES for p in (1, 1.5, 2, 3)]
 
 

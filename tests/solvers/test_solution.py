@@ -25,6 +25,7 @@ from rkbs.solvers import (
     Cholesky,
     ConjugateGradient,
     DualNewton,
+    Factorized,
     Spectral,
     SpectralNewton,
     solve,
@@ -63,6 +64,7 @@ SOLVED = {
     "cholesky": (problem_of(OperatorProblem, SOME, offsets=CONSTANT), Cholesky()),
     "cg": (problem_of(OperatorProblem, SOME, offsets=CONSTANT), ConjugateGradient()),
     "admm": (problem_of(SchattenProblem, SOME, Huber(0.5), offsets=CONSTANT), ADMM(1e-6)),
+    "factorized": (problem_of(SchattenProblem, SOME, Huber(0.5), offsets=CONSTANT), Factorized()),
     "newton": (problem_of(SchattenProblem, GRID, penalty=Schatten(1.5)), SpectralNewton()),
 }
 SOLUTIONS = {name: solve(*parts).check() for name, parts in SOLVED.items()}

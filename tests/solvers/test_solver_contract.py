@@ -26,6 +26,7 @@ from rkbs.solvers import (
     Cholesky,
     ConjugateGradient,
     DualNewton,
+    Factorized,
     RefinedConjugateGradient,
     Solver,
     Spectral,
@@ -90,11 +91,13 @@ CASES = {
     "spectral, effects": Case(Spectral(), operator(GRID, EFFECTS)),
     "cholesky": Case(Cholesky(), operator(SOME)),
     "cholesky, a constant": Case(Cholesky(), operator(SOME, Offsets(True))),
-    "cg": Case(ConjugateGradient(), operator(SOME), warm=True),
-    "cg, effects": Case(ConjugateGradient(), operator(SOME, EFFECTS), warm=True),
+    "cg": Case(ConjugateGradient(), operator(SOME)),
+    "cg, effects": Case(ConjugateGradient(), operator(SOME, EFFECTS)),
     "refined cg": Case(RefinedConjugateGradient(), operator(SOME, Offsets(True)), warm=True),
     "admm, p = 1": Case(ADMM(1e-6), schatten(SOME, Huber(0.5), 1, True), warm=True),
     "admm, hinge": Case(ADMM(1e-5), schatten(GRID, Hinge(), 2), warm=True),
+    "factorized": Case(Factorized(), schatten(GRID, Squared(), 1, True), warm=True),
+    "factorized, logistic": Case(Factorized(), schatten(SOME, Logistic(), 1), warm=True),
     "newton, p = 1.5": Case(SpectralNewton(), schatten(SOME, Logistic(), 1.5, True), warm=True),
     "newton, p = 3": Case(SpectralNewton(), schatten(GRID, Squared(), 3), warm=True),
     "dual, f + g": Case(
@@ -329,6 +332,8 @@ NEEDS = {
         "at most 20000 pairs, got 22500",
     ),
     "a smooth loss": (SpectralNewton(), schatten(GRID, Hinge(), 3), "needs a smooth loss"),
+    "a smooth loss in two factors": (Factorized(), schatten(GRID, Hinge(), 1), "a smooth loss"),
+    "the nuclear norm": (Factorized(), schatten(GRID, Squared(), 2), "needs the nuclear norm"),
     "a smooth penalty": (SpectralNewton(), schatten(GRID, Squared(), 1), "twice differentiable"),
     "few pairs with kinks": (
         DualNewton(),
@@ -347,7 +352,9 @@ def test_what_a_solver_needs_is_said_before_anything_is_computed(solver, problem
     assert set(vars(problem)) == before  # no factors, no features
 
 
-@pytest.mark.parametrize("solver", [Spectral(), Cholesky(), ConjugateGradient(), ADMM()])
+@pytest.mark.parametrize(
+    "solver", [Spectral(), Cholesky(), ConjugateGradient(), ADMM(), Factorized()]
+)
 def test_an_indefinite_gram_matrix_is_refused_by_setup(solver):
     problem = operator(GRID) if solver.handles is OperatorProblem else schatten(GRID, Squared(), 1)
     with pytest.raises(ValueError, match="gram_y must be positive semi-definite"):

@@ -20,7 +20,7 @@ from rkbs import (
     PowerFeatures,
     inspect,
 )
-from rkbs.attention import attention
+from rkbs.attention import kernel_attention
 from rkbs.kernels import (
     Capacity,
     Custom,
@@ -89,5 +89,7 @@ class Sigmoid(Kernel):
 assert_type(Sigmoid(0.5)(x, y), np.ndarray)
 assert_type(Custom(lambda x, y: np.cos(x @ y.T), is_symmetric=True)(x, y), np.ndarray)
 
-assert_type(attention(q, k, v), Tensor)
-assert_type(attention(q, k, v, RBF(1.0), torch.ones(3, 4, dtype=torch.bool)), Tensor)
+assert_type(kernel_attention(q, k, v), Tensor)
+assert_type(
+    kernel_attention(q, k, v, RBF(1.0), attn_mask=torch.ones(3, 4, dtype=torch.bool)), Tensor
+)

@@ -15,9 +15,12 @@ from rkbs import (
     Cholesky,
     Huber,
     Kernel,
+    PairKFold,
     Pairs,
+    PairScorer,
     Schatten,
 )
+from rkbs.data import FoldSizes, c_index, score_by_unit, similarity_clusters
 from rkbs.problems import GapCertificate, KKTCertificate
 
 x, y = np.linspace(0, 1, 8)[:, None], np.linspace(0, 1, 6)[:, None]
@@ -70,3 +73,13 @@ assert_type(path, BinaryKernelMachineCV)
 assert_type(path.alphas_, np.ndarray)
 assert_type(path.cv_scores_, np.ndarray)
 assert_type(path.alpha_, float)
+
+folds = PairKFold(2, leave="both", groups_x=similarity_clusters(RBF()(x, x), 0.999))
+for train, test in folds.split(pairs):
+    assert_type(train, np.ndarray)
+    assert_type(test, np.ndarray)
+assert_type(folds.sizes(pairs), list[FoldSizes])
+assert_type(folds.get_n_splits(), int)
+assert_type(c_index(z, z), float)
+assert_type(score_by_unit(c_index, z.ravel(), z.ravel(), pairs.i).mean, float)
+assert_type(PairScorer(c_index, per="row")(ridge, pairs, z), float)

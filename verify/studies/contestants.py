@@ -64,7 +64,7 @@ def ridge(training: Training) -> Fit:
         machines = {
             # Centered by hand, as the heads are: theirs have no intercept either.
             tau: BinaryKernelRidgeCV(
-                RBF(tau), RBF(tau), alphas=RIDGE_ALPHAS, fit_intercept=False
+                RBF(tau), RBF(tau), alphas=RIDGE_ALPHAS, fit_intercept=False, cv="exact"
             ).fit(training.pairs, training.z - mean)
             for tau in TAUS
         }

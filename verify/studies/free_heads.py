@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rkbs.attention.functional import attention
+from rkbs.attention.functional import kernel_attention
 from rkbs.kernels.base import Kernel
 
 SCALES = (0.3, 1.0, 2.0, 5.0)
@@ -54,7 +54,9 @@ def in_turn(*objectives: Objective) -> Objective:
 def weights(kernel: Kernel, queries: Tensor, keys: Tensor) -> Tensor:
     """A, (heads, n, n), of queries and keys (heads, n, d): the library's own attention."""
     n = keys.shape[-2]
-    return attention(queries, keys, torch.eye(n, dtype=keys.dtype, device=keys.device), kernel)
+    return kernel_attention(
+        queries, keys, torch.eye(n, dtype=keys.dtype, device=keys.device), kernel
+    )
 
 
 def self_weights(kernel: Kernel, queries: Tensor, keys: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from typing import final
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, lstsq
 
+from rkbs._linalg import parts
 from rkbs.data._groups import Groups
 from rkbs.data.pairs import Pairs
 from rkbs.problems.offsets import Offsets
@@ -70,11 +71,15 @@ class GridOffsets:
 
     def spread(self, theta: np.ndarray) -> np.ndarray:
         """Uᵀ(Eθ)V: (p,) → (n_x, n_y)."""
-        split = self.left.shape[1]
-        rows, columns = self.left @ theta[:split], self.right @ theta[split:]
+        rows, columns = self._factors(theta)
         out = np.outer(rows, self.v)
         out += np.outer(self.u, columns)
         return out
+
+    def _factors(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """r and s of Uᵀ(Eθ)V = r vᵀ + u sᵀ."""
+        split = self.left.shape[1]
+        return self.left @ theta[:split], self.right @ theta[split:]
 
     def sums(self, rotated: np.ndarray) -> np.ndarray:
         """Eᵀ of the values whose rotation is given, the adjoint: (n_x, n_y) → (p,)."""
@@ -84,7 +89,7 @@ class GridOffsets:
     def schur(self) -> OffsetSystem:
         """S = EᵀLE + D, whose entries are sums over the eigenbases."""
         D, u, v = self.left_over, self.u, self.v
-        across = self.left.T @ (u[:, None] * D * v) @ self.right
+        across = (self.left.T * u) @ (D @ (v[:, None] * self.right))
         seen = np.block(
             [
                 [(self.left.T * (D @ v**2)) @ self.left, across],
@@ -93,11 +98,24 @@ class GridOffsets:
         )
         return OffsetSystem.of(self.offsets, self.pairs, seen, self.alpha)
 
-    def theta(self, rotated: np.ndarray) -> np.ndarray:
-        """S⁻¹EᵀLz of the responses whose rotation is given, refined once."""
-        theta = self.schur.solve(self.sums(self.left_over * rotated))
-        rest = self.sums(self.left_over * (rotated - self.spread(theta)))
-        return theta + self.schur.solve(rest - self.offsets.decay(self.alpha) * theta)
+    def taken(self, rotated: np.ndarray) -> np.ndarray:
+        """θ = S⁻¹EᵀLz of the responses whose rotation is given, refined once; they lose Eθ."""
+        theta, decay = np.zeros(self.offsets.size), self.offsets.decay(self.alpha)
+        for _ in range(2):
+            step = self.schur.solve(self._seen_sums(rotated) - decay * theta)
+            rows, columns = self._factors(step)
+            for some in parts(len(rotated)):
+                rotated[some] -= np.multiply.outer(rows[some], self.v)
+                if self.right.size:
+                    rotated[some] -= np.multiply.outer(self.u[some], columns)
+            theta += step
+        return theta
+
+    def _seen_sums(self, rotated: np.ndarray) -> np.ndarray:
+        """EᵀLz, ``sums`` of L times the values whose rotation is given."""
+        rows = np.einsum("ab,ab,b->a", self.left_over, rotated, self.v)
+        columns = np.einsum("a,ab,ab->b", self.u, self.left_over, rotated)
+        return np.concatenate([self.left.T @ rows, self.right.T @ columns])
 
     def leave_out(self, rotated: np.ndarray, leave: str, groups: Groups) -> np.ndarray:
         """z − ẑ on the grid, (R_BB)⁻¹ (Rz)_B for each group B, with R = L − LE S⁻¹ EᵀL.
@@ -109,7 +127,8 @@ class GridOffsets:
         leave, groups
             As of ``LeaveOut``.
         """
-        rotated = rotated - self.spread(self.theta(rotated))
+        rotated = rotated.copy()
+        self.taken(rotated)
         label = self.pairs.matrix(groups.of_pairs(self.pairs, leave)).astype(np.intp)
         if self.offsets.size == 1:
             return self._leave_out_constant(rotated, leave, groups, label)

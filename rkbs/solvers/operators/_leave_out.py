@@ -55,13 +55,36 @@ class LeaveOut:
         fitted : array of shape (n_x, n_y), optional
             ``fitted(rotated)``, where it is known.
         """
-        U, V, D, groups = self.U, self.V, self.left_over, self.groups
-        if self.leave == "row":  # (I − H)_BB is diagonal in K_Y's eigenbasis
-            return _rows(U, D, self._sums, D * rotated, groups.x) @ V.T
+        known = fitted if self.leave == "pair" else None
+        return self.on_grid(self.solved(rotated, known))
+
+    def seen(self, rotated: np.ndarray) -> np.ndarray:
+        """(I − H) z where the blocks are simplest, of UᵀZV: (n_x, n_y).
+
+        (I − H)_BB is diagonal in K_Y's eigenbasis for rows, which this is in, and in K_X's for
+        columns; ``on_grid`` takes it, and what is made of it row by row, to the grid.
+        """
+        if self.leave == "row":
+            return self.U @ (self.left_over * rotated)
         if self.leave == "column":
-            return U @ _rows(V, D.T, self._sums, (D * rotated).T, groups.y).T
-        fitted = self.fitted(rotated) if fitted is None else fitted
-        return self._cells(fitted / self._diagonal, D * rotated)
+            return (self.left_over * rotated) @ self.V.T
+        return self.fitted(rotated)
+
+    def solved(self, rotated: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
+        """z − ẑ in the bases of ``seen``, which is given where it is known."""
+        U, V, D, groups = self.U, self.V, self.left_over, self.groups
+        seen = self.seen(rotated) if seen is None else seen
+        if self.leave == "row":
+            return _rows(U, D, self._sums, D * rotated, seen, groups.x)
+        if self.leave == "column":
+            return _rows(V, D.T, self._sums, (D * rotated).T, seen.T, groups.y).T
+        return self._cells(seen / self.diagonal, D * rotated)
+
+    def on_grid(self, values: np.ndarray) -> np.ndarray:
+        """Values in the bases of ``seen`` on the grid."""
+        if self.leave == "row":
+            return values @ self.V.T
+        return self.U @ values if self.leave == "column" else values
 
     @cached_property
     def _sums(self) -> np.ndarray:
@@ -71,7 +94,7 @@ class LeaveOut:
         return (self.U * self.U) @ self.left_over
 
     @cached_property
-    def _diagonal(self) -> np.ndarray:
+    def diagonal(self) -> np.ndarray:
         """The diagonal of I − H, on the grid."""
         return self._sums @ (self.V * self.V).T
 
@@ -95,10 +118,15 @@ class LeaveOut:
 
 
 def _rows(
-    U: np.ndarray, D: np.ndarray, sums: np.ndarray, C: np.ndarray, labels: np.ndarray
+    U: np.ndarray,
+    D: np.ndarray,
+    sums: np.ndarray,
+    C: np.ndarray,
+    seen: np.ndarray,
+    labels: np.ndarray,
 ) -> np.ndarray:
     """For each column b by itself: the blocks of U diag(D_b) Uᵀ, with the right side U C_b."""
-    found = (U @ C) / sums
+    found = seen / sums
     for rows in _repeated(labels):
         found[rows] = _blocks(U[rows], D.T, C.T).T
     return found

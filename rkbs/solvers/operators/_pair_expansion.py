@@ -1,4 +1,4 @@
-"""Ridge on some pairs in the coefficients a = c/α of its expansion, without preconditioner."""
+"""Ridge on some pairs in the coefficients a = c/α of its expansion."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ def by_factors(products: PairProducts) -> Gram:
     return lambda a: products.at_pairs(products.pull(a))
 
 
+def cheapest_gram(products: PairProducts) -> Gram:
+    """a ↦ Ka by the Gram matrices of the domains, or by way of M where their ranks are small."""
+    by_grams = products.cost_of_gram < products.cost_of_step
+    return products.gram if by_grams else by_factors(products)
+
+
 def left_by(problem: OperatorProblem, gram: Gram, a: np.ndarray) -> float:
     """‖z − (K + αI) a‖, where z and the product count less their means if there is a constant."""
     return float(np.linalg.norm(problem.feasible(problem.z) - _system(problem, gram, a)))
@@ -28,20 +34,43 @@ def solve_expansion(
     problem: OperatorProblem, gram: Gram, start: np.ndarray, tol: float, most: int
 ) -> tuple[np.ndarray, int]:
     """(K + αI)⁻¹ z by conjugate gradients, and how many steps they took."""
-    steps = 0
+    return _conjugate_gradients(problem, gram, problem.z, start, None, tol / 10, most)
 
-    def count(_: np.ndarray) -> None:
-        nonlocal steps
-        steps += 1
 
-    shape, z = (len(problem.z),) * 2, problem.feasible(problem.z)
-    K = LinearOperator(shape, matvec=lambda a: _system(problem, gram, a), dtype=float)
-    return cg(K, z, problem.feasible(start), rtol=tol / 10, maxiter=most, callback=count)[0], steps
+def expand(
+    problem: OperatorProblem,
+    products: PairProducts,
+    a: np.ndarray,
+    inverse: Gram,
+    tol: float,
+    most: int,
+) -> tuple[OperatorPoint, int]:
+    """M, c and θ from coefficients a on, by runs of preconditioned conjugate gradients.
+
+    K a has the rounding of λ_max ‖a‖, which what is added to M has not: each run is for what M and
+    c leave of z, until that keeps half the tolerance or another run would not halve it.
+    """
+    gram, steps, left = cheapest_gram(products), 0, np.inf
+    enough = tol / 2 * np.linalg.norm(problem.feasible(problem.z))
+    a = problem.feasible(a)
+    M = products.pull(a) if a.any() else np.zeros_like(problem.factors.products)
+    while True:
+        rest = _left_of(problem, products, M, a)
+        last, left = left, float(np.linalg.norm(rest))
+        if left <= enough or not left < last / 2 or steps >= most:
+            return _with_offsets(problem, M, problem.alpha * a), steps
+        zero, rtol = np.zeros_like(a), float(enough) / left / 2
+        more, used = _conjugate_gradients(problem, gram, rest, zero, inverse, rtol, most - steps)
+        M, a, steps = M + products.pull(more), a + more, steps + used
 
 
 def point_of(problem: OperatorProblem, products: PairProducts, a: np.ndarray) -> OperatorPoint:
     """M, c and θ of the coefficients a."""
-    M, c = products.pull(a), problem.alpha * a
+    return _with_offsets(problem, products.pull(a), problem.alpha * a)
+
+
+def _with_offsets(problem: OperatorProblem, M: np.ndarray, c: np.ndarray) -> OperatorPoint:
+    """M and c with the θ that c has."""
     if not problem.offsets.size:
         return OperatorPoint(M, c)
     theta = _effects(problem, c)
@@ -50,13 +79,51 @@ def point_of(problem: OperatorProblem, products: PairProducts, a: np.ndarray) ->
     return OperatorPoint(M, c, problem.offsets.centered(theta, problem.pairs))
 
 
+def _left_of(
+    problem: OperatorProblem, products: PairProducts, M: np.ndarray, a: np.ndarray
+) -> np.ndarray:
+    """z − h − c with the effects that c has, less its mean if there is a constant."""
+    rest = problem.z - products.at_pairs(M) if M.any() else problem.z.copy()
+    if a.any():
+        rest -= _beside(problem, a)
+    return problem.feasible(rest)
+
+
+def _conjugate_gradients(
+    problem: OperatorProblem,
+    gram: Gram,
+    right: np.ndarray,
+    start: np.ndarray,
+    inverse: Gram | None,
+    rtol: float,
+    most: int,
+) -> tuple[np.ndarray, int]:
+    """(K + αI)⁻¹ right, and how many steps it took."""
+    steps = 0
+
+    def count(_: np.ndarray) -> None:
+        nonlocal steps
+        steps += 1
+
+    shape, right = (len(right),) * 2, problem.feasible(right)
+    K = LinearOperator(shape, matvec=lambda a: _system(problem, gram, a), dtype=float)
+    P = None if inverse is None else LinearOperator(shape, matvec=inverse, dtype=float)
+    start = problem.feasible(start)
+    a = cg(K, right, start, rtol=rtol, maxiter=most, M=P, callback=count)[0]
+    return a, steps
+
+
 def _system(problem: OperatorProblem, gram: Gram, a: np.ndarray) -> np.ndarray:
     """(K + (α/α_e) E_e E_eᵀ + αI) a with the effects as a kernel; less its mean, if of sum 0."""
-    image = gram(a) + problem.alpha * a
-    if problem.offsets.size:
-        effects = _effects(problem, problem.alpha * a)
-        image += problem.offsets.at_pairs(effects, problem.pairs)
-    return problem.feasible(image)
+    return problem.feasible(gram(a) + _beside(problem, a))
+
+
+def _beside(problem: OperatorProblem, a: np.ndarray) -> np.ndarray:
+    """((α/α_e) E_e E_eᵀ + αI) a."""
+    c = problem.alpha * a
+    if not problem.offsets.size:
+        return c
+    return c + problem.offsets.at_pairs(_effects(problem, c), problem.pairs)
 
 
 def _effects(problem: OperatorProblem, c: np.ndarray) -> np.ndarray:

@@ -19,12 +19,10 @@ _FEW_IN_A_ROW = 8
 _ROWS = 0.08
 _SPARSE = 0.15
 _CHUNK = 64
-_SLOWER = 8
+_SLOWER = 16
 """A multiplication at a pair takes as long as so many of a matrix product."""
 _TURN = 100
 """So does an entry of a matrix that is transposed."""
-_MORE_STEPS = 2
-"""Steps without preconditioner per step with it, for the root of the pairs of a row."""
 
 
 @final
@@ -110,12 +108,15 @@ class PairProducts:
     right: np.ndarray
     i: np.ndarray
     j: np.ndarray
+    has_grams: bool = True
+    """Whether L Lᵀ and R Rᵀ may be formed."""
 
     @classmethod
     def of(cls, problem: GramProblem) -> PairProducts:
         """Those of a problem, with L = R_X and R = R_Y."""
         pairs: Pairs = problem.pairs
-        return cls(problem.factors.left, problem.factors.right, pairs.i, pairs.j)
+        factors = problem.factors
+        return cls(factors.left, factors.right, pairs.i, pairs.j, not problem.is_low_rank)
 
     @cached_property
     def turned(self) -> bool:
@@ -156,16 +157,19 @@ class PairProducts:
         return self.pattern.dots(K_X, np.ascontiguousarray(self.pattern.spread(a, K_Y).T))
 
     @cached_property
-    def few(self) -> bool:
-        """Whether ``gram`` is so cheap that steps without preconditioner are the faster way."""
+    def cost_of_gram(self) -> float:
+        """Of ``gram``, in multiplications of a matrix product; infinite without ``grams``."""
+        if not self.has_grams:
+            return np.inf
+        n_x, n_y = len(self.left), len(self.right)
+        return float(_of_pairs(len(self.i), n_x * n_y) * (n_x + n_y) + _TURN * n_x * n_y)
+
+    @cached_property
+    def cost_of_step(self) -> float:
+        """Of ``at_pairs`` and ``pull`` together."""
         (n_x, p), (n_y, q), n = self.left.shape, self.right.shape, len(self.i)
-        if n_x > 2 * p or n_y > 2 * q:  # of low rank: L Lᵀ may outgrow memory
-            return False
-        ours = _of_pairs(n, n_x * n_y) * (n_x + n_y) + _TURN * n_x * n_y
         first, other = (n_y, p) if self.turned else (n_x, q)
-        theirs = 2 * first * p * q + 2 * _of_pairs(n, n_x * n_y) * other
-        more = _MORE_STEPS * np.sqrt(n / max(n_x, n_y))
-        return bool(n < p * q and more * ours < theirs)
+        return float(2 * first * p * q + 2 * _of_pairs(n, n_x * n_y) * other)
 
 
 def _of_pairs(n: int, size: int) -> int:

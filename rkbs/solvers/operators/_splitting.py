@@ -35,6 +35,10 @@ class DataTerm(abc.ABC):
     def balance(self) -> None:
         """Adapt the weight of the term's own splitting, if it has one."""
 
+    @abc.abstractmethod
+    def place(self, M: np.ndarray, c: np.ndarray) -> None:
+        """Start its own variables at a point M with dual unknowns c."""
+
 
 class GridStep:
     """argmin over M, b of ½ ‖Q − R_X M R_Yᵀ − b‖² + (w/2) ‖M − target‖², on the whole grid.
@@ -78,6 +82,9 @@ class GridLeastSquares(DataTerm):
 
     def balance(self) -> None:
         """It has no splitting of its own."""
+
+    def place(self, M: np.ndarray, c: np.ndarray) -> None:
+        """Nor variables."""
 
 
 class SplitLoss(DataTerm):
@@ -124,6 +131,10 @@ class SplitLoss(DataTerm):
         self.rho *= factor
         self.U = self.U / factor
 
+    def place(self, M: np.ndarray, c: np.ndarray) -> None:
+        b = self.problem.best_theta(self.problem.at_pairs(M)).sum()
+        self.H, self.U = self.problem.factors.push(M) + b, -c / self.rho
+
 
 class Splitting:
     """M = N: f acts on M, the penalty on N, and W is the scaled multiplier. Lives along a path."""
@@ -144,6 +155,14 @@ class Splitting:
         sigma = np.linalg.norm(pull, 2) / (_stiffness(problem) * problem.factors.products.max())
         slope = float(problem.penalty.gradient(np.array([sigma / 2]))[0])
         return cls(problem, data, 2 * problem.alpha * slope / sigma)
+
+    @classmethod
+    def near(cls, problem: SchattenProblem, M: np.ndarray, c: np.ndarray) -> Splitting:
+        """A start at a point M with dual unknowns c, near the solution: ρW is R_Xᵀ C R_Y there."""
+        start = cls.of(problem)
+        start.M, start.N, start.W = M, M, problem.pull(c) / start.rho
+        start.data.place(M, c)
+        return start
 
     def step(self, problem: SchattenProblem) -> None:
         """One iteration; afterwards ``sigma`` are the singular values of N."""

@@ -69,7 +69,8 @@ class Cholesky(RidgeSolver["DenseState"]):
         if len(problem.z) > _MAX_DENSE:
             raise ValueError(
                 f"Cholesky forms an n × n matrix and takes at most {_MAX_DENSE} pairs, got "
-                f"{len(problem.z)}: use ConjugateGradient(), with GridSearchCV to choose alpha"
+                f"{len(problem.z)}: use ConjugateGradient(), and folds to choose alpha, as in "
+                "BinaryKernelRidgeCV(cv=5)"
             )
 
 
@@ -228,7 +229,7 @@ def _decomposed(problem: OperatorProblem) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def _gram(problem: OperatorProblem) -> np.ndarray:
     """K_nm = k_X(x_{i_n}, x_{i_m}) k_Y(y_{j_n}, y_{j_m}), (n, n), in float64."""
-    i, j = problem.pairs.i, problem.pairs.j
-    gram = problem.gram_x[np.ix_(i, i)].astype(float, copy=False)
-    gram *= problem.gram_y[np.ix_(j, j)]
+    left, right = problem.grams_of(problem.pairs.i, problem.pairs.j)
+    gram = left.astype(float, copy=False)
+    gram *= right
     return gram

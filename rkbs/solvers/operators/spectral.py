@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
 
 from rkbs._arrays import check_number, short_repr
+from rkbs._linalg import inner, parts
 from rkbs.data._groups import Groups
 from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import Leave, Solution, State, check_leave
+from rkbs.solvers.base import Leave, Solution, State, as_path, check_leave
 from rkbs.solvers.operators._grid_offsets import GridOffsets
 from rkbs.solvers.operators._leave_out import LeaveOut
+from rkbs.solvers.operators._leave_out_scores import Scores
 from rkbs.solvers.operators.base import RidgeSolution, RidgeSolver
+
+_DIGITS = 1 / 16
+"""Of z: a c that is smaller would lose more than four bits as a difference z − h."""
 
 
 @final
@@ -23,9 +30,9 @@ class Spectral(RidgeSolver["SpectralState"]):
     """M_ab = √(s_a t_b) (UᵀZV)_ab / (s_a t_b + α), K_X = U diag(s) Uᵀ and K_Y = V diag(t) Vᵀ.
 
     Squared loss on a complete grid. SciPy twin: ``scipy.linalg.eigh``. Setup costs two
-    eigendecompositions, of both Gram matrices; after it a new α costs six matrix products, four of
-    which are those of its certificate, and exact leave-one-out costs four. Along a path each α is
-    in closed form, and needs no other.
+    eigendecompositions, of both Gram matrices; after it a new α costs four matrix products, which
+    are those of its certificate, and two more where α is so small that c = z − h would lose digits;
+    exact leave-one-out costs four. Along a path each α is in closed form, and needs no other.
 
     Parameters
     ----------
@@ -63,10 +70,15 @@ class Spectral(RidgeSolver["SpectralState"]):
             )
 
     def _setup(self, problem: OperatorProblem) -> SpectralState:
-        x, y = problem.eigen
+        (x, y), (b, _) = problem.eigen, problem.best_constant
         # Less the best constant, if there is one: else a large mean would leave its rounding.
-        responses = problem.pairs.matrix(problem.z - problem.without_operator[0])
-        return SpectralState(problem, x.eigenvectors.T @ responses @ y.eigenvectors, self.tol)
+        responses = problem.pairs._as_matrix(problem.z - b if b else problem.z)
+        rotated = inner(x.eigenvectors.T, responses, y.eigenvectors)
+        return SpectralState(problem, rotated, self.tol)
+
+    def _once(self, problem: OperatorProblem) -> RidgeSolution:
+        state = self.setup(problem)
+        return state._solution(problem, state.rotated)
 
 
 @final
@@ -98,15 +110,17 @@ class SpectralState(State[RidgeSolution]):
 
     __repr__ = short_repr
 
-    def _left_over(self, alpha: float) -> np.ndarray:
+    def _left_over(self, alpha: float, some: slice = slice(None)) -> np.ndarray:
         """α / (s_a t_b + α), the eigenvalues of I − H: what a fit leaves of each coordinate of Z.
+
+        Of ``some`` a, or of all.
 
         Every eigenvalue of I − H is a quotient of positive numbers, and exactly 1 where s_a t_b is
         0: none comes out of a difference.
         """
         alpha = check_number(alpha, "alpha", above=0.0)
         x, y = self.problem.eigen
-        curvature = np.multiply.outer(x.eigenvalues, y.eigenvalues)
+        curvature = np.multiply.outer(x.eigenvalues[some], y.eigenvalues)
         curvature += alpha
         return np.divide(alpha, curvature, out=curvature)
 
@@ -118,27 +132,39 @@ class SpectralState(State[RidgeSolution]):
         )
 
     def _solve(self, problem: OperatorProblem, last: None) -> tuple[RidgeSolution, None]:
-        point = self._point(problem)
-        stats = {"solver": "Spectral", "alpha": problem.alpha}
-        certificate = problem.certify(point.M, point.c, self.tol, point.theta)
-        return Solution(problem, point, certificate, stats), None
+        return self._solution(problem, self.rotated.copy()), None
 
-    def _point(self, problem: OperatorProblem) -> OperatorPoint:
-        """The minimizer; its own matrices are gone when it is certified."""
-        alpha, (x, y) = problem.alpha, problem.eigen
-        products, rotated, theta = problem.factors.products, self.rotated, NO_OFFSETS
-        left_over = self._left_over(alpha)
-        if problem.offsets.size:
-            offsets = self._offsets(alpha, left_over)
-            theta = offsets.theta(rotated)
-            rotated = rotated - offsets.spread(theta)
-            theta[0] += problem.without_operator[0]
-        M = np.sqrt(products)
-        M /= products + alpha
-        M *= rotated[np.ix_(x.eigenvalues > 0, y.eigenvalues > 0)]
-        left_over *= rotated
-        c = problem.pairs.entries(x.eigenvectors @ left_over @ y.eigenvectors.T)
-        return OperatorPoint(M, c, theta)
+    def _solution(self, problem: OperatorProblem, rotated: np.ndarray) -> RidgeSolution:
+        """The minimizer, certified, of responses whose rotation is given, and is spent."""
+        theta, (x, y) = self._take_offsets(problem, rotated), problem.eigen
+        for some in parts(len(rotated)):
+            rotated[some] *= self._left_over(problem.alpha, some)
+        c = None
+        if np.linalg.norm(rotated) < _DIGITS * np.linalg.norm(problem.z):
+            c = problem.pairs.entries(inner(x.eigenvectors, rotated, y.eigenvectors.T))
+        M = self._coordinates(problem, rotated)
+        if c is None:
+            c, certificate = problem.certified(M, self.tol, theta)
+        else:
+            certificate = problem.certify(M, c, self.tol, theta)
+        stats = {"solver": "Spectral", "alpha": problem.alpha}
+        return Solution(problem, OperatorPoint(M, c, theta), certificate, stats)
+
+    def _take_offsets(self, problem: OperatorProblem, rotated: np.ndarray) -> np.ndarray:
+        """θ; the rotated responses lose Eθ."""
+        if not problem.offsets.size:
+            return NO_OFFSETS
+        theta = self._offsets(problem.alpha, self._left_over(problem.alpha)).taken(rotated)
+        theta[0] += problem.best_constant[0]
+        return theta
+
+    def _coordinates(self, problem: OperatorProblem, c: np.ndarray) -> np.ndarray:
+        """M = √(s_a t_b) UᵀCV/α of the rotated c, in its place."""
+        x, y = problem.factors.x.eigenvalues, problem.factors.y.eigenvalues
+        M = c[len(c) - len(x) :, c.shape[1] - len(y) :]
+        M *= (np.sqrt(x) / np.sqrt(problem.alpha))[:, None]
+        M *= np.sqrt(y) / np.sqrt(problem.alpha)
+        return M
 
     def leave_out_residuals(
         self, alpha: float, leave: Leave = "pair", groups: Groups | None = None
@@ -171,3 +197,65 @@ class SpectralState(State[RidgeSolution]):
             return self.problem.pairs.entries(offsets.leave_out(self.rotated, leave, groups))
         left_out = LeaveOut(U, V, self._left_over(alpha), leave, groups)
         return self.problem.pairs.entries(left_out.residuals(self.rotated))
+
+    def leave_out_rmse(
+        self, alphas: Iterable[float], leave: Leave = "pair", groups: Groups | None = None
+    ) -> np.ndarray:
+        """The root mean square of ``leave_out_residuals`` for each α, with fewer products.
+
+        One of n × n matrices where rows or columns are left out, two for pairs, and some of a
+        quarter or so: see ``Spectrum`` for what they are right to, 1e-13 of each weight. Where
+        several rows or columns go together, or have effects, of the residuals themselves.
+
+        Parameters
+        ----------
+        alphas : iterable of float
+        leave, groups
+            As of ``leave_out_residuals``.
+
+        Returns
+        -------
+        array of shape (number of α,)
+        """
+        check_leave(leave)
+        alphas = list(as_path(alphas))
+        concerned = () if groups is None else {"row": (0,), "column": (1,)}.get(leave, (0, 1))
+        grouped = groups is not None and any(np.bincount(groups[k]).max() > 1 for k in concerned)
+        if grouped or self.problem.offsets.size > int(self.problem.offsets.constant):
+            residuals = (self.leave_out_residuals(alpha, leave, groups) for alpha in alphas)
+            return np.array([np.linalg.norm(r) / np.sqrt(len(r)) for r in residuals])
+        scores = self._scores.mirrored if leave == "column" else self._scores
+        score = scores.pairs if leave == "pair" else scores.rows
+        return np.sqrt([score(alpha) for alpha in alphas])
+
+    def generalized_rmse(self, alphas: Iterable[float]) -> np.ndarray:
+        """‖(I − H) z‖ √n / tr(I − H) for each α: generalized cross-validation, no products.
+
+        Leave-one-out of pairs with the diagonal of I − H replaced by its mean: not the error of
+        anything that was left out, and no score for new rows or columns, but 20 × as fast. With
+        a constant H is the fit that has it; with effects it is not offered.
+
+        Raises
+        ------
+        ValueError
+            For a problem with effects.
+
+        Source: Golub, Heath & Wahba (1979).
+        """
+        if self.problem.offsets.size > int(self.problem.offsets.constant):
+            raise ValueError(
+                "generalized_rmse knows no effects of rows or columns: use leave_out_rmse"
+            )
+        return np.sqrt([self._scores.generalized(alpha) for alpha in as_path(alphas)])
+
+    @cached_property
+    def _scores(self) -> Scores:
+        x, y = self.problem.eigen
+        return Scores(
+            x.eigenvectors,
+            y.eigenvectors,
+            x.eigenvalues,
+            y.eigenvalues,
+            self.rotated,
+            self.problem.offsets.constant,
+        )

@@ -21,6 +21,7 @@ from rkbs.solvers import (
     solve,
 )
 from rkbs.solvers.operators import incomplete
+from rkbs.solvers.operators._pair_routes import Route, Routes
 from rkbs.terms.losses import Loss
 from rkbs.terms.margin_losses import Logistic
 
@@ -50,6 +51,13 @@ def coefficients(problem, solver):
 def dense_gram(problem):
     i, j = problem.pairs.i, problem.pairs.j
     return problem.gram_x[np.ix_(i, i)] * problem.gram_y[np.ix_(j, j)]
+
+
+@pytest.fixture
+def in_coordinates(monkeypatch):
+    """Conjugate gradients in M, also where a factor would be cheaper."""
+    route = Route("coordinates", 0, 0.0)
+    monkeypatch.setattr(Routes, "cheapest", lambda *_: route)
 
 
 @pytest.mark.parametrize("keep", [None, 25])
@@ -174,6 +182,7 @@ def test_certificate_bounds_the_excess_objective_and_sees_errors(keep):
     assert not problem.certify(M, c * np.nan, 1e-8).passed
 
 
+@pytest.mark.usefixtures("in_coordinates")
 def test_conjugate_gradient_stops_on_its_certificate_and_says_when_it_cannot():
     problem = make(12, 12, keep=60, alpha=1e-6)
     good = solve(problem, ConjugateGradient(tol=1e-9))
@@ -190,6 +199,7 @@ def test_conjugate_gradient_stops_on_its_certificate_and_says_when_it_cannot():
     assert isinstance(good.check(), Solution)
 
 
+@pytest.mark.usefixtures("in_coordinates")
 @pytest.mark.parametrize(
     ("alpha", "factor", "routes"),
     [

@@ -151,13 +151,17 @@ def library_causal(n: int) -> np.ndarray:
     """The same by the library: one feature e^{k log 3} of the keys 0, 1, …."""
     import torch
 
-    from rkbs.attention.functional import attention
+    from rkbs.attention.functional import kernel_attention
 
     zero, keys = torch.zeros(n, 1).double(), torch.arange(n).double()[:, None]
     weight, bias = torch.full((1, 1), math.log(3)).double(), torch.zeros(1).double()
     kernel = PositiveFeatures(0 * weight, bias, weight, bias)
     mask = torch.ones(n, n, dtype=torch.bool).tril()
-    return attention(zero, keys, torch.eye(n).double(), kernel, mask).diagonal().numpy()
+    return (
+        kernel_attention(zero, keys, torch.eye(n).double(), kernel, attn_mask=mask)
+        .diagonal()
+        .numpy()
+    )
 
 
 def argmax_on_the_circle(n: int) -> tuple[int, int]:

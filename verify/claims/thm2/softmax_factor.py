@@ -136,11 +136,11 @@ def rows_of_attention(
     """The weights that ``attention`` gives, by values that are the identity; biases of the keys."""
     import torch
 
-    from rkbs.attention.functional import attention
+    from rkbs.attention.functional import kernel_attention
 
     q, k, bias = (torch.as_tensor(a, dtype=torch.float64, device=device) for a in (q, k, bias))
     values = torch.eye(len(k), dtype=q.dtype, device=device)
-    return attention(q, k, values, kernel, mask=bias).cpu().numpy()
+    return kernel_attention(q, k, values, kernel, attn_mask=bias).cpu().numpy()
 
 
 def apart(

@@ -1,0 +1,161 @@
+"""Which way ridge on some pairs is solved, by what each would cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, final
+
+import numpy as np
+from scipy.linalg import LinAlgError
+
+from rkbs.problems.operator import OperatorProblem
+from rkbs.solvers.operators._pair_features import (
+    Features,
+    Inverse,
+    dense_inverse,
+    effects_weight,
+    of_sum_zero,
+)
+from rkbs.solvers.operators._pair_preconditioner import shares
+from rkbs.solvers.operators._pair_products import PairProducts
+
+Way = Literal["dense", "features", "coordinates"]
+
+_RANKS = (64, 128, 256, 512, 1024, 2048, 4096)
+HIDDEN = 1e-10
+"""For α below this part of λ_max, coefficients c/α leave no digits off the pairs."""
+_ENTRIES = 25_000_000
+"""So many entries of a factor are formed at most, 200 MB."""
+_PAIRS_OF_A_COORDINATE = 40
+"""Pairs at random tell a coordinate from the others if there are so many of each."""
+
+# What an operation costs, in multiplications of a matrix product (``benchmarks/pair_products.py``).
+_CALLS = 1_000_000  # of a step
+_GATHERED = 300  # an entry of the Gram matrix of the pairs
+_FORMED = 200  # one of a matrix of features
+_READ = 40  # one of a factor, in a solve
+_EXACT_STEPS = 2  # with an exact inverse
+
+
+@final
+@dataclass(frozen=True)
+class Route:
+    """A way, and what it would cost.
+
+    Attributes
+    ----------
+    way : {"dense", "features", "coordinates"}
+        (K + αI) a = z by a Cholesky factor; by conjugate gradients, with the largest features as
+        preconditioner; or M by conjugate gradients.
+    rank : int
+        How many features.
+    cost : float
+        In multiplications of a matrix product.
+    """
+
+    way: Way
+    rank: int
+    cost: float
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Routes:
+    """The ways of a problem, with what they share for all α.
+
+    Estimated are the steps by the bound of conjugate gradients, log(2/tol)/2 · κ^½, κ = 1 + ν/α,
+    where ν is the largest eigenvalue that the preconditioner does not know. Beyond r features that
+    is the next that the pairs see, ρ_ab s_a t_b, and the mean diagonal of all the rest.
+
+    Parameters
+    ----------
+    problem : OperatorProblem
+        At any α.
+    products : PairProducts
+    """
+
+    problem: OperatorProblem
+    products: PairProducts
+    _features: dict[int, Features] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """ρ_ab s_a t_b, flat."""
+        return (shares(self.problem) * self.problem.factors.products).ravel()
+
+    @cached_property
+    def largest(self) -> np.ndarray:
+        """The coordinates that pairs see most, from the largest on."""
+        start = max(0, len(self.seen) - _RANKS[-1] - 1)
+        top = np.argpartition(self.seen, start)[start:] if start else np.arange(len(self.seen))
+        return top[np.argsort(-self.seen[top], kind="stable")]
+
+    @cached_property
+    def unknown(self) -> dict[int, float]:
+        """ν beyond so many features."""
+        top, n, total = self.seen[self.largest], len(self.problem.z), self.seen.sum()
+        inside = np.cumsum(top)
+        ranks = [rank for rank in _RANKS if rank < len(top)]
+        found = {r: float(top[r] + max(total - inside[r - 1], 0.0) / n) for r in ranks}
+        return found if len(top) < len(self.seen) else {**found, len(top): 0.0}
+
+    @cached_property
+    def apart(self) -> float:
+        """ν of the diagonal preconditioner in coordinates: what pairs left out make of it."""
+        n, size = len(self.problem.z), len(self.seen)
+        at = max(size - 1 - n // _PAIRS_OF_A_COORDINATE, 0)
+        left_out = 1 - n / (len(self.products.left) * len(self.products.right))
+        return left_out * float(np.partition(self.seen, at)[at])
+
+    def cheapest(self, problem: OperatorProblem, tol: float) -> Route:
+        """The route of the least estimated cost at the problem's α."""
+        return self.by_way(problem, tol)[0]
+
+    def by_way(self, problem: OperatorProblem, tol: float) -> list[Route]:
+        """The cheapest route of each way, from the cheapest on."""
+        best: dict[Way, Route] = {}
+        for route in sorted(self._all(problem.alpha, tol), key=lambda route: route.cost):
+            best.setdefault(route.way, route)
+        return list(best.values())
+
+    def _all(self, alpha: float, tol: float) -> list[Route]:
+        n, products, offsets = len(self.problem.z), self.products, self.problem.offsets
+        if not len(self.seen):
+            return [Route("coordinates", 0, 0.0)]
+
+        def steps(unknown: float) -> float:
+            most = np.log(2 / tol) / 2 * np.sqrt(1 + unknown / alpha)
+            return float(most) if unknown else _EXACT_STEPS
+
+        gram = min(products.cost_of_gram, products.cost_of_step)
+        cost = steps(self.apart) * (products.cost_of_step + _CALLS)
+        routes = [Route("coordinates", 0, cost)]
+        if n**2 <= _ENTRIES and products.has_grams:
+            cost = n**3 / 4 + n**2 * _GATHERED + _EXACT_STEPS * (gram + _CALLS)
+            routes.append(Route("dense", 0, cost))
+        for rank, unknown in self.unknown.items():
+            r = rank + offsets.size - int(offsets.constant)
+            if r <= n and r**2 <= _ENTRIES:
+                setup = n * r**2 / 2 + n * r * _FORMED + r**3 / 4
+                beside = _READ * r**2 + 4 * gram * np.sqrt(rank / len(self.seen))
+                cost = setup + steps(unknown) * (gram + beside + _CALLS)
+                routes.append(Route("features", rank, float(cost)))
+        return routes
+
+    def inverse(self, problem: OperatorProblem, route: Route) -> Inverse | None:
+        """(K + αI)⁻¹, or that of the largest features; None by coordinates, or if α is hidden."""
+        if route.way == "coordinates" or problem.alpha <= HIDDEN * problem.factors.products.max():
+            return None
+        try:
+            if route.way == "dense":
+                return of_sum_zero(problem, dense_inverse(problem, self.products))
+            features = self._of_rank(route.rank)
+            return of_sum_zero(problem, features.inverse(problem.alpha, effects_weight(problem)))
+        except LinAlgError:  # hidden by rounding
+            return None
+
+    def _of_rank(self, rank: int) -> Features:
+        if rank not in self._features:
+            self._features[rank] = Features.of(self.problem, self.largest[:rank])
+        return self._features[rank]
