@@ -136,13 +136,13 @@ class Factors:
 
     @cached_property
     def left(self) -> np.ndarray:
-        """R_X, (n_x, r_x)."""
-        return self.x.eigenvectors * np.sqrt(self.x.eigenvalues)
+        """R_X, (n_x, r_x), row by row in memory, whatever the order of the eigenvectors."""
+        return np.multiply(self.x.eigenvectors, np.sqrt(self.x.eigenvalues), order="C")
 
     @cached_property
     def right(self) -> np.ndarray:
         """R_Y, (n_y, r_y)."""
-        return self.y.eigenvectors * np.sqrt(self.y.eigenvalues)
+        return np.multiply(self.y.eigenvectors, np.sqrt(self.y.eigenvalues), order="C")
 
     @cached_property
     def dual_left(self) -> np.ndarray:

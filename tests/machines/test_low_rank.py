@@ -1,6 +1,7 @@
 """Machines with kernels of low rank: large domains, and the limits where nothing is left out."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -151,3 +152,34 @@ def test_points_of_another_dimension_are_named():
         machine.predict_grid(NEW[:, :1], NEW)
     with pytest.raises(ValueError, match="must share their last axis"):
         BinaryKernelRidge(LowRank(Laplace(), X[:, :1])).fit(DATA["half"], responses(DATA["half"]))
+
+
+N = 4000
+LARGE_X, LARGE_Y = RNG.uniform(size=(N, 2)), RNG.uniform(size=(N, 2))
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_fit_with_few_of_the_pairs_forms_nothing_of_the_size_of_the_grid(constant):
+    """And takes a few steps: a constant costs none of them."""
+    flat = np.unique(np.concatenate([np.arange(N) * (N + 1), RNG.choice(N * N, N)]))
+    pairs = Pairs(LARGE_X, LARGE_Y, *np.divmod(flat, N))
+    z = np.sin(3 * LARGE_X[pairs.i, 0] + 2 * LARGE_Y[pairs.j, 0])
+    kernels = LowRank(RBF(2.0), LARGE_X, 20), LowRank(RBF(2.0), LARGE_Y, 20)
+    solver = ConjugateGradient(max_iter=40)
+    machine = BinaryKernelRidge(*kernels, alpha=1.0, fit_intercept=constant, solver=solver)
+    tracemalloc.start()
+    machine.fit(pairs, z)
+    predicted = machine.predict(pairs)
+    block = machine.predict_grid(LARGE_X[:50], LARGE_Y[:50])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * N**2 / 4
+    F, G = kernels[0].features(LARGE_X), kernels[1].features(LARGE_Y)
+    phi = np.einsum("na,nb->nab", F[pairs.i], G[pairs.j]).reshape(len(z), -1)
+    offset = int(constant)
+    A = np.hstack([phi, np.ones((len(z), offset))])
+    penalty = np.diag([1.0] * phi.shape[1] + [0.0] * offset)
+    right = A @ np.linalg.solve(A.T @ A + penalty, A.T @ z)
+    assert abs(predicted - right).max() < 1e-8
+    at = (pairs.i < 50) & (pairs.j < 50)
+    assert abs(block[pairs.i[at], pairs.j[at]] - right[at]).max() < 1e-8

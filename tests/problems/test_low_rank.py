@@ -7,6 +7,7 @@ from rkbs import ADMM, Cholesky, ConjugateGradient, Pairs, SchattenProblem, Spec
 from rkbs._linalg import Eigen
 from rkbs.problems import LowRankGram, Offsets, OperatorProblem
 from rkbs.solvers.operators._pair_products import PairProducts
+from rkbs.solvers.operators._pair_routes import Routes
 
 RNG = np.random.default_rng(0)
 N_X, N_Y = 60, 50
@@ -173,6 +174,26 @@ def test_small_singular_values_keep_their_digits():
     Q = np.linalg.qr(RNG.standard_normal((30, 3)))[0]
     s = Eigen.of_features(Q * [1.0, 1e-3, 1e-6], np.zeros((30, 0))).eigenvalues
     assert np.allclose(s, [1e-12, 1e-6, 1.0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_factors_lie_row_by_row_whatever_states_the_gram_matrix(constant):
+    """Solvers gather rows of them, which takes tens of times as long column by column."""
+    low, dense = both(40, Offsets(constant))
+    given = [dense.eigen[0], dense.eigen[1]]
+    decomposed = OperatorProblem(*given, low.pairs, low.z, 1.0, offsets=Offsets(constant))
+    assert not dense.eigen[0].eigenvectors.flags.c_contiguous
+    for problem in (low, dense, decomposed):
+        assert problem.factors.left.flags.c_contiguous
+        assert problem.factors.right.flags.c_contiguous
+
+
+def test_a_large_gram_matrix_is_not_formed_to_save_steps():
+    low, dense = both(40)
+    for problem, formed in ((low, False), (dense, True)):
+        routes = Routes(problem, PairProducts.of(problem))
+        assert any(route.way == "dense" for route in routes.by_way(problem, 1e-10)) == formed
+        assert np.isfinite(routes.products.cost_of_gram) == formed
 
 
 def test_blocks():
