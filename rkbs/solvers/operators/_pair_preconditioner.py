@@ -52,6 +52,15 @@ class Preconditioner:
         U, V = factors.x.eigenvectors, factors.y.eigenvectors
         return cls(inverse, root, system, replace(system, U=U, V=V, left_over=alpha * inverse))
 
+    @property
+    def beside(self) -> np.ndarray | None:
+        """P⁻¹QE S^{−1/2} of a constant alone: what is beside P⁻¹ is its product with itself."""
+        if self.system is None or self.offsets is None:
+            return None
+        one = np.ones(1)
+        spread = self.offsets.spread(np.sqrt(self.system.schur.solve(one)))
+        return self.inverse * self.root * spread
+
     def __call__(self, G: np.ndarray) -> np.ndarray:
         """The direction of a residual G, both (r_x, r_y)."""
         direction = self.inverse * G

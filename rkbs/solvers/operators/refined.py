@@ -11,7 +11,7 @@ from rkbs._arrays import Array, check_count, kind_error, short_repr
 from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Solution, State
-from rkbs.solvers.operators._pair_preconditioner import shares
+from rkbs.solvers.operators._pair_preconditioner import Preconditioner
 from rkbs.solvers.operators.backends import Backend, Normal, NumpyBackend, Precision
 from rkbs.solvers.operators.base import RidgeSolution, RidgeSolver
 
@@ -30,7 +30,7 @@ class RefinedConjugateGradient(RidgeSolver["_RefinedState"]):
     G is what M leaves of the equations of ``ConjugateGradient``, computed in float64 by the
     problem itself, W = I − 11ᵀ/n with a constant. Each run goes on in the direction where the last
     one ended, so that no step is lost, and ends where single precision has given its digits. The
-    preconditioner is the diagonal 1/(ρ_ab s_a t_b + α).
+    preconditioner is that of ``ConjugateGradient``: 1/(ρ_ab s_a t_b + α), and a constant beside it.
 
     For problems without effects. Where single precision gains nothing more, or has taken a tenth of
     the steps, the backend goes on in float64: it cannot see an α below its rounding of what a
@@ -142,8 +142,10 @@ class _Run:
         self, state: _RefinedState, problem: OperatorProblem, normal: Normal, dtype: Precision
     ) -> None:
         self.normal, self.alpha, self.pairs = normal, problem.alpha, len(problem.z)
-        curvature = shares(problem) * problem.factors.products + problem.alpha
-        self.inverse = self.normal.array(1 / curvature)
+        preconditioner = Preconditioner.of(problem)
+        self.inverse = self.normal.array(preconditioner.inverse)
+        beside = preconditioner.beside
+        self.beside = None if beside is None else self.normal.array(beside)
         self.ones = None if state.ones is None else self.normal.array(state.ones)
         self.digits = float(np.finfo(dtype).eps) ** _DIGITS
         self.step: Array = None
@@ -157,7 +159,7 @@ class _Run:
         unit = float(np.linalg.norm(G))
         rest = self.normal.array(G / unit)
         D, goal = 0.0 * rest, max(enough / 10, self.digits)
-        direction = self.inverse * rest
+        direction = self._direction(rest)
         first = size = _dot(rest, direction)
         if self.step is not None:
             old = self.size * (self.unit / unit) ** 2
@@ -171,13 +173,19 @@ class _Run:
                 break
             length = size / curvature
             D, rest = D + length * step, rest - length * image
-            direction = self.inverse * rest
+            direction = self._direction(rest)
             last, size = size, _dot(rest, direction)
             step = direction + (size / last) * step
             steps += 1
         # The next residual is the last one, computed afresh: it and this direction are conjugate.
         self.step, self.size, self.unit = step - direction, size, unit
         return unit * self.normal.numpy(D), steps
+
+    def _direction(self, rest: Array) -> Array:
+        direction = self.inverse * rest
+        if self.beside is not None:
+            direction = direction + _dot(self.beside, rest) * self.beside
+        return direction
 
     def _image(self, step: Array) -> Array:
         image = self.normal(step) + self.alpha * step

@@ -83,6 +83,24 @@ def test_a_fresh_residual_costs_no_steps(backend):
     assert one.stats["iterations"] <= steps + 4
 
 
+def test_a_constant_costs_no_steps(backend):
+    """The preconditioner knows it: a diagonal alone takes half as many steps again."""
+    x = np.random.default_rng(4).standard_normal((400, 2))
+    F = LowRank(RBF(0.1), x, 12).features(x)
+    pairs = Pairs(x, x, *np.divmod(np.random.default_rng(5).permutation(160_000)[:8000], 400))
+    z = np.sin(x[pairs.i, 0] + x[pairs.j, 1])
+    steps = [
+        solve(
+            OperatorProblem(LowRankGram(F), LowRankGram(F), pairs, z, 1.0, offsets=Offsets(has)),
+            RefinedConjugateGradient(backend=backend),
+        )
+        .check()
+        .stats["iterations"]
+        for has in (False, True)
+    ]
+    assert steps[1] <= steps[0] + 2
+
+
 def test_dense_gram_matrices_too(backend):
     rng = np.random.default_rng(3)
     x, y = rng.standard_normal((30, 2)), rng.standard_normal((25, 2))
