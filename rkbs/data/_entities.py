@@ -148,7 +148,7 @@ class Entities:
                 f"kernel, or its effects, ask who is who: fit {entry}, or predict without {name}, "
                 "so that equal points are one entity"
             )
-        new, old = ({_kind(label) for label in ids} for ids in (self.ids, known.ids))
+        new, old = ({kind_of_label(label) for label in ids} for ids in (self.ids, known.ids))
         if not new & old:
             raise ValueError(
                 f"{name} holds {' and '.join(sorted(new))}, but in the fit it held "
@@ -170,7 +170,7 @@ class Entities:
             )
 
 
-def _kind(label: Any) -> str:
+def kind_of_label(label: Any) -> str:
     """The word for what a label can equal: numbers equal numbers, others those of their type."""
     if isinstance(label, (numbers.Number, np.bool_)):
         return "numbers"

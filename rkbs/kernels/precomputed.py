@@ -10,6 +10,7 @@ from typing import final
 import numpy as np
 
 from rkbs._arrays import Array, as_matrix, is_tensor, namespace
+from rkbs._frames import check_order_of_labels
 from rkbs.kernels._pairwise import common_dtype
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.structure import FeatureDimension
@@ -48,6 +49,9 @@ class Precomputed(Kernel):
     matrix: np.ndarray
 
     def __post_init__(self) -> None:
+        if hasattr(self.matrix, "iloc"):
+            rows, columns = list(self.matrix.index), list(self.matrix.columns)
+            check_order_of_labels(rows, columns, "matrix")
         matrix = as_matrix(self.matrix, "Precomputed(matrix=…)").copy()
         matrix.setflags(write=False)  # the structure below is read off once
         object.__setattr__(self, "matrix", matrix)
