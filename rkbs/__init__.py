@@ -22,6 +22,7 @@ from rkbs.kernels.inspection import Inspection, inspect
 from rkbs.kernels.key_norm import KeyNormBias
 from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
+from rkbs.kernels.tanimoto import Tanimoto
 from rkbs.problems.certificates import Certificate
 from rkbs.problems.expansion import OneSidedProblem
 from rkbs.problems.operator import OperatorProblem
@@ -103,6 +104,7 @@ __all__ = [
     "Spectral",
     "SpectralNewton",
     "Squared",
+    "Tanimoto",
     "TaylorEDP",
     "TensorSections",
     "__version__",

@@ -147,8 +147,8 @@ def _check_known(
         lacking = _listed([ids[k] for k in rows.tolist()])
         raise ValueError(
             f"{name} contains NaN in the rows of {lacking} (the first in the column {column!r}): "
-            f"fill in what is missing, such as by {name} = {name}.fillna({name}.mean(numeric_only=True)) "
-            "in pandas, or leave these ids out of both tables"
+            f"fill in what is missing, as by {name} = {name}.fillna({name}.mean()), or leave "
+            "these ids out of both tables"
         )
 
 

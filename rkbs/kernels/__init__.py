@@ -15,6 +15,7 @@ from rkbs.kernels.precomputed import Precomputed
 from rkbs.kernels.pullback import LinearMap, Pullback
 from rkbs.kernels.selection import Capacity, SelfWeight, capacity, self_weight
 from rkbs.kernels.tables import KERNELS, PAPER_KERNELS
+from rkbs.kernels.tanimoto import Tanimoto
 
 __all__ = [
     "ARRAY",
@@ -48,6 +49,7 @@ __all__ = [
     "Scaled",
     "SelfWeight",
     "Sum",
+    "Tanimoto",
     "TaylorEDP",
     "Transpose",
     "capacity",

@@ -3,7 +3,7 @@
 from typing import assert_type
 
 import numpy as np
-import pandas as pd
+import polars as pl
 
 from rkbs import (
     ADMM,
@@ -28,7 +28,7 @@ x, y = np.linspace(0, 1, 8)[:, None], np.linspace(0, 1, 6)[:, None]
 pairs, z = Pairs.grid(x, y), np.sin(x + 2 * y.T)
 assert_type(pairs.matrix(z), np.ndarray)
 assert_type(pairs.shape, tuple[int, int])
-seen = pd.DataFrame({"drug": ["a", "b"], "cell": ["u", "u"], "z": [1.0, 2.0]})
+seen = pl.DataFrame({"drug": ["a", "b"], "cell": ["u", "u"], "z": [1.0, 2.0]})
 assert_type(Pairs.from_frame(seen, "drug", "cell"), Pairs)
 assert_type(Pairs.from_frame(seen, "drug", "cell", "z"), tuple[Pairs, np.ndarray])
 
