@@ -22,6 +22,7 @@ from rkbs.kernels.inspection import Inspection, inspect
 from rkbs.kernels.key_norm import KeyNormBias
 from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
+from rkbs.kernels.repair import Clip, Flip, Shift, Symmetrize
 from rkbs.kernels.tanimoto import Tanimoto
 from rkbs.problems.certificates import Certificate
 from rkbs.problems.expansion import OneSidedProblem
@@ -65,6 +66,7 @@ __all__ = [
     "Cauchy",
     "Certificate",
     "Cholesky",
+    "Clip",
     "ConjugateGradient",
     "Constant",
     "ConvergenceError",
@@ -73,6 +75,7 @@ __all__ = [
     "ExponentiatedIntersection",
     "Factorized",
     "FeatureSections",
+    "Flip",
     "HalfSquare",
     "Hinge",
     "Huber",
@@ -100,10 +103,12 @@ __all__ = [
     "Schatten",
     "SchattenProblem",
     "SeparableProblem",
+    "Shift",
     "Solution",
     "Spectral",
     "SpectralNewton",
     "Squared",
+    "Symmetrize",
     "Tanimoto",
     "TaylorEDP",
     "TensorSections",

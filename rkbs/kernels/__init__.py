@@ -13,6 +13,7 @@ from rkbs.kernels.key_norm import KeyNormBias
 from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
 from rkbs.kernels.pullback import LinearMap, Pullback
+from rkbs.kernels.repair import Clip, Flip, Repair, Repaired, Shift, Symmetrize
 from rkbs.kernels.selection import Capacity, SelfWeight, capacity, self_weight
 from rkbs.kernels.tables import KERNELS, PAPER_KERNELS
 from rkbs.kernels.tanimoto import Tanimoto
@@ -28,10 +29,12 @@ __all__ = [
     "Capacity",
     "CappedEDP",
     "Cauchy",
+    "Clip",
     "Constant",
     "Custom",
     "DotProductKernel",
     "ExponentiatedIntersection",
+    "Flip",
     "Identity",
     "Kernel",
     "KeyNormBias",
@@ -46,9 +49,13 @@ __all__ = [
     "Product",
     "Pullback",
     "Quadratic",
+    "Repair",
+    "Repaired",
     "Scaled",
     "SelfWeight",
+    "Shift",
     "Sum",
+    "Symmetrize",
     "Tanimoto",
     "TaylorEDP",
     "Transpose",

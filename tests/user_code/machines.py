@@ -22,6 +22,7 @@ from rkbs import (
     Schatten,
 )
 from rkbs.data import FoldSizes, c_index, score_by_unit, similarity_clusters
+from rkbs.kernels import Repaired
 from rkbs.problems import GapCertificate, KKTCertificate
 
 x, y = np.linspace(0, 1, 8)[:, None], np.linspace(0, 1, 6)[:, None]
@@ -49,6 +50,7 @@ assert_type(ridge.ids_x_, np.ndarray | None)
 assert_type(ridge.row_effects_, np.ndarray | None)
 assert_type(ridge.intercept_, float)
 assert_type(ridge.kernel_x_, Kernel)
+assert_type(ridge.repair_x_, Repaired | None)
 assert_type(ridge.n_features_in_, int)
 assert_type(ridge.n_features_x_, int)
 if hasattr(ridge, "feature_names_in_x_"):  # of data frames
