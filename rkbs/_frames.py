@@ -120,6 +120,12 @@ def column_names(x: Any) -> tuple[str, ...] | None:
     return tuple(names) if all(strings) and names else None
 
 
+def check_labels(similarities: Any, name: str) -> None:
+    """``check_order_of_labels`` of a frame of pandas; others have no labels of rows."""
+    if hasattr(similarities, "iloc") and hasattr(similarities, "columns"):
+        check_order_of_labels(list(similarities.index), list(similarities.columns), name)
+
+
 def check_order_of_labels(
     rows: Sequence[Hashable], columns: Sequence[Hashable] | None, name: str
 ) -> None:

@@ -258,7 +258,7 @@ def as_column(values: Any, name: str, pairs: Any) -> np.ndarray:
     column: np.ndarray = to_numpy(values, name)
     grid = (len(pairs.X), len(pairs.Y))
     if pairs.is_complete and column.shape == grid:
-        return pairs.entries(column)
+        column = pairs.entries(column)
     if column.shape != (len(pairs),):
         expected = f"({len(pairs)},)" + f" or {grid}" * pairs.is_complete
         raise ValueError(

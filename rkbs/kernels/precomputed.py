@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 
 from rkbs._arrays import Array, as_matrix, cast, is_tensor, namespace
-from rkbs._frames import check_order_of_labels
+from rkbs._frames import check_labels
 from rkbs.kernels._pairwise import common_dtype
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.structure import FeatureDimension
@@ -56,9 +56,7 @@ class Precomputed(Kernel):
     matrix: np.ndarray
 
     def __post_init__(self) -> None:
-        if hasattr(self.matrix, "iloc"):
-            rows, columns = list(self.matrix.index), list(self.matrix.columns)
-            check_order_of_labels(rows, columns, "matrix")
+        check_labels(self.matrix, "matrix")
         matrix = as_matrix(self.matrix, "Precomputed(matrix=…)").copy()
         matrix.setflags(write=False)  # the structure below is read off once
         object.__setattr__(self, "matrix", matrix)

@@ -147,7 +147,7 @@ class Shift(Repair):
         shift = -float(found.eigenvalues[0])
         n = len(found.matrix)
         codes = np.arange(n) if entities is None else np.asarray(entities)
-        gram = found.matrix + shift * (codes[:, None] == codes)
+        gram = found.matrix + shift * np.equal.outer(codes, codes)
         if len(np.unique(codes)) == n:
             shifted, U = found.eigenvalues + shift, found.eigenvectors
         else:  # the δ of one entity is no multiple of the identity
