@@ -102,7 +102,7 @@ def learned(kernel: Kernel, known: Entities, repair: Repair) -> tuple[np.ndarray
 
 
 def between(
-    kernel: Kernel, new: Entities, known: Entities, repaired: Repaired | None
+    kernel: Kernel, new: Entities, known: Entities, repaired: Repaired | None = None
 ) -> np.ndarray:
     """k(X, X_fit), one row per new point.
 
@@ -113,22 +113,18 @@ def between(
         ids do not say.
     """
     d, fitted = new.points.shape[1], known.points.shape[1]
-    if d != fitted and not _takes_rows(kernel, d):
+    columns = [table.matrix.shape[1] for table in _tables(kernel)]
+    if d != fitted and columns != [d]:  # similarities to the objects of the one matrix in it
+        rows = f": pass these, or {sum(columns)} similarities to the objects of its matrix"
         raise ValueError(
             f"{new.domain} has {d} features, but the machine was fitted with {fitted} in that "
-            "domain"
+            f"domain{rows * (len(columns) == 1)}"
         )
     new = replace(new, points=new.points.astype(float))
     rows = kernel._told(lambda: new.same(known))(new.points, known.points)
     if repaired is None:
         return rows
     return repaired.rows(rows, new.same(known) if repaired.tells_training_objects else None)
-
-
-def _takes_rows(kernel: Kernel, d: int) -> bool:
-    """Whether points of d columns may be similarities to the objects of the one matrix in it."""
-    tables = _tables(kernel)
-    return len(tables) == 1 and tables[0].matrix.shape[1] == d
 
 
 def _tables(kernel: Any) -> list[Precomputed]:

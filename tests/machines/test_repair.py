@@ -90,6 +90,17 @@ def test_fits_and_predictions_are_those_of_the_repaired_matrix(kind, repair, poi
 
 
 @repairs
+def test_new_objects_may_be_rows_of_a_taller_matrix(repair):
+    S, R = SKEW[:N, :N], SKEW[N:, :N]
+    plain = ridge(Precomputed(S), repair_x=repair).fit(Pairs.grid(S, Y), Z)
+    tall = ridge(Precomputed(np.vstack([S, R])), repair_x=repair)
+    tall.fit(Pairs.grid(Precomputed.points(N), Y), Z)
+    found = tall.predict_grid(Precomputed.points(N + NEW), Y)
+    expected = np.vstack([plain.predict_grid(S, Y), plain.predict_grid(R, Y)])
+    assert np.abs(found - expected).max() < 1e-12
+
+
+@repairs
 def test_the_objects_in_use_alone_are_learned_from(repair):
     """Of a larger matrix, where the others come later: by their numbers or by their rows."""
     use = np.array([16, 2, 3, 5, 8, 9, 11, 12])
@@ -217,6 +228,30 @@ def test_from_tables_to_predictions_for_new_drugs():
     other = Pairs.from_frame(asked, "drug", "cell", X=R[ids[::-1]], Y=cells)
     with pytest.raises(ValueError, match=r"feature names of X should match .* in the same order"):
         machine.predict(other)
+
+
+@pytest.mark.parametrize("ids", [None, [f"d{k}" for k in range(N)]], ids=["points", "ids"])
+def test_effects_of_new_rows_are_those_of_new_entities(ids):
+    """Also where the fit knows its objects by their numbers, which no row can equal."""
+    S, R = ALL[:N, :N], ALL[N:, :N]
+    machine = ridge(Precomputed(S), repair_x="shift", effects=("row",), effects_alpha=0.1)
+    machine.fit(Pairs.grid(Precomputed.points(N), Y, ids_x=ids), Z)
+    new = ids and ["u", "v", "w"]
+    found = machine.predict_grid(R, Y, ids_x=new)
+    logits = machine.query(R, new) @ machine.key(Y).T
+    assert np.abs(found - logits).max() < 1e-12
+    assert np.abs(machine.row_effects_).max() > 0.1
+    if ids:  # a known one is known by its id
+        at = machine.predict_grid(S[[4]], Y, ids_x=["d4"])
+        known = machine.predict_grid(Precomputed.points(N)[[4]], Y, ids_x=["d4"])
+        assert np.abs(at - known).max() < 1e-12
+
+
+def test_the_number_of_similarities_is_said():
+    machine = ridge(Precomputed(ALL), repair_x="clip")
+    machine.fit(Pairs.grid(Precomputed.points(N + NEW), Y)[: N * M], Z.ravel())
+    with pytest.raises(ValueError, match=r"fitted with 1 in that domain: pass these, or 17 sim"):
+        machine.predict_grid(ALL[:, :5], Y)
 
 
 def test_kernels_that_are_made_of_a_matrix_take_rows():
