@@ -11,6 +11,10 @@ import numpy as np
 from rkbs._arrays import as_matrix, first_equal, kind_error
 
 
+_UNITS = 8
+"""By so many units in the last place of max|λ| a shift is larger: rounding takes them away."""
+
+
 class _Symmetric(NamedTuple):
     """S̄ = (S + Sᵀ)/2 = U diag(λ) Uᵀ, λ increasing, and what of λ is rounding."""
 
@@ -139,12 +143,15 @@ class Shift(Repair):
     Examples
     --------
     >>> from rkbs import Shift
-    >>> Shift().learn([[1.0, 2.0], [2.0, 1.0]]).shift
-    1.0
+    >>> Shift().learn([[1.0, 2.0], [2.0, 1.0]])  # by δ = 1
+    Repaired(Shift(), asymmetry 0, eigenvalues -1 to 3, 1 negative, changed by 0.447)
     """
 
     def _change(self, found: _Symmetric, entities: Any) -> _Change:
-        shift = -float(found.eigenvalues[0])
+        unit = np.finfo(float).eps * float(np.abs(found.eigenvalues).max())
+        shift = _UNITS * unit - float(found.eigenvalues[0])
+        if found.eigenvalues[-1] < 0:  # then all of K may be as small as the rounding of δ
+            shift += found.rounding
         n = len(found.matrix)
         codes = np.arange(n) if entities is None else np.asarray(entities)
         gram = found.matrix + shift * np.equal.outer(codes, codes)

@@ -97,6 +97,18 @@ def test_repaired_matrices_are_positive_semi_definite(name, repair):
         assert found.gram / scale == pytest.approx(repair.learn(MADE[name]).gram, abs=1e-12)
 
 
+@definite
+@pytest.mark.parametrize("far", [0.0, 1.0, 30.0])
+def test_small_matrices_and_those_far_below_zero(repair, far):
+    """Where all that is left of a matrix may be rounding of what was taken away."""
+    rng = np.random.default_rng(1)
+    for n in (1, *[2, 3, 4] * 30, 5, 6):
+        for size in (1e-3, 1.0, 1e3):
+            S = rng.normal(size=(n, n))
+            found = repair.learn(np.round(size * (S + S.T), 3) - far * np.eye(n))
+            Eigen.of(found.gram, "gram")
+
+
 @made
 @every
 def test_training_objects_that_come_as_new_ones_get_their_training_rows(name, repair):
