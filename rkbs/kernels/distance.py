@@ -95,8 +95,9 @@ class RBF(_DistanceKernel, PositiveKernel):
         if len(points) > most:
             rng = np.random.default_rng(check_count(seed, "seed", 0))
             points = points[rng.choice(len(points), most, replace=False)]
-        size = float(np.abs(points).max())
-        points = points / (size or 1.0)
+        exponent = math.frexp(float(np.abs(points).max()))[1] - 1
+        size = math.ldexp(1.0, exponent)  # of the points, and no square of theirs overflows
+        points = points / size
         square = squared_distance(points, points)[np.triu_indices(len(points), 1)]
         median = float(np.median(square)) if square.size else 0.0
         if median == 0:

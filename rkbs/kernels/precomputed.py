@@ -96,11 +96,12 @@ class Precomputed(Kernel):
         return index[..., 0].astype(int)
 
     def formula(self, x: Array, y: Array) -> Array:
+        i = None if self._holds_rows(x) else self._indices(x, 0)
         j = self._of_rows(y) if self._holds_rows(y) else self._indices(y, 1)
         dtype = namespace(x).promote_types(common_dtype(x, y), namespace(x).float32)
-        if self._holds_rows(x):
+        if i is None:
             return _chosen(cast(x, dtype), j)
-        gram = self.matrix[self._indices(x, 0)[..., :, None], j[..., None, :]]
+        gram = self.matrix[i[..., :, None], j[..., None, :]]
         return namespace(x).as_tensor(gram, dtype=dtype, device=x.device) if is_tensor(x) else gram
 
     def _holds_rows(self, x: Array) -> bool:
