@@ -10,7 +10,6 @@ import numpy as np
 
 from rkbs._arrays import as_matrix, first_equal, kind_error
 
-
 _UNITS = 8
 """By so many units in the last place of max|λ| a shift is larger: rounding takes them away."""
 
