@@ -22,6 +22,8 @@ from rkbs.kernels.inspection import Inspection, inspect
 from rkbs.kernels.key_norm import KeyNormBias
 from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
+from rkbs.kernels.repair import Clip, Flip, Shift, Symmetrize
+from rkbs.kernels.tanimoto import Tanimoto
 from rkbs.problems.certificates import Certificate
 from rkbs.problems.expansion import OneSidedProblem
 from rkbs.problems.operator import OperatorProblem
@@ -64,6 +66,7 @@ __all__ = [
     "Cauchy",
     "Certificate",
     "Cholesky",
+    "Clip",
     "ConjugateGradient",
     "Constant",
     "ConvergenceError",
@@ -72,6 +75,7 @@ __all__ = [
     "ExponentiatedIntersection",
     "Factorized",
     "FeatureSections",
+    "Flip",
     "HalfSquare",
     "Hinge",
     "Huber",
@@ -99,10 +103,13 @@ __all__ = [
     "Schatten",
     "SchattenProblem",
     "SeparableProblem",
+    "Shift",
     "Solution",
     "Spectral",
     "SpectralNewton",
     "Squared",
+    "Symmetrize",
+    "Tanimoto",
     "TaylorEDP",
     "TensorSections",
     "__version__",

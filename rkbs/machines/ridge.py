@@ -10,6 +10,7 @@ from rkbs._linalg import Eigen
 from rkbs.data._entities import Entities
 from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
+from rkbs.kernels.repair import Repair
 from rkbs.machines._solving import FixedAlphaMixin, RidgeSolver, check_solver, ridge_solver
 from rkbs.machines._within import decomposed
 from rkbs.machines.base import OperatorMachine
@@ -34,8 +35,10 @@ class RidgeMachine(OperatorMachine):
         fit_intercept: bool,
         effects: tuple[str, ...],
         effects_alpha: float | None,
+        repair_x: Repair | str | None,
+        repair_y: Repair | str | None,
     ) -> None:
-        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept)
+        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept, repair_x, repair_y)
         self.effects = effects
         self.effects_alpha = effects_alpha
 
@@ -85,6 +88,10 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         operator's value at every y.
     effects_alpha : float, optional
         α_e > 0, by default α.
+    repair_x, repair_y : {"shift", "clip", "flip", "symmetrize"} or Repair, optional
+        What makes the Gram matrix of X, of Y, symmetric positive semi-definite where the
+        similarities are not; see ``Repair`` for the formulas. It is learned from the points in use,
+        new ones follow it, and cross-validation can choose it.
     n_features_x : int, optional
         Only for plain arrays with rows [x | y], and needed where they have more than two columns:
         how many of them, from the left, describe x.
@@ -116,6 +123,8 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         Who the rows of ``X_fit_`` and ``Y_fit_`` are, where the pairs came with ids.
     kernel_x_, kernel_y_ : Kernel
         The kernels of the fit.
+    repair_x_, repair_y_ : Repaired or None
+        What the repairs changed.
     n_features_in_, n_features_x_ : int
     feature_names_in_x_, feature_names_in_y_ : arrays of str
         Where the domains came with names of their features, which predictions then expect.
@@ -150,8 +159,19 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         fit_intercept: bool = True,
         effects: tuple[str, ...] = (),
         effects_alpha: float | None = None,
+        repair_x: Repair | str | None = None,
+        repair_y: Repair | str | None = None,
     ) -> None:
-        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept, effects, effects_alpha)
+        super().__init__(
+            kernel_x,
+            kernel_y,
+            n_features_x,
+            fit_intercept,
+            effects,
+            effects_alpha,
+            repair_x,
+            repair_y,
+        )
         self.alpha = alpha
         self.solver = solver
 

@@ -284,6 +284,7 @@ def checked_gram(gram: np.ndarray, name: str, size: int) -> np.ndarray:
             f"{name} must be symmetric, but max|K − Kᵀ| = {gap:.3g}: a within-domain Gram matrix "
             "is. For an asymmetric binary kernel κ use its within-domain kernels κ.domain_x and "
             "κ.domain_y (rkbs.inspect shows what a kernel has); a matrix of "
-            "similarities becomes symmetric by G = (G + G.T) / 2."
+            "similarities becomes symmetric by G = (G + G.T) / 2, or an estimator's "
+            'repair_x="symmetrize".'
         )
     return (gram + gram.T) / 2
