@@ -6,23 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-import torch
 from torch import Tensor
 
 from rkbs.attention._task import Task
 from rkbs.attention.paths._products import rounding
+from rkbs.attention.paths._reading import may_read
 from rkbs.attention.paths.base import Path
+from rkbs.attention.paths.blocked import Blocked
 from rkbs.attention.paths.dense import Dense
 from rkbs.attention.paths.fused import Fused
 from rkbs.kernels.dot_product import EDP
 
 _FEW = 1 << 16
 """So many weights are computed at once whatever the kernel: blocks would gain nothing."""
-
-
-def may_read(task: Task) -> bool:
-    """Whether numbers of the points may decide: not where that is slow, or cannot be traced."""
-    return task.q.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 @final
@@ -40,7 +36,7 @@ class Automatic(Path):
         if Fused().refuses(task) is None and not (few and task.allowed is not None):
             if rounding(task) <= self.error if may_read(task) else isinstance(task.kernel, EDP):
                 return Fused()
-        return Dense()
+        return Dense() if few else Blocked(self.error)
 
     def run(self, task: Task) -> Tensor:
         return self.choose(task).run(task)

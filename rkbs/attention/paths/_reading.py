@@ -1,0 +1,12 @@
+"""Whether numbers of the points may decide how they are computed."""
+
+from __future__ import annotations
+
+import torch
+
+from rkbs.attention._task import Task
+
+
+def may_read(task: Task) -> bool:
+    """Not where it is slow, since a device would synchronize, or cannot be traced."""
+    return task.q.device.type == "cpu" and not torch.compiler.is_compiling()

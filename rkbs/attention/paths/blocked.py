@@ -1,0 +1,105 @@
+"""A block of heads and queries at a time, computed again for gradients."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from rkbs.attention._task import Task
+from rkbs.attention.paths._reading import may_read
+from rkbs.attention.paths._rows import Blocks, Rows
+from rkbs.attention.paths._selected import Selected, selected
+from rkbs.attention.paths.base import Path
+from rkbs.attention.reference import attend, in_words_of_attention
+from rkbs.kernels._pairwise import at_least_single
+
+
+@final
+@dataclass(frozen=True)
+class Blocked(Path):
+    """Any kernel in memory that is linear in n and m, forward and backward.
+
+    Kernels of the table have forms of their own, with gradients written out, on the CPU; the others,
+    and whatever goes beyond the range of a form, the formula of the kernel, which
+    ``torch.utils.checkpoint`` computes again for gradients.
+
+    Parameters
+    ----------
+    error : float
+        Distances are taken from products, which is faster, where rounding by cancellation stays
+        below this: relative to a weight of ``L2Distance``.
+    numbers : int
+        About so many weights are in a block.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from rkbs import Laplace
+    >>> from rkbs.attention import Blocked, Dense, kernel_attention
+    >>> q, k, v = torch.randn(3, 8, 5, 4, dtype=torch.float64)
+    >>> paths = Blocked(numbers=20), Dense()
+    >>> torch.allclose(*(kernel_attention(q, k, v, Laplace(), path=path) for path in paths))
+    True
+    """
+
+    error: float = 1e-6
+    numbers: int = 1 << 17
+
+    def refuses(self, task: Task) -> None:
+        """Nothing."""
+
+    def run(self, task: Task) -> Tensor:
+        if may_read(task):
+            with torch.autocast(task.q.device.type, enabled=False), in_words_of_attention():
+                if found := selected(task, self.error):
+                    return self._by_form(task, found)
+        return self._by_formula(task)
+
+    def _by_form(self, task: Task, found: Selected) -> Tensor:
+        *batch, n, m = task.shape
+        q, k, v = (
+            x.expand(*batch, *x.shape[-2:]).reshape(-1, *x.shape[-2:])
+            for x in (found.q, found.k, at_least_single(task.v))
+        )
+        blocks = Blocks(tuple(batch), n, m, task.allowed, task.is_causal, self.numbers)
+        return Rows.apply(q, k, v, found.form, blocks).reshape(*batch, n, -1)
+
+    def _by_formula(self, task: Task) -> Tensor:
+        *batch, n, m = task.shape
+        rows = max(1, self.numbers // (m * max(1, torch.Size(batch).numel())))
+        parts = []
+        for i in range(0, n, rows):
+            some = _rows_of(task, slice(i, min(i + rows, n)))
+            if torch.is_grad_enabled():
+                parts.append(checkpoint(_output, some, use_reentrant=False))
+            else:
+                parts.append(_output(some))
+        return torch.cat(parts, -2)
+
+
+def _output(task: Task) -> Tensor:
+    return attend(task)[0]
+
+
+def _rows_of(task: Task, rows: slice) -> Task:
+    """The same for some queries: a causal mask as a mask of their own."""
+    allowed = task.allowed
+    if task.is_causal:
+        i, j = (
+            torch.arange(*r, device=task.q.device)
+            for r in ((rows.start, rows.stop), (task.shape[-1],))
+        )
+        allowed = i[:, None] >= j
+    elif allowed is not None and allowed.shape[-2] > 1:
+        allowed = allowed[..., rows, :]
+    bias = task.bias
+    if bias is not None and bias.shape[-2] > 1:
+        bias = bias[..., rows, :]
+    return dataclasses.replace(
+        task, q=task.q[..., rows, :], allowed=allowed, bias=bias, is_causal=False
+    )
