@@ -1,7 +1,7 @@
 """Kernels as exp of one product: exp(scale · q̃·k̃), up to a factor for each query.
 
-EDP is one as it stands. −τ‖q − k‖²/√d is 2τ(q − c)·(k − c)/√d − τ‖k − c‖²/√d and a term of the query
-alone, which rows of weights divide by: a coordinate more on both sides, and RBF is one, too.
+EDP is one as it stands. −τ‖q − k‖²/√d is 2τ(q − c)·(k − c)/√d − τ‖k − c‖²/√d and a term of the
+query alone, which rows of weights divide by: a coordinate more on both sides, and RBF is one, too.
 """
 
 from __future__ import annotations
@@ -39,20 +39,22 @@ def is_a_product(kernel: Kernel) -> bool:
     )
 
 
-def products(task: Task) -> Products:
-    """q̃ and k̃ of a task whose kernel is a product."""
+def products(task: Task, centered: bool) -> Products:
+    """q̃ and k̃ of a task whose kernel is a product; for RBF from the centre of the keys or 0."""
     q, k, kernel = at_least_single(task.q), at_least_single(task.k), task.kernel
     root = math.sqrt(q.shape[-1])
     if isinstance(kernel, EDP):
         return Products(q, k, 1 / root if task.scale is None else task.scale)
     tau = per_head(kernel, "tau", q, k)
     if isinstance(kernel, RBF):
-        center = centre(k)
-        q, k = (q - center) * (2 * tau / root), k - center
+        if centered:
+            center = centre(k)
+            q, k = q - center, k - center
+        q = q * (2 * tau / root)
     else:
         q = q * (1 / root if task.scale is None else task.scale)
     norms = k.square().sum(-1, keepdim=True) * (-tau / root)
-    return Products(_extended(q, torch.ones_like(q[..., :1])), _extended(k, norms), 1.0)
+    return Products(_extended(q, q.new_ones(())), _extended(k, norms), 1.0)
 
 
 def centre(k: Tensor) -> Tensor:
@@ -67,7 +69,7 @@ def _extended(points: Tensor, last: Tensor) -> Tensor:
     return torch.cat([points, last, last.new_zeros(*last.shape[:-1], unused)], -1)
 
 
-def rounding(task: Task) -> float:
+def rounding(task: Task, centered: bool) -> float:
     """A bound of what rounding does to the logits of the product; reads numbers of the points.
 
     Infinite where a product may leave the range of the dtype, or a point is not finite. For RBF it
@@ -77,17 +79,18 @@ def rounding(task: Task) -> float:
     q, k, kernel = at_least_single(task.q.detach()), at_least_single(task.k.detach()), task.kernel
     if not isinstance(kernel, RBF):
         scale = max(1.0, abs(task.scale or 1.0))
-        sizes = [float(x.abs().amax()) for x in (q, k)]
+        sizes = [float(torch.linalg.vector_norm(x)) for x in (q, k)]
         bias = max(map(abs, numbers(kernel.tau))) * sizes[1] if is_biased(kernel) else 0.0
-        most = q.shape[-1] * (scale * sizes[0] + bias) * sizes[1]
+        most = (scale * sizes[0] + bias) * sizes[1]
         return 0.0 if most < largest(q) / 4 else math.inf
-    center = centre(k)
-    reach = max(float((x - center).square().sum(-1).amax()) for x in (q, k))
+    if centered:
+        center = centre(k)
+        q, k = q - center, k - center
+    reach = max(float(torch.linalg.vector_norm(x, dim=-1).amax()) for x in (q, k)) ** 2
     taus = numbers(kernel.tau)
     if not (math.isfinite(reach) and min(taus) > 0):
         return math.inf
-    eps = torch.finfo(q.dtype).eps
-    return 4 * eps * reach * max(taus) / math.sqrt(q.shape[-1])
+    return 4 * torch.finfo(q.dtype).eps * reach * max(taus) / math.sqrt(q.shape[-1])
 
 
 def is_biased(kernel: Kernel) -> bool:

@@ -6,7 +6,7 @@ No array of n × m is kept: forward and backward hold a block.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,11 @@ class Blocks:
             return ~some[(0,) * len(self.batch)]
         index = torch.unravel_index(torch.arange(heads.start, heads.stop), self.batch)
         return ~some[index]
+
+
+def flattened(x: Tensor, batch: Sequence[int]) -> Tensor:
+    """Points (..., n, d) of all leading axes, (B, n, d)."""
+    return x.expand(*batch, *x.shape[-2:]).reshape(-1, *x.shape[-2:])
 
 
 def normalized(form: Form, s: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,6 +12,8 @@ from rkbs.attention._task import Task
 from rkbs.attention.paths import _forms
 from rkbs.attention.paths._forms import Form
 from rkbs.attention.paths._products import centre
+from rkbs.attention.paths._reading import allowance
+from rkbs.attention.paths._rows import Blocks, flattened
 from rkbs.kernels._pairwise import at_least_single, largest
 from rkbs.kernels._parameters import numbers, per_head
 from rkbs.kernels.base import Kernel
@@ -36,8 +38,11 @@ class Selected(NamedTuple):
     k: Tensor
 
 
-def selected(task: Task, error: float) -> Selected | None:
-    """The form of a task, or None where there is none, or numbers would leave the range."""
+def selected(task: Task, error: float, block: int) -> Selected | None:
+    """The form of a task, or None where there is none, or numbers would leave the range.
+
+    Whether squares cancel is asked of blocks of as many pairs.
+    """
     plain = task.bias is None and not task.dropout_p and task.normalize in ("rows", "absolute")
     if not plain or task.q.shape[-1] != task.k.shape[-1]:
         return None
@@ -48,7 +53,7 @@ def selected(task: Task, error: float) -> Selected | None:
         return Selected(_forms.Overlap(), q, k) if _fits(q, k, 1) else None
     if type(kernel) not in _BY_DISTANCE or min(numbers(kernel.tau)) <= 0:
         return None
-    return _by_distance(kernel, q, k, error)
+    return _by_distance(kernel, q, k, allowance(task, error), block)
 
 
 def _is_short(kernel: TaylorEDP) -> bool:
@@ -67,7 +72,9 @@ def _by_product(kernel: Kernel, q: Tensor, k: Tensor) -> Selected | None:
     return Selected(form, q, k) if most * k.shape[-2] < largest(q) / 4 else None
 
 
-def _by_distance(kernel: Kernel, q: Tensor, k: Tensor, error: float) -> Selected | None:
+def _by_distance(
+    kernel: Kernel, q: Tensor, k: Tensor, error: float, numbers: int
+) -> Selected | None:
     tau, root = per_head(kernel, "tau", q, k), math.sqrt(q.shape[-1])
     if isinstance(kernel, (RBF, Cauchy)):
         tau = (tau / root) ** 0.5
@@ -76,7 +83,7 @@ def _by_distance(kernel: Kernel, q: Tensor, k: Tensor, error: float) -> Selected
     q, k = q * tau, k * tau
     if not _fits(q, k, 2):
         return None
-    if isinstance(kernel, L2Distance) and (found := _roots(q, k, error)):
+    if isinstance(kernel, L2Distance) and (found := _roots(q, k, error, numbers)):
         return found
     return Selected(_BY_DISTANCE[type(kernel)], q, k)
 
@@ -87,7 +94,7 @@ def _fits(q: Tensor, k: Tensor, power: int) -> bool:
     return q.shape[-1] * (2 * most) ** power < largest(q) / 4
 
 
-def _roots(q: Tensor, k: Tensor, error: float) -> Selected | None:
+def _roots(q: Tensor, k: Tensor, error: float, numbers: int) -> Selected | None:
     """Distances as roots of products, where no square cancels to less than 2ε R over the error."""
     center = centre(k)
     q, k = q - center, k - center
@@ -97,11 +104,16 @@ def _roots(q: Tensor, k: Tensor, error: float) -> Selected | None:
     q = torch.cat([-2 * q, _like(sides[0], q), _like(one, q)], -1)
     k = torch.cat([k, _like(one, k), _like(sides[1], k)], -1)
     least = 2 * torch.finfo(q.dtype).eps * reach / error if error else math.inf
-    with torch.no_grad():
-        for some in q.split(max(32, (1 << 18) // k.shape[-2]), -2):
-            if not bool((some @ k.mT).amin() >= least):
-                return None
-    return Selected(_forms.Root(), q, k)
+    return Selected(_forms.Root(), q, k) if _smallest_product(q, k, numbers) >= least else None
+
+
+def _smallest_product(q: Tensor, k: Tensor, numbers: int) -> float:
+    """The least of all q·k, of few pairs at a time; NaN is no bound."""
+    batch, (n, m) = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]), (q.shape[-2], k.shape[-2])
+    q, k = (flattened(x.detach(), batch) for x in (q, k))
+    blocks = Blocks(tuple(batch), n, m, None, False, numbers)
+    least = [(q[h, i] @ k[h, j].mT).amin() for h, i, j in blocks]
+    return float(torch.stack(least).amin())
 
 
 def _norms(x: Tensor) -> Tensor:

@@ -19,13 +19,19 @@ from rkbs.kernels._pairwise import at_least_single
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fused(Path):
     """``scaled_dot_product_attention``, for EDP, RBF and ``KeyNormBias(EDP())``.
 
     RBF and the bias take one coordinate more on both sides, with q, k and v padded to one width.
     The path reads no number of the points: named by a caller, it is taken even where the product
     of an RBF cancels, or overflows.
+
+    Parameters
+    ----------
+    centered : bool
+        Whether the products of an RBF are taken from the mean of the keys, or from 0, which is
+        faster.
 
     Examples
     --------
@@ -38,6 +44,8 @@ class Fused(Path):
     True
     """
 
+    centered: bool = True
+
     def refuses(self, task: Task) -> str | None:
         """Kernels that are no product, and weights that are not divided by their sums."""
         if not is_a_product(task.kernel):
@@ -47,8 +55,8 @@ class Fused(Path):
         return None
 
     def run(self, task: Task) -> Tensor:
-        with _without_autocast(task.q.device.type):
-            q, k, scale = products(task)
+        with torch.autocast(task.q.device.type, enabled=False):
+            q, k, scale = products(task, self.centered)
             v, width = at_least_single(task.v), task.v.shape[-1]
             if q.shape[-1] != task.q.shape[-1]:  # one width, or torch leaves its fused kernel
                 wide = max(q.shape[-1], width)
@@ -56,10 +64,6 @@ class Fused(Path):
             mask, blind = _mask(task, q.dtype)
             out = _attend(q, k, v, mask, task, scale)[..., :width]
             return out if blind is None else out.masked_fill(blind, 0)
-
-
-def _without_autocast(device: str) -> Any:
-    return torch.autocast(device, enabled=False)
 
 
 def _mask(task: Task, dtype: torch.dtype) -> tuple[Tensor | None, Tensor | None]:
