@@ -179,13 +179,13 @@ BAD = [
     ({"kernel": SIGNED}, TypeError, "kernel must be known to be non-negative.* does not say"),
     ({"kernel": Linear()}, TypeError, r"Linear\(\) is not.*normalize='absolute'"),
     ({"path": "dense"}, TypeError, "path must be a Path, such as Automatic"),
-    ({"path": Fused(), "kernel": Laplace()}, ValueError, "Fused.* cannot .*Laplace.* is not EDP"),
+    ({"path": Fused(), "kernel": Laplace()}, ValueError, "Fused.* cannot .*Laplace is not EDP"),
     ({"path": Fused(), "normalize": None}, ValueError, "normalize=None leaves rows"),
-    ({"path": Features()}, ValueError, r"Features\(\) cannot .*EDP\(\) is no polynomial"),
+    ({"path": Features()}, ValueError, r"Features\(\) cannot .*EDP is no polynomial"),
     (
         {"path": Features(), "kernel": TaylorEDP(64)},
         ValueError,
-        r"TaylorEDP\(order=64\) has 814385 features",
+        r"TaylorEDP has \d+ features in dimension 4",
     ),
     (
         {"path": Features(), "kernel": Quadratic(), "dropout_p": 0.1},

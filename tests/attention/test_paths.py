@@ -243,7 +243,7 @@ def test_the_path_is_chosen_by_kernel_and_points():
         (normal(512, 64), EDP(), {"dropout_p": 0.1}, Blocked()),
         (normal(512, 64), EDP(), {"normalize": "mean"}, Blocked()),
         (normal(512, 4), RBF(0.01), {}, Fused(centered=False)),
-        ([x + 1 for x in normal(512, 4)], RBF(0.01), {"path": Automatic(3e-7)}, Fused()),
+        ([x + 9 for x in normal(512, 4)], RBF(0.01), {}, Fused()),
         (normal(512, 64), RBF(), {}, Blocked()),
         (normal(512, 64), RBF(), {"path": Automatic(1e-5)}, Fused(centered=False)),
         (far, RBF(), {"path": Automatic(1e-5)}, Blocked(1e-5)),

@@ -47,10 +47,11 @@ class Features(Path):
 
     def refuses(self, task: Task) -> str | None:
         """Kernels without a finite φ, dropout, and masks that differ between queries."""
+        name = type(task.kernel).__name__  # a compiler cannot trace a kernel's repr
         if (count := feature_count(task)) is None:
-            return f"{task.kernel!r} is no polynomial in q·k, or q and k differ in dimension"
+            return f"{name} is no polynomial in q·k, or q and k differ in dimension"
         if count > MOST:
-            return f"{task.kernel!r} has {count} features in dimension {task.q.shape[-1]}"
+            return f"{name} has {count} features in dimension {task.q.shape[-1]}"
         if task.dropout_p:
             return "single weights are not formed, so dropout_p must be 0"
         if task.bias is not None or (task.allowed is not None and task.allowed.shape[-2] > 1):

@@ -49,7 +49,7 @@ class Fused(Path):
     def refuses(self, task: Task) -> str | None:
         """Kernels that are no product, and weights that are not divided by their sums."""
         if not is_a_product(task.kernel):
-            return f"{task.kernel!r} is not EDP, RBF or KeyNormBias(EDP())"
+            return f"{type(task.kernel).__name__} is not EDP, RBF or KeyNormBias(EDP())"
         if task.normalize not in ("rows", "absolute"):
             return f"normalize={task.normalize!r} leaves rows of weights as they are"
         return None
@@ -80,13 +80,14 @@ def _mask(task: Task, dtype: torch.dtype) -> tuple[Tensor | None, Tensor | None]
 def _attend(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, task: Task, scale: float
 ) -> Tensor:
-    batch = task.shape[:-2]
+    batch = task.batch
 
     def run(q: Tensor, k: Tensor, v: Tensor, *mask: Tensor) -> Tensor:
-        options = {"dropout_p": task.dropout_p, "is_causal": task.is_causal, "scale": scale}
         four = [_of_four_axes(x, batch) for x in (q, k, v, *mask)]
-        out = scaled_dot_product_attention(*four, **options)
-        return out.reshape(*batch, *out.shape[-2:])
+        out = scaled_dot_product_attention(
+            *four, dropout_p=task.dropout_p, is_causal=task.is_causal, scale=scale
+        )
+        return out if len(batch) == 2 else out.reshape(*batch, *out.shape[-2:])
 
     tensors = (q, k, v) if mask is None else (q, k, v, mask)
     if torch.compiler.is_compiling() or not any(x.requires_grad for x in tensors):
@@ -108,7 +109,10 @@ def _attend(
 
 def _of_four_axes(x: Tensor, batch: tuple[int, ...]) -> Tensor:
     """(..., n, d) as (B, H, n, d), without which torch leaves its fused kernel."""
-    x = x.expand(*batch, *x.shape[-2:])
+    if x.shape[:-2] != batch:
+        x = x.expand(*batch, *x.shape[-2:])
+    if x.ndim == 4:
+        return x
     return x.flatten(0, -4) if x.ndim > 3 else x[(None,) * (4 - x.ndim)]
 
 
