@@ -42,7 +42,7 @@ class Blocks:
         """Slices of B, of the queries, and of the keys that these may see."""
         count = math.prod(self.batch)
         heads = max(1, self.numbers // (self.n * self.m))
-        rows = self.n if heads > 1 else min(self.n, max(32, self.numbers // self.m))
+        rows = self.n if heads > 1 else min(self.n, rows_of(self.numbers, self.m))
         for h in range(0, count, heads):
             for i in range(0, self.n, rows):
                 end = min(i + rows, self.n)
@@ -63,6 +63,11 @@ class Blocks:
             return ~some[(0,) * len(self.batch)]
         index = torch.unravel_index(torch.arange(heads.start, heads.stop), self.batch)
         return ~some[index]
+
+
+def rows_of(numbers: int, row: int) -> int:
+    """Rows of a block of so many numbers; not so few that calls cost more than what they do."""
+    return max(1, numbers // row, min(32, numbers // 16))
 
 
 def flattened(x: Tensor, batch: Sequence[int]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -12,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from rkbs.attention._task import Task
 from rkbs.attention.paths._reading import may_read
-from rkbs.attention.paths._rows import Blocks, Rows, flattened
+from rkbs.attention.paths._rows import Blocks, Rows, flattened, rows_of
 from rkbs.attention.paths._selected import Selected, selected
 from rkbs.attention.paths.base import Path, check_error
 from rkbs.attention.reference import attend, in_words_of_attention
@@ -74,7 +75,7 @@ class Blocked(Path):
 
     def _by_formula(self, task: Task) -> Tensor:
         *batch, n, m = task.shape
-        rows = max(1, self.numbers // (m * max(1, torch.Size(batch).numel())))
+        rows = rows_of(self.numbers, m * math.prod(batch))
         parts = []
         for i in range(0, n, rows):
             some = _rows_of(task, slice(i, min(i + rows, n)))
