@@ -181,6 +181,7 @@ BAD = [
     ({"path": "dense"}, TypeError, "path must be a Path, such as Automatic"),
     ({"path": Fused(), "kernel": Laplace()}, ValueError, "Fused.* cannot .*Laplace is not EDP"),
     ({"path": Fused(), "normalize": None}, ValueError, "normalize=None leaves rows"),
+    ({"path": Fused(), "k": torch.ones(7, 5)}, ValueError, "q and k differ in dimension"),
     ({"path": Features()}, ValueError, r"Features\(\) cannot .*EDP is no polynomial"),
     (
         {"path": Features(), "kernel": TaylorEDP(64)},
@@ -207,7 +208,7 @@ BAD = [
 def test_bad_options_are_named(change, error, message):
     q, k, v = inputs(dtype=torch.float32)
     with pytest.raises(error, match=message):
-        kernel_attention(q, k, v, **change)
+        kernel_attention(**{"q": q, "k": k, "v": v} | change)
 
 
 @pytest.mark.parametrize(("heads", "of_keys", "of_values"), [(6, 4, 4), (6, 3, 2), (6, 0, 0)])

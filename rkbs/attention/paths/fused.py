@@ -47,9 +47,11 @@ class Fused(Path):
     centered: bool = True
 
     def refuses(self, task: Task) -> str | None:
-        """Kernels that are no product, and weights that are not divided by their sums."""
+        """Kernels that are no product, other points, and weights that are not divided by sums."""
         if not is_a_product(task.kernel):
             return f"{type(task.kernel).__name__} is not EDP, RBF or KeyNormBias(EDP())"
+        if task.q.shape[-1] != task.k.shape[-1]:
+            return "q and k differ in dimension"
         if task.normalize not in ("rows", "absolute"):
             return f"normalize={task.normalize!r} leaves rows of weights as they are"
         return None
