@@ -80,7 +80,7 @@ def rounding(task: Task, centered: bool) -> float:
     if not isinstance(kernel, RBF):
         scale = max(1.0, abs(task.scale or 1.0))
         sizes = [float(torch.linalg.vector_norm(x)) for x in (q, k)]
-        bias = max(map(abs, numbers(kernel.tau))) * sizes[1] if is_biased(kernel) else 0.0
+        bias = sizes[1] * _bias(kernel)
         most = (scale * sizes[0] + bias) * sizes[1]
         return 0.0 if most < largest(q) / 4 else math.inf
     if centered:
@@ -93,6 +93,6 @@ def rounding(task: Task, centered: bool) -> float:
     return 4 * torch.finfo(q.dtype).eps * reach * max(taus) / math.sqrt(q.shape[-1])
 
 
-def is_biased(kernel: Kernel) -> bool:
-    """Whether a bias of keys is part of it."""
-    return isinstance(kernel, KeyNormBias)
+def _bias(kernel: Kernel) -> float:
+    """The largest |τ| of a bias of keys, 0 without one."""
+    return max(map(abs, numbers(kernel.tau))) if isinstance(kernel, KeyNormBias) else 0.0

@@ -67,7 +67,7 @@ class Blocks:
 
 def rows_of(numbers: int, row: int) -> int:
     """Rows of a block of so many numbers; not so few that calls cost more than what they do."""
-    return max(1, numbers // row, min(32, numbers // 16))
+    return max(1, numbers // row, min(32, numbers // 1024))
 
 
 def flattened(x: Tensor, batch: Sequence[int]) -> Tensor:

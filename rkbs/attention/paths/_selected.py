@@ -28,6 +28,7 @@ _BY_DISTANCE: dict[type, Form] = {
     L2Distance: _forms.Length(),
     Laplace: _forms.Decay(),
 }
+_OF_DISTANCE = (RBF, Cauchy, L2Distance, Laplace)
 
 
 class Selected(NamedTuple):
@@ -51,7 +52,7 @@ def selected(task: Task, error: float, block: int) -> Selected | None:
         return _by_product(kernel, q, k)
     if isinstance(kernel, ExponentiatedIntersection):
         return Selected(_forms.Overlap(), q, k) if _fits(q, k, 1) else None
-    if type(kernel) not in _BY_DISTANCE or min(numbers(kernel.tau)) <= 0:
+    if not isinstance(kernel, _OF_DISTANCE) or min(numbers(kernel.tau)) <= 0:
         return None
     return _by_distance(kernel, q, k, allowance(task, error), block)
 

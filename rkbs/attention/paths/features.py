@@ -72,8 +72,9 @@ class Features(Path):
 def feature_count(task: Task) -> int | None:
     """How many features the kernel has, None where it has none."""
     d, kernel = task.q.shape[-1], task.kernel
-    known = isinstance(kernel, DotProductKernel) and kernel.degree < math.inf
-    return math.comb(d + int(kernel.degree), d) if known and task.k.shape[-1] == d else None
+    if not isinstance(kernel, DotProductKernel) or task.k.shape[-1] != d:
+        return None
+    return math.comb(d + int(kernel.degree), d) if kernel.degree < math.inf else None
 
 
 def _prepared(task: Task) -> tuple[Tensor, Tensor, Callable, Callable]:

@@ -85,9 +85,10 @@ def _attend(
     batch = task.batch
 
     def run(q: Tensor, k: Tensor, v: Tensor, *mask: Tensor) -> Tensor:
-        four = [_of_four_axes(x, batch) for x in (q, k, v, *mask)]
+        q, k, v, *four = (_of_four_axes(x, batch) for x in (q, k, v, *mask))
+        some = four[0] if four else None
         out = scaled_dot_product_attention(
-            *four, dropout_p=task.dropout_p, is_causal=task.is_causal, scale=scale
+            q, k, v, some, task.dropout_p, task.is_causal, scale=scale
         )
         return out if len(batch) == 2 else out.reshape(*batch, *out.shape[-2:])
 
@@ -101,9 +102,11 @@ def _attend(
         if task.dropout_p:
             raise RuntimeError("gradients of gradients with dropout_p > 0 need path=Dense()")
         logits = scale * (q @ k.mT)
-        for some in mask if task.allowed is not None else [task.visible] * task.is_causal:
-            hidden = logits.masked_fill(~some, -math.inf) if some.dtype == torch.bool else None
-            logits = logits + some if hidden is None else hidden
+        some = mask[0] if mask else task.visible
+        if some is not None and some.dtype == torch.bool:
+            logits = logits.masked_fill(~some, -math.inf)
+        elif some is not None:
+            logits = logits + some
         return logits.softmax(-1) @ v
 
     return _Kept.apply(run, plainly, *tensors)
