@@ -62,6 +62,8 @@ def check_heads(q: Tensor, k: Tensor, v: Tensor) -> int:
 
 def check_batch(q: Tensor, k: Tensor, v: Tensor) -> tuple[int, ...]:
     """The leading axes; ``ValueError`` unless they broadcast."""
+    if q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        return tuple(q.shape[:-2])
     try:
         return tuple(torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2]))
     except RuntimeError as error:

@@ -1,5 +1,6 @@
 """Every public name of rkbs.attention × what is passed to it: it works, or advises what works."""
 
+import functools
 import re
 import sys
 import threading
@@ -14,17 +15,25 @@ import rkbs.attention
 from rkbs.approximation import TARGETS, Head, Quadrature
 from rkbs.attention import (
     Adam,
+    Automatic,
+    Blocked,
+    Dense,
+    Features,
+    Fused,
     LinearHeads,
     Method,
+    Path,
     Training,
     TwoTowerEnsemble,
     TwoTowerHead,
     VariableProjection,
+    attention_path,
     kernel_attention,
     train_heads,
     train_linear_heads,
 )
 from rkbs.data.pairs import Pairs
+from rkbs.kernels import EDP, RBF, Quadratic
 
 RNG = np.random.default_rng(0)
 GRID, EDP_SURFACE = Quadrature.gauss_legendre(12), TARGETS["edp"]
@@ -86,6 +95,18 @@ def advised(call, **arguments):
                 raise
             arguments[named[1]] = eval(advice, {"torch": torch, **arguments})
     return pytest.fail("the advice does not lead to an end")
+
+
+def paths_of(path, kernel, kind):
+    q, k, v = (KINDS[kind](x) for x in (POINTS, OTHERS, VALUES))
+    ours = functools.partial(kernel_attention, kernel=kernel, path=path)
+    return advised(ours, q=q, k=k, v=v), plain(*map(torch.tensor, (POINTS, OTHERS, VALUES)), kernel)
+
+
+def chosen_path_of(kind):
+    """A path holds no numbers: those that it computes."""
+    q, k, v = (KINDS[kind](x) for x in (POINTS, OTHERS, VALUES))
+    return paths_of(advised(attention_path, q=q, k=k, v=v), EDP(), kind)
 
 
 def attention_of(kind):
@@ -150,6 +171,17 @@ def heads_fitted_to(kind, method):
 
 TABLE = {  # name: what takes arrays, kind ↦ (found, expected)
     "kernel_attention": (attention_of,),
+    "attention_path": (chosen_path_of,),
+    **{
+        type(path).__name__: (functools.partial(paths_of, path, kernel),)
+        for path, kernel in (
+            (Automatic(), RBF()),
+            (Blocked(), RBF()),
+            (Dense(), RBF()),
+            (Features(), Quadratic()),
+            (Fused(), RBF()),
+        )
+    },
     "TwoTowerHead": (head_of, loaded_head_of),
     "TwoTowerEnsemble": (ensemble_of,),
     "train_linear_heads": (linear_heads_of,),
@@ -157,12 +189,19 @@ TABLE = {  # name: what takes arrays, kind ↦ (found, expected)
     "Adam": (lambda kind: heads_fitted_to(kind, Adam(2, 0.1)),),
     "VariableProjection": (lambda kind: heads_fitted_to(kind, VariableProjection(2)),),
 }
-HOLDERS = {"LinearHeads", "Training", "Method"}  # of results, and abstract: nothing is passed
+HOLDERS = {
+    "LinearHeads",
+    "Training",
+    "Method",
+    "Path",
+}  # of results, and abstract: nothing is passed
 
 
 def test_every_public_name_is_here():
     assert set(TABLE) | HOLDERS == set(rkbs.attention.__all__)
-    assert {LinearHeads, Training, Method} == {getattr(rkbs.attention, name) for name in HOLDERS}
+    assert {LinearHeads, Training, Method, Path} == {
+        getattr(rkbs.attention, name) for name in HOLDERS
+    }
     with pytest.raises(TypeError, match="abstract"):
         Method()
 
