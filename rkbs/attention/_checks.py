@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,6 +45,25 @@ def check_points(q: Tensor, k: Tensor, v: Tensor) -> None:
         raise ValueError(
             f"k and v must have one row per source: k has {k.shape[-2]}, v has {v.shape[-2]}"
         )
+
+
+def check_tensor(x: Any, name: str, like: Tensor, shape: str, fits: bool) -> Tensor:
+    """A tensor of points where and in which precision the weights ``like`` are; else an error."""
+    dtype, device = like.dtype, like.device
+    if not isinstance(x, Tensor):
+        array = isinstance(x, np.ndarray)
+        call = (
+            f"torch.tensor({name}{'.astype(float)' * array}, dtype={dtype}, device={str(device)!r})"
+        )
+        raise TypeError(f"{name} must be a tensor, got {type(x).__name__}: pass {call}")
+    if (x.dtype, x.device) != (dtype, device):
+        raise ValueError(
+            f"{name} must be of {dtype} on {device}, as the weights are, got {x.dtype} on "
+            f"{x.device}: pass {name}.to({dtype}).to({str(device)!r})"
+        )
+    if not fits:
+        raise ValueError(f"{name} must have shape {shape}, got shape {tuple(x.shape)}")
+    return x
 
 
 def check_heads(q: Tensor, k: Tensor, v: Tensor) -> int:
