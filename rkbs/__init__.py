@@ -23,6 +23,8 @@ from rkbs.kernels.key_norm import KeyNormBias
 from rkbs.kernels.low_rank import LowRank
 from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
+from rkbs.kernels.repair import Clip, Flip, Shift, Symmetrize
+from rkbs.kernels.tanimoto import Tanimoto
 from rkbs.problems.certificates import Certificate
 from rkbs.problems.expansion import OneSidedProblem
 from rkbs.problems.low_rank import LowRankGram
@@ -66,6 +68,7 @@ __all__ = [
     "Cauchy",
     "Certificate",
     "Cholesky",
+    "Clip",
     "ConjugateGradient",
     "Constant",
     "ConvergenceError",
@@ -74,6 +77,7 @@ __all__ = [
     "ExponentiatedIntersection",
     "Factorized",
     "FeatureSections",
+    "Flip",
     "HalfSquare",
     "Hinge",
     "Huber",
@@ -103,10 +107,13 @@ __all__ = [
     "Schatten",
     "SchattenProblem",
     "SeparableProblem",
+    "Shift",
     "Solution",
     "Spectral",
     "SpectralNewton",
     "Squared",
+    "Symmetrize",
+    "Tanimoto",
     "TaylorEDP",
     "TensorSections",
     "__version__",

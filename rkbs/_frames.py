@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,3 +118,24 @@ def column_names(x: Any) -> tuple[str, ...] | None:
             "example by X.columns = X.columns.astype(str)"
         )
     return tuple(names) if all(strings) and names else None
+
+
+def check_labels(similarities: Any, name: str) -> None:
+    """``check_order_of_labels`` of a frame of pandas; others have no labels of rows."""
+    if hasattr(similarities, "iloc") and hasattr(similarities, "columns"):
+        check_order_of_labels(list(similarities.index), list(similarities.columns), name)
+
+
+def check_order_of_labels(
+    rows: Sequence[Hashable], columns: Sequence[Hashable] | None, name: str
+) -> None:
+    """``ValueError`` for similarities whose columns are the rows' objects in another order."""
+    if columns is None or len(rows) != len(columns) or list(rows) == list(columns):
+        return
+    if set(rows) == set(columns):
+        k = next(k for k, row in enumerate(rows) if row != columns[k])
+        raise ValueError(
+            f"{name} has rows and columns for the same ids, but in two orders (at {k}: {rows[k]!r} "
+            f"and {columns[k]!r}): bring the columns of similarities into the order of the rows, "
+            f"in pandas by {name} = {name}[list({name}.index)]"
+        )

@@ -243,7 +243,8 @@ def _check_signs(eigenvalues: np.ndarray, rounding: float, dtype: np.dtype, name
             f"(largest {eigenvalues[-1]:.3g}; it came in {dtype}, float64 leaves the least "
             "rounding): an indefinite kernel has no squared norm to penalize. Use a Mercer "
             "kernel within each domain; a non-Mercer κ(x, y) enters by its within-domain "
-            "kernels κ.domain_x and κ.domain_y, and a matrix of similarities G shifted: "
+            "kernels κ.domain_x and κ.domain_y, similarities by an estimator's "
+            'repair_x="shift", and a matrix of similarities G shifted: '
             "G = G.astype(float); G = G - np.linalg.eigvalsh(G)[0] * np.eye(len(G))."
         )
 

@@ -57,7 +57,11 @@ NONNEGATIVE = {"l2", "quadratic"}
 EQUAL = {
     "identity"
 }  # non-negative, and 0 for all queries that are no key: see the end of test_functional.py
-REFUSED = {"linear", "taylor-3"}
+KERNELS_OF_DOTS = {
+    *("edp", "quadratic", "taylor-3", "taylor-4", "capped", "key-norm", "linear", "constant"),
+}
+"""Those that q enters by q·k/√d alone."""
+REFUSED = {"linear", "taylor-3", "tanimoto"}
 WEIGHT = torch.randn(4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
 
 

@@ -297,7 +297,8 @@ TABLE = [
         ValueError,
         "x must hold row numbers .* got the value 0.5",
     ),
-    (lambda: Precomputed(W)(ROW[:2], X[:2]), ValueError, "y must hold row numbers"),
+    (lambda: Precomputed(W)(ROW[:2], points((2, 3))), ValueError, "y must hold row numbers"),
+    (lambda: Precomputed(W)(X[:2], X[:2]), ValueError, "y holds rows of sim.* row 0 is none of"),
     (lambda: Precomputed(W)(*2 * [torch.tensor([[math.nan]])]), ValueError, "x must hold row numb"),
     # ---- features
     (lambda: features(RBF()), TypeError, "kernel must be a DotProductKernel, got RBF"),

@@ -42,6 +42,7 @@ from rkbs import (
 )
 from rkbs.data import aupr, c_index, mse, score_by_unit, similarity_clusters
 from rkbs.kernels import KERNELS
+from rkbs.kernels.repair import REPAIRS
 
 # Eighths of whole numbers: each kind holds them exactly.
 RNG = np.random.default_rng(0)
@@ -140,7 +141,15 @@ ENTRIES = {
         lambda x: Pairs.from_mask(x(X), x(Y), Z > 0).Y,
         lambda x: Pairs.from_table(x(TABLE), 2).X,
         lambda x: GRID.responses(x(RESPONSES)),
+        lambda x: GRID.to_frame(dict, z=x(Z))["z"],
     ],
+    **{
+        type(repair).__name__: [
+            lambda x, repair=repair: repair.learn(x(GRAM - 3 * np.eye(6))).gram,
+            lambda x, repair=repair: repair.learn(GRAM - 3 * np.eye(6)).rows(x(GRAM[:2] / 2)),
+        ]
+        for repair in REPAIRS.values()
+    },
     "PositiveFeatures": [
         lambda x: PositiveFeatures(X[:4], Z[0, :4], X[2:], Z[1, :4])(x(X), x(Y)),
         lambda x: PositiveFeatures(X[:4], Z[0, :4], X[2:], Z[1, :4]).log(x(X), x(Y)),
@@ -153,6 +162,7 @@ ENTRIES = {
         lambda x: Precomputed(x(GRAM))(Precomputed.points(6), Precomputed.points(6)),
         lambda x: Precomputed(GRAM)(x(Precomputed.points(6)), x(Precomputed.points(6))),
         lambda x: [Precomputed(x(GRAM)).is_mercer, Precomputed(x(GRAM)).feature_dim(1)],
+        lambda x: Precomputed(GRAM)(x(GRAM[:3]), x(GRAM)),
     ],
     "ProductProblem": [lambda x: ProductProblem(SPACES, Pairs.grid(x(X), x(Y)), x(Z), 1.0, 1.0).z],
     "RKBSPair": [

@@ -57,7 +57,7 @@ def test_there_are_examples():
     assert all(output for name, (_, output) in EXAMPLES.items() if name.startswith("README"))
 
 
-SMALLER = {"two-domains.md 0": {"60": "12", "40": "9"}, "two-domains.md 1": {"60": "12", "40": "9"}}
+SMALLER = {"two-domains.md 0": {"60": "12", "40": "9"}, "two-domains.md 3": {"60": "12", "40": "9"}}
 """Numbers of points, in examples that would take long."""
 
 

@@ -21,12 +21,18 @@ from rkbs.attention.module import KernelAttention
 from rkbs.attention.multihead import MultiheadKernelAttention
 from rkbs.attention.paths.automatic import Automatic
 from rkbs.attention.paths.base import Path
+from rkbs.attention.paths.blocked import Blocked
 from rkbs.attention.paths.dense import Dense
+from rkbs.attention.paths.features import Features
+from rkbs.attention.paths.fused import Fused
 
 __all__ = [
     "Adam",
     "Automatic",
+    "Blocked",
     "Dense",
+    "Features",
+    "Fused",
     "KernelAttention",
     "LearnedKernel",
     "LinearHeads",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,6 +47,25 @@ def check_points(q: Tensor, k: Tensor, v: Tensor) -> None:
         )
 
 
+def check_tensor(x: Any, name: str, like: Tensor, shape: str, fits: bool) -> Tensor:
+    """A tensor of points where and in which precision the weights ``like`` are; else an error."""
+    dtype, device = like.dtype, like.device
+    if not isinstance(x, Tensor):
+        array = isinstance(x, np.ndarray)
+        call = (
+            f"torch.tensor({name}{'.astype(float)' * array}, dtype={dtype}, device={str(device)!r})"
+        )
+        raise TypeError(f"{name} must be a tensor, got {type(x).__name__}: pass {call}")
+    if (x.dtype, x.device) != (dtype, device):
+        raise ValueError(
+            f"{name} must be of {dtype} on {device}, as the weights are, got {x.dtype} on "
+            f"{x.device}: pass {name}.to({dtype}).to({str(device)!r})"
+        )
+    if not fits:
+        raise ValueError(f"{name} must have shape {shape}, got shape {tuple(x.shape)}")
+    return x
+
+
 def check_heads(q: Tensor, k: Tensor, v: Tensor) -> int:
     """How many heads of q share one of k and v; ``ValueError`` unless that is a whole number."""
     shapes = f"got shapes {tuple(q.shape)}, {tuple(k.shape)} and {tuple(v.shape)}"
@@ -62,6 +82,8 @@ def check_heads(q: Tensor, k: Tensor, v: Tensor) -> int:
 
 def check_batch(q: Tensor, k: Tensor, v: Tensor) -> tuple[int, ...]:
     """The leading axes; ``ValueError`` unless they broadcast."""
+    if q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        return tuple(q.shape[:-2])
     try:
         return tuple(torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2]))
     except RuntimeError as error:

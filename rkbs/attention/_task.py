@@ -23,6 +23,8 @@ class Task:
     Attributes
     ----------
     q, k, v : tensors (..., n, d), (..., m, d), (..., m, d_v)
+    batch : tuple of int
+        The leading axes, broadcast.
     kernel : Kernel
     allowed : boolean tensor that broadcasts to (..., n, m), or None
         Where a query sees a key. None where it sees all, or all up to its own index.
@@ -38,6 +40,7 @@ class Task:
     q: Tensor
     k: Tensor
     v: Tensor
+    batch: tuple[int, ...]
     kernel: Kernel
     allowed: Tensor | None = None
     bias: Tensor | None = None
@@ -49,8 +52,7 @@ class Task:
     @property
     def shape(self) -> tuple[int, ...]:
         """(..., n, m)."""
-        batch = torch.broadcast_shapes(self.q.shape[:-2], self.k.shape[:-2], self.v.shape[:-2])
-        return (*batch, self.q.shape[-2], self.k.shape[-2])
+        return (*self.batch, self.q.shape[-2], self.k.shape[-2])
 
     @property
     def queries(self) -> Tensor:
@@ -94,7 +96,9 @@ def prepared(
         q, k, v, allowed, bias = _without_the_hidden(q, k, v, attn_mask)
     if is_causal and k.shape[-2] > q.shape[-2]:
         k, v = (x[..., : q.shape[-2], :] for x in (k, v))
-    return Task(q, k, v, kernel, allowed, bias, is_causal, scale, float(dropout_p), normalize)
+    return Task(
+        q, k, v, batch, kernel, allowed, bias, is_causal, scale, float(dropout_p), normalize
+    )
 
 
 def _without_the_hidden(

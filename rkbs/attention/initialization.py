@@ -42,7 +42,7 @@ def start_gain(kernel: Kernel, d: int) -> float:
     >>> from rkbs import EDP, RBF, L2Distance, Quadratic
     >>> from rkbs.attention import start_gain
     >>> [round(start_gain(kernel, 16), 2) for kernel in (EDP(), RBF(), Quadratic(), L2Distance())]
-    [1.0, 0.69, 0.54, 1.0]
+    [1.0, 0.67, 0.72, 1.0]
     """
     from scipy.optimize import brentq  # late: it takes as long to import as all of rkbs
 

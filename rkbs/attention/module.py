@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from rkbs.attention._checks import check_points
 from rkbs.attention.functional import kernel_attention
 from rkbs.attention.initialization import start_gain
 from rkbs.attention.learned import LearnedKernel
@@ -57,7 +58,7 @@ class KernelAttention(nn.Module):
     """
 
     kernel: LearnedKernel
-    gain: Tensor
+    gain: Tensor | None
 
     def __init__(
         self,
@@ -74,8 +75,10 @@ class KernelAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.kernel = LearnedKernel(kernel, learn=learn, heads=heads, device=device, dtype=dtype)
-        gain = 1.0 if head_dim is None else start_gain(kernel, head_dim)
-        self.register_buffer("gain", torch.tensor(gain, device=device, dtype=dtype))
+        gain = None
+        if head_dim is not None:
+            gain = torch.tensor(start_gain(kernel, head_dim), device=device, dtype=dtype)
+        self.register_buffer("gain", gain)
         self.dropout, self.normalize, self.path = dropout, normalize, path
 
     def forward(
@@ -90,10 +93,12 @@ class KernelAttention(nn.Module):
         return_weights: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """(..., n, d), (..., m, d), (..., m, d_v) → (..., n, d_v), as ``kernel_attention``."""
-        gain = self.gain.to(q.dtype)
+        if self.gain is not None:
+            check_points(q, k, v)
+            q, k = self.gain.to(q.dtype) * q, self.gain.to(q.dtype) * k
         return kernel_attention(
-            gain * q,
-            gain * k,
+            q,
+            k,
             v,
             self.kernel(),
             attn_mask=attn_mask,

@@ -7,6 +7,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from rkbs.attention._checks import check_tensor
 from rkbs.attention._hidden import seen_through
 from rkbs.attention.functional import kernel_attention
 from rkbs.attention.initialization import start_gain
@@ -177,27 +178,23 @@ device, dtype
 
     def _batch_first(self, x: Tensor, name: str) -> Tensor:
         """(N, n, E), of whichever layout."""
-        if x.is_nested:
+        if isinstance(x, Tensor) and x.is_nested:
             raise TypeError(
                 f"{name} must not be a nested tensor: pad it, and pass key_padding_mask"
             )
-        if x.dim() not in (2, 3):
-            axes = "(N, n, E)" if self.batch_first else "(n, N, E)"
-            raise ValueError(f"{name} must have shape {axes} or (n, E), got {tuple(x.shape)}")
+        weight = self.out_proj.weight
+        if isinstance(x, Tensor) and torch.is_autocast_enabled(x.device.type):
+            weight = weight.to(x.dtype)  # any dtype, which linear maps change
+        size = {"query": self.embed_dim, "key": self.kdim, "value": self.vdim}[name]
+        axes = "(N, n, {0}) or (n, {0})" if self.batch_first else "(n, N, {0}) or (n, {0})"
+        fits = isinstance(x, Tensor) and x.dim() in (2, 3) and x.shape[-1] == size
+        check_tensor(x, name, weight, axes.format(size), fits)
         if x.dim() == 2:
             return x[None]
         return x if self.batch_first else x.transpose(0, 1)
 
     def _projected(self, query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
         """q, k and v, (N, heads, n or m, d), with the keys that the options add behind."""
-        sizes = zip(
-            _NAMES, (query, key, value), (self.embed_dim, self.kdim, self.vdim), strict=True
-        )
-        for name, x, size in sizes:
-            if x.shape[-1] != size:
-                raise ValueError(
-                    f"{name} must have a last axis of length {size}, got {x.shape[-1]}"
-                )
         biases = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         parts = zip((query, key, value), self._projections(), biases, strict=True)
         q, k, v = (nn.functional.linear(*part) for part in parts)  # (N, n, E)

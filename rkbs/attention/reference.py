@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -32,14 +33,14 @@ def _weights(task: Task, visible: Tensor | None) -> tuple[Tensor, Tensor | None]
     """The weights, and where a row of them is lost, since a value in it left the range."""
     kernel = task.kernel
     if kernel.is_positive is True:
-        logits = _evaluate(kernel, kernel.log_formula, task)
+        logits = _evaluate(kernel.log_formula, task)
         if task.bias is not None:
             logits = saturated(logits + task.bias)
         if task.normalize in ("rows", "absolute"):
             return _softmax(logits, visible), None
         weights = exponential(logits)
     else:
-        weights = _evaluate(kernel, kernel.formula, task)
+        weights = _evaluate(kernel.formula, task)
     if visible is not None:
         weights = weights.masked_fill(~visible, 0)
     top = weights.detach().abs().amax(-1, keepdim=True)  # (..., n, 1)
@@ -73,10 +74,17 @@ def _count(visible: Tensor | None, weights: Tensor) -> Tensor | int:
     return count.clamp_min(1).to(weights.dtype)
 
 
-def _evaluate(kernel: object, formula: Callable, task: Task) -> Tensor:
-    """A kernel's formula unrounded, (..., n, m), its argument errors told in attention's names."""
-    try:
+def _evaluate(formula: Callable, task: Task) -> Tensor:
+    """A kernel's formula unrounded, (..., n, m)."""
+    with in_words_of_attention():
         return saturated(at_least_single(formula(task.queries, task.k)))
+
+
+@contextlib.contextmanager
+def in_words_of_attention() -> Iterator[None]:
+    """Errors of a kernel about its x and y, told of q and k."""
+    try:
+        yield
     except ValueError as error:
         raise ValueError(
             f"q and k do not fit the kernel, whose x and y they are: {error}"

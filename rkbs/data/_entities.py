@@ -125,6 +125,8 @@ class Entities:
         """
         size = len(self.points)
         if self.ids is None and known.ids is None:
+            if not self._comparable(known):
+                return np.zeros((size, len(known.points)), dtype=bool)
             codes = first_equal(np.concatenate([self.points, known.points]))
         else:
             self._check_ids(known)
@@ -133,22 +135,26 @@ class Entities:
         self._check_points(known, same)
         return same
 
+    def _comparable(self, known: Entities) -> bool:
+        """Not where similarities to the fit's objects meet the numbers of these."""
+        return self.points.shape[1] == known.points.shape[1]
+
     def _check_ids(self, known: Entities) -> None:
         name, entry = f"ids_{self.domain.lower()}", f"Pairs with {self.domain}'s ids"
         if self.ids is None:
             raise ValueError(
                 f"{self.domain} comes without ids, but the machine was fitted with {name} and its "
-                f"kernel, or its effects, ask who is who: predict Pairs that carry {name}, or pass "
-                f"{name} to predict_grid (ids to query and key). New entities take ids that the "
-                "fit did not have"
+                f"kernel, effects or repair ask who is who: predict Pairs that carry {name}, or "
+                f"pass {name} to predict_grid (ids to query and key). New entities take ids that "
+                "the fit did not have"
             )
         if known.ids is None:
             raise ValueError(
                 f"{self.domain} comes with {name}, but the machine was fitted without, and its "
-                f"kernel, or its effects, ask who is who: fit {entry}, or predict without {name}, "
-                "so that equal points are one entity"
+                f"kernel, effects or repair ask who is who: fit {entry}, or predict without "
+                f"{name}, so that equal points are one entity"
             )
-        new, old = ({_kind(label) for label in ids} for ids in (self.ids, known.ids))
+        new, old = ({kind_of_label(label) for label in ids} for ids in (self.ids, known.ids))
         if not new & old:
             raise ValueError(
                 f"{name} holds {' and '.join(sorted(new))}, but in the fit it held "
@@ -158,6 +164,8 @@ class Entities:
 
     def _check_points(self, known: Entities, same: np.ndarray) -> None:
         """An id of the fit must come with the features of the fit."""
+        if not self._comparable(known):
+            return
         rows = np.flatnonzero(same.any(1))
         there = same[rows].argmax(1)
         differ = np.argwhere(self.points[rows] != known.points[there])
@@ -170,7 +178,7 @@ class Entities:
             )
 
 
-def _kind(label: Any) -> str:
+def kind_of_label(label: Any) -> str:
     """The word for what a label can equal: numbers equal numbers, others those of their type."""
     if isinstance(label, (numbers.Number, np.bool_)):
         return "numbers"

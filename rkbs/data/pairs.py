@@ -13,11 +13,13 @@ from rkbs._arrays import as_floating, as_matrix, check_count, check_finite
 from rkbs._frames import column_names, is_tensor, to_numpy
 from rkbs.data._entities import as_ids, distinct
 from rkbs.data._indices import as_indices, as_key, rising
+from rkbs.data._tables import Origin
+from rkbs.data.frames import TablesMixin
 
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
-class Pairs:
+class Pairs(TablesMixin):
     """The cross-domain pairs (X[i_1], Y[j_1]), …, (X[i_n], Y[j_n]): a complete grid or some of it.
 
     Behaves as an array of n samples, so scikit-learn's splitters, ``cross_val_score`` and
@@ -40,6 +42,8 @@ class Pairs:
         objects, compared as they are. Rows of one id are one entity and must be equal points; rows
         of two ids are two entities, also where their features are equal. None: equal points are
         one entity. Other kernels see the points alone.
+    origin : Origin or None
+        Kept by ``from_frame``: names and class of the table that ``to_frame`` makes.
 
     Raises
     ------
@@ -69,6 +73,7 @@ class Pairs:
     feature_names_y: tuple[str, ...] | None = field(default=None, kw_only=True)
     ids_x: np.ndarray | None = field(default=None, kw_only=True)
     ids_y: np.ndarray | None = field(default=None, kw_only=True)
+    origin: Origin | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         names = {

@@ -14,8 +14,10 @@ from rkbs.kernels.low_rank import LeftOut, LowRank
 from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
 from rkbs.kernels.pullback import LinearMap, Pullback
+from rkbs.kernels.repair import Clip, Flip, Repair, Repaired, Shift, Symmetrize
 from rkbs.kernels.selection import Capacity, SelfWeight, capacity, self_weight
 from rkbs.kernels.tables import KERNELS, PAPER_KERNELS
+from rkbs.kernels.tanimoto import Tanimoto
 
 __all__ = [
     "ARRAY",
@@ -28,10 +30,12 @@ __all__ = [
     "Capacity",
     "CappedEDP",
     "Cauchy",
+    "Clip",
     "Constant",
     "Custom",
     "DotProductKernel",
     "ExponentiatedIntersection",
+    "Flip",
     "Identity",
     "Kernel",
     "KeyNormBias",
@@ -48,9 +52,14 @@ __all__ = [
     "Product",
     "Pullback",
     "Quadratic",
+    "Repair",
+    "Repaired",
     "Scaled",
     "SelfWeight",
+    "Shift",
     "Sum",
+    "Symmetrize",
+    "Tanimoto",
     "TaylorEDP",
     "Transpose",
     "capacity",

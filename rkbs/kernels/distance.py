@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import final
+from typing import Any, final
 
-from rkbs._arrays import Array, is_tensor, namespace
+import numpy as np
+
+from rkbs._arrays import Array, as_matrix, check_count, check_number, is_tensor, namespace
 from rkbs.kernels._pairwise import distance, intersection, largest, product, squared_distance
 from rkbs.kernels._parameters import POSITIVE, Parameter, Parametric, per_head
 from rkbs.kernels.base import Kernel, PositiveKernel
@@ -31,7 +33,10 @@ class _DistanceKernel(Parametric, Kernel):
 class RBF(_DistanceKernel, PositiveKernel):
     """κ(q, k) = exp(−τ ‖q − k‖²/√d).
 
-    Source: theory §5. Mercer, infinite-dimensional.
+    Source: theory §5. Mercer, infinite-dimensional. The exponent has attention's 1/√d: γ of
+    exp(−γ ‖q − k‖²), as scikit-learn has it, is τ/√d. With d features of one size ‖q − k‖² grows as
+    d, the exponent as √d: a τ that suits 4 features is 10 times too narrow for 400. ``from_gamma``
+    converts, ``from_median`` takes τ from points.
 
     Parameters
     ----------
@@ -46,6 +51,61 @@ class RBF(_DistanceKernel, PositiveKernel):
     """
 
     is_mercer = True
+
+    @classmethod
+    def from_gamma(cls, gamma: float, d: int) -> RBF:
+        """exp(−γ ‖q − k‖²) for points of R^d, scikit-learn's ``rbf_kernel``: τ = γ √d.
+
+        Examples
+        --------
+        >>> from rkbs import RBF
+        >>> RBF.from_gamma(0.25, d=16)
+        RBF(tau=1.0)
+        """
+        gamma = check_number(gamma, "gamma", above=0.0)
+        return cls(gamma * math.sqrt(check_count(d, "d")))
+
+    @classmethod
+    def from_median(cls, X: Any, *, most: int = 1000, seed: int = 0) -> RBF:
+        """The kernel with 1/e at the median of ‖x_i − x_j‖² over i < j: τ = √d / median.
+
+        A rule to start from, and the middle of a grid for cross-validation.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            The points of the domain, each entity once.
+        most : int
+            Of more rows than these so many are taken at random.
+        seed : int
+            Of this choice.
+
+        Raises
+        ------
+        ValueError
+            For one point, and where half of all pairs of points are equal.
+
+        Examples
+        --------
+        >>> from rkbs import RBF
+        >>> RBF.from_median([[0.0], [1.0], [3.0]])  # of 1, 4 and 9
+        RBF(tau=0.25)
+        """
+        points, most = as_matrix(X, "X").astype(float), check_count(most, "most", 2)
+        if len(points) > most:
+            rng = np.random.default_rng(check_count(seed, "seed", 0))
+            points = points[rng.choice(len(points), most, replace=False)]
+        exponent = math.frexp(float(np.abs(points).max()))[1] - 1
+        size = math.ldexp(1.0, exponent)  # of the points, and no square of theirs overflows
+        points = points / size
+        square = squared_distance(points, points)[np.triu_indices(len(points), 1)]
+        median = float(np.median(square)) if square.size else 0.0
+        if median == 0:
+            raise ValueError(
+                f"X must hold points of which most differ, got {len(points)} with the median "
+                "distance 0: pass each point once, np.unique(X, axis=0)"
+            )
+        return cls(math.sqrt(points.shape[1]) / median / size / size)
 
     def selects_any(self, d: int) -> bool:
         """By queries that are their keys, far apart."""

@@ -47,6 +47,8 @@ class Inspection:
     >>> found = inspect(L2Distance(), [[0.0], [1.0], [3.0]])
     >>> found.rank, found.inertia, found.is_within_domain_gram
     (3, (1, 0, 2), False)
+    >>> found.repair
+    'shift'
     """
 
     kernel: Kernel
@@ -70,6 +72,18 @@ class Inspection:
         symmetric = self.asymmetry is not None and self.asymmetry <= rounding
         return bool(symmetric and self.inertia[2] == 0)
 
+    @property
+    def repair(self) -> str | None:
+        """The repair to begin with where K cannot serve as it is; None where it can, or X ≠ Y.
+
+        ``"symmetrize"`` for what is only asymmetric, else ``"shift"``: ``repair_x`` and
+        ``repair_y`` of machines take it, and cross-validation may find ``"clip"`` or ``"flip"``
+        better. A distance is no similarity: repair τ − distance, or exp(−distance).
+        """
+        if self.inertia is None or self.is_within_domain_gram:
+            return None
+        return "shift" if self.inertia[2] else "symmetrize"
+
     def __str__(self) -> str:
         lines = [
             f"{self.kernel!r} on {self.shape[0]} × {self.shape[1]} points",
@@ -87,6 +101,11 @@ class Inspection:
                 f"  within-domain   {'usable' if self.is_within_domain_gram else 'not usable'}: "
                 "needs a symmetric matrix without negative eigenvalues",
             ]
+        if self.repair is not None:
+            lines.append(
+                f'  repair          repair_x="{self.repair}" of a machine (repair_y for Y), also '
+                "for new points"
+            )
         return "\n".join(lines)
 
 

@@ -9,7 +9,8 @@ from typing import final
 
 import numpy as np
 
-from rkbs._arrays import Array, as_matrix, is_tensor, namespace
+from rkbs._arrays import Array, as_matrix, cast, is_tensor, namespace
+from rkbs._frames import check_labels
 from rkbs.kernels._pairwise import common_dtype
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.structure import FeatureDimension
@@ -18,16 +19,21 @@ from rkbs.kernels.structure import FeatureDimension
 @final
 @dataclass(frozen=True, eq=False, repr=False)
 class Precomputed(Kernel):
-    """κ(i, j) = G_ij for a given matrix G; points are indices, arrays of shape (..., n, 1).
+    """κ(i, j) = G_ij for a given matrix G; points are indices, or rows of similarities.
+
+    Indices are arrays of shape (..., n, 1). A target x may instead be the row of its similarities
+    to all columns, (..., n, n_y), κ(x, j) = x_j, whether or not it is a row of G: so comes what was
+    not there when G was made. A source y may be its own row of G, which is found there.
 
     Indices are integers or, as other points, floating; then their dtype must hold every index of
     the matrix exactly (float16 up to 2048, bfloat16 256, float32 2^24). Structure is read off the
     matrix; where rounding leaves it open, the answer is None.
 
     As the kernel within a domain G is the n × n matrix of its similarities, symmetric and positive
-    semi-definite. New objects are further rows, their similarities to the first n: a machine that
-    was fitted on the points 0 … n − 1 of a taller matrix, ``np.vstack([G, rows])``, predicts the
-    points n, n + 1, ….
+    semi-definite, or else repaired by the machine (``repair_x="shift"``). A machine predicts new
+    objects from their rows of similarities to the n, whether it was fitted on ``points(n)`` or on
+    the rows of G themselves, ``Pairs.grid(G, Y)``. They may also be further rows, n, n + 1, …, of a
+    taller matrix, ``np.vstack([G, rows])``.
 
     Parameters
     ----------
@@ -41,6 +47,8 @@ class Precomputed(Kernel):
     >>> G = np.array([[1.0, 0.5], [0.5, 1.0], [0.2, 0.9]])  # two objects, and a new one below
     >>> Precomputed(G)([[2]], Precomputed.points(2))
     array([[0.2, 0.9]])
+    >>> Precomputed(G[:2])([[0.2, 0.9]], G[:2])  # the same from its row, to objects by theirs
+    array([[0.2, 0.9]])
     >>> Precomputed(G[:2]).is_mercer, Precomputed(np.array([[1.0, 2.0], [2.0, 1.0]])).is_mercer
     (True, False)
     """
@@ -48,6 +56,7 @@ class Precomputed(Kernel):
     matrix: np.ndarray
 
     def __post_init__(self) -> None:
+        check_labels(self.matrix, "matrix")
         matrix = as_matrix(self.matrix, "Precomputed(matrix=…)").copy()
         matrix.setflags(write=False)  # the structure below is read off once
         object.__setattr__(self, "matrix", matrix)
@@ -76,8 +85,8 @@ class Precomputed(Kernel):
         if x.shape[-1] != 1 or broken.size:
             got = f"shape {tuple(x.shape)}" if x.shape[-1] != 1 else f"the value {broken[0]:g}"
             raise ValueError(
-                f"{name} must hold row numbers of a precomputed matrix, shape (..., n, 1), got "
-                f"{got}"
+                f"{name} must hold row numbers of a precomputed matrix, shape (..., n, 1), or rows "
+                f"of similarities to its {self.matrix.shape[1]} columns, got {got}"
             )
         if index.min() < 0 or index.max() >= size:
             raise ValueError(
@@ -87,12 +96,36 @@ class Precomputed(Kernel):
         return index[..., 0].astype(int)
 
     def formula(self, x: Array, y: Array) -> Array:
-        i, j = self._indices(x, 0), self._indices(y, 1)
+        i = None if self._holds_rows(x) else self._indices(x, 0)
+        j = self._of_rows(y) if self._holds_rows(y) else self._indices(y, 1)
+        dtype = namespace(x).promote_types(common_dtype(x, y), namespace(x).float32)
+        if i is None:
+            return _chosen(cast(x, dtype), j)
         gram = self.matrix[i[..., :, None], j[..., None, :]]
-        if is_tensor(x):
-            dtype = namespace(x).promote_types(common_dtype(x, y), namespace(x).float32)
-            return namespace(x).as_tensor(gram, dtype=dtype, device=x.device)
-        return gram
+        return namespace(x).as_tensor(gram, dtype=dtype, device=x.device) if is_tensor(x) else gram
+
+    def _holds_rows(self, x: Array) -> bool:
+        """Whether points are rows of similarities to the columns, not indices."""
+        return bool(x.shape[-1] == self.matrix.shape[1] > 1)
+
+    @cached_property
+    def _row_numbers(self) -> dict[bytes, int]:
+        """The first object with each row, of the objects that are rows and columns."""
+        rows = self.matrix[: min(self.matrix.shape)].astype(float) + 0.0  # −0.0 is 0.0
+        return {row.tobytes(): k for k, row in reversed(list(enumerate(rows)))}
+
+    def _of_rows(self, y: Array) -> np.ndarray:
+        """The columns of objects that are given by their own rows."""
+        rows = (y.detach().cpu().double().numpy() if is_tensor(y) else y.astype(float)) + 0.0
+        flat = rows.reshape(-1, rows.shape[-1])
+        found = [self._row_numbers.get(row.tobytes(), -1) for row in flat]
+        if -1 in found:
+            raise ValueError(
+                f"y holds rows of similarities, of which row {found.index(-1)} is none of the "
+                f"precomputed matrix {self.matrix.shape}: pass the rows of this very matrix, or "
+                "Precomputed.points(n), and new objects as x"
+            )
+        return np.array(found, dtype=int).reshape(rows.shape[:-1])
 
     @cached_property
     def _rounding(self) -> float:
@@ -184,7 +217,8 @@ def repair(matrix: np.ndarray) -> str:
     eigenvalues = np.linalg.eigvalsh(half)
     # Of a taller matrix the rows of new objects stay as they are.
     taller, G = n > m, f"G[:{m}]" if n > m else "G"
-    lacks, lines = [], ["G = G.astype(float)"] * (taller or matrix.dtype != float)
+    advised, lacks = "symmetrize", []
+    lines = ["G = G.astype(float)"] * (taller or matrix.dtype != float)
     if gap > 0:
         lacks.append(
             f"asymmetric, max|G − Gᵀ| = {gap:.3g} (largest entry {np.abs(square).max():.3g})"
@@ -195,11 +229,24 @@ def repair(matrix: np.ndarray) -> str:
             f"indefinite, its eigenvalues from {eigenvalues[0]:.3g} to {eigenvalues[-1]:.3g}"
         )
         lines.append(f"{G} = {G} - np.linalg.eigvalsh({G})[0] * np.eye(len({G}))")
+        advised = "shift"
     part = " (of its symmetric part)" * (len(lacks) == 2)
     return (
-        f"its matrix G is {' and '.join(lacks)}{part}. Mend it by {'; '.join(lines)} and pass "
-        "Precomputed(G)"
+        f"its matrix G is {' and '.join(lacks)}{part}. Pass the estimator "
+        f'repair_x="{advised}" (repair_y for Y), which serves new objects too; by hand mend it by '
+        f"{'; '.join(lines)} and pass Precomputed(G)"
     )
+
+
+def _chosen(rows: Array, j: np.ndarray) -> Array:
+    """rows[..., i, j], (..., n, m), for rows (..., n, n_y) and columns j (..., m)."""
+    axes = max(rows.ndim, j.ndim + 1)
+    rows = rows.reshape((1,) * (axes - rows.ndim) + tuple(rows.shape))
+    j = j.reshape((1,) * (axes - 1 - j.ndim) + j.shape)[..., None, :]
+    if is_tensor(rows):
+        xp = namespace(rows)
+        return xp.take_along_dim(rows, xp.as_tensor(j, device=rows.device), -1)
+    return np.take_along_axis(rows, j, -1)
 
 
 def _floating(index: Array) -> Array:

@@ -5,6 +5,7 @@ from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Dist
 from rkbs.kernels.dot_product import EDP, Linear, Quadratic, TaylorEDP
 from rkbs.kernels.entity import Constant, Identity
 from rkbs.kernels.key_norm import KeyNormBias
+from rkbs.kernels.tanimoto import Tanimoto
 
 KERNELS = {
     "edp": EDP(),
@@ -21,6 +22,7 @@ KERNELS = {
     "laplace": Laplace(),
     "identity": Identity(),
     "constant": Constant(),
+    "tanimoto": Tanimoto(),
 }
 """Every kernel with a formula, by its short name, at default parameters."""
 

@@ -15,11 +15,20 @@ from rkbs.kernels.base import Kernel
 from rkbs.kernels.distance import RBF
 from rkbs.kernels.low_rank import LowRank
 from rkbs.kernels.precomputed import Precomputed, repair
-from rkbs.problems.gram import checked_gram
+from rkbs.kernels.repair import Repair, Repaired, as_repair
+from rkbs.problems._grams import checked_gram
 
 
-def within_domain(kernel: Any, name: str, machine: type) -> Kernel:
-    """The kernel of one domain, ``RBF()`` for None.
+def kernel_and_repair(machine: Any, domain: str) -> tuple[Kernel, Repair | None]:
+    """The kernel within the domain x or y of a machine, and what repairs its Gram matrix."""
+    name, repair = f"kernel_{domain}", f"repair_{domain}"
+    found = as_repair(getattr(machine, repair), repair)
+    kernel = within_domain(getattr(machine, name), name, type(machine), found is not None)
+    return kernel, found
+
+
+def within_domain(kernel: Any, name: str, machine: type, repaired: bool = False) -> Kernel:
+    """The kernel of one domain, ``RBF()`` for None; any, where its Gram matrix is ``repaired``.
 
     Raises
     ------
@@ -38,7 +47,7 @@ def within_domain(kernel: Any, name: str, machine: type) -> Kernel:
             f"{name}={kernel!r} has a value for each head in {found}, but a machine's points have "
             "no axis of heads: pass a number"
         )
-    if kernel.is_mercer is not False:
+    if repaired or kernel.is_mercer is not False:
         return kernel
     if isinstance(kernel, Precomputed):
         raise ValueError(f"{name}={kernel!r} is no Mercer kernel: {repair(kernel.matrix)}")
@@ -54,7 +63,8 @@ def _instead(kernel: Kernel, machine: type) -> str:
         own = kernel.domain_x, kernel.domain_y
     except ValueError:
         return (
-            "choose a Mercer kernel, such as RBF() or Laplace(), or make its Gram matrix one: "
+            "choose a Mercer kernel, such as RBF() or Laplace(), let the machine repair what are "
+            'similarities, repair_x="shift" (repair_y for Y), or make its Gram matrix one: '
             "G = kernel(X, X); G = (G + G.T) / 2; G = G - np.linalg.eigvalsh(G)[0] * "
             "np.eye(len(G)), and pass Precomputed(G) with the points Precomputed.points(len(G))"
         )
@@ -86,7 +96,15 @@ def decomposed(kernel: Kernel, known: Entities) -> Eigen:
     return Eigen.of(own, name, overwrite=True)
 
 
-def between(kernel: Kernel, new: Entities, known: Entities, by_features: bool) -> np.ndarray:
+def learned(kernel: Kernel, known: Entities, repair: Repair) -> tuple[np.ndarray, Repaired]:
+    """``gram``, repaired, and what was changed."""
+    found = repair.learn(gram(kernel, known), known.first())
+    return found.gram, found
+
+
+def between(
+    kernel: Kernel, new: Entities, known: Entities, repaired: Repaired | None, by_features: bool
+) -> np.ndarray:
     """k(X, X_fit), or the features of a kernel of low rank, one row per new point.
 
     Raises
@@ -96,12 +114,25 @@ def between(kernel: Kernel, new: Entities, known: Entities, by_features: bool) -
         ids do not say.
     """
     d, fitted = new.points.shape[1], known.points.shape[1]
-    if d != fitted:
+    columns = [table.matrix.shape[1] for table in _tables(kernel)]
+    if d != fitted and columns != [d]:  # similarities to the objects of the one matrix in it
+        rows = f": pass these, or {sum(columns)} similarities to the objects of its matrix"
         raise ValueError(
             f"{new.domain} has {d} features, but the machine was fitted with {fitted} in that "
-            "domain"
+            f"domain{rows * (len(columns) == 1)}"
         )
     new = replace(new, points=new.points.astype(float))
-    if by_features and isinstance(kernel, LowRank):
+    if by_features and repaired is None and isinstance(kernel, LowRank):
         return kernel.features(new.points)
-    return kernel._told(lambda: new.same(known))(new.points, known.points)
+    rows = kernel._told(lambda: new.same(known))(new.points, known.points)
+    if repaired is None:
+        return rows
+    return repaired.rows(rows, new.same(known) if repaired.tells_training_objects else None)
+
+
+def _tables(kernel: Any) -> list[Precomputed]:
+    """The matrices that a kernel is made of."""
+    if isinstance(kernel, Precomputed):
+        return [kernel]
+    parts = vars(kernel).values() if isinstance(kernel, Kernel) else ()
+    return [table for part in parts for table in _tables(part)]

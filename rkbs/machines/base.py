@@ -15,14 +15,16 @@ from rkbs.data._entities import Entities, as_ids
 from rkbs.data._groups import Groups, warn_equal
 from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
+from rkbs.kernels.repair import Repair, Repaired
 from rkbs.machines._at_pairs import values_at_pairs, values_on_grid
 from rkbs.machines._names import check_names, keep_names
 from rkbs.machines._offsets import effects_of, make_offsets
 from rkbs.machines._parameters import changed, nested
 from rkbs.machines._tables import numeric, pairs_of_table
-from rkbs.machines._within import between, gram, within_domain
+from rkbs.machines._within import between, gram, kernel_and_repair, learned
+from rkbs.problems._grams import Gram
 from rkbs.problems.certificates import Certificate
-from rkbs.problems.gram import Gram, GramProblem, check_scale
+from rkbs.problems.gram import GramProblem, check_scale
 from rkbs.problems.offsets import Offsets
 from rkbs.terms.losses import Loss
 
@@ -52,6 +54,8 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     n_features_in_: int
     n_features_x_: int
     query_coef_: np.ndarray
+    repair_x_: Repaired | None
+    repair_y_: Repaired | None
     row_effects_: np.ndarray | None
 
     def __init__(
@@ -60,21 +64,28 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         kernel_y: Kernel | None,
         n_features_x: int | None,
         fit_intercept: bool,
+        repair_x: Repair | str | None,
+        repair_y: Repair | str | None,
     ) -> None:
         self.kernel_x = kernel_x
         self.kernel_y = kernel_y
         self.n_features_x = n_features_x
         self.fit_intercept = fit_intercept
+        self.repair_x = repair_x
+        self.repair_y = repair_y
 
     @classmethod
     def from_kernel(cls, kernel: Kernel, **params: Any) -> Self:
         """The machine of a binary kernel κ: k_X = κ.domain_x and k_Y = κ.domain_y.
 
-        κ itself may be asymmetric and indefinite; what the machine needs are its features.
+        κ itself may be asymmetric and indefinite; what the machine needs are its features. With
+        ``repair_x`` or ``repair_y`` κ's own values are the similarities of that domain.
         """
         if not isinstance(kernel, Kernel):
             raise kind_error(kernel, "kernel", Kernel)
-        return cls(kernel_x=kernel.domain_x, kernel_y=kernel.domain_y, **params)
+        kernel_x = kernel if params.get("repair_x") else kernel.domain_x
+        kernel_y = kernel if params.get("repair_y") else kernel.domain_y
+        return cls(kernel_x=kernel_x, kernel_y=kernel_y, **params)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name; deep: also those of what they are, such as ``kernel_x__tau``."""
@@ -123,10 +134,8 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         sees residuals alone, responses are taken less their mean: their digits count, not its.
         """
         pairs, z = self._training_pairs(pairs, z)
-        self.kernel_x_, self.kernel_y_ = (
-            within_domain(getattr(self, name), name, type(self))
-            for name in ("kernel_x", "kernel_y")
-        )
+        self.kernel_x_, repair_x = kernel_and_repair(self, "x")
+        self.kernel_y_, repair_y = kernel_and_repair(self, "y")
         # In float64 whatever came: a Gram matrix in float32 is not numerically PSD.
         self.X_fit_, self.Y_fit_ = pairs.X.astype(float), pairs.Y.astype(float)
         self.ids_x_, self.ids_y_ = pairs.ids_x, pairs.ids_y
@@ -134,8 +143,11 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         offsets = make_offsets(self.fit_intercept, self.effects, self.effects_alpha, x, y)
         mean = float(check_scale(z).mean()) if offsets.constant and loss.of_residual else 0.0
         z -= mean
-        domains = (self.kernel_x_, x), (self.kernel_y_, y)
-        gram_x, gram_y = (self._gram(*domain, pairs) for domain in domains)
+        domains = (self.kernel_x_, x, repair_x), (self.kernel_y_, y, repair_y)
+        (gram_x, self.repair_x_), (gram_y, self.repair_y_) = (
+            learned(kernel, known, repair) if repair else (self._gram(kernel, known, pairs), None)
+            for kernel, known, repair in domains
+        )
         data = {"gram_x": gram_x, "gram_y": gram_y, "pairs": pairs, "z": z, "offsets": offsets}
         return data, mean
 
@@ -292,8 +304,10 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
 
     def _kernel_rows_x(self, X: Entities) -> np.ndarray:
         """k_X(X, X_fit), or features, one row per point."""
-        return between(self.kernel_x_, X, self._known("X"), self._by_features)
+        known = self._known("X")
+        return between(self.kernel_x_, X, known, self.repair_x_, self._by_features)
 
     def _kernel_rows_y(self, Y: Entities) -> np.ndarray:
         """k_Y(Y, Y_fit), or features, one row per point."""
-        return between(self.kernel_y_, Y, self._known("Y"), self._by_features)
+        known = self._known("Y")
+        return between(self.kernel_y_, Y, known, self.repair_y_, self._by_features)

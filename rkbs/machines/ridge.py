@@ -11,11 +11,12 @@ from rkbs.data._entities import Entities
 from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.low_rank import LeftOut, LowRank
+from rkbs.kernels.repair import Repair
 from rkbs.machines._solving import FixedAlphaMixin, RidgeSolver, check_solver, ridge_solver
 from rkbs.machines._within import decomposed
 from rkbs.machines.base import OperatorMachine
+from rkbs.problems._grams import Gram
 from rkbs.problems.certificates import KKTCertificate
-from rkbs.problems.gram import Gram
 from rkbs.problems.low_rank import LowRankGram
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.operators.base import RidgeSolution
@@ -37,8 +38,10 @@ class RidgeMachine(OperatorMachine):
         fit_intercept: bool,
         effects: tuple[str, ...],
         effects_alpha: float | None,
+        repair_x: Repair | str | None,
+        repair_y: Repair | str | None,
     ) -> None:
-        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept)
+        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept, repair_x, repair_y)
         self.effects = effects
         self.effects_alpha = effects_alpha
 
@@ -93,6 +96,10 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         operator's value at every y.
     effects_alpha : float, optional
         α_e > 0, by default α.
+    repair_x, repair_y : {"shift", "clip", "flip", "symmetrize"} or Repair, optional
+        What makes the Gram matrix of X, of Y, symmetric positive semi-definite where the
+        similarities are not; see ``Repair`` for the formulas. It is learned from the points in use,
+        new ones follow it, and cross-validation can choose it.
     n_features_x : int, optional
         Only for plain arrays with rows [x | y], and needed where they have more than two columns:
         how many of them, from the left, describe x.
@@ -127,6 +134,8 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         The kernels of the fit.
     left_out_x_, left_out_y_ : LeftOut or None
         Of a ``LowRank`` kernel, what it leaves out of the Gram matrix of ``X_fit_``, ``Y_fit_``.
+    repair_x_, repair_y_ : Repaired or None
+        What the repairs changed.
     n_features_in_, n_features_x_ : int
     feature_names_in_x_, feature_names_in_y_ : arrays of str
         Where the domains came with names of their features, which predictions then expect.
@@ -165,8 +174,19 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         fit_intercept: bool = True,
         effects: tuple[str, ...] = (),
         effects_alpha: float | None = None,
+        repair_x: Repair | str | None = None,
+        repair_y: Repair | str | None = None,
     ) -> None:
-        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept, effects, effects_alpha)
+        super().__init__(
+            kernel_x,
+            kernel_y,
+            n_features_x,
+            fit_intercept,
+            effects,
+            effects_alpha,
+            repair_x,
+            repair_y,
+        )
         self.alpha = alpha
         self.solver = solver
 

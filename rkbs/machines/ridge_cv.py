@@ -11,6 +11,7 @@ from rkbs._arrays import check_count
 from rkbs.data._cuts import Setting
 from rkbs.data._groups import Groups
 from rkbs.kernels.base import Kernel
+from rkbs.kernels.repair import Repair
 from rkbs.machines._folds import Fold, cuts_of
 from rkbs.machines._ridge_folds import RidgeFolds
 from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
@@ -76,6 +77,9 @@ class BinaryKernelRidgeCV(RidgeMachine):
         The seed of the folds.
     verbose : int, default=0
         1: a line of progress for each fold.
+    repair_x, repair_y
+        As in ``BinaryKernelRidge``: of all points, those that are left out included, whose
+        responses are left out, not their similarities. ``GridSearchCV`` learns them anew.
 
     Attributes
     ----------
@@ -143,8 +147,19 @@ class BinaryKernelRidgeCV(RidgeMachine):
         cv: int | Literal["exact"] | None = None,
         random_state: int = 0,
         verbose: int = 0,
+        repair_x: Repair | str | None = None,
+        repair_y: Repair | str | None = None,
     ) -> None:
-        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept, effects, effects_alpha)
+        super().__init__(
+            kernel_x,
+            kernel_y,
+            n_features_x,
+            fit_intercept,
+            effects,
+            effects_alpha,
+            repair_x,
+            repair_y,
+        )
         self.alphas = alphas
         self.leave = leave
         self.cv = cv

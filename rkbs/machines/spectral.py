@@ -9,6 +9,7 @@ import numpy as np
 
 from rkbs._arrays import kind_error
 from rkbs.kernels.base import Kernel
+from rkbs.kernels.repair import Repair
 from rkbs.machines._solving import FixedAlphaMixin, SpectralSolver, check_solver
 from rkbs.machines.base import OperatorMachine
 from rkbs.problems.certificates import GapCertificate
@@ -43,8 +44,10 @@ class SchattenMachine(OperatorMachine):
         n_features_x: int | None,
         solver: SpectralSolver | None,
         fit_intercept: bool,
+        repair_x: Repair | str | None,
+        repair_y: Repair | str | None,
     ) -> None:
-        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept)
+        super().__init__(kernel_x, kernel_y, n_features_x, fit_intercept, repair_x, repair_y)
         self.loss = loss
         self.penalty = penalty
         self.solver = solver
@@ -123,6 +126,8 @@ class BinaryKernelMachine(FixedAlphaMixin, SchattenMachine):
         differentiable (``Schatten(p)``, p > 1) and ℓ' without kinks, which ``Huber`` has. For the
         nuclear norm and a smooth loss ``Factorized(tol=1e-6)``. Else ``ADMM(tol=1e-6)``, which can
         miss its tolerance where α is so weak that labels are separated, and then says so.
+    repair_x, repair_y : {"shift", "clip", "flip", "symmetrize"} or Repair, optional
+        As in ``BinaryKernelRidge``.
 
     Attributes
     ----------
@@ -155,6 +160,8 @@ class BinaryKernelMachine(FixedAlphaMixin, SchattenMachine):
         Who the rows of ``X_fit_`` and ``Y_fit_`` are, where the pairs came with ids.
     kernel_x_, kernel_y_ : Kernel
         The kernels of the fit.
+    repair_x_, repair_y_ : Repaired or None
+        What the repairs changed.
     n_features_in_, n_features_x_ : int
     feature_names_in_x_, feature_names_in_y_ : arrays of str
         Where the domains came with names of their features, which predictions then expect.
@@ -195,6 +202,18 @@ class BinaryKernelMachine(FixedAlphaMixin, SchattenMachine):
         n_features_x: int | None = None,
         solver: SpectralSolver | None = None,
         fit_intercept: bool = True,
+        repair_x: Repair | str | None = None,
+        repair_y: Repair | str | None = None,
     ) -> None:
-        super().__init__(kernel_x, kernel_y, loss, penalty, n_features_x, solver, fit_intercept)
+        super().__init__(
+            kernel_x,
+            kernel_y,
+            loss,
+            penalty,
+            n_features_x,
+            solver,
+            fit_intercept,
+            repair_x,
+            repair_y,
+        )
         self.alpha = alpha

@@ -13,6 +13,7 @@ import numpy as np
 from rkbs._arrays import check_count, check_number
 from rkbs.data._cuts import Setting, check_setting
 from rkbs.kernels.base import Kernel
+from rkbs.kernels.repair import Repair
 from rkbs.machines._folds import Fold, check_folds, cuts_of
 from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
 from rkbs.machines._solving import SpectralSolver
@@ -51,6 +52,8 @@ class BinaryKernelMachineCV(SchattenMachine):
     ----------
     kernel_x, kernel_y, loss, penalty, n_features_x, solver, fit_intercept
         As in ``BinaryKernelMachine``.
+    repair_x, repair_y
+        As in ``BinaryKernelRidgeCV``.
     alphas : sequence of float, optional
         The α to choose from, in any order. By default ``n_alphas`` in geometric progression from
         ``alpha_max_``, from which on T = 0, down to ``ratio`` times it; a penalty without slope at
@@ -129,8 +132,20 @@ class BinaryKernelMachineCV(SchattenMachine):
         n_features_x: int | None = None,
         solver: SpectralSolver | None = None,
         fit_intercept: bool = True,
+        repair_x: Repair | str | None = None,
+        repair_y: Repair | str | None = None,
     ) -> None:
-        super().__init__(kernel_x, kernel_y, loss, penalty, n_features_x, solver, fit_intercept)
+        super().__init__(
+            kernel_x,
+            kernel_y,
+            loss,
+            penalty,
+            n_features_x,
+            solver,
+            fit_intercept,
+            repair_x,
+            repair_y,
+        )
         self.alphas = alphas
         self.n_alphas = n_alphas
         self.ratio = ratio

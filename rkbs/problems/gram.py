@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from rkbs._arrays import as_matrix, check_kinds, check_number, short_repr
+from rkbs._arrays import check_kinds, check_number, short_repr
 from rkbs._linalg import Eigen, Factors
 from rkbs.data.pairs import Pairs
 from rkbs.problems import _some_pairs
+from rkbs.problems._grams import Gram, as_gram, block, eigen_of, rows_of
 from rkbs.problems.base import Problem
 from rkbs.problems.low_rank import LowRankGram
 from rkbs.problems.offsets import Offsets, balanced, best_constant
 from rkbs.terms.losses import Loss
 from rkbs.terms.residual_losses import Squared
 
-Gram = np.ndarray | Eigen | LowRankGram
-"""A within-domain Gram matrix: itself, or its eigendecomposition, or its features."""
 NO_OFFSETS = np.zeros(0)
 _MOST_EFFECTS = 4000
 """Beside features: what effects see besides them takes n times as many numbers, twice."""
@@ -98,8 +97,8 @@ class GramProblem(Problem):
         """
         seen = self.offsets.seen_x, self.offsets.seen_y
         return (
-            _eigen_of(self.gram_x, "gram_x", seen[0]),
-            _eigen_of(self.gram_y, "gram_y", seen[1]),
+            eigen_of(self.gram_x, "gram_x", seen[0]),
+            eigen_of(self.gram_y, "gram_y", seen[1]),
         )
 
     @property
@@ -110,11 +109,11 @@ class GramProblem(Problem):
     @property
     def grams(self) -> tuple[np.ndarray, np.ndarray]:
         """Both Gram matrices, formed where decompositions or features were given."""
-        return _block(self.gram_x, None), _block(self.gram_y, None)
+        return block(self.gram_x, None), block(self.gram_y, None)
 
     def grams_of(self, i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """k_X of rows i and k_Y of rows j with each other: all that is formed of features."""
-        return _block(self.gram_x, i), _block(self.gram_y, j)
+        return block(self.gram_x, i), block(self.gram_y, j)
 
     @cached_property
     def factors(self) -> Factors:
@@ -246,41 +245,9 @@ class GramProblem(Problem):
                 "rows of kernels do not say whose effects to add: BinaryKernelRidge, with effects, "
                 "evaluates them, and problem.offsets.split(solution.value.theta) holds them"
             )
-        left = _rows(x, "x", self.gram_x, len(self.pairs.X)) @ self.factors.dual_left
-        right = _rows(y, "y", self.gram_y, len(self.pairs.Y)) @ self.factors.dual_right
+        left = rows_of(x, "x", self.gram_x, len(self.pairs.X)) @ self.factors.dual_left
+        right = rows_of(y, "y", self.gram_y, len(self.pairs.Y)) @ self.factors.dual_right
         return left @ value.M @ right.T + self.offsets.split(value.theta)[0]
-
-
-def _rows(rows: np.ndarray, name: str, gram: Gram, points: int) -> np.ndarray:
-    """A row per new point: of the kernel, or of the features that state the Gram matrix."""
-    rows = as_matrix(rows, name)
-    by_features = isinstance(gram, LowRankGram)
-    size = gram.features.shape[1] if by_features else points
-    if rows.shape[1] != size:
-        kind, of = ("the kernel", "problem's points")
-        if by_features:
-            kind, of = "features", f"features of gram_{name}"
-        raise ValueError(
-            f"{name} must hold a row of {kind} per new point, with {size} columns for the {of}, "
-            f"got shape {rows.shape}"
-        )
-    return rows
-
-
-def _eigen_of(gram: Gram, name: str, beside: Callable[[int], np.ndarray]) -> Eigen:
-    if isinstance(gram, Eigen):
-        return gram
-    if isinstance(gram, LowRankGram):
-        return gram.eigen(beside(len(gram)))
-    return Eigen.of(gram, name)
-
-
-def _block(gram: Gram, rows: np.ndarray | None) -> np.ndarray:
-    """The matrix, or an array of its own with the block of some rows."""
-    if isinstance(gram, LowRankGram):
-        return gram.block(slice(None) if rows is None else rows)
-    matrix = gram.gram() if isinstance(gram, Eigen) else gram
-    return matrix if rows is None else matrix[np.ix_(rows, rows)]
 
 
 class OperatorPoint(NamedTuple):
@@ -323,41 +290,3 @@ def check_scale(z: np.ndarray) -> np.ndarray:
             "rescale the responses"
         )
     return z
-
-
-def as_gram(gram: Any, name: str, size: int) -> Gram:
-    """``checked_gram``; what was checked as it was made, as it is, if it is of this size."""
-    if isinstance(gram, Eigen) and len(gram.eigenvectors) != size:
-        raise ValueError(
-            f"{name} must decompose a matrix of shape ({size}, {size}), a row per point, got "
-            f"{len(gram.eigenvectors)} eigenvalues"
-        )
-    if isinstance(gram, LowRankGram) and len(gram) != size:
-        raise ValueError(
-            f"{name} must have shape ({size}, {size}), a row per point, got {gram.shape}"
-        )
-    return gram if isinstance(gram, Eigen | LowRankGram) else checked_gram(gram, name, size)
-
-
-def checked_gram(gram: np.ndarray, name: str, size: int) -> np.ndarray:
-    """Check a within-domain Gram matrix: square, of the domain's size, symmetric.
-
-    Asymmetry at rounding level, n · eps · max|K| in the matrix's own precision, is averaged away;
-    more is an error, because the closed form would silently solve another problem.
-    """
-    gram = as_matrix(gram, name)
-    if gram.shape != (size, size):
-        raise ValueError(
-            f"{name} must have shape ({size}, {size}), a row per point, got {gram.shape}"
-        )
-    if np.array_equal(gram, gram.T):
-        return gram
-    gap = np.abs(gram - gram.T).max()
-    if gap > size * np.finfo(gram.dtype).eps * np.abs(gram).max():
-        raise ValueError(
-            f"{name} must be symmetric, but max|K − Kᵀ| = {gap:.3g}: a within-domain Gram matrix "
-            "is. For an asymmetric binary kernel κ use its within-domain kernels κ.domain_x and "
-            "κ.domain_y (rkbs.inspect shows what a kernel has); a matrix of "
-            "similarities becomes symmetric by G = (G + G.T) / 2."
-        )
-    return (gram + gram.T) / 2

@@ -226,7 +226,8 @@ def best_constant(loss: Loss, h: np.ndarray | float, z: np.ndarray) -> tuple[flo
             return b, balanced(-slopes)
         low, high = (b, high) if total < 0 else (low, b)
         bend = loss.curvature(h + b, z).sum()
-        step = b - total / bend if bend > 0 else np.nan
+        with np.errstate(over="ignore"):  # far outside the bracket is as good as infinite
+            step = b - total / bend if bend > 0 else np.nan
         newton = low < step < high and step_number % _BISECT
         b = step if newton else low + (high - low) / 2
 

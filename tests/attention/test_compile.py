@@ -14,8 +14,8 @@ from attention_helpers import (
     plain,
 )
 
-from rkbs.attention import kernel_attention
-from rkbs.kernels import EDP, KERNELS, RBF, L2Distance, Quadratic, Scaled
+from rkbs.attention import Blocked, Dense, Features, Fused, kernel_attention
+from rkbs.kernels import EDP, KERNELS, RBF, L2Distance, Laplace, Quadratic, Scaled
 
 COMBINED = (  # made from a parameter inside the graph, as a module does
     lambda c: Scaled(EDP(), c) + 0.5 * RBF(c),
@@ -97,3 +97,23 @@ def test_inductor():
     agrees(
         lambda q, k, v: kernel_attention(q, k, v, rbf), *tensors, backend="inductor", options=quick
     )
+
+
+def test_paths_in_one_graph():
+    paths = {"fused": RBF(), "blocked": Laplace(), "features": Quadratic(), "dense": RBF()}
+    named = {"fused": Fused(), "blocked": Blocked(numbers=14), "features": Features()}
+
+    def every(q, k, v):
+        return torch.stack(
+            [
+                kernel_attention(q, k, v, kernel, is_causal=True, path=named.get(name, Dense()))
+                for name, kernel in paths.items()
+            ]
+        )
+
+    tensors = inputs()
+    causal = torch.ones(5, 5, dtype=torch.bool).tril()
+    q, k, v = tensors
+    right = [plain(q, k[:5], v[:5], kernel, causal) for kernel in paths.values()]
+    assert off(every(*tensors), torch.stack(right)) <= 1e-12
+    agrees(every, *tensors)

@@ -1,5 +1,6 @@
 """Every public name of rkbs.attention × what is passed to it: it works, or advises what works."""
 
+import functools
 import re
 import sys
 import threading
@@ -14,19 +15,31 @@ import rkbs.attention
 from rkbs.approximation import TARGETS, Head, Quadrature
 from rkbs.attention import (
     Adam,
+    Automatic,
+    Blocked,
+    Dense,
+    Features,
+    Fused,
+    KernelAttention,
+    LearnedKernel,
     LinearHeads,
     Method,
+    MultiheadKernelAttention,
+    Path,
     Training,
     TwoTowerEnsemble,
     TwoTowerHead,
     VariableProjection,
+    attention_path,
     kernel_attention,
+    start_gain,
     train_heads,
     train_linear_heads,
 )
 from rkbs.data.pairs import Pairs
+from rkbs.kernels import EDP, RBF, Quadratic
 
-RNG = np.random.default_rng(0)
+RNG, F64 = np.random.default_rng(0), torch.float64
 GRID, EDP_SURFACE = Quadrature.gauss_legendre(12), TARGETS["edp"]
 POINTS, OTHERS, VALUES = (RNG.standard_normal(s) for s in ((5, 4), (7, 4), (7, 3)))
 PAIRS, Z = Pairs.grid(POINTS, OTHERS), RNG.standard_normal((5, 7))
@@ -81,11 +94,42 @@ def advised(call, **arguments):
             return call(**arguments)
         except (TypeError, ValueError) as error:
             advice = str(error).partition(": pass ")[2]
-            named = re.search(r"\b(attn_mask|[qkvts])\b", advice)
+            named = re.search(r"\b(attn_mask|query|key|value|[qkvts])\b", advice)
             if not named or not re.search(rf"\b{named[1]}\b.*: pass", str(error)):
                 raise
             arguments[named[1]] = eval(advice, {"torch": torch, **arguments})
     return pytest.fail("the advice does not lead to an end")
+
+
+def paths_of(path, kernel, kind):
+    q, k, v = (KINDS[kind](x) for x in (POINTS, OTHERS, VALUES))
+    ours = functools.partial(kernel_attention, kernel=kernel, path=path)
+    return advised(ours, q=q, k=k, v=v), plain(*map(torch.tensor, (POINTS, OTHERS, VALUES)), kernel)
+
+
+def chosen_path_of(kind):
+    """A path holds no numbers: those that it computes."""
+    q, k, v = (KINDS[kind](x) for x in (POINTS, OTHERS, VALUES))
+    return paths_of(advised(attention_path, q=q, k=k, v=v), EDP(), kind)
+
+
+def module_of(module, kind):
+    q, k, v = (KINDS[kind](x) for x in (POINTS, OTHERS, VALUES))
+    found = advised(lambda q, k, v: module(q, k, v), q=q, k=k, v=v)
+    return found, plain(*map(torch.tensor, (POINTS, OTHERS, VALUES)), RBF())
+
+
+def learned_of(kind):
+    """A module holds no numbers of arrays: the kernel that it gives takes them."""
+    return paths_of(Automatic(), LearnedKernel(RBF(), dtype=F64)(), kind)
+
+
+def multihead_of(kind):
+    torch.manual_seed(0)
+    module = MultiheadKernelAttention(4, 2, kernel=RBF(), vdim=3, dtype=F64)
+    q, k, v = (KINDS[kind](x) for x in (POINTS, OTHERS, VALUES))
+    found = advised(lambda query, key, value: module(query, key, value), query=q, key=k, value=v)
+    return found[0], module(*map(torch.tensor, (POINTS, OTHERS, VALUES)))[0]
 
 
 def attention_of(kind):
@@ -150,6 +194,20 @@ def heads_fitted_to(kind, method):
 
 TABLE = {  # name: what takes arrays, kind ↦ (found, expected)
     "kernel_attention": (attention_of,),
+    "attention_path": (chosen_path_of,),
+    **{
+        type(path).__name__: (functools.partial(paths_of, path, kernel),)
+        for path, kernel in (
+            (Automatic(), RBF()),
+            (Blocked(), RBF()),
+            (Dense(), RBF()),
+            (Features(), Quadratic()),
+            (Fused(), RBF()),
+        )
+    },
+    "KernelAttention": (functools.partial(module_of, KernelAttention(RBF(), dtype=F64)),),
+    "LearnedKernel": (learned_of,),
+    "MultiheadKernelAttention": (multihead_of,),
     "TwoTowerHead": (head_of, loaded_head_of),
     "TwoTowerEnsemble": (ensemble_of,),
     "train_linear_heads": (linear_heads_of,),
@@ -157,12 +215,20 @@ TABLE = {  # name: what takes arrays, kind ↦ (found, expected)
     "Adam": (lambda kind: heads_fitted_to(kind, Adam(2, 0.1)),),
     "VariableProjection": (lambda kind: heads_fitted_to(kind, VariableProjection(2)),),
 }
-HOLDERS = {"LinearHeads", "Training", "Method"}  # of results, and abstract: nothing is passed
+HOLDERS = {
+    "LinearHeads",
+    "Training",
+    "Method",
+    "Path",
+    "start_gain",
+}  # of results, abstract, or without arrays: nothing is passed
 
 
 def test_every_public_name_is_here():
     assert set(TABLE) | HOLDERS == set(rkbs.attention.__all__)
-    assert {LinearHeads, Training, Method} == {getattr(rkbs.attention, name) for name in HOLDERS}
+    assert {LinearHeads, Training, Method, Path, start_gain} == {
+        getattr(rkbs.attention, name) for name in HOLDERS
+    }
     with pytest.raises(TypeError, match="abstract"):
         Method()
 

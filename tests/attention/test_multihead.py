@@ -206,9 +206,16 @@ BAD = [
     ((X, X, X), {"attn_mask": torch.zeros(n, n + 1)}, ValueError, "attn_mask must have shape"),
     ((X, X, X), {"attn_mask": [[0.0]]}, TypeError, "attn_mask must be a boolean tensor"),
     ((X, X, X), {"attn_mask": torch.ones(n, n)}, TypeError, "hold 0 and -inf alone"),
-    ((X[..., :4], X, X), {}, ValueError, "query must have a last axis of length 8, got 4"),
+    (
+        (X[..., :4], X, X),
+        {},
+        ValueError,
+        r"query must have shape \(N, n, 8\) or \(n",
+    ),
     ((X, X, X[:, :3]), {}, ValueError, "one row per source"),
     ((X[0, 0], X, X), {}, ValueError, "query must have shape"),
+    ((X.numpy(), X, X), {}, TypeError, r"query must be a tensor, .* pass torch\.tensor\(query"),
+    ((X, X.double(), X), {}, ValueError, "key must be of torch.float32 on cpu, as the weights are"),
     ((X, X, X), {"attn_mask": torch.zeros(n, n, device="meta")}, ValueError, "on the device"),
 ]
 
@@ -218,6 +225,13 @@ def test_bad_input_is_named(points, options, error, match):
     ours = MultiheadKernelAttention(E, H, kernel=Quadratic(), batch_first=True)
     with pytest.raises(error, match=match):
         ours(*points, **options)
+
+
+def test_autocast_takes_what_linear_maps_take():
+    ours = MultiheadKernelAttention(E, H, kernel=RBF(), batch_first=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = ours(X, X.bfloat16(), X)[0]
+    assert (found - ours(X, X, X)[0]).abs().max() < 2e-2
 
 
 def test_bad_construction_is_named():

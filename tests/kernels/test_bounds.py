@@ -31,6 +31,7 @@ from rkbs.kernels import (
     Precomputed,
     Quadratic,
     Scaled,
+    Tanimoto,
     TaylorEDP,
 )
 
@@ -152,6 +153,7 @@ QUASICONVEX = [  # kernel, the dimensions in which it says so
     (Cauchy(), ()),
     (Laplace(), ()),
     (KeyNormBias(EDP()), ()),
+    (Tanimoto(), ()),
 ]
 
 

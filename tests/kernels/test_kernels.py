@@ -39,6 +39,7 @@ from rkbs.kernels import (
     Quadratic,
     Scaled,
     Sum,
+    Tanimoto,
     TaylorEDP,
     Transpose,
 )
@@ -49,8 +50,12 @@ DTYPES = ("float32", "float64")
 TOLERANCE = {"float32": 5e-6, "float64": 1e-12}
 
 
+def inner(q, k):
+    return sum(u * v for u, v in zip(q, k, strict=True))
+
+
 def a_of(q, k):
-    return sum(u * v for u, v in zip(q, k, strict=True)) / math.sqrt(len(q))
+    return inner(q, k) / math.sqrt(len(q))
 
 
 def l1(q, k):
@@ -87,6 +92,7 @@ FORMULAS = {
     "laplace": lambda q, k, c: math.exp(-c.tau * l1(q, k)),
     "identity": lambda q, k, c: float(q == k),
     "constant": lambda q, k, c: 1.0,
+    "tanimoto": lambda q, k, c: inner(q, k) / (inner(q, q) + inner(k, k) - inner(q, k)),
 }
 LOGITS = {  # those of the positive kernels, at default parameters
     "edp": a_of,
@@ -111,7 +117,7 @@ OTHER_PARAMETERS = {
     "laplace": {"tau": 0.4},
 }
 SLOW = {"taylor-4", "capped", "cauchy"}  # logits that grow more slowly than points, or not at all
-BOUNDED = {"rbf", "laplace", "identity", "constant", "capped", "cauchy"}
+BOUNDED = {"rbf", "laplace", "identity", "constant", "capped", "cauchy", "tanimoto"}
 
 CASES = list(itertools.product(FORMULAS, BACKENDS, DTYPES))
 
@@ -388,6 +394,7 @@ STRUCTURE = {
     Cauchy(0.5): (True, True, True, True, math.inf),
     Identity(): (True, True, False, True, math.inf),
     Constant(): (True, True, True, True, 1),
+    Tanimoto(): (True, True, False, False, math.inf),
 }
 
 

@@ -29,7 +29,7 @@ from rkbs.kernels.features import PowerFeatures
 
 NAMED = (
     *("edp", "rbf", "l2", "ei", "quadratic", "taylor-3", "taylor-4", "linear", "laplace"),
-    *("identity", "constant", "capped", "key-norm", "cauchy"),
+    *("identity", "constant", "capped", "key-norm", "cauchy", "tanimoto"),
 )
 W, V = points((3, 3), 5), points((3, 3), 6)
 COMBINED = (

@@ -72,7 +72,12 @@ ROWS = {  # by its short name: the row of a query, up to a factor
     "laplace": less_top(lambda q, k: -sum(abs(a - b) for a, b in zip(q, k, strict=True))),
     "constant": plainly(lambda q, k: 1.0),
 }
-REFUSED = {"taylor-3": TypeError, "linear": TypeError, "identity": ValueError}
+REFUSED = {
+    "taylor-3": TypeError,
+    "linear": TypeError,
+    "identity": ValueError,
+    "tanimoto": TypeError,
+}
 
 
 def own_weights(row, queries, keys):

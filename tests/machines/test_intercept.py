@@ -202,8 +202,8 @@ def test_ties_are_all_of_the_null_space(pairs, constant, counts):
 @pytest.mark.parametrize(
     ("fitted", "asked", "words"),
     [
-        (GRID, NAMED, "fitted without, and its kernel, or its effects, ask who is who"),
-        (NAMED, GRID, "fitted with ids_x and its kernel, or its effects, ask who is who"),
+        (GRID, NAMED, "fitted without, and its kernel, effects or repair ask who is who"),
+        (NAMED, GRID, "fitted with ids_x and its kernel, effects or repair ask who is who"),
         (NAMED, Pairs.grid(X, Y, ids_x=range(N_X), ids_y=range(N_Y)), "ids of the fit's kind"),
     ],
 )

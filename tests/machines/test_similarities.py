@@ -70,7 +70,7 @@ def test_advice_works_when_followed(name, place):
     assert message.startswith(place) or "=" not in place
     assert all(part in message for part in says)
     known = {"np": np, "G": G}
-    exec(message.split("Mend it by ")[1].split(" and pass")[0], known)
+    exec(message.split("mend it by ")[1].split(" and pass")[0], known)
     PLACES[place](known["G"])  # accepted, and nothing else changed:
     off = ~np.eye(20, dtype=bool)
     scale = np.abs(G).max()
@@ -83,7 +83,7 @@ def test_advice_for_a_taller_matrix_leaves_the_new_rows(name):
     with pytest.raises(ValueError, match="its matrix G is") as error:
         fit_x(tall)
     known = {"np": np, "G": tall.copy()}
-    exec(str(error.value).split("Mend it by ")[1].split(" and pass")[0], known)
+    exec(str(error.value).split("mend it by ")[1].split(" and pass")[0], known)
     fit_x(known["G"])
     assert np.array_equal(known["G"][20:], tall[20:])
 

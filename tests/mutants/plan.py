@@ -46,6 +46,15 @@ _MACHINES = (
     "machines/test_spectral_cv",
 )
 
+_ATTENTION = (
+    "attention/test_precision",
+    "attention/test_functional",
+    "attention/test_masks",
+    "attention/test_options",
+    "attention/test_entries",
+)
+_PATHS = ("attention/test_options", "attention/test_faults", "attention/test_paths")
+
 _TESTS = {
     "approximation/sup_bracket.py": (8, _CERTIFIED),
     "approximation/_search.py": (10, _CERTIFIED),
@@ -60,15 +69,20 @@ _TESTS = {
         ),
     ),
     "approximation/_range_finder.py": (4, ("approximation/test_spectrum",)),
-    "attention/functional.py": (
-        10,
-        (
-            "attention/test_precision",
-            "attention/test_functional",
-            "attention/test_masks",
-            "attention/test_entries",
-        ),
-    ),
+    "attention/functional.py": (4, _ATTENTION),
+    "attention/reference.py": (6, _ATTENTION),
+    "attention/_task.py": (6, _ATTENTION),
+    "attention/_checks.py": (4, ("attention/test_options", *_ATTENTION)),
+    "attention/paths/automatic.py": (4, _PATHS),
+    "attention/paths/blocked.py": (6, _PATHS),
+    "attention/paths/features.py": (4, _PATHS),
+    "attention/paths/fused.py": (4, _PATHS),
+    "attention/_hidden.py": (6, ("attention/test_multihead",)),
+    "attention/multihead.py": (6, ("attention/test_multihead",)),
+    "attention/module.py": (3, ("attention/test_module",)),
+    "attention/learned.py": (6, ("attention/test_learned",)),
+    "attention/initialization.py": (4, ("attention/test_initialization",)),
+    "attention/hugging_face.py": (6, ("attention/test_hugging_face",)),
     "attention/heads/variable_projection.py": (
         10,
         (
@@ -117,6 +131,9 @@ _TESTS = {
     "solvers/operators/_factor_descent.py": (10, ("solvers/operators/test_factorized",)),
     "solvers/operators/_factor_points.py": (10, ("solvers/operators/test_factorized",)),
     "solvers/operators/factorized.py": (6, ("test_defaults", "solvers/operators/test_factorized")),
+    "solvers/operators/_thin_products.py": (4, ("solvers/operators/test_factorized",)),
+    "solvers/operators/_truncated_svd.py": (4, ("solvers/operators/test_factorized",)),
+    "solvers/operators/_leave_out_scores.py": (6, ("solvers/operators/test_leave_out_scores",)),
     "solvers/operators/_splitting.py": (10, _SCHATTEN),
     "solvers/operators/admm.py": (6, ("test_defaults", *_SCHATTEN, "test_units")),
     "solvers/functions/_pair_hessian.py": (

@@ -3,6 +3,7 @@
 from typing import assert_type
 
 import numpy as np
+import polars as pl
 
 from rkbs import (
     ADMM,
@@ -21,12 +22,16 @@ from rkbs import (
     Schatten,
 )
 from rkbs.data import FoldSizes, c_index, score_by_unit, similarity_clusters
+from rkbs.kernels import Repaired
 from rkbs.problems import GapCertificate, KKTCertificate
 
 x, y = np.linspace(0, 1, 8)[:, None], np.linspace(0, 1, 6)[:, None]
 pairs, z = Pairs.grid(x, y), np.sin(x + 2 * y.T)
 assert_type(pairs.matrix(z), np.ndarray)
 assert_type(pairs.shape, tuple[int, int])
+seen = pl.DataFrame({"drug": ["a", "b"], "cell": ["u", "u"], "z": [1.0, 2.0]})
+assert_type(Pairs.from_frame(seen, "drug", "cell"), Pairs)
+assert_type(Pairs.from_frame(seen, "drug", "cell", "z"), tuple[Pairs, np.ndarray])
 
 ridge = BinaryKernelRidge(RBF(), RBF(), alpha=1e-6, solver=Cholesky()).fit(pairs, z)
 assert_type(ridge, BinaryKernelRidge)
@@ -45,6 +50,7 @@ assert_type(ridge.ids_x_, np.ndarray | None)
 assert_type(ridge.row_effects_, np.ndarray | None)
 assert_type(ridge.intercept_, float)
 assert_type(ridge.kernel_x_, Kernel)
+assert_type(ridge.repair_x_, Repaired | None)
 assert_type(ridge.n_features_in_, int)
 assert_type(ridge.n_features_x_, int)
 if hasattr(ridge, "feature_names_in_x_"):  # of data frames

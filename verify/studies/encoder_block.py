@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from rkbs.approximation.surface import Surface
 from rkbs.attention.functional import kernel_attention
 from rkbs.attention.heads.ensemble import TwoTowerEnsemble
+from rkbs.attention.paths.dense import Dense
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.tables import KERNELS
 
@@ -85,7 +86,7 @@ class EncoderBlocks(nn.Module):
         if self.normalized:
             m = k.shape[-2]
             unit = torch.eye(m, dtype=k.dtype, device=k.device)
-            weights = m * kernel_attention(q, k, unit, self.kernel)  # (M, H, n, m)
+            weights = m * kernel_attention(q, k, unit, self.kernel, path=Dense())  # (M, H, n, m)
         else:
             weights = self.kernel(q, k)  # (M, H, n, m)
         mixed = torch.einsum("mh,mhij->mij", self.output_weight, weights)

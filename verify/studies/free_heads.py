@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rkbs.attention.functional import kernel_attention
+from rkbs.attention.paths.dense import Dense
 from rkbs.kernels.base import Kernel
 
 SCALES = (0.3, 1.0, 2.0, 5.0)
@@ -55,7 +56,11 @@ def weights(kernel: Kernel, queries: Tensor, keys: Tensor) -> Tensor:
     """A, (heads, n, n), of queries and keys (heads, n, d): the library's own attention."""
     n = keys.shape[-2]
     return kernel_attention(
-        queries, keys, torch.eye(n, dtype=keys.dtype, device=keys.device), kernel
+        queries,
+        keys,
+        torch.eye(n, dtype=keys.dtype, device=keys.device),
+        kernel,
+        path=Dense(),
     )
 
 

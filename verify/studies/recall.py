@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from rkbs.attention.functional import kernel_attention
+from rkbs.attention.paths.dense import Dense
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.capped_edp import CappedEDP
 from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance
@@ -179,7 +180,9 @@ def train(
     share = (there / counts.to(device)[:, None]).T[..., None] / EXAMPLES
 
     def weights() -> Tensor:
-        return kernel_attention(queries, keys, eye, kernel, attn_mask=there[:, None, :])
+        return kernel_attention(
+            queries, keys, eye, kernel, attn_mask=there[:, None, :], path=Dense()
+        )
 
     def losses(A: Tensor, examples: int) -> Tensor:
         values = torch.randint(VALUES, (longest, examples), generator=rng).to(device)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from rkbs._arrays import check_count
 from rkbs.approximation.constructive import ConstructiveHead
 from rkbs.approximation.heads import PARTS, SIDES, Head
-from rkbs.attention.heads.two_tower import as_list, check_place, check_tensor, trainable
+from rkbs.attention._checks import check_tensor
+from rkbs.attention.heads.two_tower import as_list, check_place, trainable
 
 
 class Towers(nn.Module):

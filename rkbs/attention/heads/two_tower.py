@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from rkbs._arrays import check_count
 from rkbs.approximation.constructive import ConstructiveHead, as_head
 from rkbs.approximation.heads import Head
+from rkbs.attention._checks import check_tensor
 
 
 def check_place(dtype: torch.dtype, device: torch.device | str) -> dict[str, Any]:
@@ -56,25 +57,6 @@ def native(values: Any) -> Any:
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
         return np.array(values, dtype=float, order="C")
     return values
-
-
-def check_tensor(x: Any, name: str, like: Tensor, shape: str, fits: bool) -> Tensor:
-    """A tensor of points where and in which precision the weights ``like`` are; else an error."""
-    dtype, device = like.dtype, like.device
-    if not isinstance(x, Tensor):
-        array = isinstance(x, np.ndarray)
-        call = (
-            f"torch.tensor({name}{'.astype(float)' * array}, dtype={dtype}, device={str(device)!r})"
-        )
-        raise TypeError(f"{name} must be a tensor, got {type(x).__name__}: pass {call}")
-    if (x.dtype, x.device) != (dtype, device):
-        raise ValueError(
-            f"{name} must be of {dtype} on {device}, as the head is, got {x.dtype} on {x.device}: "
-            f"pass {name}.to({dtype}).to({str(device)!r})"
-        )
-    if not fits:
-        raise ValueError(f"{name} must have shape {shape}, got shape {tuple(x.shape)}")
-    return x
 
 
 def trainable(head: Any, name: str) -> Head:

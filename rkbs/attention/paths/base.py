@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
+from typing import Any
 
 from torch import Tensor
 
 from rkbs.attention._task import Task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Path(abc.ABC):
     """A way to compute the output of attention; all ways agree, to rounding.
 
@@ -20,6 +22,15 @@ class Path(abc.ABC):
     >>> isinstance(Dense(), Path)
     True
     """
+
+    def __repr__(self) -> str:
+        """Its name, and what differs from the defaults."""
+        told = (
+            f"{field.name}={value!r}"
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        )
+        return f"{type(self).__name__}({', '.join(told)})"
 
     @abc.abstractmethod
     def refuses(self, task: Task) -> str | None:
@@ -36,3 +47,11 @@ class Path(abc.ABC):
                 f"path={self!r} cannot compute this: {reason}; leave the choice to Automatic()"
             )
         return self
+
+
+def check_error(path: Any) -> None:
+    """``ValueError`` unless the error that a path allows is a number ≥ 0."""
+    if not 0 <= path.error < math.inf:
+        raise ValueError(
+            f"{type(path).__name__}(error=…) must be ≥ 0 and finite, got {path.error!r}"
+        )

@@ -13,7 +13,7 @@ from rkbs.attention.reference import attend
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dense(Path):
     """The whole matrix of weights, as attention is defined: any kernel, memory of n × m.
 

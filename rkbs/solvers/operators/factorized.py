@@ -62,10 +62,10 @@ class Factorized(SchattenSolver["_FactorizedState"]):
     >>> import numpy as np
     >>> from rkbs import RBF, Factorized, Pairs, SchattenProblem
     >>> x, y = np.linspace(0, 1, 5)[:, None], np.linspace(0, 1, 4)[:, None]
-    >>> problem = SchattenProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x - y.T, alpha=1.0)
-    >>> path = Factorized().setup(problem).path(problem.zero_threshold() * np.array([1, 0.9, 0.5]))
+    >>> problem = SchattenProblem(RBF()(x, x), RBF()(y, y), Pairs.grid(x, y), x * y.T, alpha=1.0)
+    >>> path = Factorized().setup(problem).path(problem.zero_threshold() * np.array([1, 0.5, 0.1]))
     >>> [solution.check().stats["rank"] for solution in path]
-    [0, 1, 2]
+    [0, 1, 1]
     """
 
     tol: float = 1e-8

@@ -152,13 +152,14 @@ def library_causal(n: int) -> np.ndarray:
     import torch
 
     from rkbs.attention.functional import kernel_attention
+    from rkbs.attention.paths.dense import Dense
 
     zero, keys = torch.zeros(n, 1).double(), torch.arange(n).double()[:, None]
     weight, bias = torch.full((1, 1), math.log(3)).double(), torch.zeros(1).double()
     kernel = PositiveFeatures(0 * weight, bias, weight, bias)
     mask = torch.ones(n, n, dtype=torch.bool).tril()
     return (
-        kernel_attention(zero, keys, torch.eye(n).double(), kernel, attn_mask=mask)
+        kernel_attention(zero, keys, torch.eye(n).double(), kernel, attn_mask=mask, path=Dense())
         .diagonal()
         .numpy()
     )

@@ -137,10 +137,11 @@ def rows_of_attention(
     import torch
 
     from rkbs.attention.functional import kernel_attention
+    from rkbs.attention.paths.dense import Dense
 
     q, k, bias = (torch.as_tensor(a, dtype=torch.float64, device=device) for a in (q, k, bias))
     values = torch.eye(len(k), dtype=q.dtype, device=device)
-    return kernel_attention(q, k, values, kernel, attn_mask=bias).cpu().numpy()
+    return kernel_attention(q, k, values, kernel, attn_mask=bias, path=Dense()).cpu().numpy()
 
 
 def apart(

@@ -1,0 +1,17 @@
+"""Whether numbers of the points may decide how they are computed."""
+
+from __future__ import annotations
+
+import torch
+
+from rkbs.attention._task import Task
+
+
+def may_read(task: Task) -> bool:
+    """Not where it is slow, since a device would synchronize, or cannot be traced."""
+    return task.q.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def allowance(task: Task, error: float) -> float:
+    """The error that a path allows, of single precision; in double precision its square."""
+    return error**2 if task.q.dtype == torch.float64 else error

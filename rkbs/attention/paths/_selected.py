@@ -1,0 +1,130 @@
+"""Which form computes a task, and of which points: the choice, by the kernel and by numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rkbs.attention._task import Task
+from rkbs.attention.paths import _forms
+from rkbs.attention.paths._forms import Form
+from rkbs.attention.paths._products import centre
+from rkbs.attention.paths._reading import allowance
+from rkbs.attention.paths._rows import Blocks, flattened
+from rkbs.kernels._pairwise import at_least_single, largest
+from rkbs.kernels._parameters import numbers, per_head
+from rkbs.kernels.base import Kernel
+from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
+from rkbs.kernels.dot_product import Quadratic, TaylorEDP
+
+HIGHEST = 8
+"""The highest order of a series that Horner's rule is accurate for in single precision."""
+_BY_DISTANCE: dict[type, Form] = {
+    RBF: _forms.Gaussian(),
+    Cauchy: _forms.Bell(),
+    L2Distance: _forms.Length(),
+    Laplace: _forms.Decay(),
+}
+_OF_DISTANCE = (RBF, Cauchy, L2Distance, Laplace)
+
+
+class Selected(NamedTuple):
+    """A form, and the points whose pairs it is computed of."""
+
+    form: Form
+    q: Tensor
+    k: Tensor
+
+
+def selected(task: Task, error: float, block: int) -> Selected | None:
+    """The form of a task, or None where there is none, or numbers would leave the range.
+
+    Whether squares cancel is asked of blocks of as many pairs.
+    """
+    plain = task.bias is None and not task.dropout_p and task.normalize in ("rows", "absolute")
+    if not plain or task.q.shape[-1] != task.k.shape[-1]:
+        return None
+    q, k, kernel = at_least_single(task.queries), at_least_single(task.k), task.kernel
+    if isinstance(kernel, Quadratic) or (isinstance(kernel, TaylorEDP) and _is_short(kernel)):
+        return _by_product(kernel, q, k)
+    if isinstance(kernel, ExponentiatedIntersection):
+        return Selected(_forms.Overlap(), q, k) if _fits(q, k, 1) else None
+    if not isinstance(kernel, _OF_DISTANCE) or min(numbers(kernel.tau)) <= 0:
+        return None
+    return _by_distance(kernel, q, k, allowance(task, error), block)
+
+
+def _is_short(kernel: TaylorEDP) -> bool:
+    return kernel.order <= HIGHEST and kernel.is_positive
+
+
+def _by_product(kernel: Kernel, q: Tensor, k: Tensor) -> Selected | None:
+    q = q / math.sqrt(q.shape[-1])
+    form: Form = _forms.Square()
+    if isinstance(kernel, TaylorEDP):
+        form = _forms.Series(kernel.order)
+    else:
+        gamma = torch.as_tensor(per_head(kernel, "gamma", q, k), dtype=q.dtype, device=q.device)
+        q, k = _with(q, gamma), _with(k, k.new_ones(()))
+    most = form.value((_norms(q.detach()).amax() * _norms(k.detach()).amax()).sqrt())
+    return Selected(form, q, k) if most * k.shape[-2] < largest(q) / 4 else None
+
+
+def _by_distance(
+    kernel: Kernel, q: Tensor, k: Tensor, error: float, numbers: int
+) -> Selected | None:
+    tau, root = per_head(kernel, "tau", q, k), math.sqrt(q.shape[-1])
+    if isinstance(kernel, (RBF, Cauchy)):
+        tau = (tau / root) ** 0.5
+    elif isinstance(kernel, L2Distance):
+        tau = tau / root
+    q, k = q * tau, k * tau
+    if not _fits(q, k, 2):
+        return None
+    if isinstance(kernel, L2Distance) and (found := _roots(q, k, error, numbers)):
+        return found
+    return Selected(_BY_DISTANCE[type(kernel)], q, k)
+
+
+def _fits(q: Tensor, k: Tensor, power: int) -> bool:
+    """Whether sums over coordinates of differences to a power stay in range."""
+    most = max(float(x.detach().abs().amax()) for x in (q, k))
+    return q.shape[-1] * (2 * most) ** power < largest(q) / 4
+
+
+def _roots(q: Tensor, k: Tensor, error: float, numbers: int) -> Selected | None:
+    """Distances as roots of products, where no square cancels to less than 2ε R over the error."""
+    center = centre(k)
+    q, k = q - center, k - center
+    sides = _norms(q), _norms(k)
+    reach = max(float(x.detach().amax()) for x in sides)
+    one = q.new_ones(())
+    q = torch.cat([-2 * q, _like(sides[0], q), _like(one, q)], -1)
+    k = torch.cat([k, _like(one, k), _like(sides[1], k)], -1)
+    least = 2 * torch.finfo(q.dtype).eps * reach / error if error else math.inf
+    return Selected(_forms.Root(), q, k) if _smallest_product(q, k, numbers) >= least else None
+
+
+def _smallest_product(q: Tensor, k: Tensor, numbers: int) -> float:
+    """The least of all q·k, of few pairs at a time; NaN is no bound."""
+    batch, (n, m) = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2]), (q.shape[-2], k.shape[-2])
+    q, k = (flattened(x.detach(), batch) for x in (q, k))
+    blocks = Blocks(tuple(batch), n, m, None, False, numbers)
+    least = [(q[h, i] @ k[h, j].mT).amin() for h, i, j in blocks]
+    return float(torch.stack(least).amin())
+
+
+def _norms(x: Tensor) -> Tensor:
+    return x.square().sum(-1, keepdim=True)
+
+
+def _with(points: Tensor, last: Tensor) -> Tensor:
+    """Points with one coordinate more."""
+    return torch.cat([points, _like(last, points)], -1)
+
+
+def _like(last: Tensor, points: Tensor) -> Tensor:
+    return last.expand(*points.shape[:-1], 1)
