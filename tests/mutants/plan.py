@@ -168,6 +168,9 @@ _TESTS = {
     "solvers/operators/_pair_preconditioner.py": (6, _PAIRS),
     "solvers/operators/_pair_products.py": (6, _PAIRS),
     "solvers/operators/_pair_routes.py": (6, _PAIRS),
+    "solvers/operators/backends.py": (4, ("solvers/operators/test_refined", "test_defaults")),
+    "solvers/operators/refined.py": (6, ("solvers/operators/test_refined", "test_defaults")),
+    "solvers/operators/_torch_normal.py": (2, ("solvers/operators/test_refined",)),
     "solvers/operators/spectral.py": (4, _RIDGE),
     "solvers/operators/_spectral_calculus.py": (
         6,
