@@ -178,7 +178,7 @@ def test_small_singular_values_keep_their_digits():
 
 @pytest.mark.parametrize("constant", [False, True])
 def test_factors_lie_row_by_row_whatever_states_the_gram_matrix(constant):
-    """Solvers gather rows of them, which takes tens of times as long column by column."""
+    """Solvers gather rows of them, which takes far longer column by column."""
     low, dense = both(40, Offsets(constant))
     given = [dense.eigen[0], dense.eigen[1]]
     decomposed = OperatorProblem(*given, low.pairs, low.z, 1.0, offsets=Offsets(constant))

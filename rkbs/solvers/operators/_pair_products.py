@@ -71,7 +71,7 @@ class Pattern:
         """(A Bᵀ)[i, j]: (n_x, k), (n_y, k) → (n,)."""
         if self.dots_by == "dense":
             return (A @ B.T)[self.i, self.j]
-        # Rows are gathered: column by column in memory that would take tens of times as long.
+        # Rows are gathered: column by column in memory that would take far longer.
         A, B = np.ascontiguousarray(A), np.ascontiguousarray(B)
         out = np.empty(len(self.i), A.dtype)
         if self.dots_by == "sampled":
