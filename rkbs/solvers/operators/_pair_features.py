@@ -20,7 +20,7 @@ _CHUNK = 1024
 
 @final
 @dataclass(frozen=True, eq=False)
-class Features:
+class PairFeatures:
     """Φ and Φᵀ, (n, r), with Φ_nk = (R_X)_{i_n a} (R_Y)_{j_n b} of chosen coordinates k = (a, b).
 
     Parameters
@@ -38,7 +38,7 @@ class Features:
     effects: csr_array
 
     @classmethod
-    def of(cls, problem: OperatorProblem, coordinates: np.ndarray) -> Features:
+    def of(cls, problem: OperatorProblem, coordinates: np.ndarray) -> PairFeatures:
         """Those of coordinates in M, flat."""
         factors, pairs = problem.factors, problem.pairs
         a, b = np.unravel_index(coordinates, factors.products.shape)

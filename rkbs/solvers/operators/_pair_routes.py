@@ -11,8 +11,8 @@ from scipy.linalg import LinAlgError
 
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.operators._pair_features import (
-    Features,
     Inverse,
+    PairFeatures,
     dense_inverse,
     effects_weight,
     of_sum_zero,
@@ -77,7 +77,7 @@ class Routes:
 
     problem: OperatorProblem
     products: PairProducts
-    _features: dict[int, Features] = field(default_factory=dict, init=False)
+    _features: dict[int, PairFeatures] = field(default_factory=dict, init=False)
 
     @cached_property
     def seen(self) -> np.ndarray:
@@ -155,7 +155,7 @@ class Routes:
         except LinAlgError:  # hidden by rounding
             return None
 
-    def _of_rank(self, rank: int) -> Features:
+    def _of_rank(self, rank: int) -> PairFeatures:
         if rank not in self._features:
-            self._features[rank] = Features.of(self.problem, self.largest[:rank])
+            self._features[rank] = PairFeatures.of(self.problem, self.largest[:rank])
         return self._features[rank]

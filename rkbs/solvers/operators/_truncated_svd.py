@@ -16,7 +16,7 @@ _SHARE = 0.15
 """So are those of which a larger part is asked for."""
 
 
-class Products(Protocol):
+class LinearOperation(Protocol):
     """A matrix G by G V and Gᵀ U."""
 
     def times(self, V: np.ndarray) -> np.ndarray: ...
@@ -41,7 +41,7 @@ class Triplets(NamedTuple):
 class Deflated:
     """(I − U Uᵀ) G (I − V Vᵀ)/unit, U and V with orthonormal columns: what they leave of G."""
 
-    products: Products
+    products: LinearOperation
     U: np.ndarray
     V: np.ndarray
     unit: float

@@ -18,7 +18,7 @@ from rkbs.solvers import Cholesky, ConjugateGradient, ConvergenceError, solve
 from rkbs.solvers.operators import _pair_routes
 from rkbs.solvers.operators._pair_expansion import by_factors, solve_expansion
 from rkbs.solvers.operators._pair_features import (
-    Features,
+    PairFeatures,
     dense_inverse,
     effects_weight,
     of_sum_zero,
@@ -155,7 +155,7 @@ def test_the_inverse_of_features_is_that_of_their_gram_matrix(rank, effects):
     E = problem.offsets.matrix(problem.pairs)[:, int(problem.offsets.constant) :]
     P = phi @ phi.T + effects_weight(problem) * E @ E.T + problem.alpha * np.eye(360)
     c = np.random.default_rng(5).standard_normal(360)
-    features = Features.of(problem, largest)
+    features = PairFeatures.of(problem, largest)
     found = features.inverse(problem.alpha, effects_weight(problem))
     assert relative(found(c), np.linalg.solve(P, c)) < 1e-9
     if rank == 1200:
