@@ -21,7 +21,7 @@ from rkbs.machines import (
     BinaryKernelRidge,
     BinaryKernelRidgeCV,
 )
-from rkbs.machines._folds import splits
+from rkbs.machines._folds import cuts_of
 from rkbs.problems import OperatorProblem
 from rkbs.problems.offsets import Offsets
 from rkbs.solvers import Spectral
@@ -152,7 +152,7 @@ def test_folds_hold_whole_groups(leave):
     together = left_out(pairs, leave, GROUPS_X, GROUPS_Y)
     scores = []
     groups = Groups.in_use(pairs, pairs, GROUPS_X, GROUPS_Y)
-    folds = [split.test for split in splits(pairs, leave, 2, np.random.default_rng(0), groups)]
+    folds = [cut.test for cut in cuts_of(pairs, leave, 2, np.random.default_rng(0), groups)]
     for out in folds:
         assert (together[out] <= out).all()  # whoever goes with a pair that is out is out
         fit = BinaryKernelMachine(RBF(), Linear(), alpha=0.3).fit(pairs[~out], z[~out])
