@@ -28,13 +28,13 @@ class _Owner(nn.Module):
 
     def __init__(self, parts: Any, options: _Options) -> None:
         super().__init__()
-        self._kinds = parameter_kinds(parts)
-        self._positive = {name for name, kind in self._kinds.items() if kind == "positive"}
+        kinds = parameter_kinds(parts)
+        self._positive = {name for name, kind in kinds.items() if kind == "positive"}
         still = {}
         for field in dataclasses.fields(parts):
             name, value = field.name, getattr(parts, field.name)
-            if name in self._kinds or isinstance(value, Tensor):
-                self._own(name, _start(value, self._kinds.get(name), name, options), options)
+            if name in kinds or isinstance(value, Tensor):
+                self._own(name, _start(value, kinds.get(name), name, options), options)
             elif isinstance(value, nn.Module):
                 self.add_module(name, value)
             elif dataclasses.is_dataclass(value):

@@ -69,10 +69,16 @@ def cuts(
         for k, m in blocks:
             yield Cut((a != k) & (b != m), (a == k) & (b == m))
         return
-    units = {"pair": rows * (columns.max() + 1) + columns, "row": rows, "column": columns}[leave]
-    part = _parts(units, leave, folds, rng)
+    part = _parts(units(rows, columns, leave), leave, folds, rng)
     for k in range(folds):
         yield Cut(part != k, part == k)
+
+
+def units(rows: np.ndarray, columns: np.ndarray, leave: str) -> np.ndarray:
+    """The number of what each pair is left out with: of its row, its column or the two, (n,)."""
+    if leave == "pair":
+        return rows * (columns.max() + 1) + columns
+    return {"row": rows, "column": columns}[leave]
 
 
 def _parts(units: np.ndarray, name: str, folds: int, rng: np.random.Generator) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rkbs._arrays import first_equal
 from rkbs._frames import to_numpy
+from rkbs.data._cuts import units
 from rkbs.data._entities import is_missing
 from rkbs.data.pairs import Pairs
 
@@ -61,8 +62,7 @@ class Groups(NamedTuple):
 
         A row or a column goes with its group, a pair with all pairs of its two groups.
         """
-        x, y = self.x[pairs.i], self.y[pairs.j]
-        return {"pair": x * len(self.y) + y, "row": x, "column": y}[leave]
+        return units(self.x[pairs.i], self.y[pairs.j], leave)
 
 
 def _codes(labels: Any, name: str, data: Any, domain: str) -> np.ndarray:

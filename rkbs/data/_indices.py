@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rkbs._arrays import check_count
 from rkbs._frames import to_numpy
 
 
@@ -25,6 +26,17 @@ def as_indices(values: Any, name: str, size: int, domain: str) -> np.ndarray:
             f"{values.min()} to {values.max()}"
         )
     return values.astype(np.intp)
+
+
+def as_split(n_features_x: Any, columns: int) -> int:
+    """How many of a table's columns describe x: ``ValueError`` unless some are left for y."""
+    split = check_count(n_features_x, "n_features_x")
+    if not split < columns:
+        raise ValueError(
+            f"n_features_x must be from 1 to {columns - 1} for a table of {columns} columns, got "
+            f"{n_features_x}"
+        )
+    return split
 
 
 def rising(i: np.ndarray, j: np.ndarray, n_y: int) -> bool:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from rkbs._arrays import as_matrix, check_count, first_equal
+from rkbs._arrays import as_matrix, first_equal
 from rkbs._frames import to_numpy
 from rkbs.data._cuts import Setting
 from rkbs.data._entities import Entities, is_missing
+from rkbs.data._indices import as_split
 from rkbs.data.pairs import Pairs
 
 
@@ -57,13 +58,7 @@ def columns_of_x(n_features_x: int | None, columns: int) -> int:
         )
     if n_features_x is None and columns < 2:
         raise ValueError(f"a table with rows [x | y] must have two columns or more, got {columns}")
-    split = 1 if n_features_x is None else check_count(n_features_x, "n_features_x")
-    if not split < columns:
-        raise ValueError(
-            f"n_features_x must be from 1 to {columns - 1} for a table of {columns} columns, got "
-            f"{n_features_x}"
-        )
-    return split
+    return as_split(1 if n_features_x is None else n_features_x, columns)
 
 
 def labels_of_samples(

@@ -9,10 +9,10 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rkbs._arrays import as_floating, as_matrix, check_count, check_finite
+from rkbs._arrays import as_floating, as_matrix, check_finite
 from rkbs._frames import column_names, is_tensor, to_numpy
 from rkbs.data._entities import as_ids, distinct
-from rkbs.data._indices import as_indices, as_key, rising
+from rkbs.data._indices import as_indices, as_key, as_split, rising
 from rkbs.data._tables import Origin
 from rkbs.data.frames import TablesMixin
 
@@ -142,12 +142,7 @@ class Pairs(TablesMixin):
             Who the target and the source of each row of the table are.
         """
         names, table = column_names(table), as_matrix(table, "table")
-        split = check_count(n_features_x, "n_features_x")
-        if not split < table.shape[1]:
-            raise ValueError(
-                f"n_features_x must be from 1 to {table.shape[1] - 1} for a table of "
-                f"{table.shape[1]} columns, got {n_features_x}"
-            )
+        split = as_split(n_features_x, table.shape[1])
         X, i, ids_x = distinct(table[:, :split], ids_x, "ids_x")
         Y, j, ids_y = distinct(table[:, split:], ids_y, "ids_y")
         names_x, names_y = (names[:split], names[split:]) if names else (None, None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, final, get_args
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
 from rkbs._arrays import check_count, first_equal, short_repr
-from rkbs.data._cuts import Cut, Setting, cuts
+from rkbs.data._cuts import Cut, Setting, check_setting, cuts
 from rkbs.data._entities import Entities
 from rkbs.data._groups import Groups
 from rkbs.data._units import labels_of_samples, rows_and_columns
@@ -106,8 +106,7 @@ class PairKFold:
     def __post_init__(self) -> None:
         for name, least in (("n_splits", 2), ("n_repeats", 1), ("random_state", 0)):
             object.__setattr__(self, name, check_count(getattr(self, name), name, least))
-        if self.leave not in get_args(Setting):
-            raise ValueError(f"leave must be one of {get_args(Setting)}, got {self.leave!r}")
+        check_setting(self.leave)
         if self.n_features_x is not None:
             check_count(self.n_features_x, "n_features_x")
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from rkbs.data.pairs import Pairs
+from rkbs.problems._some_pairs import dots
 
 _DENSE = 0.03
 """From this share of all pairs on whole rows are computed: ``benchmarks/predict_pairs.py``."""
-_GATHERED = 2**16
-"""Numbers of each tower that are gathered at a time: they stay in the cache."""
 _ROWS = 2**22
 """Values of whole rows that are held at a time, 32 MiB."""
 
@@ -39,7 +38,7 @@ def values_at_pairs(
     """
     n_x, n_y = len(left), len(right)
     if len(pairs) < _DENSE * n_x * n_y:
-        return _one_by_one(pairs, left, right) + rows[pairs.i] + columns[pairs.j]
+        return dots(left, right, pairs) + rows[pairs.i] + columns[pairs.j]
     step = max(1, _ROWS // n_y)
     if step >= n_x or pairs.is_complete:  # then all values are the result itself
         return pairs.entries(values_on_grid(left, right, rows, columns))
@@ -50,14 +49,4 @@ def values_at_pairs(
         part = slice(block * step, (block + 1) * step)
         values = values_on_grid(left[part], right, rows[part], columns)
         out[some] = values[pairs.i[some] - part.start, pairs.j[some]]
-    return out
-
-
-def _one_by_one(pairs: Pairs, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The products of the pairs' rows, of as many pairs at a time as fit the cache."""
-    out = np.empty(len(pairs))
-    step = max(1, _GATHERED // max(1, left.shape[1]))
-    for start in range(0, len(pairs), step):
-        part = slice(start, start + step)
-        out[part] = np.vecdot(left[pairs.i[part]], right[pairs.j[part]])
     return out

@@ -35,7 +35,8 @@ def test_predictions_at_pairs_are_those_of_the_grid_by_every_way(monkeypatch, wa
         expected[:, : len(Y)] += machine.column_effects_[::-1]
     assert relative(grid, expected) < 1e-14
     for name, size in sizes.items():
-        monkeypatch.setattr(f"rkbs.machines._at_pairs.{name}", size)
+        home = "problems._some_pairs" if name == "_GATHERED" else "machines._at_pairs"
+        monkeypatch.setattr(f"rkbs.{home}.{name}", size)
     order = np.random.default_rng(1).permutation(grid.size)[: int(share * grid.size)]
     pairs = Pairs.grid(new_x, new_y)[order]  # in no order; some rows of the last block have none
     assert relative(machine.predict(pairs), grid.ravel()[order]) < 1e-13

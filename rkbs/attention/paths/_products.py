@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from rkbs.attention._task import Task
 from rkbs.kernels._pairwise import at_least_single, largest
 from rkbs.kernels._parameters import numbers, per_head
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.distance import RBF
-from rkbs.kernels.dot_product import EDP
+from rkbs.kernels.dot_product import EDP, Quadratic
 from rkbs.kernels.key_norm import KeyNormBias
 
 _MULTIPLE = 8
@@ -57,6 +58,17 @@ def products(task: Task, centered: bool) -> Products:
     return Products(_extended(q, q.new_ones(())), _extended(k, norms), 1.0)
 
 
+def squared_product(kernel: Quadratic, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    """Points with κ(q, k) = (q̃·k̃)²: γ is a coordinate more."""
+    gamma = torch.as_tensor(per_head(kernel, "gamma", q, k), dtype=q.dtype, device=q.device)
+    return with_last(q / math.sqrt(q.shape[-1]), gamma), with_last(k, k.new_ones(()))
+
+
+def with_last(points: Tensor, last: Tensor) -> Tensor:
+    """Points (..., n, d) with one coordinate more."""
+    return torch.cat([points, last.expand(*points.shape[:-1], 1)], -1)
+
+
 def centre(k: Tensor) -> Tensor:
     """A point amid the keys, (..., 1, d), a constant: which one does not matter for the result."""
     return k.detach().mean(-2, keepdim=True)
@@ -64,9 +76,8 @@ def centre(k: Tensor) -> Tensor:
 
 def _extended(points: Tensor, last: Tensor) -> Tensor:
     """Points with one coordinate more, and zeros up to the width of a fused kernel."""
-    unused = -(points.shape[-1] + 1) % _MULTIPLE
-    last = last.expand(*points.shape[:-1], 1)
-    return torch.cat([points, last, last.new_zeros(*last.shape[:-1], unused)], -1)
+    points = with_last(points, last)
+    return pad(points, (0, -points.shape[-1] % _MULTIPLE))
 
 
 def rounding(task: Task, centered: bool) -> float:

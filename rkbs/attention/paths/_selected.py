@@ -11,7 +11,7 @@ from torch import Tensor
 from rkbs.attention._task import Task
 from rkbs.attention.paths import _forms
 from rkbs.attention.paths._forms import Form
-from rkbs.attention.paths._products import centre
+from rkbs.attention.paths._products import centre, squared_product
 from rkbs.attention.paths._reading import allowance
 from rkbs.attention.paths._rows import Blocks, flattened
 from rkbs.kernels._pairwise import at_least_single, largest
@@ -28,7 +28,6 @@ _BY_DISTANCE: dict[type, Form] = {
     L2Distance: _forms.Length(),
     Laplace: _forms.Decay(),
 }
-_OF_DISTANCE = (RBF, Cauchy, L2Distance, Laplace)
 
 
 class Selected(NamedTuple):
@@ -52,7 +51,7 @@ def selected(task: Task, error: float, block: int) -> Selected | None:
         return _by_product(kernel, q, k)
     if isinstance(kernel, ExponentiatedIntersection):
         return Selected(_forms.Overlap(), q, k) if _fits(q, k, 1) else None
-    if not isinstance(kernel, _OF_DISTANCE) or min(numbers(kernel.tau)) <= 0:
+    if not isinstance(kernel, tuple(_BY_DISTANCE)) or min(numbers(kernel.tau)) <= 0:
         return None
     return _by_distance(kernel, q, k, allowance(task, error), block)
 
@@ -61,14 +60,14 @@ def _is_short(kernel: TaylorEDP) -> bool:
     return kernel.order <= HIGHEST and kernel.is_positive
 
 
-def _by_product(kernel: Kernel, q: Tensor, k: Tensor) -> Selected | None:
-    q = q / math.sqrt(q.shape[-1])
-    form: Form = _forms.Square()
-    if isinstance(kernel, TaylorEDP):
-        form = _forms.Series(kernel.order)
+def _by_product(kernel: Quadratic | TaylorEDP, q: Tensor, k: Tensor) -> Selected | None:
+    form: Form
+    if isinstance(kernel, Quadratic):
+        form = _forms.Square()
+        q, k = squared_product(kernel, q, k)
     else:
-        gamma = torch.as_tensor(per_head(kernel, "gamma", q, k), dtype=q.dtype, device=q.device)
-        q, k = _with(q, gamma), _with(k, k.new_ones(()))
+        form = _forms.Series(kernel.order)
+        q = q / math.sqrt(q.shape[-1])
     most = form.value((_norms(q.detach()).amax() * _norms(k.detach()).amax()).sqrt())
     return Selected(form, q, k) if most * k.shape[-2] < largest(q) / 4 else None
 
@@ -119,11 +118,6 @@ def _smallest_product(q: Tensor, k: Tensor, numbers: int) -> float:
 
 def _norms(x: Tensor) -> Tensor:
     return x.square().sum(-1, keepdim=True)
-
-
-def _with(points: Tensor, last: Tensor) -> Tensor:
-    """Points with one coordinate more."""
-    return torch.cat([points, _like(last, points)], -1)
 
 
 def _like(last: Tensor, points: Tensor) -> Tensor:

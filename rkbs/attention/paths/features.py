@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from rkbs.attention._task import Task
+from rkbs.attention.paths._products import squared_product, with_last
 from rkbs.attention.paths.base import Path
 from rkbs.attention.reference import in_words_of_attention
 from rkbs.kernels._pairwise import at_least_single
-from rkbs.kernels._parameters import per_head
 from rkbs.kernels.dot_product import DotProductKernel, Quadratic, TaylorEDP
 from rkbs.kernels.features import PowerFeatures
 
@@ -82,17 +82,11 @@ def _prepared(task: Task) -> tuple[Tensor, Tensor, Callable, Callable]:
     q, k, kernel = at_least_single(task.queries), at_least_single(task.k), task.kernel
     d = q.shape[-1]
     if isinstance(kernel, Quadratic):
-        gamma = torch.as_tensor(per_head(kernel, "gamma", q, k), dtype=q.dtype, device=q.device)
-        q, k = _with(q / math.sqrt(d), gamma), _with(k, k.new_ones(()))
-        return q, k, _squares, lambda q, k: (q @ k.mT).square()
+        return *squared_product(kernel, q, k), _squares, lambda q, k: (q @ k.mT).square()
     if isinstance(kernel, TaylorEDP) and kernel.order == 2:  # ((1 + a)² + 1)/2
-        q, k = (_with(x / d**0.25, x.new_ones(())) for x in (q, k))
+        q, k = (with_last(x / d**0.25, x.new_ones(())) for x in (q, k))
         return q, k, _halved_squares, lambda q, k: ((q @ k.mT).square() + 1) / 2
     return q, k, _powers(kernel, d), kernel.formula
-
-
-def _with(points: Tensor, last: Tensor) -> Tensor:
-    return torch.cat([points, last.expand(*points.shape[:-1], 1)], -1)
 
 
 @functools.lru_cache(maxsize=8)
@@ -108,7 +102,7 @@ def _squares(x: Tensor) -> Tensor:
 
 
 def _halved_squares(x: Tensor) -> Tensor:
-    return _with(_squares(x), x.new_ones(())) * math.sqrt(0.5)
+    return with_last(_squares(x), x.new_ones(())) * math.sqrt(0.5)
 
 
 def _again(function: Callable, *inputs: Any) -> Any:

@@ -93,7 +93,11 @@ class Pattern:
             C = np.zeros(self.shape, c.dtype)
             C[self.i, self.j] = c
             return C @ B
-        return csr_array((c[self.order], *self.rows), shape=self.shape) @ B
+        return self.sparse(c) @ B
+
+    def sparse(self, c: np.ndarray) -> csr_array:
+        """C, of the values at the pairs."""
+        return csr_array((c[self.order], *self.rows), shape=self.shape)
 
 
 @final

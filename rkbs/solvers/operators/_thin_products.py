@@ -46,7 +46,7 @@ class ThinProducts:
         """C."""
         if self.whole:
             return c.reshape(self.shape)
-        return csr_array((c[self.pattern.order], *self.pattern.rows), shape=self.shape)
+        return self.pattern.sparse(c)
 
 
 def thin(factor: np.ndarray) -> np.ndarray | csr_array:

@@ -146,14 +146,10 @@ class DaskBackend(Backend):
         return _DaskNormal(problem, self)
 
 
-class _NumpyNormal(Normal):
-    def __init__(self, problem: GramProblem, dtype: np.dtype) -> None:
-        factors, pairs = problem.factors, problem.pairs
-        left, right = (part.astype(dtype, copy=False) for part in (factors.left, factors.right))
-        self.dtype, self.products = dtype, PairProducts(left, right, pairs.i, pairs.j)
+class _OfArrays(Normal):
+    """In numpy's arrays, wherever they are multiplied."""
 
-    def __call__(self, M: Array) -> Array:
-        return _image(self.products, M)
+    dtype: np.dtype
 
     def array(self, M: np.ndarray) -> Array:
         return M.astype(self.dtype)
@@ -162,7 +158,17 @@ class _NumpyNormal(Normal):
         return M.astype(float)
 
 
-class _DaskNormal(Normal):
+class _NumpyNormal(_OfArrays):
+    def __init__(self, problem: GramProblem, dtype: np.dtype) -> None:
+        factors, pairs = problem.factors, problem.pairs
+        left, right = (part.astype(dtype, copy=False) for part in (factors.left, factors.right))
+        self.dtype, self.products = dtype, PairProducts(left, right, pairs.i, pairs.j)
+
+    def __call__(self, M: Array) -> Array:
+        return _image(self.products, M)
+
+
+class _DaskNormal(_OfArrays):
     def __init__(self, problem: GramProblem, backend: DaskBackend) -> None:
         self.client, self.dtype = backend.client, np.dtype(backend.dtype)
         factors, pairs = problem.factors, problem.pairs
@@ -187,12 +193,6 @@ class _DaskNormal(Normal):
         sent = self._task(_given, M)
         images = self.client.gather([self._task(_image, part, sent) for part in self.parts])
         return np.sum(images, axis=0)
-
-    def array(self, M: np.ndarray) -> Array:
-        return M.astype(self.dtype)
-
-    def numpy(self, M: Array) -> np.ndarray:
-        return M.astype(float)
 
 
 def _given(data: np.ndarray) -> np.ndarray:

@@ -43,3 +43,8 @@ class SchattenSolver(Solver[SchattenProblem, _State]):
     def __post_init__(self) -> None:
         check_number(self.tol, "tol", above=0.0)
         check_count(self.max_iter, "max_iter")
+
+    def _check_smooth(self, problem: SchattenProblem) -> None:
+        """``ValueError`` for kinks in the loss."""
+        if not problem.loss.smooth:
+            raise ValueError(f"{self!r} needs a smooth loss, got {problem.loss!r}: use ADMM()")

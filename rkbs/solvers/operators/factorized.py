@@ -74,8 +74,7 @@ class Factorized(SchattenSolver["_FactorizedState"]):
     def _check(self, problem: SchattenProblem) -> None:
         """Also ``ValueError`` for kinks in the loss, and for a penalty that is no nuclear norm."""
         super()._check(problem)
-        if not problem.loss.smooth:
-            raise ValueError(f"{self!r} needs a smooth loss, got {problem.loss!r}: use ADMM()")
+        self._check_smooth(problem)
         if problem.penalty != Schatten(1.0):
             raise ValueError(
                 f"{self!r} needs the nuclear norm, Schatten(1), got {problem.penalty!r}: use "

@@ -78,8 +78,7 @@ class SpectralNewton(SchattenSolver["_SpectralNewtonState"]):
     def _check(self, problem: SchattenProblem) -> None:
         """Also ``ValueError`` for kinks in the loss, or where neither Ω nor Ω* is smooth."""
         super()._check(problem)
-        if not problem.loss.smooth:
-            raise ValueError(f"{self!r} needs a smooth loss, got {problem.loss!r}: use ADMM()")
+        self._check_smooth(problem)
         penalty = problem.penalty
         if not (penalty.is_twice_differentiable or penalty.is_dual_twice_differentiable):
             raise ValueError(
