@@ -137,7 +137,8 @@ COUNTS = {  # in R^3
     TaylorEDP(2).pullback(None, np.tanh): None,
     EDP(): None,
     EDP() + Constant(): None,
-    TaylorEDP(2).T: None,
+    TaylorEDP(2).T: 4,
+    KeyNormBias(TaylorEDP(2), 0.4).T: None,
 }
 
 

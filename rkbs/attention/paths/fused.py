@@ -84,7 +84,7 @@ def _attend(
 ) -> Tensor:
     batch = task.batch
 
-    def run(q: Tensor, k: Tensor, v: Tensor, *mask: Tensor) -> Tensor:
+    def fused(q: Tensor, k: Tensor, v: Tensor, *mask: Tensor) -> Tensor:
         q, k, v, *four = (_of_four_axes(x, batch) for x in (q, k, v, *mask))
         some = four[0] if four else None
         out = scaled_dot_product_attention(
@@ -94,9 +94,9 @@ def _attend(
 
     tensors = (q, k, v) if mask is None else (q, k, v, mask)
     if torch.compiler.is_compiling() or not any(x.requires_grad for x in tensors):
-        return run(*tensors)
+        return fused(*tensors)
     if not torch.is_grad_enabled():
-        return run(*tensors)
+        return fused(*tensors)
 
     def plainly(q: Tensor, k: Tensor, v: Tensor, *mask: Tensor) -> Tensor:
         if task.dropout_p:
@@ -109,7 +109,7 @@ def _attend(
             logits = logits + some
         return logits.softmax(-1) @ v
 
-    return _Kept.apply(run, plainly, *tensors)
+    return _Kept.apply(fused, plainly, *tensors)
 
 
 def _of_four_axes(x: Tensor, batch: tuple[int, ...]) -> Tensor:
@@ -125,11 +125,11 @@ class _Kept(torch.autograd.Function):
     """torch's own graph for the gradient, and the plain formula for gradients of gradients."""
 
     @staticmethod
-    def forward(ctx: Any, run: Callable, plainly: Callable, *tensors: Tensor) -> Tensor:
+    def forward(ctx: Any, fused: Callable, plainly: Callable, *tensors: Tensor) -> Tensor:
         needed = ctx.needs_input_grad[2:]
         leaves = [x.detach().requires_grad_(n) for x, n in zip(tensors, needed, strict=True)]
         with torch.enable_grad():
-            out = run(*leaves)
+            out = fused(*leaves)
         ctx.plainly, ctx.out, ctx.leaves = plainly, out, leaves
         ctx.save_for_backward(*tensors)
         return out.detach()
