@@ -22,6 +22,9 @@ from rkbs.terms.losses import Loss
 from rkbs.terms.residual_losses import Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
 
+_LARGE = 100
+"""From so many points of each domain on factors of low rank cost less than whole matrices."""
+
 
 class SchattenMachine(OperatorMachine):
     """h(x, y) = q(x)·k(y) + b, minimizing Σ_n ℓ(h(x_n, y_n); z_n) + α Ω(T): what fits share.
@@ -73,8 +76,9 @@ class SchattenMachine(OperatorMachine):
         if (solver := check_solver(self.solver, SchattenProblem, known)) is not None:
             return solver
         penalty, loss = problem.penalty, problem.loss
-        if loss.smooth and penalty == Schatten(1.0):
-            return Factorized(tol=1e-6)
+        if penalty == Schatten(1.0):
+            large = min(len(problem.pairs.X), len(problem.pairs.Y)) >= _LARGE
+            return Factorized(tol=1e-6) if loss.smooth and large else ADMM(tol=1e-6)
         # Huber's ℓ' has kinks, and no curvature far off: in either chart Newton's method can stall.
         twice = penalty.is_twice_differentiable or penalty.is_dual_twice_differentiable
         smooth = loss.smooth and twice and not isinstance(loss, Huber)
@@ -124,8 +128,9 @@ class BinaryKernelMachine(FixedAlphaMixin, SchattenMachine):
     solver : Solver, optional
         By default ``SpectralNewton()`` where the loss and Ω are smooth enough: Ω or Ω* twice
         differentiable (``Schatten(p)``, p > 1) and ℓ' without kinks, which ``Huber`` has. For the
-        nuclear norm and a smooth loss ``Factorized(tol=1e-6)``. Else ``ADMM(tol=1e-6)``, which can
-        miss its tolerance where α is so weak that labels are separated, and then says so.
+        nuclear norm and a smooth loss ``Factorized(tol=1e-6)`` from 100 points of each domain on.
+        Else ``ADMM(tol=1e-6)``, which can miss its tolerance where α is so weak that labels are
+        separated, and then says so.
     repair_x, repair_y : {"shift", "clip", "flip", "symmetrize"} or Repair, optional
         As in ``BinaryKernelRidge``.
 

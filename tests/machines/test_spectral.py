@@ -18,7 +18,7 @@ from rkbs.machines import (
     _solving,
 )
 from rkbs.problems.schatten import SchattenProblem
-from rkbs.solvers import ADMM, ConvergenceError, SpectralNewton
+from rkbs.solvers import ADMM, ConvergenceError, Factorized, SpectralNewton
 from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.residual_losses import Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
@@ -58,12 +58,13 @@ def test_the_nuclear_norm_machine_has_low_rank_and_its_expansion():
 @pytest.mark.parametrize(
     ("params", "solver"),
     [
-        ({}, "Factorized"),
+        ({}, "ADMM"),
         ({"penalty": Schatten(1.5)}, "SpectralNewton"),
         ({"penalty": Schatten(3), "loss": Logistic()}, "SpectralNewton"),
         ({"penalty": Schatten(8), "loss": Huber(0.5)}, "ADMM"),
         ({"penalty": Schatten(3), "loss": Hinge(), "solver": ADMM(tol=1e-5)}, "ADMM"),
-        ({"loss": Logistic()}, "Factorized"),
+        ({"loss": Logistic()}, "ADMM"),
+        ({"loss": Logistic(), "solver": Factorized()}, "Factorized"),
         ({"loss": Hinge()}, "ADMM"),
     ],
 )
@@ -87,6 +88,23 @@ def test_every_loss_and_penalty_is_fitted_by_what_can(params, solver, monkeypatc
     value = loss.value(h, problem.z).sum() + 0.5 * penalty.value(machine.singular_values_)
     assert value == pytest.approx(machine.certificate_.primal, rel=1e-8)
     assert np.mean(np.sign(h) == np.sign(problem.z)) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("sizes", "loss", "solver"),
+    [
+        ((100, 100), Squared(), "Factorized"),
+        ((130, 100), Logistic(), "Factorized"),
+        ((100, 99), Squared(), "ADMM"),
+        ((99, 100), Huber(1.0), "ADMM"),
+        ((100, 100), Hinge(), "ADMM"),
+    ],
+)
+def test_factors_are_the_default_from_100_points_on(sizes, loss, solver):
+    X, Y = (np.zeros((n, 1)) for n in sizes)
+    pairs = Pairs(X, Y, [0], [0])
+    problem = SchattenProblem(X @ X.T, Y @ Y.T, pairs, np.ones(1), 1.0, loss, Schatten(1))
+    assert type(BinaryKernelMachine(loss=loss)._solver(problem)).__name__ == solver
 
 
 @pytest.mark.parametrize(("p", "sizes"), [(1.05, (24, 22)), (1.25, (30, 27))])
