@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from rkbs.attention._task import Task
+from rkbs.attention.paths._axes import of_four_axes
 from rkbs.attention.paths._products import is_a_product, products
 from rkbs.attention.paths._second import gradients_of
 from rkbs.attention.paths.base import Path
@@ -85,7 +86,7 @@ def _attend(
     batch = task.batch
 
     def fused(q: Tensor, k: Tensor, v: Tensor, *mask: Tensor) -> Tensor:
-        q, k, v, *four = (_of_four_axes(x, batch) for x in (q, k, v, *mask))
+        q, k, v, *four = (of_four_axes(x, batch) for x in (q, k, v, *mask))
         some = four[0] if four else None
         out = scaled_dot_product_attention(
             q, k, v, some, task.dropout_p, task.is_causal, scale=scale
@@ -110,15 +111,6 @@ def _attend(
         return logits.softmax(-1) @ v
 
     return _Kept.apply(fused, plainly, *tensors)
-
-
-def _of_four_axes(x: Tensor, batch: tuple[int, ...]) -> Tensor:
-    """(..., n, d) as (B, H, n, d), without which torch leaves its fused kernel."""
-    if x.shape[:-2] != batch:
-        x = x.expand(*batch, *x.shape[-2:])
-    if x.ndim == 4:
-        return x
-    return x.flatten(0, -4) if x.ndim > 3 else x[(None,) * (4 - x.ndim)]
 
 
 class _Kept(torch.autograd.Function):
