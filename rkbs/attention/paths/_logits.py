@@ -6,6 +6,7 @@ Traced by compilers: elementwise, without a branch on numbers, and with gradient
 from __future__ import annotations
 
 import abc
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any, final
@@ -21,7 +22,7 @@ from rkbs.kernels.dot_product import EDP, Quadratic, TaylorEDP
 
 HORNER = 8
 """The highest order of a series that Horner's rule is accurate for in single precision."""
-HIGHEST = 32
+HIGHEST = 16
 """The highest order of a series: what is traced grows with it."""
 
 
@@ -70,14 +71,12 @@ class LogSquare(Logit):
 @final
 @dataclass(frozen=True)
 class LogSeries(Logit):
-    """log Σ_{n ≤ N} sⁿ/n! for even N ≤ 8, by Horner: ``TaylorEDP``."""
+    """log Σ_{n ≤ N} sⁿ/n! for even N from 2 to 8, by Horner: ``TaylorEDP``."""
 
     order: int
 
     def __call__(self, s: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
         order = self.order
-        if order == 0:
-            return torch.zeros_like(s)
         # Where sᴺ would overflow, p(s) = sᴺ/N! · (1 + N/s + …) to rounding.
         log = math.lgamma(order + 1)
         most = math.exp((math.log(torch.finfo(s.dtype).max) + log) / order) / 2
@@ -99,23 +98,11 @@ class LogNodes(Logit):
     nodes: tuple[tuple[float, float], ...]
 
     def __call__(self, s: Tensor, parameters: tuple[Tensor, ...]) -> Tensor:
-        top = None
-        for t, g in self.nodes:
-            size = (g * (t + s)).abs()
-            top = size if top is None else torch.maximum(top, size)
-        top = top.detach()  # any factor: the sum does not depend on it
-        total = sum(_power(g * (t + s) / top, self.order) for t, g in self.nodes)
-        return self.order * top.log() + total.log()
-
-
-def _power(x: Tensor, order: int) -> Tensor:
-    """x to an even order, by squares: a power function would take the logarithm of x."""
-    square, found = x, None
-    while order:
-        if order % 2:
-            found = square if found is None else found * square
-        square, order = square * square, order // 2
-    return found
+        tiny = torch.finfo(s.dtype).tiny
+        # By logarithms: a compiler would write powers out, each base as often as it is multiplied.
+        terms = [self.order * (g * (t + s)).abs().clamp_min(tiny).log() for t, g in self.nodes]
+        top = functools.reduce(torch.maximum, terms).detach()  # any: the result is the same
+        return top + functools.reduce(torch.add, [(term - top).exp() for term in terms]).log()
 
 
 @final
@@ -175,7 +162,7 @@ def logit_of(kernel: Kernel, found: list[Parameter]) -> Logit | None:
     if isinstance(kernel, Quadratic):
         return LogSquare(place(kernel.gamma))
     if isinstance(kernel, TaylorEDP):
-        if not kernel.is_positive or kernel.order > HIGHEST:
+        if not kernel.is_positive or not 2 <= kernel.order <= HIGHEST:
             return None
         if kernel.order <= HORNER:
             return LogSeries(kernel.order)

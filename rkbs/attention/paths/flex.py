@@ -29,6 +29,7 @@ from rkbs.kernels._parameters import Parameter, check_heads, is_scalar
 _NARROWEST = 16
 """The least dimension of points that torch's kernel takes; zeros fill it up."""
 _SERIAL = itertools.count()
+_HAS_TRITON = importlib.util.find_spec("triton") is not None  # now: a compiler cannot trace it
 
 
 @final
@@ -36,10 +37,10 @@ _SERIAL = itertools.count()
 class Flex(Path):
     """``flex_attention`` of the logits log κ, for kernels that are functions of q·k.
 
-    ``Quadratic``, ``TaylorEDP`` of even order, ``CappedEDP``, ``EDP``, and sums, products and
-    multiples of them, in one compiled kernel that holds no array of n × m. Half precision is
-    multiplied as it stands and summed in float32, as by torch's own attention. Masks, causal ones
-    too, hide weights and save no time. The path reads no number of the points.
+    ``Quadratic``, ``TaylorEDP`` of an even order from 2 to 16, ``CappedEDP``, ``EDP``, and sums,
+    products and multiples of them, in one compiled kernel that holds no array of n × m. Half
+    precision is multiplied as it stands and summed in float32, as by torch's own attention. Masks,
+    causal ones too, hide weights and save no time. The path reads no number of the points.
 
     A kernel is compiled when it is first met, in seconds, on CUDA; on the CPU torch computes it
     unfused, with memory of n × m, and gradients are those of the definition.
@@ -84,7 +85,7 @@ def _refuses_device(q: Tensor) -> str | None:
         return f"it is compiled for CUDA, and q is on {q.device}"
     if q.dtype == torch.float64:
         return "double precision is not compiled for CUDA"
-    if importlib.util.find_spec("triton") is None:
+    if not _HAS_TRITON:
         return "Triton, which torch compiles with, is not installed"
     return None
 
@@ -101,24 +102,26 @@ def _attend(task: Task) -> Tensor:
     kind = _Kind(logit, shape, task.is_causal, scale)
 
     def call(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        q, k, v = (of_four_axes(_wide(x), task.batch) for x in (q, k, v))
         if torch.compiler.is_compiling():
-            out = _flexed(kind, q, k, v, seen, captured)
-        else:
-            key = (q.device.type, q.dtype, q.requires_grad or k.requires_grad or v.requires_grad)
-            compiled = _compiled(kind, q.shape[-1], v.shape[-1], *key)
-            out = compiled(q, k, v, seen, captured)
-        return out.reshape(*task.batch, *out.shape[-2:])[..., :width]
-
-    tensors = task.q, task.k, task.v
-    learned = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
-    if torch.compiler.is_compiling() or not learned:
-        return call(*tensors)
+            return _flexed(kind, q, k, v, seen, captured)
+        key = (q.device.type, q.dtype, q.requires_grad or k.requires_grad or v.requires_grad)
+        return _compiled(kind, q.shape[-1], v.shape[-1], *key)(q, k, v, seen, captured)
 
     def plainly(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return attend(dataclasses.replace(task, q=q, k=k, v=v))[0].to(v.dtype)
+        parts = zip((q, k, v), (d, d, width), strict=True)
+        points = (x[..., :w].reshape(*task.batch, x.shape[-2], w) for x, w in parts)
+        again = dataclasses.replace(task, **dict(zip("qkv", points, strict=True)))
+        return of_four_axes(_wide(attend(again)[0].to(v.dtype)), task.batch)
 
-    return _Once.apply(call, plainly, *tensors)
+    tensors = tuple(of_four_axes(_wide(x), task.batch) for x in (task.q, task.k, task.v))
+    learned = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+    if torch.compiler.is_compiling():
+        out = call(*tensors)
+    elif learned:
+        out = _Once.apply(call, plainly, *tensors)
+    else:
+        out = call(*(x.detach() for x in tensors))
+    return out.reshape(*task.batch, *out.shape[-2:])[..., :width]
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ class _Once(torch.autograd.Function):
         ctx.call, ctx.plainly, ctx.made = call, plainly, None
         ctx.save_for_backward(*tensors)
         if tensors[0].device.type == "cpu":  # for which torch has no backward
-            return call(*tensors)
+            return call(*(x.detach() for x in tensors))
         ctx.made = _made(call, tensors, ctx.needs_input_grad[2:])
         return ctx.made[0].detach()
 

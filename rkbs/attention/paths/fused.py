@@ -17,6 +17,7 @@ from rkbs.attention.paths._products import is_a_product, products
 from rkbs.attention.paths._second import gradients_of
 from rkbs.attention.paths.base import Path
 from rkbs.kernels._pairwise import at_least_single
+from rkbs.kernels.dot_product import EDP
 
 
 @final
@@ -25,8 +26,9 @@ class Fused(Path):
     """``scaled_dot_product_attention``, for EDP, RBF and ``KeyNormBias(EDP())``.
 
     RBF and the bias take one coordinate more on both sides, with q, k and v padded to one width.
-    The path reads no number of the points: named by a caller, it is taken even where the product
-    of an RBF cancels, or overflows.
+    Half precision is computed in float32; of EDP on a device it is torch's own, products of halves
+    summed in float32. The path reads no number of the points: named by a caller, it is taken even
+    where the product of an RBF cancels, or overflows.
 
     Parameters
     ----------
@@ -59,14 +61,28 @@ class Fused(Path):
 
     def run(self, task: Task) -> Tensor:
         with torch.autocast(task.q.device.type, enabled=False):
-            q, k, scale = products(task, self.centered)
-            v, width = at_least_single(task.v), task.v.shape[-1]
+            if _stays_half(task):
+                q, k, v = task.q, task.k, task.v
+                scale = 1 / math.sqrt(q.shape[-1]) if task.scale is None else task.scale
+            else:
+                q, k, scale = products(task, self.centered)
+                v = at_least_single(task.v)
+            width = v.shape[-1]
             if q.shape[-1] != task.q.shape[-1]:  # one width, or torch leaves its fused kernel
                 wide = max(q.shape[-1], width)
                 q, k, v = (pad(x, (0, wide - x.shape[-1])) for x in (q, k, v))
             mask, blind = _mask(task, q.dtype)
             out = _attend(q, k, v, mask, task, scale)[..., :width]
             return out if blind is None else out.masked_fill(blind, 0)
+
+
+def _stays_half(task: Task) -> bool:
+    """Whether torch's kernel takes half precision as it is: of EDP on a device, for its speed.
+
+    It sums in float32. Norms, and biases in float32, would be rounded before they meet products.
+    """
+    on_device = task.q.device.type != "cpu" and isinstance(task.kernel, EDP)
+    return on_device and (task.bias is None or task.bias.dtype == task.q.dtype)
 
 
 def _mask(task: Task, dtype: torch.dtype) -> tuple[Tensor | None, Tensor | None]:
