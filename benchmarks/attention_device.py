@@ -3,10 +3,10 @@
 What ``attention.py --device cuda`` runs: standard normal queries, keys and values, 8 heads of
 dimension 64, one batch, in float32 (all contenders) and bfloat16 (some of them, at some n).
 Each contender takes turns with ``scaled_dot_product_attention`` in the same dtype; ratios are of
-medians, forward and forward with backward. First calls, in which FlexAttention compiles, are timed apart. Memory is the peak of
-torch's allocator in forward with backward beyond what it held. What torch is told of TF32 stays as
-it is, and is written down. Each row goes to the file when it is there; after ``seconds`` no
-other begins, and those left are named.
+medians, forward and forward with backward. First calls, in which FlexAttention compiles, are timed
+apart. Memory is the peak of torch's allocator in forward with backward beyond what it held. What
+torch is told of TF32 stays as it is, and is written down. Each row goes to the file when it is
+there; after ``seconds`` no other begins, and those left are named.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import math
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor
@@ -92,13 +92,15 @@ def _refuses_device(q: Tensor) -> str | None:
 
 def _attend(task: Task) -> Tensor:
     parameters: list[Parameter] = []
-    logit = logit_of(task.kernel, parameters)
+    logit = cast(Logit, logit_of(task.kernel, parameters))  # what has none is refused
     d, width = task.q.shape[-1], task.v.shape[-1]
     scale = 1 / math.sqrt(d) if task.scale is None else task.scale
-    mask = task.allowed if task.bias is None else task.bias.masked_fill(~task.allowed, -math.inf)
+    mask = task.allowed
+    if task.bias is not None and mask is not None:
+        mask = task.bias.masked_fill(~mask, -math.inf)
     captured = [_of_heads(value, task) for value in parameters]
     seen = None if mask is None else of_four_axes(mask.detach(), task.batch, expanded=False)
-    shape = None if seen is None else tuple(size > 1 for size in seen.shape)
+    shape = () if seen is None else tuple(size > 1 for size in seen.shape)
     kind = _Kind(logit, shape, task.is_causal, scale)
 
     def call(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -109,8 +111,8 @@ def _attend(task: Task) -> Tensor:
 
     def plainly(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         parts = zip((q, k, v), (d, d, width), strict=True)
-        points = (x[..., :w].reshape(*task.batch, x.shape[-2], w) for x, w in parts)
-        again = dataclasses.replace(task, **dict(zip("qkv", points, strict=True)))
+        q, k, v = (x[..., :w].reshape(*task.batch, x.shape[-2], w) for x, w in parts)
+        again = dataclasses.replace(task, q=q, k=k, v=v)
         return of_four_axes(_wide(attend(again)[0].to(v.dtype)), task.batch)
 
     tensors = tuple(of_four_axes(_wide(x), task.batch) for x in (task.q, task.k, task.v))
@@ -126,10 +128,10 @@ def _attend(task: Task) -> Tensor:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What is compiled: log κ, the axes of a mask that are not one alone, and the scale."""
+    """What is compiled: log κ, which axes of a mask are longer than 1, and the scale."""
 
     logit: Logit
-    mask: tuple[bool, ...] | None
+    mask: tuple[bool, ...]
     is_causal: bool
     scale: float
 
