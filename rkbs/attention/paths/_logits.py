@@ -166,7 +166,7 @@ def logit_of(kernel: Kernel, found: list[Parameter]) -> Logit | None:
             return None
         if kernel.order <= HORNER:
             return LogSeries(kernel.order)
-        return LogNodes(kernel.order, vars(kernel)["_nodes"])
+        return LogNodes(kernel.order, kernel._nodes)
     if isinstance(kernel, (Sum, Product)):
         a, b = logit_of(kernel.a, found), logit_of(kernel.b, found)
         if a is None or b is None:

@@ -28,6 +28,10 @@ from rkbs.kernels._parameters import Parameter, check_heads, is_scalar
 
 _NARROWEST = 16
 """The least dimension of points that torch's kernel takes; zeros fill it up."""
+_WIDEST = 256
+"""The largest dimension whose tiles torch fits into the memory of a multiprocessor."""
+_TILE = 128
+"""Points that torch's kernel takes at once; fewer queries go to another one."""
 _SERIAL = itertools.count()
 _HAS_TRITON = importlib.util.find_spec("triton") is not None  # now: a compiler cannot trace it
 
@@ -71,20 +75,22 @@ class Flex(Path):
         captured = [x for x in (*parameters, task.bias) if isinstance(x, Tensor)]
         if torch.is_grad_enabled() and any(x.requires_grad for x in captured):
             return f"parameters of {name}, or attn_mask, require a gradient"
-        return _refuses_device(task.q)
+        return _refuses_device(task.q, task.v)
 
     def run(self, task: Task) -> Tensor:
         with torch.autocast(task.q.device.type, enabled=False):
             return _attend(task)
 
 
-def _refuses_device(q: Tensor) -> str | None:
+def _refuses_device(q: Tensor, v: Tensor) -> str | None:
     if q.device.type == "cpu":
         return None
     if q.device.type != "cuda":
         return f"it is compiled for CUDA, and q is on {q.device}"
     if q.dtype == torch.float64:
         return "double precision is not compiled for CUDA"
+    if max(q.shape[-1], v.shape[-1]) > _WIDEST:
+        return f"points have more than {_WIDEST} coordinates"
     if not _HAS_TRITON:
         return "Triton, which torch compiles with, is not installed"
     return None
@@ -106,8 +112,7 @@ def _attend(task: Task) -> Tensor:
     def call(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
             return _flexed(kind, q, k, v, seen, captured)
-        key = (q.device.type, q.dtype, q.requires_grad or k.requires_grad or v.requires_grad)
-        return _compiled(kind, q.shape[-1], v.shape[-1], *key)(q, k, v, seen, captured)
+        return _compiled(kind, *_alike(q, k, v))(q, k, v, seen, captured)
 
     def plainly(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         parts = zip((q, k, v), (d, d, width), strict=True)
@@ -160,14 +165,21 @@ def _flexed(
     return flex_attention(q, k, v, score, scale=kind.scale)
 
 
+def _alike(q: Tensor, k: Tensor, v: Tensor) -> tuple:
+    """What torch compiles for anew: all but numbers of points, beyond what it asks of these."""
+    learned = q.requires_grad or k.requires_grad or v.requires_grad
+    n, m = q.shape[-2], k.shape[-2]
+    asked = n % _TILE == 0, m % _TILE == 0, n < _TILE, q.shape[0] == 1
+    return q.device.type, q.dtype, learned, q.shape[1], q.shape[-1], v.shape[-1], *asked
+
+
 @functools.lru_cache(maxsize=256)
-def _compiled(
-    kind: _Kind, d: int, width: int, device: str, dtype: torch.dtype, learned: bool
-) -> Callable[..., Tensor]:
+def _compiled(kind: _Kind, device: str, *alike: Any) -> Callable[..., Tensor]:
     """``_flexed`` of a kind.
 
-    torch counts what it compiled of a code object, and after eight runs it unfused. Each kind has
-    a code object of its own, under a name of its own, so that only shapes make it compile anew.
+    torch counts what it compiled of a code object, and refuses a ninth. Each kind has a code object
+    of its own, under a name of its own, so that only numbers of points make it compile anew: at
+    first for what is given, then for any.
     """
 
     def attend(
@@ -189,8 +201,12 @@ def _of_heads(value: Any, task: Task) -> Tensor:
     like = at_least_single(task.q)
     if not is_scalar(value):
         check_heads("a parameter of the kernel", len(value), task.q, task.k)
-    found = torch.as_tensor(value, dtype=like.dtype, device=like.device).detach().reshape(-1)
-    return found.expand(task.batch[-1] if task.batch else 1).contiguous()
+    heads = task.batch[-1] if task.batch else 1
+    if isinstance(value, Tensor):
+        return value.detach().to(like.device, like.dtype).reshape(-1).expand(heads).contiguous()
+    values = value if isinstance(value, tuple) else (value,)  # filled in: a copy would synchronize
+    found = torch.cat([like.new_full((1,), number) for number in values])
+    return found.expand(heads).contiguous()
 
 
 class _Once(torch.autograd.Function):

@@ -118,13 +118,14 @@ def _attend(
     def plainly(q: Tensor, k: Tensor, v: Tensor, *mask: Tensor) -> Tensor:
         if task.dropout_p:
             raise RuntimeError("gradients of gradients with dropout_p > 0 need path=Dense()")
+        dtype, (q, k, v) = v.dtype, (at_least_single(x) for x in (q, k, v))
         logits = scale * (q @ k.mT)
         some = mask[0] if mask else task.visible
         if some is not None and some.dtype == torch.bool:
             logits = logits.masked_fill(~some, -math.inf)
         elif some is not None:
             logits = logits + some
-        return logits.softmax(-1) @ v
+        return (logits.softmax(-1) @ v).to(dtype)
 
     return _Kept.apply(fused, plainly, *tensors)
 
