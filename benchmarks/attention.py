@@ -7,6 +7,10 @@ differences, Laplace and the intersection ≤ 12. And memory is linear in n for 
 
 Contenders take turns in one run, in process time; medians. Memory is what the process holds at its
 peak, of forward with backward, beyond what it held before.
+
+With ``--device`` it is the table of ``attention_device.py`` instead, by wall clock, on a GPU or
+with all threads of the CPU, to which ``--sizes``, ``--rounds``, ``--only``, ``--seconds`` and
+``--json`` apply.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path as File
 
+import attention_device
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
@@ -123,25 +128,36 @@ def memory(name: str, n: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[256, 1024, 2048])
+    parser.add_argument("--sizes", type=int, nargs="*")
     parser.add_argument("--slow", type=int, default=1024, help="the largest n of slow contenders")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int)
     parser.add_argument("--memory", type=int, nargs="*", default=[1024, 2048])
-    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    every = sorted({*CONTENDERS, *attention_device.CONTENDERS})
+    parser.add_argument("--only", nargs="+", choices=every, default=every)
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="the table of a device")
+    parser.add_argument("--seconds", type=float, default=150.0, help="of a device's table")
+    parser.add_argument("--json", type=File, help="where a device's numbers are kept")
     options = parser.parse_args()
+    if options.device is not None:
+        sizes, rounds = options.sizes or attention_device.SIZES, options.rounds or 15
+        wanted = options.only, rounds, options.seconds, options.json
+        attention_device.run(options.device, sizes, *wanted)
+        return
+    if options.json is not None:
+        parser.error("--json needs --device")
     torch.set_num_threads(1)
     print(f"{'n':>6} {'contender':24} {'forward':>8} {'both':>8} {'bound':>6}  path")
-    for n in options.sizes:
+    for n in options.sizes or [256, 1024, 2048]:
         slow = list(CONTENDERS)[QUICK:] if n > options.slow else []
-        names = [name for name in options.only if name not in slow]
-        for name, (forward, both) in times(names, n, options.rounds).items():
+        names = [name for name in CONTENDERS if name in options.only and name not in slow]
+        for name, (forward, both) in times(names, n, options.rounds or 5).items():
             kernel, path, bound = CONTENDERS[name]
             chosen = attention_path(*points(n), kernel, path=path)
             met = "met" if max(forward, both) <= bound else "MISSED"
             print(f"{n:6} {name:24} {forward:8.2f} {both:8.2f} {bound:6}  {met}, {chosen}")
     calls("torch", points(64))[1]()  # what torch sets up once is not counted
     for n in options.memory:
-        for name in ["torch", *options.only]:
+        for name in ["torch", *(name for name in CONTENDERS if name in options.only)]:
             print(f"{n:6} {name:24} {memory(name, n):8.1f} MiB at the peak beyond the inputs")
 
 

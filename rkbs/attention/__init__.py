@@ -24,6 +24,7 @@ from rkbs.attention.paths.base import Path
 from rkbs.attention.paths.blocked import Blocked
 from rkbs.attention.paths.dense import Dense
 from rkbs.attention.paths.features import Features
+from rkbs.attention.paths.flex import Flex
 from rkbs.attention.paths.fused import Fused
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Blocked",
     "Dense",
     "Features",
+    "Flex",
     "Fused",
     "KernelAttention",
     "LearnedKernel",

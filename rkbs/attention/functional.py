@@ -94,7 +94,8 @@ def kernel_attention(
     A positive kernel goes through the softmax of its logit log κ, which does not overflow. Other
     kernels must be known to be non-negative and are divided by their row sums. With ``EDP()`` this
     is ``torch.nn.functional.scaled_dot_product_attention``, whose words these are. Half precision
-    is computed in float32 from the logits to the weighted sums, and rounded once.
+    is computed in float32 from the logits to the weighted sums, and rounded once; by ``Flex``, and
+    for EDP by ``Fused`` on a device, as by torch: weights in half, summed in float32.
 
     Parameters
     ----------

@@ -19,6 +19,7 @@ from rkbs.attention import (
     Blocked,
     Dense,
     Features,
+    Flex,
     Fused,
     KernelAttention,
     LearnedKernel,
@@ -202,6 +203,7 @@ TABLE = {  # name: what takes arrays, kind ↦ (found, expected)
             (Blocked(), RBF()),
             (Dense(), RBF()),
             (Features(), Quadratic()),
+            (Flex(), Quadratic()),
             (Fused(), RBF()),
         )
     },

@@ -7,7 +7,7 @@ import torch
 from attention_helpers import EQUAL, KERNELS_OF_DOTS, inputs, masks, off, plain
 from torch.nn.functional import scaled_dot_product_attention
 
-from rkbs.attention import Automatic, Blocked, Dense, Features, Fused, kernel_attention
+from rkbs.attention import Automatic, Blocked, Dense, Features, Flex, Fused, kernel_attention
 from rkbs.kernels import (
     EDP,
     KERNELS,
@@ -182,6 +182,21 @@ BAD = [
     ({"path": Fused(), "kernel": Laplace()}, ValueError, "Fused.* cannot .*Laplace is not EDP"),
     ({"path": Fused(), "normalize": None}, ValueError, "normalize=None leaves rows"),
     ({"path": Fused(), "k": torch.ones(7, 5)}, ValueError, "q and k differ in dimension"),
+    ({"path": Flex(), "kernel": RBF()}, ValueError, "RBF is not known as a function of q·k"),
+    ({"path": Flex(), "kernel": TaylorEDP(18)}, ValueError, "TaylorEDP is not known as"),
+    ({"path": Flex(), "dropout_p": 0.1}, ValueError, "dropout_p must be 0"),
+    ({"path": Flex(), "normalize": "mean"}, ValueError, "normalize='mean' leaves rows"),
+    ({"path": Flex(), "k": torch.ones(7, 5)}, ValueError, "q and k differ in dimension"),
+    (
+        {"path": Flex(), "kernel": Quadratic(torch.ones((), requires_grad=True))},
+        ValueError,
+        "parameters of Quadratic, or attn_mask, require a gradient",
+    ),
+    (
+        {"path": Flex(), "attn_mask": torch.ones(5, 7, requires_grad=True)},
+        ValueError,
+        "parameters of EDP, or attn_mask, require a gradient",
+    ),
     ({"path": Features()}, ValueError, r"Features\(\) cannot .*EDP is no polynomial"),
     (
         {"path": Features(), "kernel": TaylorEDP(64)},

@@ -11,6 +11,7 @@ from torch import Tensor
 from rkbs.attention._task import Task
 from rkbs.attention.paths import _forms
 from rkbs.attention.paths._forms import Form
+from rkbs.attention.paths._logits import HORNER
 from rkbs.attention.paths._products import centre, squared_product
 from rkbs.attention.paths._reading import allowance
 from rkbs.attention.paths._rows import Blocks, flattened
@@ -20,8 +21,6 @@ from rkbs.kernels.base import Kernel
 from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
 from rkbs.kernels.dot_product import Quadratic, TaylorEDP
 
-HIGHEST = 8
-"""The highest order of a series that Horner's rule is accurate for in single precision."""
 _BY_DISTANCE: dict[type, Form] = {
     RBF: _forms.Gaussian(),
     Cauchy: _forms.Bell(),
@@ -57,7 +56,7 @@ def selected(task: Task, error: float, block: int) -> Selected | None:
 
 
 def _is_short(kernel: TaylorEDP) -> bool:
-    return kernel.order <= HIGHEST and kernel.is_positive
+    return kernel.order <= HORNER and kernel.is_positive
 
 
 def _by_product(kernel: Quadratic | TaylorEDP, q: Tensor, k: Tensor) -> Selected | None:

@@ -16,6 +16,7 @@ from rkbs.attention.paths.base import Path, check_error
 from rkbs.attention.paths.blocked import Blocked
 from rkbs.attention.paths.dense import Dense
 from rkbs.attention.paths.features import Features, feature_count
+from rkbs.attention.paths.flex import Flex
 from rkbs.attention.paths.fused import Fused
 from rkbs.kernels._pairwise import at_least_single
 from rkbs.kernels.distance import RBF
@@ -33,8 +34,9 @@ class Automatic(Path):
     ``Fused`` for EDP, and for RBF where its product keeps its digits; ``Features`` for polynomials
     with fewer features than keys, where these keep theirs; ``Dense`` for few weights; else
     ``Blocked``. Numbers of the points decide on the CPU alone: elsewhere a device would
-    synchronize, and a compiler cannot trace it, so that there RBF and polynomials are blocked,
-    and EDP goes to torch unexamined, whose logits may overflow.
+    synchronize, and a compiler cannot trace it, so that there RBF is blocked, polynomials are, too,
+    but on CUDA ``Flex`` takes those that it knows, as other functions of q·k, and EDP goes to torch
+    unexamined, whose logits may overflow.
 
     Parameters
     ----------
@@ -71,6 +73,8 @@ class Automatic(Path):
             return Dense()
         if may_read(task) and Features().refuses(task) is None and self._has_features(task):
             return Features()
+        if task.q.device.type == "cuda" and Flex().refuses(task) is None:
+            return Flex()
         return Blocked(self.error)
 
     def run(self, task: Task) -> Tensor:

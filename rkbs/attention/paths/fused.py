@@ -12,10 +12,12 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 
 from rkbs.attention._task import Task
+from rkbs.attention.paths._axes import of_four_axes
 from rkbs.attention.paths._products import is_a_product, products
 from rkbs.attention.paths._second import gradients_of
 from rkbs.attention.paths.base import Path
 from rkbs.kernels._pairwise import at_least_single
+from rkbs.kernels.dot_product import EDP
 
 
 @final
@@ -24,8 +26,9 @@ class Fused(Path):
     """``scaled_dot_product_attention``, for EDP, RBF and ``KeyNormBias(EDP())``.
 
     RBF and the bias take one coordinate more on both sides, with q, k and v padded to one width.
-    The path reads no number of the points: named by a caller, it is taken even where the product
-    of an RBF cancels, or overflows.
+    Half precision is computed in float32; of EDP on a device it is torch's own, products of halves
+    summed in float32. The path reads no number of the points: named by a caller, it is taken even
+    where the product of an RBF cancels, or overflows.
 
     Parameters
     ----------
@@ -58,14 +61,28 @@ class Fused(Path):
 
     def run(self, task: Task) -> Tensor:
         with torch.autocast(task.q.device.type, enabled=False):
-            q, k, scale = products(task, self.centered)
-            v, width = at_least_single(task.v), task.v.shape[-1]
+            if _stays_half(task):
+                q, k, v = task.q, task.k, task.v
+                scale = 1 / math.sqrt(q.shape[-1]) if task.scale is None else task.scale
+            else:
+                q, k, scale = products(task, self.centered)
+                v = at_least_single(task.v)
+            width = v.shape[-1]
             if q.shape[-1] != task.q.shape[-1]:  # one width, or torch leaves its fused kernel
                 wide = max(q.shape[-1], width)
                 q, k, v = (pad(x, (0, wide - x.shape[-1])) for x in (q, k, v))
             mask, blind = _mask(task, q.dtype)
             out = _attend(q, k, v, mask, task, scale)[..., :width]
             return out if blind is None else out.masked_fill(blind, 0)
+
+
+def _stays_half(task: Task) -> bool:
+    """Whether torch's kernel takes half precision as it is: of EDP on a device, for its speed.
+
+    It sums in float32. Norms, and biases in float32, would be rounded before they meet products.
+    """
+    on_device = task.q.device.type != "cpu" and isinstance(task.kernel, EDP)
+    return on_device and (task.bias is None or task.bias.dtype == task.q.dtype)
 
 
 def _mask(task: Task, dtype: torch.dtype) -> tuple[Tensor | None, Tensor | None]:
@@ -85,7 +102,7 @@ def _attend(
     batch = task.batch
 
     def fused(q: Tensor, k: Tensor, v: Tensor, *mask: Tensor) -> Tensor:
-        q, k, v, *four = (_of_four_axes(x, batch) for x in (q, k, v, *mask))
+        q, k, v, *four = (of_four_axes(x, batch) for x in (q, k, v, *mask))
         some = four[0] if four else None
         out = scaled_dot_product_attention(
             q, k, v, some, task.dropout_p, task.is_causal, scale=scale
@@ -101,24 +118,16 @@ def _attend(
     def plainly(q: Tensor, k: Tensor, v: Tensor, *mask: Tensor) -> Tensor:
         if task.dropout_p:
             raise RuntimeError("gradients of gradients with dropout_p > 0 need path=Dense()")
+        dtype, (q, k, v) = v.dtype, (at_least_single(x) for x in (q, k, v))
         logits = scale * (q @ k.mT)
         some = mask[0] if mask else task.visible
         if some is not None and some.dtype == torch.bool:
             logits = logits.masked_fill(~some, -math.inf)
         elif some is not None:
             logits = logits + some
-        return logits.softmax(-1) @ v
+        return (logits.softmax(-1) @ v).to(dtype)
 
     return _Kept.apply(fused, plainly, *tensors)
-
-
-def _of_four_axes(x: Tensor, batch: tuple[int, ...]) -> Tensor:
-    """(..., n, d) as (B, H, n, d), without which torch leaves its fused kernel."""
-    if x.shape[:-2] != batch:
-        x = x.expand(*batch, *x.shape[-2:])
-    if x.ndim == 4:
-        return x
-    return x.flatten(0, -4) if x.ndim > 3 else x[(None,) * (4 - x.ndim)]
 
 
 class _Kept(torch.autograd.Function):
