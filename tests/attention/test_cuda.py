@@ -24,8 +24,14 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),  # torch's compiler warns of itself
 ]
 DTYPES = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
-CHOSEN = {"edp": Fused(), **dict.fromkeys(("quadratic", "taylor-4", "capped"), Flex())}
-"""The paths of many weights; of the others ``Blocked``."""
+IN_HALF = dict.fromkeys(("quadratic", "taylor-4", "capped"), Flex())
+"""The paths of many weights in half precision; of EDP ``Fused``, of the others ``Blocked``."""
+
+
+def expected(name, dtype):
+    if name == "edp":
+        return Fused()
+    return Blocked() if dtype == torch.float32 else IN_HALF.get(name, Blocked())
 
 
 def points(dtype, n=192, m=200, d=16):
@@ -70,7 +76,7 @@ def near(found, expected, most):
 def test_every_kernel_by_the_path_that_is_chosen(name, dtype):
     tensors, kernel = points(dtype), KERNELS[name]
     chosen = attention_path(*(x.cuda() for x in tensors), kernel)
-    assert chosen == CHOSEN.get(name, Blocked())
+    assert chosen == expected(name, dtype)
     near(on_cuda(tensors, kernel, dtype), on_cpu(tensors, name), DTYPES[dtype])
 
 
@@ -159,7 +165,16 @@ def test_a_module_compiled_as_a_whole():
 
 def test_kernels_of_dots_are_named_where_flex_takes_them():
     """So that a kernel that is new in the table is thought of here."""
-    tensors = [x.cuda() for x in points(torch.float32)]
+    tensors = [x.cuda() for x in points(torch.bfloat16)]
     for name in sorted(KERNELS_OF_DOTS & (POSITIVE | NONNEGATIVE)):
-        taken = attention_path(*tensors, KERNELS[name])
-        assert taken == CHOSEN.get(name, Blocked()), name
+        assert attention_path(*tensors, KERNELS[name]) == expected(name, torch.bfloat16), name
+
+
+def test_many_sizes_share_one_code(monkeypatch):
+    from rkbs.attention.paths import flex
+
+    monkeypatch.setattr(flex, "_SIZES", 1)
+    for n in (300, 301, 333):
+        tensors = points(torch.float32, n)
+        found = on_cuda(tensors, Quadratic(0.7), torch.float32, path=Flex())
+        near(found, on_cpu(tensors, Quadratic(0.7)), 2e-4)

@@ -22,6 +22,7 @@ from rkbs.attention import (
 )
 from rkbs.attention._task import prepared
 from rkbs.attention.paths import _forms
+from rkbs.attention.paths._cores import Distance, WideDot
 from rkbs.attention.paths._rows import Blocks
 from rkbs.attention.paths._selected import selected
 from rkbs.kernels import (
@@ -269,8 +270,8 @@ def test_points_that_are_not_finite_or_overflow_are_left_to_the_formula():
 
 
 FORMS = {
-    "rbf": _forms.Gaussian,
-    "cauchy": _forms.Bell,
+    "rbf": _forms.GaussianOfSquare,
+    "cauchy": _forms.BellOfSquare,
     "laplace": _forms.Decay,
     "ei": _forms.Overlap,
     "quadratic": _forms.Square,
@@ -285,16 +286,47 @@ def test_kernels_have_the_forms_that_are_theirs(name):
     assert isinstance(selected(task, 1e-6, 1 << 17).form, FORMS[name])
 
 
-def test_distances_are_products_where_these_keep_their_digits():
+SINGLE, DOUBLE = _forms.Root(), _forms.Root(WideDot())
+
+
+@pytest.mark.parametrize(
+    ("shift", "apart", "form"),
+    [(0.0, 9.0, SINGLE), (1e3, 9.0, SINGLE), (0.0, 0.1, DOUBLE), (0.0, 0.0, _forms.Length())],
+)
+def test_distances_are_products_where_these_keep_their_digits(shift, apart, form):
     q, k, v = normal(64, 64)
-    for shift, form in ((0.0, _forms.Root), (1000.0, _forms.Root), (None, _forms.Length)):
-        points = q + (shift or 0.0), k + (shift or 0.0)
-        if shift is None:
-            points[1][..., 3, :] = points[0][..., 5, :]  # at distance 0
-        task = prepared(*points, v, L2Distance(), **PLAIN)
-        assert isinstance(selected(task, 1e-6, 1 << 17).form, form)
-        exact = plain(*points, v, "l2")
-        assert off(kernel_attention(*points, v, L2Distance(), path=Blocked()), exact) <= 1e-5
+    q, k = q + shift, k + shift
+    k[..., 3, :] = q[..., 5, :] + apart / 8
+    task = prepared(q, k, v, L2Distance(), **PLAIN)
+    found = selected(task, 1e-6, 1 << 17).form
+    assert (type(found), type(found.core)) == (type(form), type(form.core))
+    leaves = [x.requires_grad_() for x in (q, k, v)]
+    wide = [x.detach().double().requires_grad_() for x in leaves]
+    ours = kernel_attention(*leaves, L2Distance(), path=Blocked())
+    exact = plain(*wide, "l2")
+    assert off(ours, exact) <= 1e-6
+    if apart:  # at distance 0 the definition has no gradient
+        weights = torch.linspace(-1, 1, exact.numel(), dtype=torch.float64).reshape(exact.shape)
+        slopes = [
+            torch.autograd.grad((out * weights.to(out.dtype)).sum(), points)
+            for out, points in ((ours, leaves), (exact, wide))
+        ]
+        assert max(map(off, *slopes)) <= 1e-5
+
+
+@pytest.mark.parametrize("name", ["rbf", "cauchy"])
+@pytest.mark.parametrize("shift", [0.0, 1e3, 1e6])
+def test_squares_in_double_are_as_good_as_differences(name, shift):
+    """Equal points among them; far off the center of the keys differences are taken."""
+    q, k, v = (x + shift for x in normal(64, 64))
+    k[..., 3, :], k[..., 0, 0] = q[..., 5, :], k[..., 0, 0] + (shift if shift == 1e6 else 0.0)
+    task = prepared(q, k, v, ACCEPTED[name], **PLAIN)
+    form = selected(task, 1e-6, 1 << 17).form
+    assert isinstance(form.core, WideDot) == (shift < 1e6)
+    exact = plain(q, k, v, name)
+    assert off(kernel_attention(q, k, v, ACCEPTED[name], path=Blocked()), exact) <= 1e-6
+    by_differences = selected(task, 0.0, 1 << 17).form
+    assert isinstance(by_differences.core, Distance)
 
 
 @pytest.mark.parametrize("order", range(0, 9, 2))

@@ -15,6 +15,9 @@ from rkbs.kernels._pairwise import distance, intersection
 class Core(abc.ABC):
     """s_ij of points (B, n, d) and (B, m, d), shape (B, n, m)."""
 
+    of_products = False
+    """Whether it is a product of matrices, fast on every device."""
+
     @abc.abstractmethod
     def __call__(self, q: Tensor, k: Tensor) -> Tensor:
         """The s_ij, without a graph."""
@@ -32,6 +35,8 @@ class Core(abc.ABC):
 class Dot(Core):
     """q·k."""
 
+    of_products = True
+
     def __call__(self, q: Tensor, k: Tensor) -> Tensor:
         return q @ k.mT
 
@@ -40,6 +45,23 @@ class Dot(Core):
 
     def plainly(self, q: Tensor, k: Tensor) -> Tensor:
         return q @ k.mT
+
+
+@final
+class WideDot(Core):
+    """q·k of points in double precision, rounded to single when it is summed."""
+
+    of_products = True
+
+    def __call__(self, q: Tensor, k: Tensor) -> Tensor:
+        return (q @ k.mT).float()
+
+    def backward(self, slope: Tensor, s: Tensor, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        wide = slope.double()
+        return wide @ k, wide.mT @ q
+
+    def plainly(self, q: Tensor, k: Tensor) -> Tensor:
+        return (q @ k.mT).float()
 
 
 @final

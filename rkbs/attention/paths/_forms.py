@@ -10,7 +10,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from rkbs.attention.paths._cores import Core, Distance, Dot, Intersection
+from rkbs.attention.paths._cores import Core, Distance, Dot, Intersection, WideDot
 
 
 class Form(abc.ABC):
@@ -71,10 +71,11 @@ def _horner(s: Tensor, order: int) -> Tensor:
 
 
 @final
+@dataclass(frozen=True)
 class Root(Form):
     """√s of squared distances that come as products: ``L2Distance``."""
 
-    core = Dot()
+    core: Dot | WideDot = Dot()  # noqa: RUF009 - it has no state
 
     def value(self, s: Tensor) -> Tensor:
         return s.clamp_min(torch.finfo(s.dtype).tiny).sqrt()
@@ -107,6 +108,33 @@ class Bell(Form):
 
     def slope(self, s: Tensor, value: Tensor) -> Tensor:
         return -2 * s * value.square()
+
+
+@final
+class BellOfSquare(Form):
+    """1/(1 + s) of squared distances that come as products: ``Cauchy``."""
+
+    core = WideDot()
+
+    def value(self, s: Tensor) -> Tensor:
+        return 1 / (1 + s.clamp_min(0))
+
+    def slope(self, s: Tensor, value: Tensor) -> Tensor:
+        return -value.square()
+
+
+@final
+class GaussianOfSquare(Form):
+    """−s of squared distances that come as products: ``RBF``."""
+
+    core = WideDot()
+    is_logit = True
+
+    def value(self, s: Tensor) -> Tensor:
+        return -s
+
+    def slope(self, s: Tensor, value: Tensor) -> float:
+        return -1.0
 
 
 @final

@@ -29,6 +29,7 @@ class Blocks:
     is_causal : bool
     numbers : int
         About so many weights are in a block.
+    device : torch.device
     """
 
     batch: tuple[int, ...]
@@ -37,6 +38,7 @@ class Blocks:
     allowed: Tensor | None
     is_causal: bool
     numbers: int
+    device: torch.device
 
     def __iter__(self) -> Iterator[tuple[slice, slice, slice]]:
         """Slices of B, of the queries, and of the keys that these may see."""
@@ -52,7 +54,7 @@ class Blocks:
     def hidden(self, heads: slice, rows: slice, keys: slice) -> Tensor | None:
         """Where a block's weights are hidden, or None."""
         if self.is_causal:
-            i, j = (torch.arange(s.start, s.stop) for s in (rows, keys))
+            i, j = (torch.arange(s.start, s.stop, device=self.device) for s in (rows, keys))
             return i[:, None] < j if keys.stop > rows.start + 1 else None
         if self.allowed is None:
             return None
@@ -61,7 +63,8 @@ class Blocks:
         some = some if some.shape[-2] == 1 else some[..., rows, :]
         if all(size == 1 for size in self.allowed.shape[:-2]):  # of all heads alike
             return ~some[(0,) * len(self.batch)]
-        index = torch.unravel_index(torch.arange(heads.start, heads.stop), self.batch)
+        numbers = torch.arange(heads.start, heads.stop, device=self.device)
+        index = torch.unravel_index(numbers, self.batch)
         return ~some[index]
 
 

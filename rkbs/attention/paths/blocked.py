@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from rkbs.attention._task import Task
-from rkbs.attention.paths._reading import may_read
+from rkbs.attention.paths._reading import may_wait
 from rkbs.attention.paths._rows import Blocks, Rows, flattened, rows_of
 from rkbs.attention.paths._selected import Selected, selected
 from rkbs.attention.paths.base import Path, check_error
@@ -25,15 +25,17 @@ from rkbs.kernels._pairwise import at_least_single
 class Blocked(Path):
     """Any kernel in memory that is linear in n and m, forward and backward.
 
-    On the CPU kernels of the table have forms of their own, with gradients written out. All else,
-    also what goes beyond the range of a form, is the kernel's formula, which
-    ``torch.utils.checkpoint`` computes again for gradients.
+    Kernels of the table have forms of their own, with gradients written out: on the CPU all, on
+    CUDA those that come from products. Whether a form keeps its digits and its range is read off
+    the points, for which a device is waited for. All else is the kernel's formula, which
+    ``torch.utils.checkpoint`` computes again for gradients; so it is in graphs of a compiler.
 
     Parameters
     ----------
     error : float
         Distances are taken from products, which is faster, where rounding by cancellation stays
-        below this (in double precision: its square), relative to a weight of ``L2Distance``.
+        below this (in double precision: its square), in logits of ``RBF``, relative to a weight of
+        ``Cauchy`` and ``L2Distance``. Of single precision the products are in double.
     numbers : int or None
         About so many weights are in a block; by default 2¹⁷ on the CPU, which its cache holds, and
         2²⁴ on a device, which fewer leave idle.
@@ -61,7 +63,7 @@ class Blocked(Path):
         """Nothing."""
 
     def run(self, task: Task) -> Tensor:
-        if may_read(task):
+        if may_wait(task):
             with torch.autocast(task.q.device.type, enabled=False), in_words_of_attention():
                 if found := selected(task, self.error, self._numbers(task)):
                     return self._by_form(task, found)
@@ -76,7 +78,8 @@ class Blocked(Path):
         *batch, n, m = task.shape
         points = (found.q, found.k, at_least_single(task.v))
         q, k, v = (flattened(x, batch) for x in points)
-        blocks = Blocks(tuple(batch), n, m, task.allowed, task.is_causal, self._numbers(task))
+        numbers = self._numbers(task)
+        blocks = Blocks(tuple(batch), n, m, task.allowed, task.is_causal, numbers, q.device)
         return Rows.apply(q, k, v, found.form, blocks).reshape(*batch, n, -1)
 
     def _by_formula(self, task: Task) -> Tensor:

@@ -32,6 +32,9 @@ _WIDEST = 256
 """The largest dimension whose tiles torch fits into the memory of a multiprocessor."""
 _TILE = 128
 """Points that torch's kernel takes at once; fewer queries go to another one."""
+_SIZES = 16
+"""Of so many sizes each is compiled for itself; code for any size can be ten times as slow."""
+_KNOWN: dict[Any, set[tuple[int, ...]]] = {}
 _SERIAL = itertools.count()
 _HAS_TRITON = importlib.util.find_spec("triton") is not None  # now: a compiler cannot trace it
 
@@ -46,8 +49,9 @@ class Flex(Path):
     precision is multiplied as it stands and summed in float32, as by torch's own attention. Masks,
     causal ones too, hide weights and save no time. The path reads no number of the points.
 
-    A kernel is compiled when it is first met, in seconds, on CUDA; on the CPU torch computes it
-    unfused, with memory of n × m, and gradients are those of the definition.
+    A kernel is compiled, in seconds, on CUDA when it is first met, and again for each of the first
+    16 sizes of batch, queries and keys. On the CPU torch computes it unfused, with memory of n × m,
+    and gradients are those of the definition.
 
     Examples
     --------
@@ -112,7 +116,7 @@ def _attend(task: Task) -> Tensor:
     def call(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
             return _flexed(kind, q, k, v, seen, captured)
-        return _compiled(kind, *_alike(q, k, v))(q, k, v, seen, captured)
+        return _compiled(kind, *_alike(kind, q, k, v))(q, k, v, seen, captured)
 
     def plainly(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         parts = zip((q, k, v), (d, d, width), strict=True)
@@ -165,16 +169,30 @@ def _flexed(
     return flex_attention(q, k, v, score, scale=kind.scale)
 
 
-def _alike(q: Tensor, k: Tensor, v: Tensor) -> tuple:
-    """What torch compiles for anew: all but numbers of points, beyond what it asks of these."""
+def _alike(kind: _Kind, q: Tensor, k: Tensor, v: Tensor) -> tuple:
+    """What torch compiles for anew: the sizes, while they are few; else what it asks of any."""
     learned = q.requires_grad or k.requires_grad or v.requires_grad
-    n, m = q.shape[-2], k.shape[-2]
-    asked = n % _TILE == 0, m % _TILE == 0, n < _TILE, q.shape[0] == 1
-    return q.device.type, q.dtype, learned, q.shape[1], q.shape[-1], v.shape[-1], *asked
+    basis = q.device.type, q.dtype, learned, q.shape[1], q.shape[-1], v.shape[-1]
+    batch, n, m = sizes = q.shape[0], q.shape[-2], k.shape[-2]
+    known = _KNOWN.setdefault((kind, basis), set())
+    if sizes in known or len(known) < _SIZES:
+        known.add(sizes)
+        return *basis, sizes
+    return *basis, None, n % _TILE == 0, m % _TILE == 0, n < _TILE, batch == 1
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(kind: _Kind, device: str, *alike: Any) -> Callable[..., Tensor]:
+def _compiled(
+    kind: _Kind,
+    device: str,
+    dtype: torch.dtype,
+    learned: bool,
+    heads: int,
+    width: int,
+    width_v: int,
+    sizes: tuple[int, ...] | None,
+    *asked: bool,
+) -> Callable[..., Tensor]:
     """``_flexed`` of a kind.
 
     torch counts what it compiled of a code object, and refuses a ninth. Each kind has a code object
@@ -189,7 +207,8 @@ def _compiled(kind: _Kind, device: str, *alike: Any) -> Callable[..., Tensor]:
 
     code = attend.__code__.replace(co_name=f"flex_{next(_SERIAL)}")
     own = types.FunctionType(code, attend.__globals__, code.co_name, None, attend.__closure__)
-    return torch.compile(own, backend="inductor" if device == "cuda" else "eager", fullgraph=True)
+    backend = "inductor" if device == "cuda" else "eager"
+    return torch.compile(own, backend=backend, fullgraph=True, dynamic=not sizes)
 
 
 def _wide(x: Tensor) -> Tensor:
