@@ -20,7 +20,7 @@ from rkbs.solvers.operators._pair_features import (
 from rkbs.solvers.operators._pair_preconditioner import shares
 from rkbs.solvers.operators._pair_products import PairProducts
 
-Way = Literal["dense", "features", "coordinates"]
+Way = Literal["plain", "dense", "features", "coordinates"]
 
 _RANKS = (64, 128, 256, 512, 1024, 2048, 4096)
 HIDDEN = 1e-10
@@ -31,9 +31,10 @@ _PAIRS_OF_A_COORDINATE = 40
 """Pairs at random tell a coordinate from the others if there are so many of each."""
 
 # What an operation costs, in multiplications of a matrix product (``benchmarks/pair_products.py``).
-_CALLS = 1_000_000  # of a step
-_GATHERED = 300  # an entry of the Gram matrix of the pairs
+_CALLS = 3_000_000  # of a step
+_GATHERED = 450  # an entry of the Gram matrix of the pairs
 _FORMED = 200  # one of a matrix of features
+_WEIGHED = 600  # a coordinate, in a step
 _READ = 40  # one of a factor, in a solve
 _EXACT_STEPS = 2  # with an exact inverse
 
@@ -45,9 +46,10 @@ class Route:
 
     Attributes
     ----------
-    way : {"dense", "features", "coordinates"}
-        (K + αI) a = z by a Cholesky factor; by conjugate gradients, with the largest features as
-        preconditioner; or M by conjugate gradients.
+    way : {"plain", "dense", "features", "coordinates"}
+        (K + αI) a = z by conjugate gradients without preconditioner; by a Cholesky factor; by
+        conjugate gradients, with the largest features as preconditioner; or M by conjugate
+        gradients.
     rank : int
         How many features.
     cost : float
@@ -64,9 +66,12 @@ class Route:
 class Routes:
     """The ways of a problem, with what they share for all α.
 
-    Estimated are the steps by the bound of conjugate gradients, log(2/tol)/2 · κ^½, κ = 1 + ν/α,
-    where ν is the largest eigenvalue that the preconditioner does not know. Beyond r features that
-    is the next that the pairs see, ρ_ab s_a t_b, and the mean diagonal of all the rest.
+    Estimated are the steps by the bounds of conjugate gradients, k + log(2/tol)/(2 artanh κ^{−½}),
+    κ = 1 + ν/α, of which the least counts: k steps take the k largest of the eigenvalues that the
+    preconditioner does not know, and ν is the next. Beyond r features that is
+    ((ρ_ab s_a t_b)^½ + q^½)² with the next that the pairs see, and q the mean diagonal of all the
+    rest: so far do eigenvalues reach where features are like independent numbers (Marchenko &
+    Pastur, 1967). Without preconditioner r = 0.
 
     Parameters
     ----------
@@ -92,13 +97,26 @@ class Routes:
         return top[np.argsort(-self.seen[top], kind="stable")]
 
     @cached_property
-    def unknown(self) -> dict[int, float]:
-        """ν beyond so many features."""
+    def unknown(self) -> np.ndarray:
+        """ν beyond 0, 1, … features; 0 beyond all, if all are among ``largest``."""
         top, n, total = self.seen[self.largest], len(self.problem.z), self.seen.sum()
-        inside = np.cumsum(top)
-        ranks = [rank for rank in _RANKS if rank < len(top)]
-        found = {r: float(top[r] + max(total - inside[r - 1], 0.0) / n) for r in ranks}
-        return found if len(top) < len(self.seen) else {**found, len(top): 0.0}
+        rest = total - np.concatenate([[0.0], np.cumsum(top)])
+        next_one = np.append(top, 0.0)
+        found = (np.sqrt(next_one) + np.sqrt(np.maximum(rest, 0.0) / n)) ** 2
+        if len(top) < len(self.seen):
+            return found[:-1]
+        found[-1] = 0.0
+        return found
+
+    @cached_property
+    def of_effects(self) -> float:
+        """A bound of the largest eigenvalue of E_e E_eᵀ, which has a one for each pair's effect."""
+        offsets, pairs = self.problem.offsets, self.problem.pairs
+        most = 0.0
+        for labels, at in ((offsets.rows, pairs.i), (offsets.columns, pairs.j)):
+            if labels is not None:
+                most += float(np.bincount(labels[at]).max())
+        return most
 
     @cached_property
     def apart(self) -> float:
@@ -124,24 +142,28 @@ class Routes:
         if not len(self.seen):
             return [Route("coordinates", 0, 0.0)]
 
-        def steps(unknown: float) -> float:
-            most = np.log(2 / tol) / 2 * np.sqrt(1 + unknown / alpha)
-            return float(most) if unknown else _EXACT_STEPS
-
         gram = min(products.cost_of_gram, products.cost_of_step)
-        cost = steps(self.apart) * (products.cost_of_step + _CALLS)
+        step = products.cost_of_step + len(self.seen) * _WEIGHED + _CALLS
+        cost = float(_steps(self.apart / alpha, tol)) * step
         routes = [Route("coordinates", 0, cost)]
         if n**2 <= _ENTRIES and products.has_grams:
             cost = n**3 / 4 + n**2 * _GATHERED + _EXACT_STEPS * (gram + _CALLS)
             routes.append(Route("dense", 0, cost))
-        for rank, unknown in self.unknown.items():
+        routes.append(Route("plain", 0, self.steps(alpha, tol) * (gram + _CALLS)))
+        known = _after(self.unknown, alpha, tol)
+        for rank in {*(r for r in _RANKS if r < len(known)), len(known) - 1} - {0}:
             r = rank + offsets.size - int(offsets.constant)
             if r <= n and r**2 <= _ENTRIES:
                 setup = n * r**2 / 2 + n * r * _FORMED + r**3 / 4
                 beside = _READ * r**2 + 4 * gram * np.sqrt(rank / len(self.seen))
-                cost = setup + steps(unknown) * (gram + beside + _CALLS)
+                cost = setup + known[rank] * (gram + beside + _CALLS)
                 routes.append(Route("features", rank, float(cost)))
         return routes
+
+    def steps(self, alpha: float, tol: float) -> float:
+        """Of conjugate gradients without preconditioner, for which effects are eigenvalues too."""
+        beside = effects_weight(self.problem.with_alpha(alpha)) * self.of_effects
+        return float(_after(self.unknown + beside, alpha, tol)[0])
 
     def inverse(self, problem: OperatorProblem, route: Route) -> Inverse | None:
         """(K + αI)⁻¹, or that of the largest features; None by coordinates, or if α is hidden."""
@@ -150,6 +172,8 @@ class Routes:
         try:
             if route.way == "dense":
                 return of_sum_zero(problem, dense_inverse(problem, self.products))
+            if route.way == "plain":
+                return problem.feasible
             features = self._of_rank(route.rank)
             return of_sum_zero(problem, features.inverse(problem.alpha, effects_weight(problem)))
         except LinAlgError:  # hidden by rounding
@@ -159,3 +183,17 @@ class Routes:
         if rank not in self._features:
             self._features[rank] = PairFeatures.of(self.problem, self.largest[:rank])
         return self._features[rank]
+
+
+def _steps(apart: np.ndarray | float, tol: float) -> np.ndarray:
+    """Of conjugate gradients between the eigenvalues 1 and 1 + ``apart``, to this tolerance."""
+    with np.errstate(divide="ignore"):  # none at all, of the same eigenvalues
+        most = np.log(2 / tol) / (2 * np.arctanh(1 / np.sqrt(1 + apart)))
+    return np.maximum(most, _EXACT_STEPS)
+
+
+def _after(unknown: np.ndarray, alpha: float, tol: float) -> np.ndarray:
+    """Of those whose preconditioner knows 0, 1, … of the largest eigenvalues."""
+    ranks = np.arange(len(unknown))
+    total = ranks + _steps(unknown / alpha, tol)  # known, or taken by a step each
+    return np.minimum.accumulate(total[::-1])[::-1] - ranks
