@@ -118,7 +118,7 @@ def dense_inverse(problem: OperatorProblem, products: PairProducts) -> Inverse:
 
 
 def _cholesky(system: np.ndarray) -> tuple[np.ndarray, bool]:
-    """In the place of a symmetric matrix: its transpose is in Fortran's order, and is not copied."""
+    """In the place of a symmetric matrix, whose transpose is in Fortran's order: not copied."""
     factor: tuple[np.ndarray, bool] = cho_factor(system.T, lower=True, overwrite_a=True)
     return factor
 

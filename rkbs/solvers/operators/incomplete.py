@@ -51,9 +51,9 @@ class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
     Where that is estimated to be cheaper, (K + αI) a = z is solved instead, K the Gram matrix of
     the pairs, by conjugate gradients that take two products a step; their preconditioner is exact
     on the largest features s_a t_b, 64 to 4096 of them, or there is none, where α is so large that
-    a few steps do. Or, for up to 5000 pairs, by a Cholesky factor. These take 400 MB at most, and K is formed in no other case. With fewer pairs than
-    coordinates and α near rounding there is no preconditioner. SciPy twin:
-    ``scipy.sparse.linalg.cg``.
+    a few steps do. Or, for up to 5000 pairs, by a Cholesky factor. These take 400 MB at most, and K
+    is formed in no other case. With fewer pairs than coordinates and α near rounding there is no
+    preconditioner. SciPy twin: ``scipy.sparse.linalg.cg``.
 
     Setup decomposes the Gram matrices. Along a path an α starts from the last, unless by a factor.
 
