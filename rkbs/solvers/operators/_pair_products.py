@@ -16,8 +16,8 @@ Way = Literal["sampled", "rows", "dense"]
 
 # Crossovers of `benchmarks/pair_products.py` on 300² and 1000² grids.
 _FEW_IN_A_ROW = 8
-_ROWS = 0.08
-_SPARSE = 0.15
+_ROWS = 0.06
+_SPARSE = 0.1
 _CHUNK = 64
 _SLOWER = 20
 """A multiplication at a pair takes as long as so many of a matrix product."""

@@ -46,7 +46,7 @@ class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
     In the eigenbases of K_X and K_Y the preconditioner is a diagonal, 1/(ρ_ab s_a t_b + α), with ρ
     the shares of pairs observed as the eigenvectors weigh rows and columns; of offsets it knows
     what they take from a grid. It is exact on a complete one. A step costs four products of the
-    domains' sizes, of which two shrink with the share of pairs below 0.15.
+    domains' sizes, of which two shrink with the share of pairs below 0.1.
 
     Where that is estimated to be cheaper, (K + αI) a = z is solved instead, K the Gram matrix of
     the pairs, by conjugate gradients that take two products a step; their preconditioner is exact

@@ -89,8 +89,8 @@ def test_the_ways_that_are_chosen():
 
     assert ways(300, 300, 2400) == ("sampled", "rows")
     assert ways(300, 300, 2401) == ("rows", "rows")
-    assert ways(300, 300, 7201) == ("dense", "rows")
-    assert ways(300, 300, 13501) == ("dense", "dense")
+    assert ways(300, 300, 5401) == ("dense", "rows")
+    assert ways(300, 300, 9001) == ("dense", "dense")
 
 
 def test_the_small_factor_is_multiplied_first():
