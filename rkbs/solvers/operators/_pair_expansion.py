@@ -54,7 +54,7 @@ def expand(
     gram, steps, last = cheapest_gram(products), 0, np.inf
     enough = tol / 2 * np.linalg.norm(problem.feasible(problem.z))
     a = problem.feasible(start)
-    M = products.pull(a) if a.any() else np.zeros_like(problem.factors.products)
+    M = products.pull(a) if a.any() else np.zeros(problem.factors.shape)
     while steps < most:
         rest = _left_of(problem, products, M, a)
         left = float(np.linalg.norm(rest))
@@ -65,7 +65,8 @@ def expand(
             more, used = _conjugate_gradients(
                 problem, gram, rest, zero, inverse, rtol, most - steps
             )
-            M, a, steps = M + products.pull(more), a + more, steps + used
+            M = M + products.pull(more) if M.any() else products.pull(more)
+            a, steps = a + more, steps + used
         yield _with_offsets(problem, M, problem.alpha * a), steps
         last = left
 

@@ -43,7 +43,7 @@ class PairFeatures:
     def of(cls, problem: OperatorProblem, coordinates: np.ndarray) -> PairFeatures:
         """Those of coordinates in M, flat."""
         factors, pairs = problem.factors, problem.pairs
-        a, b = np.unravel_index(coordinates, factors.products.shape)
+        a, b = np.unravel_index(coordinates, factors.shape)
         left, at_left = np.unique(a, return_inverse=True)
         right, at_right = np.unique(b, return_inverse=True)
         L = np.ascontiguousarray(factors.left[:, left])

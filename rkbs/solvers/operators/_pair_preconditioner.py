@@ -72,11 +72,17 @@ class Preconditioner:
 
 def shares(problem: OperatorProblem) -> np.ndarray:
     """ρ_ab = (Σ_i U_ia² n_i) (Σ_j V_jb² m_j) / n for n_i pairs in row i and m_j in column j."""
+    return np.multiply.outer(*shares_of_sides(problem))
+
+
+def shares_of_sides(problem: OperatorProblem) -> tuple[np.ndarray, np.ndarray]:
+    """The two factors of ρ, of the rows and of the columns, which has the 1/n."""
     factors, pairs = problem.factors, problem.pairs
     rows = np.bincount(pairs.i, minlength=len(pairs.X))
     columns = np.bincount(pairs.j, minlength=len(pairs.Y))
-    return np.multiply.outer(
-        rows @ factors.x.eigenvectors**2, columns @ factors.y.eigenvectors**2 / len(pairs)
+    return (
+        rows @ factors.x.eigenvectors**2,
+        columns @ factors.y.eigenvectors**2 / len(pairs),
     )
 
 

@@ -17,7 +17,7 @@ from rkbs.solvers.operators._pair_features import (
     effects_weight,
     of_sum_zero,
 )
-from rkbs.solvers.operators._pair_preconditioner import shares
+from rkbs.solvers.operators._pair_preconditioner import shares_of_sides
 from rkbs.solvers.operators._pair_products import PairProducts
 
 Way = Literal["plain", "dense", "features", "coordinates"]
@@ -86,25 +86,53 @@ class Routes:
     _features: dict[int, PairFeatures] = field(default_factory=dict, init=False)
 
     @cached_property
+    def sides(self) -> tuple[np.ndarray, np.ndarray]:
+        """The factors of ρ_ab s_a t_b."""
+        rows, columns = shares_of_sides(self.problem)
+        factors = self.problem.factors
+        return rows * factors.x.eigenvalues, columns * factors.y.eigenvalues
+
+    @property
     def seen(self) -> np.ndarray:
         """ρ_ab s_a t_b, flat."""
-        return (shares(self.problem) * self.problem.factors.products).ravel()
+        return np.multiply.outer(*self.sides).ravel()
 
     @cached_property
     def largest(self) -> np.ndarray:
-        """The coordinates that pairs see most, from the largest on."""
-        start = max(0, len(self.seen) - _RANKS[-1] - 1)
-        top = np.argpartition(self.seen, start)[start:] if start else np.arange(len(self.seen))
-        return top[np.argsort(-self.seen[top], kind="stable")]
+        """The coordinates that pairs see most, from the largest on.
+
+        Of the k largest products the ranks of their factors, from 1 on, have a product of at most
+        k: any other has k at least as large.
+        """
+        most, (rows, columns) = _RANKS[-1] + 1, self.sides
+        by_row, by_column = (np.argsort(-side, kind="stable") for side in self.sides)
+        counts = np.minimum(most // np.arange(1, min(most, len(rows)) + 1), len(columns))
+        row = np.repeat(np.arange(len(counts)), counts)
+        column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        row, column = by_row[row], by_column[column]
+        order = np.argsort(-rows[row] * columns[column], kind="stable")[:most]
+        return row[order] * len(columns) + column[order]
+
+    @cached_property
+    def top(self) -> np.ndarray:
+        """What pairs see of ``largest``."""
+        rows, columns = self.sides
+        a, b = np.divmod(self.largest, len(columns))
+        return rows[a] * columns[b]
+
+    @cached_property
+    def size(self) -> int:
+        """How many coordinates there are."""
+        return len(self.sides[0]) * len(self.sides[1])
 
     @cached_property
     def unknown(self) -> np.ndarray:
         """ν beyond 0, 1, … features; 0 beyond all, if all are among ``largest``."""
-        top, n, total = self.seen[self.largest], len(self.problem.z), self.seen.sum()
-        rest = total - np.concatenate([[0.0], np.cumsum(top)])
-        next_one = np.append(top, 0.0)
-        found = (np.sqrt(next_one) + np.sqrt(np.maximum(rest, 0.0) / n)) ** 2
-        if len(top) < len(self.seen):
+        total = self.sides[0].sum() * self.sides[1].sum()
+        rest = total - np.concatenate([[0.0], np.cumsum(self.top)])
+        mean = np.maximum(rest, 0.0) / len(self.problem.z)
+        found = (np.sqrt(np.append(self.top, 0.0)) + np.sqrt(mean)) ** 2
+        if len(self.top) < self.size:
             return found[:-1]
         found[-1] = 0.0
         return found
@@ -125,10 +153,12 @@ class Routes:
 
         With κ = 1 + ν/α, which is no bound, steps are log(2/tol)/2 · κ^½ ``uneven``.
         """
-        n, size = len(self.problem.z), len(self.seen)
-        at = max(size - 1 - n // _PAIRS_OF_A_COORDINATE, 0)
+        n, size = len(self.problem.z), self.size
+        at = min(n // _PAIRS_OF_A_COORDINATE, size - 1)
         left_out = 1 - n / (len(self.products.left) * len(self.products.right))
-        return left_out * float(np.partition(self.seen, at)[at])
+        if at < len(self.top):
+            return left_out * float(self.top[at])
+        return left_out * float(np.partition(self.seen, size - 1 - at)[size - 1 - at])
 
     @cached_property
     def uneven(self) -> float:
@@ -159,11 +189,11 @@ class Routes:
 
     def _all(self, alpha: float, tol: float) -> list[Route]:
         n, products, offsets = len(self.problem.z), self.products, self.problem.offsets
-        if not len(self.seen):
+        if not self.size:
             return [Route("coordinates", 0, 0.0)]
 
         gram = min(products.cost_of_gram, products.cost_of_step)
-        step = products.cost_of_step + len(self.seen) * _WEIGHED + _CALLS
+        step = products.cost_of_step + self.size * _WEIGHED + _CALLS
         steps = np.log(2 / tol) / 2 * np.sqrt(1 + self.apart / alpha) * self.uneven
         routes = [Route("coordinates", 0, float(steps + _AROUND) * step)]
         if n**2 <= _ENTRIES and products.has_grams:
@@ -175,7 +205,7 @@ class Routes:
             r = rank + offsets.size - int(offsets.constant)
             if r <= n and r**2 <= _ENTRIES:
                 setup = n * r**2 / 2 + n * r * _FORMED + r**3 / 4
-                beside = _READ * r**2 + 4 * gram * np.sqrt(rank / len(self.seen))
+                beside = _READ * r**2 + 4 * gram * np.sqrt(rank / self.size)
                 cost = setup + known[rank] * (gram + beside + _CALLS)
                 routes.append(Route("features", rank, float(cost)))
         return routes
@@ -187,7 +217,7 @@ class Routes:
 
     def inverse(self, problem: OperatorProblem, route: Route) -> Inverse | None:
         """(K + αI)⁻¹, or that of the largest features; None by coordinates, or if α is hidden."""
-        if route.way == "coordinates" or problem.alpha <= HIDDEN * problem.factors.products.max():
+        if route.way == "coordinates" or problem.alpha <= HIDDEN * problem.factors.largest:
             return None
         try:
             if route.way == "dense":

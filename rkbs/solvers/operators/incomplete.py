@@ -96,8 +96,8 @@ class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
         by_expansion = partial(self._by_expansion, problem, products)
         # With fewer pairs than coordinates α alone decides what M does off the pairs. A fit may be
         # so close that rounding hides z − h, and α with it: then a = c/α is sought itself.
-        underdetermined = len(problem.z) < problem.factors.products.size
-        if underdetermined and problem.alpha <= HIDDEN * problem.factors.products.max():
+        underdetermined = len(problem.z) < start.M.size
+        if underdetermined and problem.alpha <= HIDDEN * problem.factors.largest:
             return by_expansion(by_factors(products), np.zeros_like(problem.z), 0, self.max_iter)
         route = routes.cheapest(problem, self.tol)
         if (inverse := routes.inverse(problem, route)) is not None:
@@ -175,7 +175,7 @@ class _ConjugateGradientState(State[RidgeSolution]):
         self, problem: OperatorProblem, last: OperatorPoint | None
     ) -> tuple[RidgeSolution, OperatorPoint]:
         """The solution, and M and a = c/α from which another α may start."""
-        shape = problem.factors.products.shape
+        shape = problem.factors.shape
         start = OperatorPoint(np.zeros(shape), np.zeros_like(problem.z)) if last is None else last
         solution = self.solver._from(problem, self.routes, start)
         M, c, _ = solution.value

@@ -182,6 +182,18 @@ def test_the_largest_features_are_those_that_pairs_see_most():
     assert routes.unknown[-1] == 0.0
 
 
+def test_the_largest_of_more_coordinates_than_are_ever_known():
+    problem = some(90, 80, 2000, gamma=1.0)
+    routes = Routes(problem, PairProducts.of(problem))
+    assert len(routes.largest) == len(set(routes.largest)) == 4097 < routes.size
+    best = np.sort(routes.seen)[::-1][:4097]
+    np.testing.assert_allclose(routes.seen[routes.largest], best, rtol=1e-15)
+    np.testing.assert_allclose(routes.top, best, rtol=1e-15)
+    assert len(routes.unknown) == 4097
+    rest = routes.seen.sum() - best[:9].sum()
+    assert routes.unknown[9] == pytest.approx((best[9] ** 0.5 + (rest / 2000) ** 0.5) ** 2)
+
+
 # ---- the routes
 
 
