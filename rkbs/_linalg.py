@@ -163,6 +163,11 @@ class Factors:
         return np.multiply.outer(self.x.eigenvalues, self.y.eigenvalues)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Of M, (r_x, r_y)."""
+        return len(self.x.eigenvalues), len(self.y.eigenvalues)
+
+    @property
     def largest(self) -> float:
         """The largest of ``products``, 0 where there is none."""
         return float(self.x.eigenvalues.max(initial=0.0) * self.y.eigenvalues.max(initial=0.0))

@@ -7,7 +7,9 @@ import numpy as np
 from rkbs.data.pairs import Pairs
 
 _SPARSE = 8
-"""With more cells than so many a pair, pairs are taken one by one."""
+"""With more cells than so many a pair, a matrix of values at the pairs is sparse."""
+_ONE_BY_ONE = 64
+"""With more than so many, a product of full factors is dearer than their rows at the pairs."""
 _GATHERED = 2**16
 """Numbers of each factor that are gathered at a time: they stay in the cache."""
 
@@ -15,6 +17,11 @@ _GATHERED = 2**16
 def are_few(pairs: Pairs) -> bool:
     """Whether the grid would be far larger than its pairs."""
     return len(pairs.X) * len(pairs.Y) > _SPARSE * len(pairs)
+
+
+def are_very_few(pairs: Pairs) -> bool:
+    """Whether a scalar product for each pair is cheaper than a product of full matrices."""
+    return len(pairs.X) * len(pairs.Y) > _ONE_BY_ONE * len(pairs)
 
 
 def dots(left: np.ndarray, right: np.ndarray, pairs: Pairs) -> np.ndarray:

@@ -141,7 +141,7 @@ class GramProblem(Problem):
 
     def at_pairs(self, M: np.ndarray) -> np.ndarray:
         """h = R_X M R_Yᵀ at the pairs: (r_x, r_y) → (n,)."""
-        if self._by_pairs:
+        if self._dots_by_pairs:
             return _some_pairs.dots(self.factors.left @ M, self.factors.right, self.pairs)
         return self.pairs.entries(self.factors.push(M))
 
@@ -160,8 +160,13 @@ class GramProblem(Problem):
 
     @cached_property
     def _by_pairs(self) -> bool:
-        """Whether to form nothing of the size of the grid."""
-        return self.is_low_rank and _some_pairs.are_few(self.pairs)
+        """Whether the matrix of values at the pairs is sparse."""
+        return _some_pairs.are_few(self.pairs)
+
+    @cached_property
+    def _dots_by_pairs(self) -> bool:
+        """Whether no value is formed but those at the pairs: where ranks or pairs are few."""
+        return self._by_pairs and (self.is_low_rank or _some_pairs.are_very_few(self.pairs))
 
     def fitted(self, M: np.ndarray, theta: np.ndarray = NO_OFFSETS) -> np.ndarray:
         """h = R_X M R_Yᵀ + Eθ at the pairs."""

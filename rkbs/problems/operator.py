@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
@@ -107,16 +107,20 @@ class OperatorProblem(GramProblem):
             norms.append(np.linalg.norm(rows))
         return float(np.linalg.norm(energies)), float(np.linalg.norm(norms))
 
-    def pull_scale(self, M: np.ndarray, c: np.ndarray) -> float:
+    def pull_scale(
+        self, M: np.ndarray, c: np.ndarray, energy: Callable[[np.ndarray], float] | None = None
+    ) -> float:
         """What αM − R_Xᵀ C R_Y is to be small against: αM, or the largest pull of such a c.
 
         With at least as many pairs as coordinates, of −ℓ'(0; z) in place of c: then the pairs see
-        every coordinate, and h alone tells M.
+        every coordinate, and h alone tells M. ``energy`` is that of the problem, where somebody
+        has its weights in memory.
         """
+        energy = self.energy if energy is None else energy
         largest = self.factors.largest
         seen = np.sqrt(largest / (largest + self.alpha))
         size = self.slope if len(c) >= M.size else np.linalg.norm(c)
-        return max(self.alpha * self.energy(M), float(seen * size), np.finfo(float).tiny)
+        return max(self.alpha * energy(M), float(seen * size), np.finfo(float).tiny)
 
     @property
     def slope(self) -> float:

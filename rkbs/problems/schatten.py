@@ -131,7 +131,13 @@ class SchattenProblem(GramProblem):
         one of sum 0 first.
         """
         c = self.feasible(c)
-        s = singular_values(self.pull(c)) / self.alpha
+        pull = self.pull(c)
+        if self.penalty == Schatten(1.0):  # whose Ω* asks for the largest alone
+            s = np.zeros(min(pull.shape))
+            s[:1] = operator_norm(pull)
+        else:
+            s = singular_values(pull)
+        s /= self.alpha
         # R_Xᵀ C R_Y may cancel: its rounding is that of the factors' product, not of the result.
         size = np.sqrt(self.factors.products.max(initial=0.0)) * np.linalg.norm(c)
         theta = self.penalty.into_domain(s + _ROUNDING * size / self.alpha)
@@ -173,6 +179,16 @@ class SchattenProblem(GramProblem):
         if norm == 0:
             return 0.0
         return float(norm / slope) if slope > 0 else math.inf
+
+
+def operator_norm(M: np.ndarray) -> float:
+    """σ_1 to some n · eps, n the smaller size: by the eigenvalues of M Mᵀ or MᵀM."""
+    largest = np.abs(M).max(initial=0.0)
+    if largest == 0:
+        return 0.0
+    scaled = M / largest  # squares may leave the range of floats
+    gram = scaled @ scaled.T if len(M) <= M.shape[1] else scaled.T @ scaled
+    return float(largest * np.sqrt(np.linalg.eigvalsh(gram)[-1]))
 
 
 def singular_values(M: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from rkbs.kernels import RBF, Laplace, Linear
 from rkbs.laws import relative
 from rkbs.machines import BinaryKernelMachine
 from rkbs.problems import OperatorProblem
-from rkbs.problems.schatten import SchattenProblem, singular_values
+from rkbs.problems.schatten import SchattenProblem, operator_norm, singular_values
 from rkbs.solvers import ADMM, Cholesky, Factorized, SpectralNewton, solve
 from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.residual_losses import Huber, Squared
@@ -247,3 +247,13 @@ def test_features_of_size_zero_predict_zero(loss, p):
             assert np.ptp(h) == 0
             assert constant or not h.any()
             assert machine.certificate_.passed
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+@pytest.mark.parametrize("shape", [(1, 1), (40, 25), (25, 40), (0, 3)])
+def test_the_operator_norm_is_the_largest_singular_value(shape, scale):
+    """Well within what ``into_domain`` allows for, 1e-14 and 1e-15 for each of them."""
+    M = scale * np.random.default_rng(0).standard_normal(shape)
+    largest = singular_values(M).max(initial=0.0)
+    assert abs(operator_norm(M) - largest) <= 1e-14 * largest
+    assert operator_norm(0 * M) == 0.0

@@ -141,20 +141,22 @@ class Descent:
     ) -> np.ndarray:
         """Newton's by conjugate gradients, as far as the second derivative is positive."""
         found, residual = np.zeros_like(gradient), -gradient
-        step = direction = precondition(residual)
-        first = size = float(np.vdot(residual, direction))
+        step, some = precondition(residual), np.empty_like(gradient)
+        first = size = float(np.vdot(residual, step))
         for _ in range(_CG_STEPS):
-            image = point.bend(step) + self.alpha * step
+            image = point.bend(step)
+            image += np.multiply(step, self.alpha, out=some)
             bend = float(np.vdot(step, image))
             if not bend > _FLAT * self.alpha * float(np.vdot(step, step)):
                 break
-            found = found + size / bend * step
-            residual = residual - size / bend * image
+            found += np.multiply(step, size / bend, out=some)
+            residual -= np.multiply(image, size / bend, out=some)
             direction = precondition(residual)
             last, size = size, float(np.vdot(residual, direction))
             if size <= forcing**2 * first:
                 break
-            step = direction + size / last * step
+            step *= size / last
+            step += direction
         return found if found.any() else step
 
     def thinned(self, start: Balanced) -> Balanced:

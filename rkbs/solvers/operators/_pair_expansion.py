@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
@@ -40,28 +40,35 @@ def solve_expansion(
 def expand(
     problem: OperatorProblem,
     products: PairProducts,
-    a: np.ndarray,
+    start: np.ndarray,
     inverse: Gram,
     tol: float,
     most: int,
-) -> tuple[OperatorPoint, int]:
-    """M, c and θ from coefficients a on, by runs of preconditioned conjugate gradients.
+) -> Iterator[tuple[OperatorPoint, int]]:
+    """M, c and θ from coefficients a on, after each run of preconditioned conjugate gradients.
 
-    K a has the rounding of λ_max ‖a‖, which what is added to M has not: each run is for what M and
-    c leave of z, until that keeps half the tolerance or another run would not halve it.
+    And the steps so far. K a has the rounding of λ_max ‖a‖, which what is added to M has not: each
+    run is for what M and c leave of z, until another would not halve that. Whoever iterates says
+    when it is enough: the first run is not measured here, as the certificate does so.
     """
-    gram, steps, left = cheapest_gram(products), 0, np.inf
+    gram, steps, last = cheapest_gram(products), 0, np.inf
     enough = tol / 2 * np.linalg.norm(problem.feasible(problem.z))
-    a = problem.feasible(a)
-    M = products.pull(a) if a.any() else np.zeros_like(problem.factors.products)
-    while True:
+    a = problem.feasible(start)
+    M = products.pull(a) if a.any() else np.zeros(problem.factors.shape)
+    while steps < most:
         rest = _left_of(problem, products, M, a)
-        last, left = left, float(np.linalg.norm(rest))
-        if left <= enough or not left < last / 2 or steps >= most:
-            return _with_offsets(problem, M, problem.alpha * a), steps
-        zero, rtol = np.zeros_like(a), float(enough) / left / 2
-        more, used = _conjugate_gradients(problem, gram, rest, zero, inverse, rtol, most - steps)
-        M, a, steps = M + products.pull(more), a + more, steps + used
+        left = float(np.linalg.norm(rest))
+        if not left < last / 2:
+            return
+        if left:
+            rtol, zero = float(enough) / left, np.zeros_like(a)
+            more, used = _conjugate_gradients(
+                problem, gram, rest, zero, inverse, rtol, most - steps
+            )
+            M = M + products.pull(more) if M.any() else products.pull(more)
+            a, steps = a + more, steps + used
+        yield _with_offsets(problem, M, problem.alpha * a), steps
+        last = left
 
 
 def point_of(problem: OperatorProblem, products: PairProducts, a: np.ndarray) -> OperatorPoint:

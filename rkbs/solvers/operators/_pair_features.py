@@ -15,7 +15,9 @@ from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.operators._pair_products import PairProducts
 
 Inverse = Callable[[np.ndarray], np.ndarray]
-_CHUNK = 1024
+_CHUNK = 256
+_PHI = 2048
+"""Pairs whose features are formed at a time."""
 
 
 @final
@@ -41,7 +43,7 @@ class PairFeatures:
     def of(cls, problem: OperatorProblem, coordinates: np.ndarray) -> PairFeatures:
         """Those of coordinates in M, flat."""
         factors, pairs = problem.factors, problem.pairs
-        a, b = np.unravel_index(coordinates, factors.products.shape)
+        a, b = np.unravel_index(coordinates, factors.shape)
         left, at_left = np.unique(a, return_inverse=True)
         right, at_right = np.unique(b, return_inverse=True)
         L = np.ascontiguousarray(factors.left[:, left])
@@ -55,8 +57,8 @@ class PairFeatures:
         (left, right), (a, b) = (self.products.left, self.products.right), self.where
         r, m = len(a), self.effects.shape[1]
         out = np.zeros((r + m, r + m))
-        for start in range(0, len(self.products.i), _CHUNK):
-            some = slice(start, start + _CHUNK)
+        for start in range(0, len(self.products.i), _PHI):
+            some = slice(start, start + _PHI)
             phi = left[self.products.i[some]].take(a, axis=1)
             phi *= right[self.products.j[some]].take(b, axis=1)
             out[:r, :r] += phi.T @ phi
@@ -80,12 +82,12 @@ class PairFeatures:
         system = self.gram * scale
         system *= scale[:, None]
         system[np.diag_indices_from(system)] += alpha
-        factor = cho_factor(system, lower=True, overwrite_a=True)
+        factor = _cholesky(system)
         shape = (self.products.left.shape[1], self.products.right.shape[1])
 
         def apply(c: np.ndarray) -> np.ndarray:
             seen = np.concatenate([self.products.pull(c)[self.where], self.effects.T @ c])
-            x = scale * cho_solve(factor, scale * seen)
+            x = scale * cho_solve(factor, scale * seen, check_finite=False)
             M = np.zeros(shape)
             M[rows, columns] = x[:r]
             return (c - self.products.at_pairs(M) - self.effects @ x[r:]) / alpha
@@ -102,16 +104,23 @@ def dense_inverse(problem: OperatorProblem, products: PairProducts) -> Inverse:
         Where α is below the rounding of K.
     """
     (K_X, K_Y), i, j = products.grams, products.i, products.j
-    system = K_X[np.ix_(i, i)]
+    system = np.empty((len(i), len(i)))
     for start in range(0, len(j), _CHUNK):  # a second matrix of this size is never formed
         some = slice(start, start + _CHUNK)
-        system[some] *= K_Y[np.ix_(j[some], j)]
+        np.take(K_X[i[some]], i, axis=1, out=system[some], mode="clip")
+        system[some] *= np.take(K_Y[j[some]], j, axis=1)
     effects = _effects(problem)
     if effects.shape[1]:
         system += effects_weight(problem) * (effects @ effects.T).toarray()
     system[np.diag_indices_from(system)] += problem.alpha
-    factor = cho_factor(system, lower=True, overwrite_a=True)
-    return lambda c: cho_solve(factor, c)
+    factor = _cholesky(system)
+    return lambda c: cho_solve(factor, c, check_finite=False)
+
+
+def _cholesky(system: np.ndarray) -> tuple[np.ndarray, bool]:
+    """In the place of a symmetric matrix, whose transpose is in Fortran's order: not copied."""
+    factor: tuple[np.ndarray, bool] = cho_factor(system.T, lower=True, overwrite_a=True)
+    return factor
 
 
 def of_sum_zero(problem: OperatorProblem, inverse: Inverse) -> Inverse:

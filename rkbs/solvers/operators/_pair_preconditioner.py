@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -52,10 +53,10 @@ class Preconditioner:
         U, V = factors.x.eigenvectors, factors.y.eigenvectors
         return cls(inverse, root, system, replace(system, U=U, V=V, left_over=alpha * inverse))
 
-    @property
+    @cached_property
     def beside(self) -> np.ndarray | None:
         """P⁻¹QE S^{−1/2} of a constant alone: what is beside P⁻¹ is its product with itself."""
-        if self.system is None or self.offsets is None:
+        if self.system is None or self.offsets is None or self.offsets.offsets.size != 1:
             return None
         one = np.ones(1)
         spread = self.offsets.spread(np.sqrt(self.system.schur.solve(one)))
@@ -66,17 +67,26 @@ class Preconditioner:
         direction = self.inverse * G
         if self.system is None or self.offsets is None:
             return direction
+        if self.beside is not None:
+            direction += self.beside * np.vdot(self.beside, G)
+            return direction
         theta = self.system.schur.solve(self.offsets.sums(self.root * direction))
         return direction + self.inverse * self.root * self.offsets.spread(theta)
 
 
 def shares(problem: OperatorProblem) -> np.ndarray:
     """ρ_ab = (Σ_i U_ia² n_i) (Σ_j V_jb² m_j) / n for n_i pairs in row i and m_j in column j."""
+    return np.multiply.outer(*shares_of_sides(problem))
+
+
+def shares_of_sides(problem: OperatorProblem) -> tuple[np.ndarray, np.ndarray]:
+    """The two factors of ρ, of the rows and of the columns, which has the 1/n."""
     factors, pairs = problem.factors, problem.pairs
     rows = np.bincount(pairs.i, minlength=len(pairs.X))
     columns = np.bincount(pairs.j, minlength=len(pairs.Y))
-    return np.multiply.outer(
-        rows @ factors.x.eigenvectors**2, columns @ factors.y.eigenvectors**2 / len(pairs)
+    return (
+        rows @ factors.x.eigenvectors**2,
+        columns @ factors.y.eigenvectors**2 / len(pairs),
     )
 
 

@@ -16,10 +16,10 @@ Way = Literal["sampled", "rows", "dense"]
 
 # Crossovers of `benchmarks/pair_products.py` on 300² and 1000² grids.
 _FEW_IN_A_ROW = 8
-_ROWS = 0.08
-_SPARSE = 0.15
+_ROWS = 0.06
+_SPARSE = 0.1
 _CHUNK = 64
-_SLOWER = 16
+_SLOWER = 20
 """A multiplication at a pair takes as long as so many of a matrix product."""
 _TURN = 100
 """So does an entry of a matrix that is transposed."""
@@ -116,13 +116,19 @@ class PairProducts:
     j: np.ndarray
     has_grams: bool = True
     """Whether L Lᵀ and R Rᵀ may be formed."""
+    given: tuple[np.ndarray, np.ndarray] | None = None
+    """These two up to rounding, where somebody has formed them."""
 
     @classmethod
     def of(cls, problem: GramProblem) -> PairProducts:
         """Those of a problem, with L = R_X and R = R_Y."""
         pairs: Pairs = problem.pairs
         factors = problem.factors
-        return cls(factors.left, factors.right, pairs.i, pairs.j, not problem.is_low_rank)
+        grams = problem.gram_x, problem.gram_y
+        formed = all(isinstance(gram, np.ndarray) and gram.dtype == float for gram in grams)
+        given = problem.grams if formed else None
+        has_grams = not problem.is_low_rank
+        return cls(factors.left, factors.right, pairs.i, pairs.j, has_grams, given)
 
     @cached_property
     def turned(self) -> bool:
@@ -153,6 +159,8 @@ class PairProducts:
     @cached_property
     def grams(self) -> tuple[np.ndarray, np.ndarray]:
         """L Lᵀ and R Rᵀ."""
+        if self.given is not None:
+            return self.given
         return self.left @ self.left.T, self.right @ self.right.T
 
     def gram(self, a: np.ndarray) -> np.ndarray:

@@ -17,10 +17,10 @@ from rkbs.solvers.operators._pair_features import (
     effects_weight,
     of_sum_zero,
 )
-from rkbs.solvers.operators._pair_preconditioner import shares
+from rkbs.solvers.operators._pair_preconditioner import shares_of_sides
 from rkbs.solvers.operators._pair_products import PairProducts
 
-Way = Literal["dense", "features", "coordinates"]
+Way = Literal["plain", "dense", "features", "coordinates"]
 
 _RANKS = (64, 128, 256, 512, 1024, 2048, 4096)
 HIDDEN = 1e-10
@@ -31,9 +31,11 @@ _PAIRS_OF_A_COORDINATE = 40
 """Pairs at random tell a coordinate from the others if there are so many of each."""
 
 # What an operation costs, in multiplications of a matrix product (``benchmarks/pair_products.py``).
-_CALLS = 1_000_000  # of a step
-_GATHERED = 300  # an entry of the Gram matrix of the pairs
+_CALLS = 3_000_000  # of a step
+_GATHERED = 450  # an entry of the Gram matrix of the pairs
 _FORMED = 200  # one of a matrix of features
+_WEIGHED = 600  # a coordinate, in a step
+_AROUND = 3  # what begins and ends steps in coordinates, in these
 _READ = 40  # one of a factor, in a solve
 _EXACT_STEPS = 2  # with an exact inverse
 
@@ -45,9 +47,10 @@ class Route:
 
     Attributes
     ----------
-    way : {"dense", "features", "coordinates"}
-        (K + αI) a = z by a Cholesky factor; by conjugate gradients, with the largest features as
-        preconditioner; or M by conjugate gradients.
+    way : {"plain", "dense", "features", "coordinates"}
+        (K + αI) a = z by conjugate gradients without preconditioner; by a Cholesky factor; by
+        conjugate gradients, with the largest features as preconditioner; or M by conjugate
+        gradients.
     rank : int
         How many features.
     cost : float
@@ -64,9 +67,12 @@ class Route:
 class Routes:
     """The ways of a problem, with what they share for all α.
 
-    Estimated are the steps by the bound of conjugate gradients, log(2/tol)/2 · κ^½, κ = 1 + ν/α,
-    where ν is the largest eigenvalue that the preconditioner does not know. Beyond r features that
-    is the next that the pairs see, ρ_ab s_a t_b, and the mean diagonal of all the rest.
+    Estimated are the steps by the bounds of conjugate gradients, k + log(2/tol)/(2 artanh κ^{−½}),
+    κ = 1 + ν/α, of which the least counts: k steps take the k largest of the eigenvalues that the
+    preconditioner does not know, and ν is the next. Beyond r features that is
+    ((ρ_ab s_a t_b)^½ + q^½)² with the next that the pairs see, and q the mean diagonal of all the
+    rest: so far do eigenvalues reach where features are like independent numbers (Marchenko &
+    Pastur, 1967). Without preconditioner r = 0.
 
     Parameters
     ----------
@@ -80,33 +86,95 @@ class Routes:
     _features: dict[int, PairFeatures] = field(default_factory=dict, init=False)
 
     @cached_property
+    def sides(self) -> tuple[np.ndarray, np.ndarray]:
+        """The factors of ρ_ab s_a t_b."""
+        rows, columns = shares_of_sides(self.problem)
+        factors = self.problem.factors
+        return rows * factors.x.eigenvalues, columns * factors.y.eigenvalues
+
+    @property
     def seen(self) -> np.ndarray:
         """ρ_ab s_a t_b, flat."""
-        return (shares(self.problem) * self.problem.factors.products).ravel()
+        return np.multiply.outer(*self.sides).ravel()
 
     @cached_property
     def largest(self) -> np.ndarray:
-        """The coordinates that pairs see most, from the largest on."""
-        start = max(0, len(self.seen) - _RANKS[-1] - 1)
-        top = np.argpartition(self.seen, start)[start:] if start else np.arange(len(self.seen))
-        return top[np.argsort(-self.seen[top], kind="stable")]
+        """The coordinates that pairs see most, from the largest on.
+
+        Of the k largest products the ranks of their factors, from 1 on, have a product of at most
+        k: any other has k at least as large.
+        """
+        most, (rows, columns) = _RANKS[-1] + 1, self.sides
+        by_row, by_column = (np.argsort(-side, kind="stable") for side in self.sides)
+        counts = np.minimum(most // np.arange(1, min(most, len(rows)) + 1), len(columns))
+        row = np.repeat(np.arange(len(counts)), counts)
+        column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        row, column = by_row[row], by_column[column]
+        order = np.argsort(-rows[row] * columns[column], kind="stable")[:most]
+        return row[order] * len(columns) + column[order]
 
     @cached_property
-    def unknown(self) -> dict[int, float]:
-        """ν beyond so many features."""
-        top, n, total = self.seen[self.largest], len(self.problem.z), self.seen.sum()
-        inside = np.cumsum(top)
-        ranks = [rank for rank in _RANKS if rank < len(top)]
-        found = {r: float(top[r] + max(total - inside[r - 1], 0.0) / n) for r in ranks}
-        return found if len(top) < len(self.seen) else {**found, len(top): 0.0}
+    def top(self) -> np.ndarray:
+        """What pairs see of ``largest``."""
+        rows, columns = self.sides
+        a, b = np.divmod(self.largest, len(columns))
+        return rows[a] * columns[b]
+
+    @cached_property
+    def size(self) -> int:
+        """How many coordinates there are."""
+        return len(self.sides[0]) * len(self.sides[1])
+
+    @cached_property
+    def unknown(self) -> np.ndarray:
+        """ν beyond 0, 1, … features; 0 beyond all, if all are among ``largest``."""
+        total = self.sides[0].sum() * self.sides[1].sum()
+        rest = total - np.concatenate([[0.0], np.cumsum(self.top)])
+        mean = np.maximum(rest, 0.0) / len(self.problem.z)
+        found = (np.sqrt(np.append(self.top, 0.0)) + np.sqrt(mean)) ** 2
+        if len(self.top) < self.size:
+            return found[:-1]
+        found[-1] = 0.0
+        return found
+
+    @cached_property
+    def of_effects(self) -> float:
+        """A bound of the largest eigenvalue of E_e E_eᵀ, which has a one for each pair's effect."""
+        offsets, pairs = self.problem.offsets, self.problem.pairs
+        most = 0.0
+        for labels, at in ((offsets.rows, pairs.i), (offsets.columns, pairs.j)):
+            if labels is not None:
+                most += float(np.bincount(labels[at]).max())
+        return most
 
     @cached_property
     def apart(self) -> float:
-        """ν of the diagonal preconditioner in coordinates: what pairs left out make of it."""
-        n, size = len(self.problem.z), len(self.seen)
-        at = max(size - 1 - n // _PAIRS_OF_A_COORDINATE, 0)
+        """ν of the diagonal preconditioner in coordinates: what pairs left out make of it.
+
+        With κ = 1 + ν/α, which is no bound, steps are log(2/tol)/2 · κ^½ ``uneven``.
+        """
+        n, size = len(self.problem.z), self.size
+        at = min(n // _PAIRS_OF_A_COORDINATE, size - 1)
         left_out = 1 - n / (len(self.products.left) * len(self.products.right))
-        return left_out * float(np.partition(self.seen, at)[at])
+        if at < len(self.top):
+            return left_out * float(self.top[at])
+        return left_out * float(np.partition(self.seen, size - 1 - at)[size - 1 - at])
+
+    @cached_property
+    def uneven(self) -> float:
+        """How many times the steps in coordinates grow where rows and columns differ in pairs.
+
+        The fourth root of the mean squares of their pairs over the squared means: of patterns
+        by power laws and blocks it is right up to a factor of two.
+        """
+        factor = 1.0
+        for at, size in (
+            (self.problem.pairs.i, len(self.products.left)),
+            (self.problem.pairs.j, len(self.products.right)),
+        ):
+            counts = np.bincount(at, minlength=size)
+            factor *= float((counts**2).mean() / counts.mean() ** 2)
+        return factor**0.25
 
     def cheapest(self, problem: OperatorProblem, tol: float) -> Route:
         """The route of the least estimated cost at the problem's α."""
@@ -121,35 +189,41 @@ class Routes:
 
     def _all(self, alpha: float, tol: float) -> list[Route]:
         n, products, offsets = len(self.problem.z), self.products, self.problem.offsets
-        if not len(self.seen):
+        if not self.size:
             return [Route("coordinates", 0, 0.0)]
 
-        def steps(unknown: float) -> float:
-            most = np.log(2 / tol) / 2 * np.sqrt(1 + unknown / alpha)
-            return float(most) if unknown else _EXACT_STEPS
-
         gram = min(products.cost_of_gram, products.cost_of_step)
-        cost = steps(self.apart) * (products.cost_of_step + _CALLS)
-        routes = [Route("coordinates", 0, cost)]
+        step = products.cost_of_step + self.size * _WEIGHED + _CALLS
+        steps = np.log(2 / tol) / 2 * np.sqrt(1 + self.apart / alpha) * self.uneven
+        routes = [Route("coordinates", 0, float(steps + _AROUND) * step)]
         if n**2 <= _ENTRIES and products.has_grams:
             cost = n**3 / 4 + n**2 * _GATHERED + _EXACT_STEPS * (gram + _CALLS)
             routes.append(Route("dense", 0, cost))
-        for rank, unknown in self.unknown.items():
+        routes.append(Route("plain", 0, self.steps(alpha, tol) * (gram + _CALLS)))
+        known = _after(self.unknown, alpha, tol)
+        for rank in {*(r for r in _RANKS if r < len(known)), len(known) - 1} - {0}:
             r = rank + offsets.size - int(offsets.constant)
             if r <= n and r**2 <= _ENTRIES:
                 setup = n * r**2 / 2 + n * r * _FORMED + r**3 / 4
-                beside = _READ * r**2 + 4 * gram * np.sqrt(rank / len(self.seen))
-                cost = setup + steps(unknown) * (gram + beside + _CALLS)
+                beside = _READ * r**2 + 4 * gram * np.sqrt(rank / self.size)
+                cost = setup + known[rank] * (gram + beside + _CALLS)
                 routes.append(Route("features", rank, float(cost)))
         return routes
 
+    def steps(self, alpha: float, tol: float) -> float:
+        """Of conjugate gradients without preconditioner, for which effects are eigenvalues too."""
+        beside = effects_weight(self.problem.with_alpha(alpha)) * self.of_effects
+        return float(_after(self.unknown + beside, alpha, tol)[0])
+
     def inverse(self, problem: OperatorProblem, route: Route) -> Inverse | None:
         """(K + αI)⁻¹, or that of the largest features; None by coordinates, or if α is hidden."""
-        if route.way == "coordinates" or problem.alpha <= HIDDEN * problem.factors.products.max():
+        if route.way == "coordinates" or problem.alpha <= HIDDEN * problem.factors.largest:
             return None
         try:
             if route.way == "dense":
                 return of_sum_zero(problem, dense_inverse(problem, self.products))
+            if route.way == "plain":
+                return problem.feasible
             features = self._of_rank(route.rank)
             return of_sum_zero(problem, features.inverse(problem.alpha, effects_weight(problem)))
         except LinAlgError:  # hidden by rounding
@@ -159,3 +233,17 @@ class Routes:
         if rank not in self._features:
             self._features[rank] = PairFeatures.of(self.problem, self.largest[:rank])
         return self._features[rank]
+
+
+def _steps(apart: np.ndarray | float, tol: float) -> np.ndarray:
+    """Of conjugate gradients between the eigenvalues 1 and 1 + ``apart``, to this tolerance."""
+    with np.errstate(divide="ignore"):  # none at all, of the same eigenvalues
+        most = np.log(2 / tol) / (2 * np.arctanh(1 / np.sqrt(1 + apart)))
+    return np.maximum(most, _EXACT_STEPS)
+
+
+def _after(unknown: np.ndarray, alpha: float, tol: float) -> np.ndarray:
+    """Of those whose preconditioner knows 0, 1, … of the largest eigenvalues."""
+    ranks = np.arange(len(unknown))
+    total = ranks + _steps(unknown / alpha, tol)  # known, or taken by a step each
+    return np.minimum.accumulate(total[::-1])[::-1] - ranks

@@ -28,7 +28,8 @@ class ThinProducts:
     def __init__(self, pairs: Pairs) -> None:
         self.pairs, self.shape = pairs, (len(pairs.X), len(pairs.Y))
         self.whole = pairs._is_row_major_grid
-        self.pattern = Pattern(pairs.i, pairs.j, self.shape, "rows", "rows")
+        at = pairs.i, pairs.j
+        self.pattern = Pattern(*at, self.shape, Pattern.of(*at, self.shape).dots_by, "rows")
 
     def dots(self, A: np.ndarray, B: np.ndarray) -> np.ndarray:
         """(A Bᵀ)[i, j]: (n_x, k), (n_y, k) → (n,)."""

@@ -46,14 +46,14 @@ class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
     In the eigenbases of K_X and K_Y the preconditioner is a diagonal, 1/(ρ_ab s_a t_b + α), with ρ
     the shares of pairs observed as the eigenvectors weigh rows and columns; of offsets it knows
     what they take from a grid. It is exact on a complete one. A step costs four products of the
-    domains' sizes, of which two shrink with the share of pairs below 0.15.
+    domains' sizes, of which two shrink with the share of pairs below 0.1.
 
     Where that is estimated to be cheaper, (K + αI) a = z is solved instead, K the Gram matrix of
     the pairs, by conjugate gradients that take two products a step; their preconditioner is exact
-    on the largest features s_a t_b, 64 to 4096 of them. Or, for up to 5000 pairs, by a Cholesky
-    factor. These take 400 MB at most, and K is formed in no other case. With fewer pairs than
-    coordinates and α near rounding there is no preconditioner. SciPy twin:
-    ``scipy.sparse.linalg.cg``.
+    on the largest features s_a t_b, 64 to 4096 of them, or there is none, where α is so large that
+    a few steps do. Or, for up to 5000 pairs, by a Cholesky factor. These take 400 MB at most, and K
+    is formed in no other case. With fewer pairs than coordinates and α near rounding there is no
+    preconditioner. SciPy twin: ``scipy.sparse.linalg.cg``.
 
     Setup decomposes the Gram matrices. Along a path an α starts from the last, unless by a factor.
 
@@ -96,18 +96,18 @@ class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
         by_expansion = partial(self._by_expansion, problem, products)
         # With fewer pairs than coordinates α alone decides what M does off the pairs. A fit may be
         # so close that rounding hides z − h, and α with it: then a = c/α is sought itself.
-        underdetermined = len(problem.z) < problem.factors.products.size
-        if underdetermined and problem.alpha <= HIDDEN * problem.factors.products.max():
+        underdetermined = len(problem.z) < start.M.size
+        if underdetermined and problem.alpha <= HIDDEN * problem.factors.largest:
             return by_expansion(by_factors(products), np.zeros_like(problem.z), 0, self.max_iter)
         route = routes.cheapest(problem, self.tol)
         if (inverse := routes.inverse(problem, route)) is not None:
             a = np.zeros_like(problem.z) if route.way == "dense" else start.c  # exact from anywhere
             most = max(self.max_iter // 2, 1)
-            point, used = expand(problem, products, a, inverse, self.tol, most)
-            solution = self._solution(problem, point, used)
-            if solution.certificate.passed or used >= self.max_iter:
-                return solution
-            start = point
+            for point, used in expand(problem, products, a, inverse, self.tol, most):
+                solution = self._solution(problem, point, used)
+                if solution.certificate.passed or used >= self.max_iter:
+                    return solution
+                start = point
         M, more = _descend(problem, products, start.M, self.tol, self.max_iter - used)
         used += more
         theta, c = _Profile.of(problem)(problem.z - products.at_pairs(M))
@@ -175,7 +175,7 @@ class _ConjugateGradientState(State[RidgeSolution]):
         self, problem: OperatorProblem, last: OperatorPoint | None
     ) -> tuple[RidgeSolution, OperatorPoint]:
         """The solution, and M and a = c/α from which another α may start."""
-        shape = problem.factors.products.shape
+        shape = problem.factors.shape
         start = OperatorPoint(np.zeros(shape), np.zeros_like(problem.z)) if last is None else last
         solution = self.solver._from(problem, self.routes, start)
         M, c, _ = solution.value
@@ -273,28 +273,40 @@ class _Descent:
 
         And how many steps that took.
         """
-        alpha = self.problem.alpha
-        step = direction = self.preconditioner(G)
-        size = np.vdot(G, direction)
+        alpha, M, G = self.problem.alpha, M.copy(), G.copy()
+        step = self.preconditioner(G)
+        size = np.vdot(G, step)
+        some = np.empty_like(G)  # in its place: memory takes longer than arithmetic
         for iteration in range(most):
-            if self._is_small(M, c, G):
+            if self._is_small(M, c, G, some):
                 return M, iteration
             _, values = self.profile(self.products.at_pairs(step))
-            image = self.products.pull(values) + alpha * step
+            image = self.products.pull(values)
+            image += np.multiply(step, alpha, out=some)
             length = size / np.vdot(step, image)
-            M, c, G = M + length * step, c - length * values, G - length * image
+            M += np.multiply(step, length, out=some)
+            G -= np.multiply(image, length, out=some)
+            c = c - length * values
             direction = self.preconditioner(G)
             last, size = size, np.vdot(G, direction)
-            step = direction + size / last * step
+            step *= size / last
+            step += direction
         return M, most
 
-    def _is_small(self, M: np.ndarray, c: np.ndarray, G: np.ndarray) -> bool:
-        """Whether M keeps half the tolerance, and predicts off the pairs as rounding lets it."""
+    def _is_small(self, M: np.ndarray, c: np.ndarray, G: np.ndarray, some: np.ndarray) -> bool:
+        """Whether M keeps half the tolerance, and predicts off the pairs as rounding lets it.
+
+        ``some`` is memory of M's shape.
+        """
         problem, products = self.problem, self.problem.factors.products
-        if np.linalg.norm(self.weight * G) > self.tol / 2 * problem.pull_scale(M, c):
+
+        def energy(of: np.ndarray) -> float:
+            return float(np.linalg.norm(np.multiply(self.weight, of, out=some)))
+
+        if energy(G) > self.tol / 2 * problem.pull_scale(M, c, energy):
             return False
         # The values of G on the whole grid: α times those of what M has, and should not, off the
         # pairs.
-        other = np.linalg.norm(np.sqrt(products) * G)
+        other = np.linalg.norm(np.multiply(np.sqrt(products, out=some), G, out=some))
         enough = max(self.tol * problem.alpha, 4 * _EPS * products.max(initial=0.0))
         return bool(other <= enough * np.linalg.norm(problem.feasible(problem.z)))

@@ -89,8 +89,8 @@ def test_the_ways_that_are_chosen():
 
     assert ways(300, 300, 2400) == ("sampled", "rows")
     assert ways(300, 300, 2401) == ("rows", "rows")
-    assert ways(300, 300, 7201) == ("dense", "rows")
-    assert ways(300, 300, 13501) == ("dense", "dense")
+    assert ways(300, 300, 5401) == ("dense", "rows")
+    assert ways(300, 300, 9001) == ("dense", "dense")
 
 
 def test_the_small_factor_is_multiplied_first():
@@ -178,7 +178,20 @@ def test_the_largest_features_are_those_that_pairs_see_most():
     assert np.corrcoef(np.log(size), np.log(routes.seen))[0, 1] > 0.97
     assert np.all(np.diff(routes.seen[routes.largest]) <= 0)
     assert len(routes.largest) == size.size
-    assert routes.unknown[size.size] == 0.0
+    assert len(routes.unknown) == size.size + 1
+    assert routes.unknown[-1] == 0.0
+
+
+def test_the_largest_of_more_coordinates_than_are_ever_known():
+    problem = some(90, 80, 2000, gamma=1.0)
+    routes = Routes(problem, PairProducts.of(problem))
+    assert len(routes.largest) == len(set(routes.largest)) == 4097 < routes.size
+    best = np.sort(routes.seen)[::-1][:4097]
+    np.testing.assert_allclose(routes.seen[routes.largest], best, rtol=1e-15)
+    np.testing.assert_allclose(routes.top, best, rtol=1e-15)
+    assert len(routes.unknown) == 4097
+    rest = routes.seen.sum() - best[:9].sum()
+    assert routes.unknown[9] == pytest.approx((best[9] ** 0.5 + (rest / 2000) ** 0.5) ** 2)
 
 
 # ---- the routes
@@ -192,12 +205,18 @@ def test_routes_that_are_cheapest():
         return Routes(problem, PairProducts.of(problem)).cheapest(problem, 1e-10).way
 
     assert way(150, 1500, 1e-4) == "dense"
-    assert way(150, 1500, 10.0) == "features"
+    assert way(150, 1500, 1.0) == "features"
+    assert way(150, 1500, 1000.0) == "plain"
     assert way(150, 18000, 1.0) == "coordinates"
     assert way(30, 900, 1e-3) == "coordinates"
 
 
-WAYS = [Route("dense", 0, 0.0), Route("features", 50, 0.0), Route("coordinates", 0, 0.0)]
+WAYS = [
+    Route("dense", 0, 0.0),
+    Route("features", 50, 0.0),
+    Route("coordinates", 0, 0.0),
+    Route("plain", 0, 0.0),
+]
 
 
 @pytest.fixture(params=WAYS, ids=lambda route: route.way)
@@ -247,6 +266,51 @@ def dense(problem):
     inverse = np.linalg.inv(K / alpha + np.eye(len(K)))
     theta = np.linalg.pinv(E.T @ inverse @ E + D) @ (E.T @ (inverse @ problem.z))
     return theta, inverse @ (problem.z - E @ theta)
+
+
+def textbook(problem, tol=1e-10):
+    """Steps of conjugate gradients on (K + αI) a = z, and K."""
+    i, j = problem.pairs.i, problem.pairs.j
+    K = problem.gram_x[np.ix_(i, i)] * problem.gram_y[np.ix_(j, j)]
+    r = step = problem.z
+    steps, enough = 0, tol * np.linalg.norm(r)
+    while np.linalg.norm(r) > enough:
+        image = K @ step + problem.alpha * step
+        size = r @ r
+        r = r - size / (step @ image) * image
+        step, steps = r + (r @ r) / size * step, steps + 1
+    return steps, K
+
+
+@pytest.mark.parametrize("kept", [400, 1500])
+@pytest.mark.parametrize("alpha", [1000.0, 100.0, 10.0, 1.0, 0.1])
+def test_few_pairs_take_no_more_products_than_plain_conjugate_gradients(alpha, kept, monkeypatch):
+    """But the three of M and of the certificate, and one more where the tolerance is kept twice."""
+    problem = some(150, 150, kept, alpha, gamma=1.0)
+    products, made = PairProducts.of(problem), []
+    monkeypatch.setattr(PairProducts, "gram", lambda self, a: made.append(1) or by_factors(self)(a))
+    route = Routes(problem, products).cheapest(problem, 1e-10)
+    solution = solve(problem, ConjugateGradient()).check()
+    assert route.way != "coordinates"
+    assert len(made) == solution.stats["iterations"] <= textbook(problem)[0] + 1
+
+
+@pytest.mark.parametrize("effects", ["none", "both"])
+@pytest.mark.parametrize("kind", ["random", "power law", "block"])
+@pytest.mark.parametrize("alpha", [1000.0, 10.0, 0.1])
+def test_the_estimated_steps_are_those_taken_up_to_a_factor(alpha, kind, effects):
+    """Of plain conjugate gradients, from the eigenvalues of the domains alone."""
+    mask = pattern_of(kind, (150, 150), 0.05, np.random.default_rng(0))
+    whole = some(150, 150, 22500, alpha, gamma=1.0)
+    pairs, z = Pairs.from_mask(whole.pairs.X, whole.pairs.Y, mask), whole.z[mask.ravel()]
+    offsets = Offsets(rows=np.arange(150), weight=alpha) if effects == "both" else Offsets()
+    problem = OperatorProblem(whole.gram_x, whole.gram_y, pairs, z, alpha, offsets=offsets)
+    plain = Route("plain", 0, 0.0)
+    with by(plain):
+        taken = solve(problem, ConjugateGradient()).check().stats["iterations"]
+    routes = Routes(problem, PairProducts.of(problem))
+    estimated = routes.steps(problem.alpha, 1e-10)
+    assert taken / 3 <= estimated <= 3 * taken
 
 
 @pytest.mark.usefixtures("route")
