@@ -248,8 +248,19 @@ class Stack(nn.Module):
         return self.norm(x)
 
 
+class Transformer(nn.Module):
+    """What the models share: each knows its sizes, and the seed that it began with."""
+
+    config: TransformerConfig
+    seed: int
+
+    def extra_repr(self) -> str:
+        """What tells models apart whose parts are the same."""
+        return f"{self.config}, seed={self.seed}"
+
+
 @final
-class EncoderClassifier(nn.Module):
+class EncoderClassifier(Transformer):
     """An encoder, the mean of its points, and a linear classifier.
 
     Parameters
@@ -297,7 +308,7 @@ class EncoderClassifier(nn.Module):
 
 
 @final
-class LanguageModel(nn.Module):
+class LanguageModel(Transformer):
     """A causal decoder: the logits of each next token, by the table that embeds them.
 
     Parameters
@@ -332,7 +343,7 @@ class LanguageModel(nn.Module):
 
 
 @final
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(Transformer):
     """A translator: an encoder of the source, and a causal decoder that attends to it.
 
     One vocabulary and one table of embeddings serve both sides and the logits.
@@ -380,14 +391,14 @@ class EncoderDecoder(nn.Module):
         return self.decode(target, memory, seen)  # (B, n, V)
 
 
-def initialize(model: EncoderClassifier | LanguageModel | EncoderDecoder, seed: int) -> None:
+def initialize(model: Transformer, seed: int) -> None:
     """Normal weights of variance 1/columns, each from the seed and its own name.
 
     W^Q and W^K have half of it, the variance that ``start_gain`` counts on; what is added to the
     input of a block is divided by √(2 · layers), as in GPT-2. Biases are 0, and what a kernel owns
     stays as it is.
     """
-    check_count(seed, "seed", least=0)
+    model.seed = check_count(seed, "seed", least=0)
     for name, module in model.named_modules():
         if not isinstance(module, (nn.Linear, nn.Embedding)):
             continue

@@ -168,6 +168,13 @@ def test_kernels_start_with_the_same_bits():
     assert names - same == changed
 
 
+def test_no_two_weights_start_the_same():
+    weights = [p.flatten() for p in models(EDP())[2].parameters() if p.ndim > 1]
+    starts = {tuple((p / p.norm() * len(p) ** 0.5)[:4].tolist()) for p in weights}
+    firsts = {round((p[0] / p[1]).item(), 6) for p in weights}
+    assert len(starts) == len(firsts) == len(weights) > 20
+
+
 @pytest.mark.parametrize("options", [{"tie_query_key": True}, {"head_dim": 2}, {"layers": 2}])
 def test_options_leave_the_other_weights_as_they_are(options):
     names, same = shared(models(EDP())[2], models(EDP(), **options)[2])

@@ -211,27 +211,36 @@ def test_it_stops_where_patience_ends_with_the_best_weights():
 
 @ON_DISK
 def test_a_finished_run_is_read_not_repeated(tmp_path):
-    model, batches = language_task(EDP())
+    """With its best weights, which are not its last."""
     recipe, seen = Recipe(steps=5, evaluate_every=2, save_every=2), []
+    model, batches = language_task(EDP())
+    told = iter([2.0, 1.0, 3.0])
     first = train(
-        model, batches, language_loss, recipe, evaluate=mean_nll(batches), folder=tmp_path
+        model, batches, language_loss, recipe, evaluate=lambda m: next(told), folder=tmp_path
     )
-    again, _ = language_task(EDP())
-    second = train(again, batches, seen.append, recipe, evaluate=mean_nll(batches), folder=tmp_path)
-    assert (vars(first), seen) == (vars(second), [])
-    assert same(weights(model), weights(again))
+    last, _ = language_task(EDP())
+    train(last, batches, language_loss, recipe)
+    assert not same(weights(model), weights(last))
+    for again in (language_task(EDP())[0], model):
+        second = train(again, batches, seen.append, recipe, evaluate=seen.append, folder=tmp_path)
+        assert (vars(first), seen) == (vars(second), [])
+        assert same(weights(model), weights(again))
+    assert same(weights(load_weights(last, tmp_path)), weights(model))
 
 
 @ON_DISK
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     model, batches = language_task(RBF(0.5))
     train(model, batches, language_loss, Recipe(steps=2), folder=tmp_path)
-    others = {
-        "recipe": (*language_task(RBF(0.5)), Recipe(steps=2, lr=0.1)),
-        "batches": (*language_task(RBF(0.5), size=9), Recipe(steps=2)),
-        "model": (*language_task(RBF(0.6)), Recipe(steps=2)),
-    }
-    for name, (other, given, recipe) in others.items():
+    like = language_task(RBF(0.5))[0]
+    others = [
+        ("recipe", like, batches, Recipe(steps=2, lr=0.1)),
+        ("batches", like, language_task(RBF(0.5), size=9)[1], Recipe(steps=2)),
+        ("model", language_task(RBF(0.6))[0], batches, Recipe(steps=2)),
+        ("model", language_task(RBF(0.5), seed=1)[0], batches, Recipe(steps=2)),
+        ("model", language_task(RBF(0.5), pad=3)[0], batches, Recipe(steps=2)),
+    ]
+    for name, other, given, recipe in others:
         with pytest.raises(CheckpointError, match=f"another run: its {name} differ. Pass another"):
             train(other, given, language_loss, recipe, folder=tmp_path)
     wider = LanguageModel(TransformerConfig(vocab=9))

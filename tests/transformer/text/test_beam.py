@@ -81,6 +81,27 @@ def test_more_beams_are_better_and_one_is_not_the_best_of_all():
     assert gaps[:, 0].mean() >= gaps[:, 1].mean() >= gaps[:, 2].mean()
 
 
+def test_a_long_target_may_overtake_one_that_has_ended(monkeypatch):
+    """p(end) = 0.4 at first, 0.35 for a word that is then sure to go on, until the fourth token."""
+    translator = model(0)
+
+    def decode(target, memory, seen):
+        chances = torch.full((*target.shape, 6), 1e-9)
+        length = target.shape[1]
+        chances[:, -1, 3] = 0.35 if length == 1 else 1.0
+        chances[:, -1, END] = 0.4 if length == 1 else 1e-9
+        if length == 4:
+            chances[:, -1, 3], chances[:, -1, END] = 1e-9, 1.0
+        chances[:, -1, 4] = 0.25 if length == 1 else 1e-9
+        return chances.log()
+
+    monkeypatch.setattr(translator, "decode", decode)
+    for a, target, chance in ((0.0, [], 0.4), (1.0, [3, 3, 3], 0.35)):
+        found, scores = beam_search(translator, SOURCES[:1], length_penalty=a, max_length=6)
+        assert found == [target]
+        assert scores[0] == pytest.approx(math.log(chance) / (len(target) + 1) ** a, rel=1e-5)
+
+
 def test_a_batch_is_its_sentences():
     translator = model(1)
     together = beam_search(translator, SOURCES, beams=3, max_length=6)
