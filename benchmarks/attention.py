@@ -2,8 +2,9 @@
 
 Claims, as ratios to torch's own on standard normal queries, keys and values, 8 heads of dimension
 64, one thread, forward and forward with backward: EDP ≤ 1.05; RBF ≤ 1.3; quadratic and Taylor 2
-≤ 2.5; Taylor 4 ≤ 3.5; Taylor 8 ≤ 4.5; L2 ≤ 3.5 where its squares do not cancel; L2 and RBF by
-differences, RBF at the default error, Laplace and the intersection ≤ 12. And memory is linear in n for all.
+≤ 2.5; Taylor 4 ≤ 3.5; Taylor 8 ≤ 4.5; L2 ≤ 3.5 where its squares do not cancel; RBF at the default
+error, RBF and L2 by differences, Laplace and the intersection ≤ 12. And memory is linear in n for
+all.
 
 Contenders take turns in one run, in process time; medians. Memory is what the process holds at its
 peak, of forward with backward, beyond what it held before.

@@ -22,7 +22,7 @@ from verify.harness.provenance import Sources
 PICTURE = Path(__file__).with_name("imports.svg")
 LIBRARY = (
     *("data", "terms", "kernels", "spaces", "problems", "solvers", "machines"),
-    *("approximation", "attention", "laws", "plotting"),
+    *("approximation", "attention", "transformer", "laws", "plotting"),
 )
 VERIFICATION = ("harness", "studies", "oracles", "claims")
 

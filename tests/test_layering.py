@@ -39,6 +39,8 @@ WRONG = {
     "rkbs.problems.operator": "from rkbs.solvers.base import solve",
     "rkbs.solvers.functions.alternating": "from rkbs.solvers.operators.admm import ADMM",
     "rkbs.approximation.quadrature": "from rkbs.attention.functional import kernel_attention",
+    "rkbs.attention.module": "from rkbs.transformer.model import LanguageModel",
+    "rkbs.transformer.losses": "import sklearn",
     "rkbs.laws": "from matplotlib import pyplot",
     "rkbs.plotting": "from verify.harness.run import Run",
     "verify.harness.run": "from rkbs.kernels.base import Kernel",
@@ -118,6 +120,15 @@ def test_attention_loads_torch_and_no_optimizer_or_statistics():
     names = ("torch", "scipy.optimize", "scipy.stats", "sklearn")
     loaded = run(f"import sys, rkbs.attention; print(*[m for m in {names} if m in sys.modules])")
     assert loaded == ["torch"]
+
+
+def test_transformers_load_nothing_of_the_extra_text():
+    importlib.import_module("torch")  # skipped where it is not installed
+    names = ("tokenizers", "sacrebleu", "safetensors", "scipy.optimize", "sklearn")
+    loaded = run(
+        f"import sys, rkbs.transformer.text; print(*[m for m in {names} if m in sys.modules])"
+    )
+    assert loaded == []
 
 
 def test_every_public_name_is_there():

@@ -250,6 +250,7 @@ def test_the_path_is_chosen_by_kernel_and_points():
         (far, RBF(), {"path": Automatic(1e-5)}, Blocked(1e-5)),
         (normal(512, 64, torch.float64), RBF(), {}, Fused(centered=False)),
         (normal(512, 4, torch.float64), Quadratic(), {}, Features()),
+        (normal(512, 4, torch.float64), Quadratic([1.0, 2.0]), {}, Features()),
         (normal(512, 64, torch.float64), Quadratic(), {}, Blocked()),
         (normal(512, 64), Laplace(), {}, Blocked()),
         (normal(16, 64), Laplace(), {}, Dense()),

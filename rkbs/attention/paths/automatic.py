@@ -108,6 +108,7 @@ def _is_half_on_cuda(task: Task) -> bool:
 def _own(task: Task, points: Tensor) -> float:
     """The largest ‖φ(x)‖ = κ(x, x)^½ of points, up to the sign of γ."""
     longest = points.square().sum(-1).amax().sqrt() / points.shape[-1] ** 0.25
-    most = longest.reshape(1, 1)
+    # Of as many heads as the task has, each of which may have its own γ.
+    most = longest.expand(*task.shape[-3:-2], 1, 1)
     kernel = getattr(task.kernel, "domain_x", task.kernel)
     return float(kernel.formula(most, most).amax().abs().sqrt())

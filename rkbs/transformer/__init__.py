@@ -1,0 +1,41 @@
+"""Transformers with any kernel, and their training: small, plain, and resumed bit for bit."""
+
+from rkbs.transformer.batches import Batches
+from rkbs.transformer.checkpoints import CheckpointError, load_weights, save_weights
+from rkbs.transformer.losses import (
+    accuracy,
+    classification_loss,
+    language_loss,
+    token_nll,
+    translation_loss,
+)
+from rkbs.transformer.model import (
+    EncoderClassifier,
+    EncoderDecoder,
+    LanguageModel,
+    TransformerConfig,
+)
+from rkbs.transformer.progress import progress_bar
+from rkbs.transformer.recipe import History, Recipe, TrainingDivergedError
+from rkbs.transformer.training import train
+
+__all__ = [
+    "Batches",
+    "CheckpointError",
+    "EncoderClassifier",
+    "EncoderDecoder",
+    "History",
+    "LanguageModel",
+    "Recipe",
+    "TrainingDivergedError",
+    "TransformerConfig",
+    "accuracy",
+    "classification_loss",
+    "language_loss",
+    "load_weights",
+    "progress_bar",
+    "save_weights",
+    "token_nll",
+    "train",
+    "translation_loss",
+]

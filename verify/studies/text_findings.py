@@ -1,0 +1,118 @@
+"""What the runs of the study on text say of the hypotheses that were declared before them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from verify.studies.paired import (
+    equivalence_power,
+    holm,
+    interval,
+    p_difference,
+    p_equivalence,
+    rank_correlation,
+)
+from verify.studies.text import DECLARED, declared_hash
+
+
+def outcomes(
+    cells: Sequence[dict[str, Any]], results: Sequence[dict[str, Any]]
+) -> dict[tuple[str, int], dict[int, float]]:
+    """(kernel, d) ↦ seed ↦ NLL, of the results that were declared.
+
+    Raises
+    ------
+    ValueError
+        Where kernels did not see the same batches of a seed: they are no pairs then.
+    """
+    found: dict[tuple[str, int], dict[int, float]] = {}
+    orders: dict[int, set[str]] = {}
+    for cell, result in zip(cells, results, strict=True):
+        if result["declared"] == declared_hash() and result["complete"]:
+            found.setdefault((cell["kernel"], cell["d"]), {})[cell["seed"]] = result["nll"]
+            orders.setdefault(cell["seed"], set()).add(result["batches"])
+    if unpaired := sorted(seed for seed, digests in orders.items() if len(digests) > 1):
+        raise ValueError(f"kernels saw different batches of seeds {unpaired}: they are no pairs")
+    return found
+
+
+def differences(
+    found: dict[tuple[str, int], dict[int, float]], one: str, other: str, d: int
+) -> list[float]:
+    """NLL of one kernel minus the other's, for each seed that both have."""
+    mine, theirs = found.get((one, d), {}), found.get((other, d), {})
+    return [mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())]
+
+
+def judged(
+    found: dict[tuple[str, int], dict[int, float]], pilot: dict[tuple[str, int], dict[int, float]]
+) -> list[dict[str, Any]]:
+    """A row for each hypothesis: the mean, its interval, Holm's p, and "holds" or "undecided".
+
+    A difference holds where it is significant and of the sign that was said; one of the other sign
+    is "reversed". An equivalence is undecided, whatever was found, where its power, at the
+    deviation of the pilot's differences, is below what was declared. Hypotheses without two seeds
+    are "missing" and do not count among those that Holm corrects for.
+    """
+    level, margin = DECLARED["level"], DECLARED["margin"]
+    rows, p_values = [], {}
+    for kind in ("differences", "equivalences"):
+        for one, other, d in DECLARED[kind]:
+            name = f"{one} − {other}, d = {d}"
+            x = differences(found, one, other, d)
+            row = {"name": name, "kind": kind, "seeds": len(x), "verdict": "missing"}
+            rows.append(row)
+            if len(x) < 2:
+                continue
+            is_difference = kind == "differences"
+            p_values[name] = p_difference(x) if is_difference else p_equivalence(x, margin)
+            row |= {"mean": float(np.mean(x)), "interval": interval(x, level)}
+            tried = differences(pilot, one, other, d)
+            if not is_difference and len(tried) > 1:
+                deviation = float(np.std(tried, ddof=1))
+                row["power"] = equivalence_power(deviation, len(x), margin, level)
+    adjusted = holm(p_values)
+    for row in rows:
+        if row["name"] in adjusted:
+            row["p"] = adjusted[row["name"]]
+            row["verdict"] = _verdict(row)
+    return rows
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    if row["p"] >= DECLARED["level"]:
+        return "undecided"
+    if row["kind"] == "differences":
+        return "holds" if row["mean"] > 0 else "reversed"
+    return "holds" if row.get("power", 0.0) >= DECLARED["power"] else "undecided"
+
+
+def rivals(
+    found: dict[tuple[str, int], dict[int, float]], d: int
+) -> dict[str, tuple[float, float, float]]:
+    """Predictor ↦ rank correlation with the outcome over kernels: all seeds, least, largest.
+
+    Of the means over seeds; least and largest of those of each seed alone. A predictor that says
+    right is at −1: more of it, less NLL.
+    """
+    names = [name for name in DECLARED["kernels"] if (name, d) in found]
+    seeds = sorted(set.intersection(*(set(found[name, d]) for name in names))) if names else []
+    if len(names) < 3 or not seeds:
+        return {}
+    each = [[found[name, d][seed] for name in names] for seed in seeds]
+    sizes = [DECLARED["feature_dim"][str(d)][name] for name in names]
+    tables = {"feature dimension": [math.inf if size is None else size for size in sizes]}
+    for most, weights in DECLARED["self_weight"][str(d)].items():
+        tables[f"self-weight, logits ±{most}"] = [weights[name] for name in names]
+    return {
+        label: (
+            rank_correlation(predicted, np.mean(each, axis=0).tolist()),
+            min(ones := [rank_correlation(predicted, outcome) for outcome in each]),
+            max(ones),
+        )
+        for label, predicted in tables.items()
+    }
