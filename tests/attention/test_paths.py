@@ -380,6 +380,6 @@ def test_memory_is_linear_in_the_number_of_points(name, path, causal):
 def test_blocks_are_all_of_it_once():
     for batch, n, m, numbers in (((2, 3), 9, 11, 40), ((), 100, 7, 300), ((5,), 3, 3, 1000)):
         seen = torch.zeros(math.prod(batch), n, m)
-        for heads, rows, keys in Blocks(batch, n, m, None, False, numbers):
+        for heads, rows, keys in Blocks(batch, n, m, None, False, numbers, torch.device("cpu")):
             seen[heads, rows, keys] += 1
         assert (seen == 1).all()
