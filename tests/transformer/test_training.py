@@ -17,6 +17,7 @@ from transformer_helpers import language_task
 from rkbs.kernels import EDP, KERNELS, RBF, Constant, L2Distance
 from rkbs.transformer import (
     CheckpointError,
+    History,
     LanguageModel,
     Recipe,
     TrainingDivergedError,
@@ -203,6 +204,7 @@ def test_it_stops_where_patience_ends_with_the_best_weights():
 
     recipe = Recipe(steps=100, evaluate_every=2, patience=3)
     history = train(model, batches, language_loss, recipe, evaluate=evaluate)
+    assert isinstance(history, History)
     assert history.evaluations == [(2, 5.0), (4, 3.0), (6, 4.0), (8, 3.0), (10, 6.0)]
     assert (history.best, history.stopped, len(history.losses)) == (4, "patience", 10)
     assert same(weights(model), kept[1])
