@@ -211,13 +211,15 @@ class Embedding(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, tokens: Tensor, name: str) -> tuple[Tensor, Tensor]:
-        """(B, n) → points (B, n, C), 0 where nothing is seen, and what is seen, (B, n)."""
+        """(B, n) → points (B, n, C), and which are seen, (B, n)."""
         config, weight = self.config, self.token.weight
         check_tokens(tokens, name, config.vocab, config.context, weight.device)
         seen = tokens != config.pad  # (B, n)
         x = self.token(tokens) + self.position.weight[: tokens.shape[1]]  # (B, n, C)
         x = self.drop(math.sqrt(config.d_model) * x)
-        return torch.where(seen[..., None], x, 0), seen
+        # Padding stands at the first token: any kernel is defined there, which it may not be at 0.
+        first = torch.where(seen[:, :1, None], x[:, :1], 0)  # (B, 1, C)
+        return torch.where(seen[..., None], x, first), seen
 
     def logits(self, x: Tensor) -> Tensor:
         """(B, n, C) → (B, n, V), in single precision at least; −∞ at the padding."""

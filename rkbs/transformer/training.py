@@ -168,9 +168,9 @@ class _Loop:
 
     def is_to_be_evaluated(self) -> bool:
         """Whether an evaluation is due after the steps taken, and has not been made."""
-        recipe, made = self.recipe, [steps for steps, _ in self.history.evaluations]
-        due = self.step % recipe.evaluate_every == 0 or self.step == recipe.steps
-        return due and 0 < self.step not in made
+        made = [steps for steps, _ in self.history.evaluations]
+        due = self.step % self.recipe.evaluate_every == 0 or self.step == self.recipe.steps
+        return self.step > 0 and due and self.step not in made
 
     def evaluate(self, evaluate: Evaluate) -> None:
         """Evaluate, keep the best weights, and stop where patience ends."""
