@@ -237,11 +237,15 @@ class _Loop:
     def _diverged(self, what: str) -> None:
         self.save()
         recipe, clip = self.recipe, f"clip={self.recipe.clip}"
-        where = f"; the weights before it are in {self.folder}" if self.folder else ""
+        kept = "The model has the weights before that step; with folder= they are kept"
+        if self.folder:
+            kept = (
+                f"The weights before that step are in {self.folder}: load_weights(model, folder) "
+                "reads them, to begin anew in another folder"
+            )
         raise TrainingDivergedError(
             f"{what} at step {self.step}: lower lr={recipe.lr}, lengthen warmup={recipe.warmup} or "
-            f"clip more ({clip}), and look for inputs that are not finite{where}. Begin anew in "
-            "another folder, from load_weights(model, folder) if you like",
+            f"clip more ({clip}), and look for inputs that are not finite. {kept}",
             self.step,
             self.folder,
         )

@@ -154,7 +154,7 @@ def test_a_nan_stops_the_run_with_a_checkpoint(case, tmp_path):
     with pytest.raises(TrainingDivergedError, match=says) as caught:
         train(model, batches, loss, Recipe(steps=9, lr=1e-2), folder=tmp_path)
     assert (caught.value.step, caught.value.folder) == (3, tmp_path)
-    assert "load_weights" in str(caught.value)
+    assert f"in {tmp_path}: load_weights(model, folder) reads them" in str(caught.value)
     assert same(weights(model), before[0])  # the step was not taken
     other, _ = language_task(RBF(), seed=1)
     assert same(weights(load_weights(other, tmp_path)), before[0])
