@@ -41,6 +41,7 @@ from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 if TYPE_CHECKING:
+    from rkbs.machines.persistence import load, save
     from rkbs.machines.ridge import BinaryKernelRidge
     from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
     from rkbs.machines.spectral import BinaryKernelMachine
@@ -118,6 +119,8 @@ __all__ = [
     "TensorSections",
     "__version__",
     "inspect",
+    "load",
+    "save",
     "solve",
 ]
 
@@ -127,6 +130,8 @@ _LATE = {
         "BinaryKernelMachineCV",
         "BinaryKernelRidge",
         "BinaryKernelRidgeCV",
+        "load",
+        "save",
     ),
     "rkbs.solvers": (
         "ADMM",

@@ -194,6 +194,7 @@ WITHOUT_ARRAYS = {
     "Huber Logistic Squared Schatten HalfSquare Norm PowerNorm",
     "made by rkbs": "Certificate ConvergenceError Inspection Solution",
     "abstract": "Kernel",
+    "of fitted machines": "load save",
     "no object": "__version__",
 }
 

@@ -1,6 +1,7 @@
 """Binary kernel machines as scikit-learn estimators."""
 
 from rkbs.machines.edges import grid_edges
+from rkbs.machines.persistence import load, save
 from rkbs.machines.ridge import BinaryKernelRidge
 from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
 from rkbs.machines.spectral import BinaryKernelMachine
@@ -12,4 +13,6 @@ __all__ = [
     "BinaryKernelRidge",
     "BinaryKernelRidgeCV",
     "grid_edges",
+    "load",
+    "save",
 ]
