@@ -41,6 +41,7 @@ from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 if TYPE_CHECKING:
+    from rkbs.machines.intervals import Intervals
     from rkbs.machines.persistence import load, save
     from rkbs.machines.ridge import BinaryKernelRidge
     from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
@@ -84,6 +85,7 @@ __all__ = [
     "Huber",
     "Identity",
     "Inspection",
+    "Intervals",
     "Kernel",
     "KeyNormBias",
     "L2Distance",
@@ -130,6 +132,7 @@ _LATE = {
         "BinaryKernelMachineCV",
         "BinaryKernelRidge",
         "BinaryKernelRidgeCV",
+        "Intervals",
         "load",
         "save",
     ),

@@ -21,6 +21,7 @@ from rkbs import (
     DualNewton,
     FeatureSections,
     Huber,
+    Intervals,
     LowRank,
     LowRankGram,
     OneSidedProblem,
@@ -104,6 +105,13 @@ ENTRIES = {
         lambda x: BinaryKernelRidgeCV(alphas=x(np.array([0.5]))).fit(GRID, Z).alpha_,
     ],
     "FeatureSections": [lambda x: FeatureSections(x(X), 1.5).phi],
+    "Intervals": [
+        lambda x: (
+            Intervals.of(BinaryKernelRidge().fit(GRID, Z), Pairs.grid(x(X), x(Y)), x(Z))
+            .settings[1]
+            .errors
+        ),
+    ],
     "LowRank": [
         lambda x: LowRank(RBF(), x(X), 4)(x(X), x(Y)),
         lambda x: LowRank(RBF(), x(X), 4).features(x(Y)),

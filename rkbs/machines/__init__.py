@@ -1,6 +1,7 @@
 """Binary kernel machines as scikit-learn estimators."""
 
 from rkbs.machines.edges import grid_edges
+from rkbs.machines.intervals import Intervals, LeaveOutErrors
 from rkbs.machines.persistence import load, save
 from rkbs.machines.ridge import BinaryKernelRidge
 from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
@@ -12,6 +13,8 @@ __all__ = [
     "BinaryKernelMachineCV",
     "BinaryKernelRidge",
     "BinaryKernelRidgeCV",
+    "Intervals",
+    "LeaveOutErrors",
     "grid_edges",
     "load",
     "save",

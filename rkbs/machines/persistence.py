@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from rkbs._version import __version__
 from rkbs.machines._encoding import MACHINES, Encoder, decoded, known_classes
+from rkbs.machines.intervals import Intervals
 
 FORMAT = 1
 """The version of the format: higher wherever an older rkbs would read what is meant otherwise."""
@@ -35,7 +36,7 @@ def save(machine: Any, path: str | os.PathLike[str], *, classes: Iterable[type] 
 
     Parameters
     ----------
-    machine : machine
+    machine : machine, or Intervals
         Fitted.
     path : str or path
         Any name; no suffix is added.
@@ -63,13 +64,15 @@ def save(machine: Any, path: str | os.PathLike[str], *, classes: Iterable[type] 
     >>> np.array_equal(again.predict_grid(x, y), machine.predict_grid(x, y))
     True
     """
-    if not isinstance(machine, MACHINES):
+    fitted = machine.machine if isinstance(machine, Intervals) else machine
+    if not isinstance(fitted, MACHINES):
         names = ", ".join(cls.__name__ for cls in MACHINES)
         raise TypeError(
-            f"machine must be a fitted machine of rkbs ({names}), got {type(machine).__name__}: of "
-            "a search pass its best_estimator_, of a pipeline its last step"
+            f"machine must be a fitted machine of rkbs ({names}) or its Intervals, got "
+            f"{type(fitted).__name__}: of a search pass its best_estimator_, of a pipeline its "
+            "last step"
         )
-    check_is_fitted(machine)
+    check_is_fitted(fitted)
     encoder = Encoder(known_classes(classes))
     encoder.value(machine, "")
     header = {
@@ -96,7 +99,7 @@ def load(path: str | os.PathLike[str], *, classes: Iterable[type] = ()) -> Any:
 
     Returns
     -------
-    machine
+    machine, or Intervals
 
     Raises
     ------
