@@ -43,6 +43,7 @@ from rkbs.terms.spectral_penalties import Schatten
 if TYPE_CHECKING:
     from rkbs.machines.intervals import Intervals
     from rkbs.machines.persistence import load, save
+    from rkbs.machines.posterior import Posterior
     from rkbs.machines.ridge import BinaryKernelRidge
     from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
     from rkbs.machines.spectral import BinaryKernelMachine
@@ -101,6 +102,7 @@ __all__ = [
     "PairScorer",
     "Pairs",
     "PositiveFeatures",
+    "Posterior",
     "PowerFeatures",
     "PowerNorm",
     "Precomputed",
@@ -133,6 +135,7 @@ _LATE = {
         "BinaryKernelRidge",
         "BinaryKernelRidgeCV",
         "Intervals",
+        "Posterior",
         "load",
         "save",
     ),

@@ -30,6 +30,7 @@ from rkbs import (
     Pairs,
     PairScorer,
     PositiveFeatures,
+    Posterior,
     PowerFeatures,
     Precomputed,
     ProductProblem,
@@ -158,6 +159,11 @@ ENTRIES = {
         ]
         for repair in REPAIRS.values()
     },
+    "Posterior": [
+        lambda x: Posterior.of(BinaryKernelRidge().fit(GRID, Z), Pairs.grid(x(X), x(Y)), x(Z)).std(
+            Pairs.grid(x(X + 1), x(Y))
+        ),
+    ],
     "PositiveFeatures": [
         lambda x: PositiveFeatures(X[:4], Z[0, :4], X[2:], Z[1, :4])(x(X), x(Y)),
         lambda x: PositiveFeatures(X[:4], Z[0, :4], X[2:], Z[1, :4]).log(x(X), x(Y)),

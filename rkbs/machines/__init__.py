@@ -3,6 +3,7 @@
 from rkbs.machines.edges import grid_edges
 from rkbs.machines.intervals import Intervals, LeaveOutErrors
 from rkbs.machines.persistence import load, save
+from rkbs.machines.posterior import Posterior
 from rkbs.machines.ridge import BinaryKernelRidge
 from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
 from rkbs.machines.spectral import BinaryKernelMachine
@@ -15,6 +16,7 @@ __all__ = [
     "BinaryKernelRidgeCV",
     "Intervals",
     "LeaveOutErrors",
+    "Posterior",
     "grid_edges",
     "load",
     "save",

@@ -29,6 +29,7 @@ from rkbs.kernels.pullback import LinearMap, Pullback
 from rkbs.kernels.repair import Clip, Flip, Repaired, Shift, Symmetrize
 from rkbs.kernels.tanimoto import Tanimoto
 from rkbs.machines.intervals import Intervals, LeaveOutErrors
+from rkbs.machines.posterior import Posterior
 from rkbs.machines.ridge import BinaryKernelRidge
 from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
 from rkbs.machines.spectral import BinaryKernelMachine
@@ -53,7 +54,7 @@ KERNELS = (
     *(Quadratic, Scaled, Sum, Tanimoto, TaylorEDP, Transpose, _BothNormsBias),
 )
 PARTS = (
-    *(Intervals, LeaveOutErrors, LinearMap, MappedFeatures, PowerFeatures),
+    *(Intervals, LeaveOutErrors, Posterior, LinearMap, MappedFeatures, PowerFeatures),
     *(Clip, Flip, Shift, Symmetrize, Repaired, LeftOut, GapCertificate, KKTCertificate),
     *(EpsilonInsensitive, Hinge, Huber, Logistic, Squared, Schatten),
     *(ADMM, Cholesky, ConjugateGradient, Factorized, RefinedConjugateGradient, Spectral),

@@ -42,7 +42,7 @@ class ExactErrors:
         own, names = machine.get_params(deep=False), BinaryKernelRidgeCV._get_param_names()
         params = {name: value for name, value in own.items() if name in names}
         twin = BinaryKernelRidgeCV(**params | {"cv": None, "leave": "pair"})
-        return cls(twin, twin._problem(X, z, _alpha(machine))[0], groups)
+        return cls(twin, twin._problem(X, z, alpha_of(machine))[0], groups)
 
     def errors(self, leave: Setting) -> np.ndarray | None:
         """z − ẑ of each pair; None where that is not cheap."""
@@ -79,12 +79,31 @@ def errors_in_folds(
     cls = BinaryKernelRidge if isinstance(machine, RidgeMachine) else BinaryKernelMachine
     own, names = machine.get_params(deep=False), cls._get_param_names()
     params = {name: value for name, value in own.items() if name in names}
-    fixed = cls(**params | {"alpha": _alpha(machine)})
+    fixed = cls(**params | {"alpha": alpha_of(machine)})
     errors = np.empty(len(z))
     for train, test in folds.split(X):
         errors[test] = z[test] - clone(fixed).fit(X[train], z[train]).predict(X[test])
     return errors
 
 
-def _alpha(machine: Any) -> float:
+def alpha_of(machine: Any) -> float:
     return float(getattr(machine, "alpha_", None) or machine.alpha)
+
+
+def pairs_of_fit(machine: OperatorMachine, X: Any) -> Pairs:
+    """The pairs over the rows in use, which must be those of the fit."""
+    if not isinstance(X, Pairs):
+        raise TypeError(
+            f"X must be Pairs, got {type(X).__name__}: Pairs.from_table(table, n_features_x)"
+        )
+    pairs = X.compact()
+    for name, points in (("X", pairs.X), ("Y", pairs.Y)):
+        fitted = machine._known(name).points
+        if not np.array_equal(points, fitted):
+            raise ValueError(
+                f"X must be the Pairs that machine was fitted to: their rows of {name} in use have "
+                f"shape {points.shape}, those of the fit {fitted.shape}"
+                + ", and other values"
+                * (points.shape == fitted.shape)
+            )
+    return pairs

@@ -17,7 +17,13 @@ from rkbs.data._entities import Entities
 from rkbs.data._groups import Groups
 from rkbs.data.pairs import Pairs
 from rkbs.data.splits import PairKFold
-from rkbs.machines._left_out import ExactErrors, count_of_folds, errors_in_folds, units_of
+from rkbs.machines._left_out import (
+    ExactErrors,
+    count_of_folds,
+    errors_in_folds,
+    pairs_of_fit,
+    units_of,
+)
 from rkbs.machines.base import OperatorMachine
 
 _ROUNDING = 1e-12
@@ -175,7 +181,7 @@ class Intervals:
         if not isinstance(machine, OperatorMachine):
             raise TypeError(f"machine must be a machine of rkbs, got {type(machine).__name__}")
         check_is_fitted(machine)
-        pairs = _pairs_of_fit(machine, X)
+        pairs = pairs_of_fit(machine, X)
         z = X.responses(y)
         chosen = [check_setting(each) for each in settings]
         if not chosen:
@@ -277,25 +283,6 @@ def check_coverage(coverage: Any) -> float:
     if coverage >= 1:
         raise ValueError(f"coverage must be below 1, got {coverage!r}: 0.9 for 90 %")
     return coverage
-
-
-def _pairs_of_fit(machine: OperatorMachine, X: Any) -> Pairs:
-    """The pairs over the rows in use, which must be those of the fit."""
-    if not isinstance(X, Pairs):
-        raise TypeError(
-            f"X must be Pairs, got {type(X).__name__}: Pairs.from_table(table, n_features_x)"
-        )
-    pairs = X.compact()
-    for name, points in (("X", pairs.X), ("Y", pairs.Y)):
-        fitted = machine._known(name).points
-        if not np.array_equal(points, fitted):
-            raise ValueError(
-                f"X must be the Pairs that machine was fitted to: their rows of {name} in use have "
-                f"shape {points.shape}, those of the fit {fitted.shape}"
-                + ", and other values"
-                * (points.shape == fitted.shape)
-            )
-    return pairs
 
 
 def _warn_infinite(found: LeaveOutErrors, coverage: float) -> None:

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from rkbs._version import __version__
 from rkbs.machines._encoding import MACHINES, Encoder, decoded, known_classes
 from rkbs.machines.intervals import Intervals
+from rkbs.machines.posterior import Posterior
 
 FORMAT = 1
 """The version of the format: higher wherever an older rkbs would read what is meant otherwise."""
@@ -36,7 +37,7 @@ def save(machine: Any, path: str | os.PathLike[str], *, classes: Iterable[type] 
 
     Parameters
     ----------
-    machine : machine, or Intervals
+    machine : machine, Intervals or Posterior
         Fitted.
     path : str or path
         Any name; no suffix is added.
@@ -64,11 +65,11 @@ def save(machine: Any, path: str | os.PathLike[str], *, classes: Iterable[type] 
     >>> np.array_equal(again.predict_grid(x, y), machine.predict_grid(x, y))
     True
     """
-    fitted = machine.machine if isinstance(machine, Intervals) else machine
+    fitted = machine.machine if isinstance(machine, (Intervals, Posterior)) else machine
     if not isinstance(fitted, MACHINES):
         names = ", ".join(cls.__name__ for cls in MACHINES)
         raise TypeError(
-            f"machine must be a fitted machine of rkbs ({names}) or its Intervals, got "
+            f"machine must be a fitted machine of rkbs ({names}) or its Intervals, Posterior, got "
             f"{type(fitted).__name__}: of a search pass its best_estimator_, of a pipeline its "
             "last step"
         )
@@ -99,7 +100,7 @@ def load(path: str | os.PathLike[str], *, classes: Iterable[type] = ()) -> Any:
 
     Returns
     -------
-    machine, or Intervals
+    machine, Intervals or Posterior
 
     Raises
     ------
