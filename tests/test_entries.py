@@ -80,6 +80,12 @@ def in_later_folds(cv, data, groups):
     return [sum(k in test for _, test in [*cv.split(data, None, groups)][1:]) for k in range(30)]
 
 
+def deviations(x):
+    pairs = Pairs.grid(x(X), x(Y))
+    machine = BinaryKernelRidge().fit(pairs, x(Z))
+    return Posterior.of(machine, pairs, x(Z)).std(Pairs.grid(x(X + 1), x(Y)))
+
+
 # name: its entries, each a function of "as this kind".
 ENTRIES = {
     **{
@@ -159,11 +165,7 @@ ENTRIES = {
         ]
         for repair in REPAIRS.values()
     },
-    "Posterior": [
-        lambda x: Posterior.of(BinaryKernelRidge().fit(GRID, Z), Pairs.grid(x(X), x(Y)), x(Z)).std(
-            Pairs.grid(x(X + 1), x(Y))
-        ),
-    ],
+    "Posterior": [deviations],
     "PositiveFeatures": [
         lambda x: PositiveFeatures(X[:4], Z[0, :4], X[2:], Z[1, :4])(x(X), x(Y)),
         lambda x: PositiveFeatures(X[:4], Z[0, :4], X[2:], Z[1, :4]).log(x(X), x(Y)),
