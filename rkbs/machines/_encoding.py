@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ PARTS = (
     *(ADMM, Cholesky, ConjugateGradient, Factorized, RefinedConjugateGradient, Spectral),
     *(SpectralNewton, NumpyBackend, TorchBackend),
 )
-DRAWN = {LowRank: "_drawn"}
+DRAWN: dict[type, str] = {LowRank: "_drawn"}
 """What a class has computed that another machine's rounding could decide otherwise."""
 _FITTED = re.compile(r"[A-Za-z]\w*_")
 _NUMBERS = "biufcSUmM"
@@ -75,7 +75,7 @@ def known_classes(classes: Iterable[type]) -> dict[str, type]:
     TypeError, ValueError
         For what is no frozen dataclass, and for a name that is taken.
     """
-    known = {cls.__name__: cls for cls in (*MACHINES, *KERNELS, *PARTS)}
+    known: dict[str, type] = {cls.__name__: cls for cls in (*MACHINES, *KERNELS, *PARTS)}
     for cls in classes:
         if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
             raise TypeError(f"classes must hold dataclasses, such as kernels, got {cls!r:.60}")
@@ -178,7 +178,7 @@ def decoded(objects: list[dict[str, Any]], arrays: list[np.ndarray], known: dict
         *parts, shape = value(content)
         return csr_array(tuple(parts), shape=shape)
 
-    readers = {
+    readers: dict[str, Callable[[Any], Any]] = {
         "scalar": lambda content: np.dtype(content[0]).type(value(content[1])),
         "float": float,
         "bytes": bytes.fromhex,
@@ -205,7 +205,7 @@ def _fields(owner: Any) -> dict[str, Any]:
     return fields | ({drawn: getattr(owner, drawn)} if drawn else {})
 
 
-def _made(cls: type, fields: dict[str, Any]) -> Any:
+def _made(cls: Any, fields: dict[str, Any]) -> Any:
     if not issubclass(cls, BaseEstimator):
         drawn = {name: fields.pop(name) for name in (DRAWN.get(cls),) if name}
         owner = cls(**fields)

@@ -23,6 +23,8 @@ from rkbs.solvers.operators.dense import Cholesky
 from rkbs.solvers.operators.spectral import Spectral
 
 _FOLDS, _FOLDS_OF_BOTH = 5, 3
+_OTHER = 0.01
+"""Responses that differ so much, relative to their spread, are others, whatever the tolerance."""
 
 
 @final
@@ -90,8 +92,11 @@ def alpha_of(machine: Any) -> float:
     return float(getattr(machine, "alpha_", None) or machine.alpha)
 
 
-def pairs_of_fit(machine: OperatorMachine, X: Any) -> Pairs:
-    """The pairs over the rows in use, which must be those of the fit."""
+def data_of_fit(machine: OperatorMachine, X: Any, y: Any) -> tuple[Pairs, np.ndarray]:
+    """The pairs over the rows in use, and the responses, which must be those of the fit.
+
+    Of ridge the responses are known from the fit: z = h + α A at the pairs.
+    """
     if not isinstance(X, Pairs):
         raise TypeError(
             f"X must be Pairs, got {type(X).__name__}: Pairs.from_table(table, n_features_x)"
@@ -106,4 +111,17 @@ def pairs_of_fit(machine: OperatorMachine, X: Any) -> Pairs:
                 + ", and other values"
                 * (points.shape == fitted.shape)
             )
-    return pairs
+    z = X.responses(y)
+    if isinstance(machine, RidgeMachine):
+        gap = z - machine.predict(X) - alpha_of(machine) * coefficients_at(machine, pairs)
+        if np.linalg.norm(gap) > _OTHER * np.linalg.norm(z - z.mean()):
+            raise ValueError(
+                "y must be the responses that machine was fitted to, in the order of the pairs: "
+                f"they differ by up to {np.abs(gap).max():.3g}"
+            )
+    return pairs, z
+
+
+def coefficients_at(machine: RidgeMachine, pairs: Pairs) -> np.ndarray:
+    """The entries of A at the pairs, (n,), also of a sparse one."""
+    return np.asarray(machine.dual_coef_[pairs.i, pairs.j]).ravel()

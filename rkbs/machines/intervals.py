@@ -20,8 +20,8 @@ from rkbs.data.splits import PairKFold
 from rkbs.machines._left_out import (
     ExactErrors,
     count_of_folds,
+    data_of_fit,
     errors_in_folds,
-    pairs_of_fit,
     units_of,
 )
 from rkbs.machines.base import OperatorMachine
@@ -176,13 +176,12 @@ class Intervals:
         Raises
         ------
         TypeError, ValueError
-            For other pairs than those of the fit, and settings that do not exist.
+            For other pairs or responses than those of the fit, and settings that do not exist.
         """
         if not isinstance(machine, OperatorMachine):
             raise TypeError(f"machine must be a machine of rkbs, got {type(machine).__name__}")
         check_is_fitted(machine)
-        pairs = pairs_of_fit(machine, X)
-        z = X.responses(y)
+        pairs, z = data_of_fit(machine, X, y)
         chosen = [check_setting(each) for each in settings]
         if not chosen:
             raise ValueError("settings must name what may be new, such as ('row',), got none")
@@ -261,7 +260,7 @@ class Intervals:
         if ids is None or known.ids is None:
             ids, known = None, Entities(known.points, None, domain)
         points = points.astype(float)
-        return ~Entities(points, ids, domain).same(known).any(1)
+        return ~np.asarray(Entities(points, ids, domain).same(known).any(axis=1))
 
     def _radius(self, leave: Setting, coverage: float, count: int) -> float:
         for found in self.settings:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from rkbs.data._entities import Entities
 from rkbs.data.pairs import Pairs
 from rkbs.kernels._landmarks import diagonal
-from rkbs.machines._left_out import alpha_of, pairs_of_fit
+from rkbs.machines._left_out import alpha_of, coefficients_at, data_of_fit
 from rkbs.machines._solving import FEW_PAIRS
 from rkbs.machines._within import between, gram, tables_of
 from rkbs.machines.ridge import RidgeMachine
@@ -104,7 +104,7 @@ class Posterior:
                 f"of a Gaussian process, got {type(machine).__name__}"
             )
         check_is_fitted(machine)
-        pairs, z = pairs_of_fit(machine, X), X.responses(y)
+        pairs, z = data_of_fit(machine, X, y)
         complete = pairs.is_complete and not machine.effects
         if not complete and len(pairs) > FEW_PAIRS:
             raise ValueError(
@@ -116,10 +116,9 @@ class Posterior:
             raise ValueError(
                 "X holds one pair, of which the constant takes all: scale is not known"
             )
-        # Σ⁻¹(z − b) are the coefficients of the expansion; those of a sparse matrix stay sparse.
-        dual = np.asarray(machine.dual_coef_[pairs.i, pairs.j]).ravel()
         mean = float(z.mean()) if machine.fit_intercept else 0.0
-        square = float((z - mean) @ dual) / free  # the coefficients have sum 0
+        # Σ⁻¹(z − b) are the coefficients of the expansion, of sum 0 where there is a b.
+        square = float((z - mean) @ coefficients_at(machine, pairs)) / free
         return cls(machine, pairs.i, pairs.j, max(square, 0.0) ** 0.5)
 
     @property
@@ -197,13 +196,13 @@ class Posterior:
         effect = {"X": "row", "Y": "column"}[name] in machine.effects
         given = repaired is not None or bool(tables_of(kernel))
         same = new.same(known) if effect or given else None
-        if not given:
+        if same is None or not given:
             return _Domain(rows, diagonal(kernel, new.points.astype(float)), same)
-        if not same.any(1).all():
+        if count := int((~same.any(1)).sum()):
             raise ValueError(
-                f"{name} holds {int((~same.any(1)).sum())} new objects, of which similarities to "
-                "others are known, not those to themselves: their variance is not known. Take "
-                "Intervals, or points with a kernel"
+                f"{name} holds {count} new objects, of which similarities to others are known, not "
+                "those to themselves, on which their variance depends: take Intervals, or points "
+                "with a kernel"
             )
         return _Domain(rows, np.diag(self._grams["XY".index(name)])[same.argmax(1)], same)
 

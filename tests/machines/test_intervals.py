@@ -281,6 +281,11 @@ BAD = {
         ValueError,
         r"rows of X in use have shape \(5, 2\), those of the fit \(7, 2\)$",
     ),
+    "other responses": (
+        lambda: Intervals.of(FITTED, GRID, Z[::-1]),
+        ValueError,
+        "y must be the responses that machine was fitted to, in the order of the pairs: they",
+    ),
     "responses": (lambda: Intervals.of(FITTED, GRID, Z[:3]), ValueError, "z must have shape"),
     "no setting": (lambda: Intervals.of(FITTED, GRID, Z, settings=["x"]), ValueError, "leave must"),
     "no settings": (

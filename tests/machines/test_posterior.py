@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from rkbs import (
@@ -76,7 +77,7 @@ MACHINES = {
 @pytest.mark.parametrize("name", MACHINES)
 def test_standard_deviations_are_those_of_the_textbook(name, data):
     pairs, z = DATA[data]
-    machine = MACHINES[name].fit(pairs, z)
+    machine = clone(MACHINES[name]).fit(pairs, z)
     posterior = Posterior.of(machine, pairs, z)
     mean, variance, square = textbook(machine, pairs, z, ALL)
     assert np.abs(machine.predict(ALL) - mean).max() < 1e-7
@@ -92,7 +93,7 @@ def test_standard_deviations_are_those_of_the_textbook(name, data):
 
 
 def test_pairs_in_pieces_are_the_same(monkeypatch):
-    posterior = Posterior.of(MACHINES["plain"].fit(*DATA["some"]), *DATA["some"])
+    posterior = Posterior.of(clone(MACHINES["plain"]).fit(*DATA["some"]), *DATA["some"])
     whole = posterior.std(ALL)
     monkeypatch.setattr("rkbs.machines.posterior._VALUES", 100)
     assert np.allclose(posterior.std(ALL), whole, rtol=1e-12)
@@ -143,7 +144,7 @@ def test_it_is_saved_with_its_machine(tmp_path):
     assert repr(again) == repr(posterior)
 
 
-FITTED = MACHINES["plain"].fit(*DATA["grid"])
+FITTED = clone(MACHINES["plain"]).fit(*DATA["grid"])
 MANY = Pairs.grid(np.linspace(0, 1, 60)[:, None], np.linspace(0, 1, 40)[:, None])[1:]
 BAD = {
     "nuclear norm": (
@@ -158,7 +159,7 @@ BAD = {
     ),
     "other pairs": (lambda: Posterior.of(FITTED, ALL, Z), ValueError, "X must be the Pairs that"),
     "many": (
-        lambda: Posterior.of(BinaryKernelRidge().fit(MANY, MANY.i / 60), MANY, np.ones(len(MANY))),
+        lambda: Posterior.of(BinaryKernelRidge().fit(MANY, MANY.i / 60), MANY, MANY.i / 60),
         ValueError,
         "X holds 2399 pairs .* up to 2000",
     ),
