@@ -57,6 +57,10 @@ class Groups(NamedTuple):
             y = _codes(groups_y, "groups_y", data, "Y")
         return cls(x, y)
 
+    def of_several(self, domains: tuple[int, ...] = (0, 1)) -> bool:
+        """Whether a label of X, 0, or of Y, 1, is that of several rows."""
+        return any(np.bincount(self[k]).max() > 1 for k in domains)
+
     def of_pairs(self, pairs: Pairs, leave: str) -> np.ndarray:
         """The label of what each pair is left out with, shape (n,).
 

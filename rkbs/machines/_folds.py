@@ -31,6 +31,8 @@ class Fold(Generic[_Problem]):
     ----------
     training : GramProblem
     test : Pairs
+    tested : int array of shape (n_test,)
+        Their numbers among all pairs.
     z : array of shape (n_test,)
     left, right : arrays of shape (n_x, r_x), (n_y, r_y)
         Of all points the coordinates that ``training`` sees, also of those it has never seen.
@@ -40,6 +42,7 @@ class Fold(Generic[_Problem]):
 
     training: _Problem
     test: Pairs
+    tested: np.ndarray
     z: np.ndarray
     left: np.ndarray
     right: np.ndarray
@@ -57,8 +60,9 @@ class Fold(Generic[_Problem]):
         right = (
             factors.right if columns is None else problem.grams[1][:, columns] @ factors.dual_right
         )
-        test, z = pairs[cut.test], problem.z[cut.test]
-        return cls(training, test, z, left, right, problem.offsets)
+        tested = np.flatnonzero(cut.test)
+        test, z = pairs[tested], problem.z[tested]
+        return cls(training, test, tested, z, left, right, problem.offsets)
 
     @cached_property
     def reach(self) -> float:

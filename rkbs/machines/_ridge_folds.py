@@ -35,23 +35,30 @@ class RidgeFolds:
     alphas : array of shape (k,)
     verbose : bool
         Whether to print a line for each fold.
+    size : int
+        The number of pairs, tested or not.
     rmse, bound, doubt : arrays of shape (k, n_folds)
         The root mean squared held-out error of the fits made; how far it is at most from that of
         the minimizer; and ten times how far the KKT residual suggests. NaN from the fold on in
         which a fit was not certified.
+    predictions : array of shape (k, n)
+        h of those fits at the pairs they leave out, NaN where there is none.
     """
 
     folds: list[Fold[OperatorProblem]]
     alphas: np.ndarray
     verbose: bool
+    size: int
     rmse: np.ndarray = field(init=False)
     bound: np.ndarray = field(init=False)
     doubt: np.ndarray = field(init=False)
+    predictions: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         shape = len(self.alphas), len(self.folds)
         for name in ("rmse", "bound", "doubt"):
             object.__setattr__(self, name, np.full(shape, np.nan))
+        object.__setattr__(self, "predictions", np.full((shape[0], self.size), np.nan))
         chosen = np.ones(shape[0], dtype=bool)
         for tol in _TOLERANCES:
             self._fit(np.flatnonzero(chosen), tol)
@@ -75,7 +82,8 @@ class RidgeFolds:
             state = ridge_solver(fold.training, ConjugateGradient(tol=tol)).setup(fold.training)
             for row, solution in zip(tried, state.path(self.alphas[tried]), strict=True):
                 if solution.certificate.passed:
-                    error = fold.predict(solution.value) - fold.z
+                    found = fold.predict(solution.value)
+                    error, self.predictions[row, fold.tested] = found - fold.z, found
                     self.rmse[row, k] = np.sqrt(np.mean(error * error))
                     self.bound[row, k] = _bound(fold, solution)
                     self.doubt[row, k] = _MARGIN * _suggested(solution)

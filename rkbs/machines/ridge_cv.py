@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol, Self, cast, final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal, Self, final
 
 import numpy as np
 
@@ -15,25 +16,17 @@ from rkbs.kernels.repair import Repair
 from rkbs.machines._folds import Fold, cuts_of
 from rkbs.machines._ridge_folds import RidgeFolds
 from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
-from rkbs.machines._solving import FEW_PAIRS, ridge_solver
+from rkbs.machines._solving import ridge_solver
+from rkbs.machines._ways import Way, way, way_of_some
 from rkbs.machines.ridge import RidgeMachine
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.base import ConvergenceError, Leave, State
+from rkbs.solvers.base import ConvergenceError, State
 from rkbs.solvers.operators._missing import DigitsLostError, MissingPairs
 from rkbs.solvers.operators.base import RidgeSolution
 from rkbs.solvers.operators.dense import Cholesky, DenseState
 from rkbs.solvers.operators.spectral import Spectral, SpectralState
 
-Way = Literal["grid", "missing", "pairs", "folds"]
 _FOLDS = 5
-_TRIVIAL = 300
-"""So few pairs have a Gram matrix that costs nothing, and dense algebra keeps the most digits."""
-_MOST_EFFECTS = 2e10
-"""So many operations, n_x n_y (n_x + n_y)², exact leave-out beside effects may take for each α."""
-
-
-class _LeavesOut(Protocol):
-    def leave_out_residuals(self, alpha: float, leave: Leave, groups: Groups) -> np.ndarray: ...
 
 
 @final
@@ -65,8 +58,9 @@ class BinaryKernelRidgeCV(RidgeMachine):
         The α to choose from.
     leave : {"pair", "row", "column", "both"}, default="pair"
         What is left out: match it to the use, "row" for new targets, "column" for new sources,
-        "both" for new targets with new sources. The last has folds alone: each leaves out rows and
-        columns and tests on their pairs with each other, a ``cv``-th of all pairs in all folds.
+        "both" for new targets with new sources. The last is exact on complete grids without effects
+        and groups, of up to some 200 × 200 points unless ``cv`` asks for more. Its folds leave out
+        rows and columns and test on their pairs with each other, a ``cv``-th of all pairs in all.
     n_features_x, fit_intercept, effects, effects_alpha
         As in ``BinaryKernelRidge``; with effects exact leave-one-out on a complete grid takes
         O(n_x n_y (n_x + n_y)²) per α.
@@ -97,6 +91,9 @@ class BinaryKernelRidgeCV(RidgeMachine):
         duality gaps: mostly some hundred times too far; 0 where it is exact.
     fold_rmse_ : array of shape (n_alphas, n_folds), or None
         The error of each fold, NaN from the fold on in which a fit was not certified.
+    leave_out_predictions_ : array of shape (n,)
+        ẑ of each pair at ``alpha_``, in the order of the pairs, by the fit that leaves it out: as
+        exact as ``leave_out_rmse_``. NaN where no fold tests a pair, most of ``leave="both"``.
     query_coef_, key_coef_, dual_coef_, intercept_, row_effects_, column_effects_, certificate_
         Of the fit at ``alpha_``, as in ``BinaryKernelRidge``.
     X_fit_, Y_fit_, kernel_x_, kernel_y_, n_features_in_, n_features_x_
@@ -123,15 +120,16 @@ class BinaryKernelRidgeCV(RidgeMachine):
     >>> machine = BinaryKernelRidgeCV(RBF(), RBF(), leave="row").fit(Pairs.grid(x, y), z)
     >>> machine.alpha_, machine.leave_out_rmse_.round(2)
     (0.1, array([0.11, 0.11, 0.1 , 0.17, 0.24, 0.25]))
-    >>> machine = BinaryKernelRidgeCV(RBF(), RBF(), leave="both", cv=3).fit(Pairs.grid(x, y), z)
-    >>> machine.leave_out_by_, machine.fold_rmse_.shape
-    ('folds', (6, 3))
+    >>> machine = BinaryKernelRidgeCV(RBF(), RBF(), leave="both").fit(Pairs.grid(x, y), z)
+    >>> machine.leave_out_by_, machine.leave_out_predictions_.shape
+    ('grid', (48,))
     """
 
     alpha_: float
     fold_rmse_: np.ndarray | None
     leave_out_bound_: np.ndarray
     leave_out_by_: Way
+    leave_out_predictions_: np.ndarray
     leave_out_rmse_: np.ndarray
 
     def __init__(
@@ -188,16 +186,19 @@ class BinaryKernelRidgeCV(RidgeMachine):
         state = self._by_leave_one_out(problem, alphas, groups)
         if state is None:
             state = ridge_solver(problem).setup(problem)
-            self._by_folds(problem, alphas, groups, rng)
-        solution = self._best(state, alphas)
+            predicted = self._by_folds(problem, alphas, groups, rng).predictions.__getitem__
+        else:
+            predicted = partial(self._predicted, state, alphas, groups)
+        solution = self._best(state, alphas, predicted)
         self.alpha_ = solution.problem.alpha
+        self.leave_out_predictions_ += mean
         least, greatest = np.nanmin(self.leave_out_rmse_), np.nanmax(self.leave_out_rmse_)
         if least < greatest:  # else no operator sees the responses, and no α is better
             warn_end_of_path(self.alpha_, alphas)
         self._keep(solution, mean)
         return self
 
-    def _parts(self) -> tuple[Leave, ...]:
+    def _parts(self) -> tuple[str, ...]:
         return ("row", "column") if self.leave == "both" else (self.leave,)
 
     def _check_units(self, problem: OperatorProblem, groups: Groups) -> None:
@@ -213,45 +214,22 @@ class BinaryKernelRidgeCV(RidgeMachine):
         self, problem: OperatorProblem, alphas: list[float], groups: Groups
     ) -> State[RidgeSolution] | None:
         """The state that solves the problem, its errors kept; None where folds are to say them."""
-        self.leave_out_by_, self.fold_rmse_ = self._way(problem), None
+        self.leave_out_by_ = way(problem, self.leave, self.cv, groups, len(alphas))
+        self.fold_rmse_ = None
         self.leave_out_bound_ = np.zeros(len(alphas))
         if self.leave_out_by_ == "missing":
             try:
                 state = MissingPairs(problem)
-                self._keep_errors(state, alphas, groups)
+                self.leave_out_rmse_ = self._rmse(state, alphas, groups)
                 return state
             except DigitsLostError:
-                self.leave_out_by_ = self._of_some(problem)
+                self.leave_out_by_ = way_of_some(problem, self.cv)
         if self.leave_out_by_ == "folds":
             return None
         solver = Spectral() if problem.pairs.is_complete else Cholesky()
         by_all: SpectralState | DenseState = solver.setup(problem)
-        self._keep_errors(by_all, alphas, groups)
+        self.leave_out_rmse_ = self._rmse(by_all, alphas, groups)
         return by_all
-
-    def _way(self, problem: OperatorProblem) -> Way:
-        """How the errors are found."""
-        if self.leave == "both" and self.cv == "exact":
-            raise ValueError(
-                "leave='both' has no closed form, got cv='exact': pass a number of folds, or None"
-            )
-        if self.cv not in (None, "exact") or self.leave == "both":
-            return "folds"
-        pairs, offsets = problem.pairs, problem.offsets
-        if pairs.is_complete:
-            each = len(pairs) * (len(pairs.X) + len(pairs.Y)) ** 2
-            costly = offsets.size > int(offsets.constant) and each > _MOST_EFFECTS
-            return "folds" if costly and self.cv is None else "grid"
-        if len(pairs) > _TRIVIAL and MissingPairs.suit(problem):
-            return "missing"
-        return self._of_some(problem)
-
-    def _of_some(self, problem: OperatorProblem) -> Way:
-        """How they are found of pairs in any pattern."""
-        return "pairs" if self.cv == "exact" or len(problem.pairs) <= FEW_PAIRS else "folds"
-
-    def _keep_errors(self, source: _LeavesOut, alphas: list[float], groups: Groups) -> None:
-        self.leave_out_rmse_ = np.array([self._rmse(source, alpha, groups) for alpha in alphas])
 
     def _by_folds(
         self,
@@ -259,13 +237,13 @@ class BinaryKernelRidgeCV(RidgeMachine):
         alphas: list[float],
         groups: Groups,
         rng: np.random.Generator,
-    ) -> None:
+    ) -> RidgeFolds:
         """Errors by cross-validation; α without certificate in some fold are named."""
         units = [len(np.unique(groups.of_pairs(problem.pairs, part))) for part in self._parts()]
         count = min(_FOLDS, *units) if self.cv is None else int(self.cv)
         parts = cuts_of(problem.pairs, self.leave, count, rng, groups)
         folds = [Fold.of(problem, cut, self.leave) for cut in parts]
-        found = RidgeFolds(folds, np.array(alphas), bool(self.verbose))
+        found = RidgeFolds(folds, np.array(alphas), bool(self.verbose), len(problem.z))
         self.fold_rmse_ = found.rmse
         self.leave_out_rmse_ = found.pooled(found.rmse)
         self.leave_out_bound_ = found.pooled(found.bound)
@@ -275,14 +253,22 @@ class BinaryKernelRidgeCV(RidgeMachine):
                 "no α was certified in every fold: pass larger alphas, which condition the problem"
             )
         warn_uncertified(np.array(alphas)[failed].tolist(), "in some fold")
+        return found
 
-    def _best(self, state: State[RidgeSolution], alphas: list[float]) -> RidgeSolution:
+    def _best(
+        self,
+        state: State[RidgeSolution],
+        alphas: list[float],
+        predicted: Callable[[int], np.ndarray],
+    ) -> RidgeSolution:
         """The certified fit of the least error; those of less error lose theirs, and are named."""
         failed, errors = [], self.leave_out_rmse_
         order = np.lexsort((-np.array(alphas), errors))
         if self.leave_out_by_ == "folds":
             order = order[~np.isnan(errors[order])]
         for k in order:
+            # Before the fit, whose arrays would add to the memory that this takes for a while.
+            self.leave_out_predictions_ = predicted(k).copy()
             (solution,) = state.path([alphas[k]])
             if solution.certificate.passed:
                 break
@@ -294,9 +280,19 @@ class BinaryKernelRidgeCV(RidgeMachine):
         warn_uncertified([alphas[k] for k in sorted(failed)], "in the fit to all pairs")
         return solution
 
-    def _rmse(self, source: _LeavesOut, alpha: float, groups: Groups) -> float:
-        """The root mean squared leave-out error."""
+    def _rmse(self, source: Any, alphas: list[float], groups: Groups) -> np.ndarray:
+        """The root mean squared leave-out error of each α."""
         if isinstance(source, SpectralState):
-            return float(source.leave_out_rmse([alpha], self.leave, groups)[0])
-        residuals = source.leave_out_residuals(alpha, cast(Leave, self.leave), groups)
-        return float(np.sqrt(np.mean(residuals * residuals)))
+            return source.leave_out_rmse(alphas, self.leave, groups)
+        residuals = (self._left_out(source, alpha, groups) for alpha in alphas)
+        return np.array([np.sqrt(np.mean(part * part)) for part in residuals])
+
+    def _predicted(self, source: Any, alphas: list[float], groups: Groups, k: int) -> np.ndarray:
+        """ẑ of each pair at an α."""
+        return source.problem.z - self._left_out(source, alphas[k], groups)
+
+    def _left_out(self, source: Any, alpha: float, groups: Groups) -> np.ndarray:
+        """z − ẑ of each pair."""
+        if isinstance(source, SpectralState):
+            return source.left_out(alpha, self.leave, groups)
+        return source.leave_out_residuals(alpha, self.leave, groups)

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from rkbs import RBF, BinaryKernelRidgeCV, ConvergenceError, Pairs
 from rkbs.data._groups import Groups
 from rkbs.kernels import Linear
-from rkbs.machines import _solving, ridge_cv
+from rkbs.machines import _solving, _ways, ridge_cv
 from rkbs.machines._folds import cuts_of
 from rkbs.solvers import State
 from rkbs.solvers.operators import _missing
@@ -100,7 +100,7 @@ def test_near_ties_are_fitted_until_their_errors_tell_them_apart(leave, monkeypa
 @pytest.mark.parametrize("constant", [False, True])
 @pytest.mark.parametrize("leave", LEAVES[:3])
 def test_with_missing_pairs_leave_one_out_is_exact(leave, constant, monkeypatch):
-    monkeypatch.setattr(ridge_cv, "_TRIVIAL", 0)
+    monkeypatch.setattr(_ways, "_TRIVIAL", 0)
     mask = np.ones(Z.shape, dtype=bool)
     mask[[0, 3, 3], [1, 0, 5]] = False
     pairs, z = Pairs.from_mask(X, Y, mask), Z[mask]
@@ -116,7 +116,7 @@ def test_with_missing_pairs_leave_one_out_is_exact(leave, constant, monkeypatch)
     again = clone(fitted).fit(pairs, z)
     assert again.leave_out_by_ == "pairs"
     np.testing.assert_allclose(again.leave_out_rmse_, fitted.leave_out_rmse_, rtol=1e-8)
-    monkeypatch.setattr(ridge_cv, "FEW_PAIRS", 0)
+    monkeypatch.setattr(_ways, "FEW_PAIRS", 0)
     assert clone(fitted).fit(pairs, z).leave_out_by_ == "folds"
     assert clone(fitted).set_params(cv="exact").fit(pairs, z).leave_out_by_ == "pairs"
 
@@ -125,15 +125,87 @@ def test_with_missing_pairs_leave_one_out_is_exact(leave, constant, monkeypatch)
 def test_the_way_is_exact_where_that_is_cheap_and_what_is_asked_for():
     grid = Pairs.grid(X, Y)
     ways = {
-        "grid": [(grid, {}), (grid, {"cv": "exact"}), (grid, {"effects": ("row",)})],
+        "grid": [
+            (grid, {}),
+            (grid, {"cv": "exact"}),
+            (grid, {"effects": ("row",)}),
+            (grid, {"leave": "both"}),
+            (grid, {"leave": "both", "cv": "exact"}),
+        ],
         "pairs": [(HALF, {}), (HALF, {"cv": "exact"})],
-        "folds": [(grid, {"cv": 2}), (grid, {"leave": "both"}), (HALF, {"leave": "both"})],
+        "folds": [
+            (grid, {"cv": 2}),
+            (grid, {"leave": "both", "cv": 2}),
+            (grid, {"leave": "both", "effects": ("row",)}),
+            (HALF, {"leave": "both"}),
+        ],
     }
     for way, cases in ways.items():
         for pairs, params in cases:
             fitted = machine(**params).fit(pairs, pairs.entries(Z))
             assert fitted.leave_out_by_ == way, params
             assert (fitted.fold_rmse_ is None) == (way != "folds")
+
+
+@quiet
+def test_a_row_and_a_column_at_once_are_left_to_folds_where_that_has_no_closed_form(monkeypatch):
+    grid, labels = Pairs.grid(X, Y), {"groups_x": np.arange(11) // 2}
+    assert machine(leave="both").fit(grid, Z, groups_x=np.arange(11)[::-1]).leave_out_by_ == "grid"
+    assert machine(leave="both").fit(grid, Z, **labels).leave_out_by_ == "folds"
+    exact = machine(leave="both", cv="exact")
+    with pytest.raises(ValueError, match="no closed form for groups of several rows or columns, g"):
+        exact.fit(grid, Z, **labels)
+    with pytest.raises(ValueError, match="no closed form beside effects of rows or columns, got"):
+        clone(exact).set_params(effects=("column",)).fit(grid, Z)
+    monkeypatch.setattr(_ways, "_MOST_OPERATIONS", 9 * 9**4 / 3 + 4 * 9**3 * 11 / 3 + 6 * 99**2)
+    assert machine(leave="both").fit(grid, Z).leave_out_by_ == "grid"
+    monkeypatch.setattr(_ways, "_MOST_OPERATIONS", 9 * 9**4 / 3 + 4 * 9**3 * 11 / 3 + 6 * 98**2)
+    assert machine(leave="both").fit(grid, Z).leave_out_by_ == "folds"
+    assert exact.fit(grid, Z).leave_out_by_ == "grid"
+
+
+def separate_refits(data, z, leave, alpha):
+    """The prediction of each pair by a fit to those that share nothing with it: one by one."""
+    h = np.empty(len(z))
+    for k in range(len(z)):
+        row, column = data.i == data.i[k], data.j == data.j[k]
+        out = {"pair": row & column, "row": row, "column": column, "both": row | column}[leave]
+        seen, new = ((data.i[some], data.j[some]) for some in (~out, [k]))
+        h[k] = predictions(*ROOTS, seen, z[~out], new, alpha)[0]
+    return h
+
+
+@quiet
+@pytest.mark.parametrize("way", ["grid", "shuffled", "missing", "pairs"])
+@pytest.mark.parametrize("leave", LEAVES)
+def test_predictions_of_what_is_left_out_are_kept(leave, way, monkeypatch):
+    if leave == "both" and way in ("missing", "pairs"):
+        return  # in folds, below
+    monkeypatch.setattr(_ways, "_TRIVIAL", 0 if way == "missing" else 300)
+    grid = Pairs.grid(X, Y)
+    some = np.arange(99) if way == "grid" else np.random.default_rng(5).permutation(99)
+    some = some[: 97 if way in ("missing", "pairs") else 99]
+    fitted = machine(leave=leave).fit(grid[some], Z.ravel()[some])
+    assert fitted.leave_out_by_ == way.replace("shuffled", "grid")
+    expected = separate_refits(grid[some], Z.ravel()[some], leave, fitted.alpha_)
+    found = fitted.leave_out_predictions_
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+    rmse = np.sqrt(np.mean((found - Z.ravel()[some]) ** 2))
+    assert rmse == pytest.approx(np.min(fitted.leave_out_rmse_), rel=1e-10)
+
+
+@quiet
+@pytest.mark.parametrize("leave", LEAVES)
+def test_predictions_in_folds_are_those_of_separate_refits(leave):
+    fitted = machine(leave=leave, cv=3).fit(HALF, SEEN)
+    found, tested = fitted.leave_out_predictions_, np.zeros(len(SEEN), dtype=bool)
+    for training, test in parts_by_hand(leave, 3):
+        seen, new = ((HALF.i[part], HALF.j[part]) for part in (training, test))
+        h = predictions(*ROOTS, seen, SEEN[training], new, fitted.alpha_)
+        np.testing.assert_allclose(found[test], h, rtol=0, atol=1e-2)
+        tested |= test
+    assert np.array_equal(np.isnan(found), ~tested)
+    assert tested.all() == (leave != "both")
 
 
 @quiet
@@ -203,7 +275,7 @@ def test_groups_are_left_out_together(leave, monkeypatch):
 
 @quiet
 def test_without_a_number_there_are_as_many_folds_as_there_can_be(monkeypatch):
-    monkeypatch.setattr(ridge_cv, "FEW_PAIRS", 0)
+    monkeypatch.setattr(_ways, "FEW_PAIRS", 0)
     assert machine(leave="row").fit(HALF, SEEN).fold_rmse_.shape == (3, 5)
     few = HALF[HALF.i < 3]
     assert machine(leave="row").fit(few, SEEN[HALF.i < 3]).fold_rmse_.shape == (3, 3)
@@ -246,7 +318,7 @@ BAD = [
     ({"cv": "all"}, TypeError, 'cv, if it is not None or "exact", must be an integer'),
     ({"cv": 12, "leave": "row"}, ValueError, "12 folds need as many rows, .*got 11"),
     ({"cv": 10, "leave": "both"}, ValueError, "10 folds need as many columns, .*got 9"),
-    ({"cv": "exact", "leave": "both"}, ValueError, "leave='both' has no closed form"),
+    ({"cv": "exact", "leave": "both"}, ValueError, "no closed form on a grid that lacks pairs"),
     ({"leave": "rows"}, ValueError, "leave must be one of .*'both'"),
     ({"random_state": -1}, ValueError, "random_state must be at least 0"),
     ({"alphas": ()}, ValueError, "alphas must hold"),

@@ -90,7 +90,9 @@ def test_the_choice_of_alpha_by_its_errors(errors, failed, alpha, says, pairs, m
     state = SpectralState if pairs is GRID else DenseState
     path, fitted = failing(state.path, failed)
     monkeypatch.setattr(state, "path", path)
-    monkeypatch.setattr(BinaryKernelRidgeCV, "_rmse", lambda self, state, at, _: error[at])
+    monkeypatch.setattr(
+        BinaryKernelRidgeCV, "_rmse", lambda self, state, at, _: np.array([error[a] for a in at])
+    )
     machine = BinaryKernelRidgeCV(RBF(), RBF(), alphas=tuple(error))
     with warnings.catch_warnings(record=True, action="always") as told:
         machine.fit(pairs, Z[pairs.i, pairs.j])

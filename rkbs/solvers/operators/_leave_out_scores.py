@@ -84,7 +84,7 @@ def _interpolation(s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @final
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Mean squares of what is left out, of rows or single pairs.
+    """What is left out, of rows or single pairs.
 
     Attributes
     ----------
@@ -145,8 +145,8 @@ class Scores:
         other = self.zeros[1]
         return (self.U @ self.rotated[:, :other]) @ self.V[:, :other].T
 
-    def rows(self, alpha: float) -> float:
-        """The mean square of the residuals of each row, fitted without it."""
+    def rows(self, alpha: float) -> np.ndarray:
+        """The residuals of each row, fitted without it, in K_Y's eigenbasis."""
         left_over, at_nodes = self._left_over(alpha, 0), self._at_nodes(alpha)
         first = self.zeros[0]
         left_over *= self.rotated[first:]
@@ -167,10 +167,10 @@ class Scores:
             fitted += moved
         else:
             fitted /= g
-        return float(np.vdot(fitted, fitted)) / fitted.size
+        return fitted
 
-    def pairs(self, alpha: float) -> float:
-        """The mean square of the residuals of each pair, fitted without it."""
+    def pairs(self, alpha: float) -> np.ndarray:
+        """The residuals of each pair, fitted without it."""
         V, (first, other) = self.V, self.zeros
         left_over, at_nodes = self._left_over(alpha, other), self._at_nodes(alpha)
         left_over *= self.rotated[first:, other:]
@@ -187,7 +187,7 @@ class Scores:
             seen /= size
             g -= seen
         fitted /= g
-        return float(np.vdot(fitted, fitted)) / fitted.size
+        return fitted
 
     def generalized(self, alpha: float) -> float:
         """‖Rz‖²/n over (tr R/n)², R the residual operator of the fit."""

@@ -169,10 +169,18 @@ def test_scores_refuse_what_they_cannot_say():
     with pytest.raises(ValueError, match=r"alphas\[1\] must be positive"):
         state.leave_out_rmse([1.0, -1.0])
     with pytest.raises(ValueError, match="leave must be one of"):
-        state.leave_out_rmse([1.0], "both")
+        state.leave_out_rmse([1.0], "neither")
 
 
 def test_columns_are_the_rows_of_the_transpose():
     scores = Scores(np.eye(2), np.eye(3), np.ones(2), np.ones(3), np.ones((2, 3)), False)
     assert scores.mirrored.rotated.shape == (3, 2)
-    assert scores.mirrored.rows(1.0) == pytest.approx(scores.rows(1.0))
+    assert scores.mirrored.rows(1.0) == pytest.approx(scores.rows(1.0).T)
+
+
+@pytest.mark.parametrize("offsets", OFFSETS)
+@pytest.mark.parametrize("leave", LEAVES)
+def test_residuals_of_the_scores(leave, offsets):
+    state = state_of(RBF(0.1)(X, X), RBF()(Y, Y), Z, OFFSETS[offsets])
+    expected = state.leave_out_residuals(0.1, leave)
+    assert np.abs(state.left_out(0.1, leave) - expected).max() < 1e-11

@@ -120,7 +120,7 @@ def test_leave_one_out_equals_brute_force(leave, keep):
 
 def test_leave_one_out_refuses_an_unknown_choice():
     with pytest.raises(ValueError, match="leave must be one of"):
-        Spectral().setup(make()).leave_out_residuals(1.0, "both")
+        Spectral().setup(make()).leave_out_residuals(1.0, "neither")
 
 
 @pytest.mark.parametrize("keep", [None, 25])
