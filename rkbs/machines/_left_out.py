@@ -12,6 +12,7 @@ from rkbs.data._cuts import Setting
 from rkbs.data._groups import Groups
 from rkbs.data.pairs import Pairs
 from rkbs.data.splits import PairKFold
+from rkbs.machines._ways import way, way_of_some
 from rkbs.machines.base import OperatorMachine
 from rkbs.machines.ridge import BinaryKernelRidge, RidgeMachine
 from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
@@ -32,7 +33,6 @@ _OTHER = 0.01
 class ExactErrors:
     """Exact leave-one-out of a ridge machine at its α."""
 
-    twin: BinaryKernelRidgeCV
     problem: OperatorProblem
     groups: Groups
 
@@ -44,21 +44,22 @@ class ExactErrors:
         own, names = machine.get_params(deep=False), BinaryKernelRidgeCV._get_param_names()
         params = {name: value for name, value in own.items() if name in names}
         twin = BinaryKernelRidgeCV(**params | {"cv": None, "leave": "pair"})
-        return cls(twin, twin._problem(X, z, alpha_of(machine))[0], groups)
+        return cls(twin._problem(X, z, alpha_of(machine))[0], groups)
 
     def errors(self, leave: Setting) -> np.ndarray | None:
         """z − ẑ of each pair; None where that is not cheap."""
         problem, one = self.problem, cast(Leave, leave)
-        way = self.twin._way(problem)
-        if way == "missing":
+        by = way(problem, leave, None, self.groups, 1)
+        if by == "missing":
             try:
                 return MissingPairs(problem).leave_out_residuals(problem.alpha, one, self.groups)
             except DigitsLostError:
-                way = self.twin._of_some(problem)
-        if way == "folds":
+                by = way_of_some(problem, None)
+        if by == "folds":
             return None
-        solver = Spectral() if problem.pairs.is_complete else Cholesky()
-        return solver.setup(problem).leave_out_residuals(problem.alpha, one, self.groups)
+        if by == "grid":
+            return Spectral().setup(problem).left_out(problem.alpha, leave, self.groups)
+        return Cholesky().setup(problem).leave_out_residuals(problem.alpha, one, self.groups)
 
 
 def units_of(groups: Groups, pairs: Pairs, leave: Setting) -> np.ndarray:

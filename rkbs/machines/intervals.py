@@ -163,7 +163,8 @@ class Intervals:
         X : Pairs
         y : array of shape (n,), or (n_x, n_y) for a complete grid
         settings : iterable of {"pair", "row", "column", "both"}
-            What may be new where intervals are asked for; "both" takes folds: 3 × 3 fits.
+            What may be new where intervals are asked for; of "both" with effects, or some pairs,
+            folds take 3 × 3 fits.
         groups_x, groups_y : arrays of shape (n_x,), (n_y,), optional
             Labels of what is left out together, as of ``PairKFold``; by default rows of one id, or,
             without ids, equal points.
@@ -195,7 +196,7 @@ class Intervals:
         exact = ExactErrors.of(machine, X, z, groups) if cv is None else None
         found = []
         for leave in chosen:
-            errors = None if exact is None or leave == "both" else exact.errors(leave)
+            errors = None if exact is None else exact.errors(leave)
             by: Literal["exact", "folds"] = "folds" if errors is None else "exact"
             if errors is None:
                 more = {"groups_x": groups_x, "groups_y": groups_y, "random_state": random_state}
