@@ -114,7 +114,9 @@ ENTRIES = {
     "FeatureSections": [lambda x: FeatureSections(x(X), 1.5).phi],
     "Intervals": [
         lambda x: (
-            Intervals.of(BinaryKernelRidge().fit(GRID, Z), Pairs.grid(x(X), x(Y)), x(Z))
+            Intervals.of(
+                BinaryKernelRidge().fit(Pairs.grid(x(X), x(Y)), x(Z)), Pairs.grid(x(X), x(Y)), x(Z)
+            )
             .settings[1]
             .errors
         ),
