@@ -206,5 +206,8 @@ def head_parameter(kernel: Any) -> str | None:
     """The name of a parameter with heads, in the kernel or in those that it is made of."""
     if isinstance(kernel, Parametric) and (names := kernel._with_heads()):
         return f"{type(kernel).__name__}({names[0]}=…)"
-    parts = vars(kernel).values() if hasattr(kernel, "log_formula") else ()
+    if isinstance(kernel, (tuple, list)):
+        parts = kernel
+    else:
+        parts = vars(kernel).values() if hasattr(kernel, "log_formula") else ()
     return next(filter(None, map(head_parameter, parts)), None)

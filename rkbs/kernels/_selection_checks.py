@@ -9,7 +9,7 @@ import numpy as np
 
 from rkbs._arrays import kind_error
 from rkbs.kernels._parameters import head_parameter
-from rkbs.kernels.base import Kernel, _tensor_parameter
+from rkbs.kernels.base import Kernel, _tensor_parameter, parts_of
 from rkbs.kernels.entity import Identity
 from rkbs.kernels.precomputed import Precomputed
 
@@ -65,7 +65,5 @@ def checked_kernel(kernel: Kernel, d: int) -> Kernel:
 def _parts(kernel: Kernel) -> Iterator[Kernel]:
     """The kernel and those it is made of."""
     yield kernel
-    for value in vars(kernel).values():
-        for part in value if isinstance(value, (tuple, list)) else (value,):
-            if isinstance(part, Kernel):
-                yield from _parts(part)
+    for part in parts_of(kernel):
+        yield from _parts(part)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, overload
 
@@ -271,6 +271,12 @@ def _tensor_parameter(kernel: Kernel) -> str | None:
     for name, value in vars(kernel).items():
         if is_tensor(value):
             return f"{type(kernel).__name__}({name}=…)"
-        if isinstance(value, Kernel) and (found := _tensor_parameter(value)):
-            return found
-    return None
+    return next(filter(None, map(_tensor_parameter, parts_of(kernel))), None)
+
+
+def parts_of(kernel: Kernel) -> Iterator[Kernel]:
+    """The kernels that a kernel is made of, one by one or in tuples."""
+    for value in vars(kernel).values():
+        for part in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(part, Kernel):
+                yield part

@@ -11,7 +11,7 @@ from rkbs._arrays import first_equal, kind_error
 from rkbs._linalg import Eigen
 from rkbs.data._entities import Entities
 from rkbs.kernels._parameters import head_parameter
-from rkbs.kernels.base import Kernel
+from rkbs.kernels.base import Kernel, parts_of
 from rkbs.kernels.distance import RBF
 from rkbs.kernels.low_rank import LowRank
 from rkbs.kernels.precomputed import Precomputed, repair
@@ -130,9 +130,8 @@ def between(
     return repaired.rows(rows, new.same(known) if repaired.tells_training_objects else None)
 
 
-def _tables(kernel: Any) -> list[Precomputed]:
+def _tables(kernel: Kernel) -> list[Precomputed]:
     """The matrices that a kernel is made of."""
     if isinstance(kernel, Precomputed):
         return [kernel]
-    parts = vars(kernel).values() if isinstance(kernel, Kernel) else ()
-    return [table for part in parts for table in _tables(part)]
+    return [table for part in parts_of(kernel) for table in _tables(part)]
