@@ -44,7 +44,7 @@ class WeightedSum(Kernel):
     >>> from rkbs.kernels import RBF, Linear, WeightedSum
     >>> kernel = WeightedSum((RBF(), Linear()), (0.5, 2.0))
     >>> kernel([[1.0]], [[1.0], [3.0]]).round(3), kernel.is_mercer
-    (array([[2.5  , 6.068]]), True)
+    (array([[2.5  , 6.009]]), True)
     """
 
     kernels: Sequence[Kernel]
