@@ -41,6 +41,9 @@ from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
 
 if TYPE_CHECKING:
+    from rkbs.machines.intervals import Intervals
+    from rkbs.machines.persistence import load, save
+    from rkbs.machines.posterior import Posterior
     from rkbs.machines.ridge import BinaryKernelRidge
     from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
     from rkbs.machines.spectral import BinaryKernelMachine
@@ -83,6 +86,7 @@ __all__ = [
     "Huber",
     "Identity",
     "Inspection",
+    "Intervals",
     "Kernel",
     "KeyNormBias",
     "L2Distance",
@@ -98,6 +102,7 @@ __all__ = [
     "PairScorer",
     "Pairs",
     "PositiveFeatures",
+    "Posterior",
     "PowerFeatures",
     "PowerNorm",
     "Precomputed",
@@ -118,6 +123,8 @@ __all__ = [
     "TensorSections",
     "__version__",
     "inspect",
+    "load",
+    "save",
     "solve",
 ]
 
@@ -127,6 +134,10 @@ _LATE = {
         "BinaryKernelMachineCV",
         "BinaryKernelRidge",
         "BinaryKernelRidgeCV",
+        "Intervals",
+        "Posterior",
+        "load",
+        "save",
     ),
     "rkbs.solvers": (
         "ADMM",

@@ -21,6 +21,7 @@ from rkbs import (
     DualNewton,
     FeatureSections,
     Huber,
+    Intervals,
     LowRank,
     LowRankGram,
     OneSidedProblem,
@@ -29,6 +30,7 @@ from rkbs import (
     Pairs,
     PairScorer,
     PositiveFeatures,
+    Posterior,
     PowerFeatures,
     Precomputed,
     ProductProblem,
@@ -78,6 +80,12 @@ def in_later_folds(cv, data, groups):
     return [sum(k in test for _, test in [*cv.split(data, None, groups)][1:]) for k in range(30)]
 
 
+def deviations(x):
+    pairs = Pairs.grid(x(X), x(Y))
+    machine = BinaryKernelRidge().fit(pairs, x(Z))
+    return Posterior.of(machine, pairs, x(Z)).std(Pairs.grid(x(X + 1), x(Y)))
+
+
 # name: its entries, each a function of "as this kind".
 ENTRIES = {
     **{
@@ -104,6 +112,13 @@ ENTRIES = {
         lambda x: BinaryKernelRidgeCV(alphas=x(np.array([0.5]))).fit(GRID, Z).alpha_,
     ],
     "FeatureSections": [lambda x: FeatureSections(x(X), 1.5).phi],
+    "Intervals": [
+        lambda x: (
+            Intervals.of(BinaryKernelRidge().fit(GRID, Z), Pairs.grid(x(X), x(Y)), x(Z))
+            .settings[1]
+            .errors
+        ),
+    ],
     "LowRank": [
         lambda x: LowRank(RBF(), x(X), 4)(x(X), x(Y)),
         lambda x: LowRank(RBF(), x(X), 4).features(x(Y)),
@@ -150,6 +165,7 @@ ENTRIES = {
         ]
         for repair in REPAIRS.values()
     },
+    "Posterior": [deviations],
     "PositiveFeatures": [
         lambda x: PositiveFeatures(X[:4], Z[0, :4], X[2:], Z[1, :4])(x(X), x(Y)),
         lambda x: PositiveFeatures(X[:4], Z[0, :4], X[2:], Z[1, :4]).log(x(X), x(Y)),
@@ -194,6 +210,7 @@ WITHOUT_ARRAYS = {
     "Huber Logistic Squared Schatten HalfSquare Norm PowerNorm",
     "made by rkbs": "Certificate ConvergenceError Inspection Solution",
     "abstract": "Kernel",
+    "of fitted machines": "load save",
     "no object": "__version__",
 }
 

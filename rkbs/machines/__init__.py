@@ -1,6 +1,9 @@
 """Binary kernel machines as scikit-learn estimators."""
 
 from rkbs.machines.edges import grid_edges
+from rkbs.machines.intervals import Intervals, LeaveOutErrors
+from rkbs.machines.persistence import load, save
+from rkbs.machines.posterior import Posterior
 from rkbs.machines.ridge import BinaryKernelRidge
 from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
 from rkbs.machines.spectral import BinaryKernelMachine
@@ -11,5 +14,10 @@ __all__ = [
     "BinaryKernelMachineCV",
     "BinaryKernelRidge",
     "BinaryKernelRidgeCV",
+    "Intervals",
+    "LeaveOutErrors",
+    "Posterior",
     "grid_edges",
+    "load",
+    "save",
 ]

@@ -33,7 +33,7 @@ def learn_weights(machine: Any, x: Entities, y: Entities, pairs: Pairs, z: np.nd
     """
     for attribute, known in (("kernel_x_", x), ("kernel_y_", y)):
         kernel = getattr(machine, attribute)
-        if not (isinstance(kernel, WeightedSum) and kernel.learns_weights):
+        if not _learns(kernel):
             continue
         if machine._leaves_out:
             kind = type(machine).__name__
@@ -44,6 +44,15 @@ def learn_weights(machine: Any, x: Entities, y: Entities, pairs: Pairs, z: np.nd
             )
         Z = pairs.matrix(z, np.nan)
         setattr(machine, attribute, _weighted(kernel, known, Z if known is x else Z.T))
+
+
+def learns_weights(machine: Any) -> bool:
+    """Whether a fit learns weights from its responses."""
+    return _learns(machine.kernel_x) or _learns(machine.kernel_y)
+
+
+def _learns(kernel: Any) -> bool:
+    return isinstance(kernel, WeightedSum) and kernel.learns_weights
 
 
 def _weighted(kernel: WeightedSum, known: Entities, responses: np.ndarray) -> Kernel:

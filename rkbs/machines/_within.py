@@ -114,7 +114,7 @@ def between(
         ids do not say.
     """
     d, fitted = new.points.shape[1], known.points.shape[1]
-    columns = [table.matrix.shape[1] for table in _tables(kernel)]
+    columns = [table.matrix.shape[1] for table in tables_of(kernel)]
     if d != fitted and columns != [d]:  # similarities to the objects of the one matrix in it
         rows = f": pass these, or {sum(columns)} similarities to the objects of its matrix"
         raise ValueError(
@@ -130,8 +130,8 @@ def between(
     return repaired.rows(rows, new.same(known) if repaired.tells_training_objects else None)
 
 
-def _tables(kernel: Kernel) -> list[Precomputed]:
+def tables_of(kernel: Kernel) -> list[Precomputed]:
     """The matrices that a kernel is made of."""
     if isinstance(kernel, Precomputed):
         return [kernel]
-    return [table for part in parts_of(kernel) for table in _tables(part)]
+    return [table for part in parts_of(kernel) for table in tables_of(part)]

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -90,20 +90,22 @@ class TransformerConfig:
     learn_kernel: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("vocab", "d_model", "heads", "layers", "context"):
-            check_count(getattr(self, name), name)
+        sizes = ("vocab", "d_model", "heads", "layers", "context")
+        sizes += tuple(name for name in ("head_dim", "d_ff") if getattr(self, name) is not None)
+        found: dict[str, Any] = {name: check_count(getattr(self, name), name) for name in sizes}
+        found["pad"] = check_count(self.pad, "pad", least=0)
+        found["dropout"] = check_number(self.dropout, "dropout", least=0.0)
+        for name, value in found.items():  # Python's own numbers
+            object.__setattr__(self, name, value)
         if self.d_model % self.heads:
             raise ValueError(
                 f"d_model must be a multiple of heads={self.heads}, got {self.d_model}: heads "
                 "share it as the dimension of their values"
             )
-        if check_number(self.dropout, "dropout", least=0.0) >= 1:
+        if self.dropout >= 1:
             raise ValueError(f"dropout must be a probability 0 ≤ p < 1, got {self.dropout}")
-        if check_count(self.pad, "pad", least=0) >= self.vocab:
+        if self.pad >= self.vocab:
             raise ValueError(f"pad must be a token, less than vocab={self.vocab}, got {self.pad}")
-        for name in ("head_dim", "d_ff"):
-            if getattr(self, name) is not None:
-                check_count(getattr(self, name), name)
 
     @property
     def query_dim(self) -> int:
@@ -209,13 +211,15 @@ class Embedding(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, tokens: Tensor, name: str) -> tuple[Tensor, Tensor]:
-        """(B, n) → points (B, n, C), 0 where nothing is seen, and what is seen, (B, n)."""
+        """(B, n) → points (B, n, C), and which are seen, (B, n)."""
         config, weight = self.config, self.token.weight
         check_tokens(tokens, name, config.vocab, config.context, weight.device)
         seen = tokens != config.pad  # (B, n)
         x = self.token(tokens) + self.position.weight[: tokens.shape[1]]  # (B, n, C)
         x = self.drop(math.sqrt(config.d_model) * x)
-        return torch.where(seen[..., None], x, 0), seen
+        # Padding stands at the first token: any kernel is defined there, which it may not be at 0.
+        first = torch.where(seen[:, :1, None], x[:, :1], 0)  # (B, 1, C)
+        return torch.where(seen[..., None], x, first), seen
 
     def logits(self, x: Tensor) -> Tensor:
         """(B, n, C) → (B, n, V), in single precision at least; −∞ at the padding."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 
 from rkbs._arrays import check_count, check_number
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
+_COUNTS = ("steps", "evaluate_every", "save_every")
 
 
 class TrainingDivergedError(FloatingPointError):
@@ -107,17 +108,18 @@ class Recipe:
     save_every: int = 500
 
     def __post_init__(self) -> None:
-        for name in ("steps", "evaluate_every", "save_every"):
-            check_count(getattr(self, name), name)
-        for name in ("warmup", "seed"):
-            check_count(getattr(self, name), name, least=0)
-        check_number(self.lr, "lr", above=0.0)
+        found: dict[str, Any] = {
+            name: check_count(getattr(self, name), name, least)
+            for names, least in ((_COUNTS, 1), (("warmup", "seed"), 0))
+            for name in names
+        }
+        found["lr"] = check_number(self.lr, "lr", above=0.0)
         for name in ("final", "weight_decay"):
-            check_number(getattr(self, name), name, least=0.0)
+            found[name] = check_number(getattr(self, name), name, least=0.0)
         if self.clip is not None:
-            check_number(self.clip, "clip", above=0.0)
+            found["clip"] = check_number(self.clip, "clip", above=0.0)
         if self.patience is not None:
-            check_count(self.patience, "patience")
+            found["patience"] = check_count(self.patience, "patience")
         if self.warmup > self.steps:
             raise ValueError(f"warmup must be at most steps={self.steps}, got {self.warmup}")
         if self.final > 1:
@@ -129,15 +131,17 @@ class Recipe:
             )
         if not isinstance(self.betas, (tuple, list)) or len(self.betas) != 2:
             raise TypeError(f"betas must be two numbers, got {self.betas!r}")
-        for beta in self.betas:
-            if check_number(beta, "betas", least=0.0) >= 1:
-                raise ValueError(f"betas must be two numbers 0 ≤ β < 1, got {self.betas!r}")
+        found["betas"] = tuple(check_number(beta, "betas", least=0.0) for beta in self.betas)
+        if max(found["betas"]) >= 1:
+            raise ValueError(f"betas must be two numbers 0 ≤ β < 1, got {self.betas!r}")
         try:
             torch.device(self.device)
         except RuntimeError as error:
             raise ValueError(
                 f"device must be one of torch's, such as 'cpu' or 'cuda', got {self.device!r}"
             ) from error
+        for name, value in found.items():  # Python's own numbers, which JSON has
+            object.__setattr__(self, name, value)
 
     def learning_rate(self, step: int) -> float:
         """lr(t) of a step, 0 for the first."""

@@ -168,9 +168,9 @@ class _Loop:
 
     def is_to_be_evaluated(self) -> bool:
         """Whether an evaluation is due after the steps taken, and has not been made."""
-        recipe, made = self.recipe, [steps for steps, _ in self.history.evaluations]
-        due = self.step % recipe.evaluate_every == 0 or self.step == recipe.steps
-        return due and 0 < self.step not in made
+        made = [steps for steps, _ in self.history.evaluations]
+        due = self.step % self.recipe.evaluate_every == 0 or self.step == self.recipe.steps
+        return self.step > 0 and due and self.step not in made
 
     def evaluate(self, evaluate: Evaluate) -> None:
         """Evaluate, keep the best weights, and stop where patience ends."""
@@ -237,11 +237,15 @@ class _Loop:
     def _diverged(self, what: str) -> None:
         self.save()
         recipe, clip = self.recipe, f"clip={self.recipe.clip}"
-        where = f"; the weights before it are in {self.folder}" if self.folder else ""
+        kept = "The model has the weights before that step; with folder= they are kept"
+        if self.folder:
+            kept = (
+                f"The weights before that step are in {self.folder}: load_weights(model, folder) "
+                "reads them, to begin anew in another folder"
+            )
         raise TrainingDivergedError(
             f"{what} at step {self.step}: lower lr={recipe.lr}, lengthen warmup={recipe.warmup} or "
-            f"clip more ({clip}), and look for inputs that are not finite{where}. Begin anew in "
-            "another folder, from load_weights(model, folder) if you like",
+            f"clip more ({clip}), and look for inputs that are not finite. {kept}",
             self.step,
             self.folder,
         )

@@ -15,6 +15,7 @@ from attention_helpers import (
 )
 
 from rkbs.attention import Blocked, Dense, Features, Fused, kernel_attention
+from rkbs.attention.paths import _operation
 from rkbs.kernels import EDP, KERNELS, RBF, L2Distance, Laplace, Quadratic, Scaled
 
 COMBINED = (  # made from a parameter inside the graph, as a module does
@@ -97,6 +98,46 @@ def test_inductor():
     agrees(
         lambda q, k, v: kernel_attention(q, k, v, rbf), *tensors, backend="inductor", options=quick
     )
+
+
+FORMS = ("rbf", "cauchy", "l2", "laplace", "ei", "quadratic", "taylor-4")
+
+
+def test_forms_are_one_operation_in_a_graph():
+    """In single precision, too, where RBF and Cauchy are taken from products in double."""
+    seen = []
+    allowed = masks(5, 7, torch.float64)["bool"]
+
+    def every(q, k, v):
+        named = {"attn_mask": allowed, "path": Blocked(numbers=14)}
+        return torch.stack([kernel_attention(q, k, v, KERNELS[name], **named) for name in FORMS])
+
+    def counting(graph, inputs):
+        seen.append([str(node.target) for node in graph.graph.nodes])
+        return graph
+
+    for dtype, most in ((torch.float64, 1e-12), (torch.float32, 2e-5)):
+        torch._dynamo.reset()
+        leaves = [x.to(dtype).requires_grad_() for x in inputs()]
+        out = torch.compile(every, backend=counting, fullgraph=True)(*leaves)
+        right = [x.double().detach().requires_grad_() for x in leaves]
+        expected = torch.stack([plain(*right, name, allowed) for name in FORMS])
+        assert off(out, expected) <= most
+        pulls = [
+            torch.autograd.grad(x.square().sum(), xs)
+            for x, xs in ((out, leaves), (expected, right))
+        ]
+        assert max(map(off, *pulls)) <= most
+    assert [sum("rkbs.rows" in target for target in graph) for graph in seen] == [len(FORMS)] * 2
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_torch_finds_the_operation_sound(is_causal):
+    q, k, v = (x[0].requires_grad_() for x in inputs(1, 3, n=4, m=4))
+    allowed = None if is_causal else masks(4, 4, torch.float64)["bool"]
+    arguments = q, k, v, allowed, "Decay", 0, [3], is_causal, 6
+    torch.library.opcheck(_operation._rows, arguments)
+    assert torch.autograd.gradcheck(lambda *x: _operation._rows(*x, *arguments[3:]), (q, k, v))
 
 
 def test_paths_in_one_graph():

@@ -141,8 +141,8 @@ def test_gradients_of_gradients_and_many_kinds():
         return kernel_attention(q, k, v, Quadratic(), attn_mask=allowed, path=Flex())
 
     assert torch.autograd.gradgradcheck(ours, tensors)
-    for step in range(9):  # torch itself compiles eight of one function
-        with torch.no_grad():
+    for step in range(3):
+        with torch.no_grad(), torch._dynamo.config.patch(recompile_limit=1):  # of one function
             found = kernel_attention(*tensors, Quadratic(), scale=0.1 + 0.1 * step, path=Flex())
         right = kernel_attention(*tensors, Quadratic(), scale=0.1 + 0.1 * step, path=Dense())
         assert off(found, right) <= 1e-12

@@ -260,6 +260,16 @@ def test_the_path_is_chosen_by_kernel_and_points():
         assert attention_path(*tensors, kernel, **options) == path, (kernel, options)
 
 
+def test_features_of_a_parameter_with_heads_are_those_of_each_head():
+    q, k, v = normal(512, 4, torch.float64)
+    found = kernel_attention(q, k, v, Quadratic([0.5, 2.0]))
+    for head, gamma in enumerate((0.5, 2.0)):
+        one = [x[:, head] for x in (q, k, v)]
+        assert torch.allclose(
+            found[:, head], kernel_attention(*one, Quadratic(gamma), path=Dense())
+        )
+
+
 def test_points_that_are_not_finite_or_overflow_are_left_to_the_formula():
     for bad in (math.nan, math.inf, 1e30):
         q, k, v = normal(512, 4)

@@ -15,11 +15,14 @@ from rkbs import (
     BinaryKernelRidgeCV,
     Constant,
     Identity,
+    Intervals,
     Laplace,
     Linear,
     PairKFold,
     Pairs,
     Precomputed,
+    load,
+    save,
 )
 from rkbs.kernels import alignment_weights, combine
 
@@ -128,6 +131,31 @@ def test_entities_and_similarities():
     assert one.predict_grid(RBF()(X[:2], X), Y) == pytest.approx(
         one.predict_grid(points[:2], Y), abs=1e-9
     )
+
+
+def test_intervals_learn_weights_in_each_fold(monkeypatch):
+    machine = BinaryKernelRidge(LEARNED, RBF(), alpha=0.3).fit(Pairs.grid(X, Y), Z)
+    seen, fit = [], BinaryKernelRidge.fit
+
+    def watched(self, pairs, z):
+        fitted = fit(self, pairs, z)
+        seen.append((by_hand(pairs, z)[0], fitted.kernel_x_.weights))
+        return fitted
+
+    monkeypatch.setattr(BinaryKernelRidge, "fit", watched)
+    found = Intervals.of(machine, Pairs.grid(X, Y), Z, settings=("row",))
+    assert [errors.by for errors in found.settings] == ["folds"]
+    assert len(seen) == 5
+    for expected, weights in seen:
+        assert weights == pytest.approx(expected, rel=1e-8, abs=1e-10)
+
+
+def test_a_file_keeps_weights(tmp_path):
+    machine = BinaryKernelRidge(LEARNED, combine(OF_Y)).fit(PAIRS, RESPONSES)
+    save(machine, tmp_path / "machine.rkbs")
+    again = load(tmp_path / "machine.rkbs")
+    assert (again.kernel_x, again.kernel_x_) == (machine.kernel_x, machine.kernel_x_)
+    assert np.array_equal(again.predict(PAIRS), machine.predict(PAIRS))
 
 
 def test_bad_kernels_are_named():

@@ -17,6 +17,7 @@ from rkbs.kernels.pullback import Pullback
 from rkbs.problems import OperatorPoint
 from rkbs.problems.binary import BinaryProblem
 from sabotage import Patch
+from verify.harness.run import Run
 
 
 def attribute(owner: Any, name: str, wrong: Callable[[Any], Any]) -> Patch:
@@ -225,6 +226,22 @@ def untrained(patch: pytest.MonkeyPatch) -> None:
         return tuple(x.numpy() for x in points)
 
     patch.setattr(free_heads, "trained", started)
+
+
+def in_short(sizes: dict[Any, Any], then: Patch) -> Patch:
+    """Sizes of the quick profile in place of others, and what else is patched."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        pick = Run.pick
+
+        def shorter(run: Run, quick: Any, full: Any) -> Any:
+            size = pick(run, quick, full)
+            return sizes.get(size, size)
+
+        monkeypatch.setattr(Run, "pick", shorter)
+        then(monkeypatch)
+
+    return patch
 
 
 def swept_once(claim: Any) -> Patch:

@@ -18,6 +18,7 @@ from rkbs.kernels import (
     KeyNormBias,
     L2Distance,
     Linear,
+    PositiveKernel,
     Quadratic,
     TaylorEDP,
 )
@@ -26,7 +27,9 @@ from rkbs.transformer import (
     EncoderDecoder,
     LanguageModel,
     TransformerConfig,
+    classification_loss,
     language_loss,
+    translation_loss,
 )
 
 KERNELS = {
@@ -129,6 +132,25 @@ def test_padding_changes_nothing(name, filler):
         gradients = {k: p.grad for k, p in model.named_parameters() if p.grad is not None}
         assert all(g.isfinite().all() for g in gradients.values())
         assert (gradients["embedding.token.weight"][0] == 0).all()
+
+
+@dataclasses.dataclass(frozen=True)
+class Angle(PositiveKernel):
+    """exp(2 cos of the angle), which is not defined at 0."""
+
+    def log_formula(self, x, y):
+        x, y = (z / (z * z).sum(-1)[..., None] ** 0.5 for z in (x, y))
+        return 2 * (x @ y.mT)
+
+
+def test_padding_is_in_the_domain_of_every_kernel():
+    """Or rows that nothing reads would be NaN, and so would gradients be."""
+    long = torch.cat([tokens(2, 5), torch.zeros(2, 3, dtype=torch.int64)], 1)
+    batch = {"tokens": long, "source": long, "target": long, "labels": torch.tensor([0, 1])}
+    losses = (language_loss, classification_loss, translation_loss)
+    for model, loss in zip(models(Angle()), losses, strict=True):
+        loss(model, batch).backward()
+        assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize("name", KERNELS)

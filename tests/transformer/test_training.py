@@ -17,6 +17,7 @@ from transformer_helpers import language_task
 from rkbs.kernels import EDP, KERNELS, RBF, Constant, L2Distance
 from rkbs.transformer import (
     CheckpointError,
+    History,
     LanguageModel,
     Recipe,
     TrainingDivergedError,
@@ -153,7 +154,7 @@ def test_a_nan_stops_the_run_with_a_checkpoint(case, tmp_path):
     with pytest.raises(TrainingDivergedError, match=says) as caught:
         train(model, batches, loss, Recipe(steps=9, lr=1e-2), folder=tmp_path)
     assert (caught.value.step, caught.value.folder) == (3, tmp_path)
-    assert "load_weights" in str(caught.value)
+    assert f"in {tmp_path}: load_weights(model, folder) reads them" in str(caught.value)
     assert same(weights(model), before[0])  # the step was not taken
     other, _ = language_task(RBF(), seed=1)
     assert same(weights(load_weights(other, tmp_path)), before[0])
@@ -203,6 +204,7 @@ def test_it_stops_where_patience_ends_with_the_best_weights():
 
     recipe = Recipe(steps=100, evaluate_every=2, patience=3)
     history = train(model, batches, language_loss, recipe, evaluate=evaluate)
+    assert isinstance(history, History)
     assert history.evaluations == [(2, 5.0), (4, 3.0), (6, 4.0), (8, 3.0), (10, 6.0)]
     assert (history.best, history.stopped, len(history.losses)) == (4, "patience", 10)
     assert same(weights(model), kept[1])

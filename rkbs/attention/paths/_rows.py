@@ -93,46 +93,59 @@ def normalized(form: Form, s: Tensor, hidden: Tensor | None) -> tuple[Tensor, Te
     return value, weights, weights.new_ones(())
 
 
-class Rows(torch.autograd.Function):
+def forward_rows(q: Tensor, k: Tensor, v: Tensor, form: Form, blocks: Blocks) -> Tensor:
     """Attention (B, n, d_v) by a form, of points (B, n, d) and (B, m, d), values (B, m, d_v)."""
+    out = v.new_empty(*q.shape[:-1], v.shape[-1])
+    for heads, rows, keys in blocks:
+        s = form.core(q[heads, rows], k[heads, keys])
+        _, weights, total = normalized(form, s, blocks.hidden(heads, rows, keys))
+        out[heads, rows] = (weights @ v[heads, keys]) / total
+    return out
+
+
+def backward_rows(
+    q: Tensor, k: Tensor, v: Tensor, out: Tensor, gradient: Tensor, form: Form, blocks: Blocks
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients by q, k and v, of that by the output."""
+    by_q, by_k, by_v = (torch.zeros_like(x) for x in (q, k, v))
+    for heads, rows, keys in blocks:
+        hidden = blocks.hidden(heads, rows, keys)
+        some_q, some_k = q[heads, rows], k[heads, keys]
+        s = form.core(some_q, some_k)
+        value, weights, total = normalized(form, s, hidden)
+        g = gradient[heads, rows] / total  # (..., rows, d_v)
+        by_v[heads, keys] += weights.mT @ g
+        mean = (g * out[heads, rows]).sum(-1, keepdim=True)
+        slope = torch.baddbmm(-mean, g, v[heads, keys].mT)  # by the weights
+        if form.is_logit:
+            slope.mul_(weights)
+        elif hidden is not None:
+            slope.masked_fill_(hidden, 0)
+        slope.mul_(form.slope(s, value))
+        found_q, found_k = form.core.backward(slope, s, some_q, some_k)
+        by_q[heads, rows] = found_q
+        by_k[heads, keys] += found_k
+    return by_q, by_k, by_v
+
+
+class Rows(torch.autograd.Function):
+    """``forward_rows`` and ``backward_rows``, and the plain formula for gradients of gradients."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, form: Form, blocks: Blocks) -> Tensor:
-        out = v.new_empty(*q.shape[:-1], v.shape[-1])
-        for heads, rows, keys in blocks:
-            s = form.core(q[heads, rows], k[heads, keys])
-            _, weights, total = normalized(form, s, blocks.hidden(heads, rows, keys))
-            out[heads, rows] = (weights @ v[heads, keys]) / total
+        out = forward_rows(q, k, v, form, blocks)
         ctx.form, ctx.blocks = form, blocks
         ctx.save_for_backward(q, k, v, out)
         return out
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple:
-        q, k, v, out = ctx.saved_tensors
+        *points, out = ctx.saved_tensors
         form, blocks = ctx.form, ctx.blocks
         if torch.is_grad_enabled():
             formula = lambda q, k, v: _plainly(q, k, v, form, blocks)  # noqa: E731
-            return *gradients_of(formula, (q, k, v), ctx.needs_input_grad[:3], gradient), None, None
-        by_q, by_k, by_v = (torch.zeros_like(x) for x in (q, k, v))
-        for heads, rows, keys in blocks:
-            hidden = blocks.hidden(heads, rows, keys)
-            some_q, some_k = q[heads, rows], k[heads, keys]
-            s = form.core(some_q, some_k)
-            value, weights, total = normalized(form, s, hidden)
-            g = gradient[heads, rows] / total  # (..., rows, d_v)
-            by_v[heads, keys] += weights.mT @ g
-            mean = (g * out[heads, rows]).sum(-1, keepdim=True)
-            slope = torch.baddbmm(-mean, g, v[heads, keys].mT)  # by the weights
-            if form.is_logit:
-                slope.mul_(weights)
-            elif hidden is not None:
-                slope.masked_fill_(hidden, 0)
-            slope.mul_(form.slope(s, value))
-            found_q, found_k = form.core.backward(slope, s, some_q, some_k)
-            by_q[heads, rows] = found_q
-            by_k[heads, keys] += found_k
-        return by_q, by_k, by_v, None, None
+            return *gradients_of(formula, points, ctx.needs_input_grad[:3], gradient), None, None
+        return *backward_rows(*points, out, gradient, form, blocks), None, None
 
 
 def _plainly(q: Tensor, k: Tensor, v: Tensor, form: Form, blocks: Blocks) -> Tensor:

@@ -22,12 +22,14 @@ from rkbs.kernels.base import Kernel
 from rkbs.kernels.distance import RBF, Cauchy, ExponentiatedIntersection, L2Distance, Laplace
 from rkbs.kernels.dot_product import Quadratic, TaylorEDP
 
-_BY_DISTANCE: dict[type, Form] = {
+_BY_DIFFERENCES: dict[type, Form] = {
     RBF: _forms.Gaussian(),
     Cauchy: _forms.Bell(),
     L2Distance: _forms.Length(),
     Laplace: _forms.Decay(),
+    ExponentiatedIntersection: _forms.Overlap(),
 }
+_OF_SQUARES: dict[type, Form] = {RBF: _forms.GaussianOfSquare(), Cauchy: _forms.BellOfSquare()}
 
 
 class Selected(NamedTuple):
@@ -43,76 +45,74 @@ def selected(task: Task, error: float, block: int) -> Selected | None:
 
     Whether squares cancel is asked of blocks of as many pairs.
     """
+    if not _has_form(task) or min(numbers(getattr(task.kernel, "tau", 1.0))) <= 0:
+        return None
+    kernel, q, k = task.kernel, *_points(task)
+    if isinstance(kernel, (Quadratic, TaylorEDP)):
+        form, q, k = found = _by_product(kernel, q, k)
+        most = form.value((_norms(q.detach()).amax() * _norms(k.detach()).amax()).sqrt())
+        return found if most * k.shape[-2] < largest(q) / 4 else None
+    if not _fits(q, k, 1 if isinstance(kernel, ExponentiatedIntersection) else 2):
+        return None
+    allowed, found = allowance(task, error), None
+    if isinstance(kernel, L2Distance):
+        found = _roots(q, k, allowed, block)
+    elif isinstance(kernel, (RBF, Cauchy)) and q.dtype == torch.float32:
+        *sides, reach = _squares(q.double(), k.double())
+        if 4 * torch.finfo(torch.float64).eps * float(reach) <= allowed:
+            found = Selected(_OF_SQUARES[type(kernel)], *sides)
+    return found or _by_differences(kernel, q, k)
+
+
+def unexamined(task: Task) -> Selected | None:
+    """The form of a task where its numbers cannot be read, since they are traced."""
+    if not _has_form(task):
+        return None
+    kernel, q, k = task.kernel, *_points(task)
+    if isinstance(kernel, (Quadratic, TaylorEDP)):
+        return _by_product(kernel, q, k)
+    if isinstance(kernel, (RBF, Cauchy)) and q.dtype == torch.float32:
+        return Selected(_OF_SQUARES[type(kernel)], *_squares(q.double(), k.double())[:2])
+    return _by_differences(kernel, q, k)
+
+
+def _has_form(task: Task) -> bool:
     plain = task.bias is None and not task.dropout_p and task.normalize in ("rows", "absolute")
     if not plain or task.q.shape[-1] != task.k.shape[-1]:
-        return None
+        return False
+    if isinstance(task.kernel, TaylorEDP):
+        return task.kernel.order <= HORNER and task.kernel.is_positive
+    return isinstance(task.kernel, (Quadratic, *_BY_DIFFERENCES))
+
+
+def _points(task: Task) -> tuple[Tensor, Tensor]:
+    """Queries and keys, at least single; scaled by what a kernel of distances takes them by."""
     q, k, kernel = at_least_single(task.queries), at_least_single(task.k), task.kernel
-    if isinstance(kernel, Quadratic) or (isinstance(kernel, TaylorEDP) and _is_short(kernel)):
-        return _by_product(kernel, q, k)
-    if isinstance(kernel, ExponentiatedIntersection):
-        on_cpu = q.device.type == "cpu"
-        return Selected(_forms.Overlap(), q, k) if on_cpu and _fits(q, k, 1) else None
-    if not isinstance(kernel, tuple(_BY_DISTANCE)) or min(numbers(kernel.tau)) <= 0:
-        return None
-    found = _by_distance(kernel, q, k, allowance(task, error), block)
-    return found if found and (found.form.core.of_products or q.device.type == "cpu") else None
-
-
-def _is_short(kernel: TaylorEDP) -> bool:
-    return kernel.order <= HORNER and kernel.is_positive
-
-
-def _by_product(kernel: Quadratic | TaylorEDP, q: Tensor, k: Tensor) -> Selected | None:
-    form: Form
-    if isinstance(kernel, Quadratic):
-        form = _forms.Square()
-        q, k = squared_product(kernel, q, k)
-    else:
-        form = _forms.Series(kernel.order)
-        q = q / math.sqrt(q.shape[-1])
-    most = form.value((_norms(q.detach()).amax() * _norms(k.detach()).amax()).sqrt())
-    return Selected(form, q, k) if most * k.shape[-2] < largest(q) / 4 else None
-
-
-def _by_distance(
-    kernel: Kernel, q: Tensor, k: Tensor, error: float, numbers: int
-) -> Selected | None:
-    if isinstance(kernel, Laplace) and q.device.type != "cpu":
-        return None
+    if not isinstance(kernel, (RBF, Cauchy, L2Distance, Laplace)):
+        return q, k
     tau, root = per_head(kernel, "tau", q, k), math.sqrt(q.shape[-1])
     if isinstance(kernel, (RBF, Cauchy)):
         tau = (tau / root) ** 0.5
     elif isinstance(kernel, L2Distance):
         tau = tau / root
-    q, k = q * tau, k * tau
-    if not _fits(q, k, 2):
-        return None
-    found = None
-    if isinstance(kernel, L2Distance):
-        found = _roots(q, k, error, numbers)
-    elif isinstance(kernel, (RBF, Cauchy)):
-        found = _of_squares(kernel, q, k, error)
-    return found or Selected(_BY_DISTANCE[type(kernel)], q, k)
+    return q * tau, k * tau
+
+
+def _by_product(kernel: Quadratic | TaylorEDP, q: Tensor, k: Tensor) -> Selected:
+    if isinstance(kernel, Quadratic):
+        return Selected(_forms.Square(), *squared_product(kernel, q, k))
+    return Selected(_forms.Series(kernel.order), q / math.sqrt(q.shape[-1]), k)
+
+
+def _by_differences(kernel: Kernel, q: Tensor, k: Tensor) -> Selected | None:
+    """Not on a device, which would go through all pairs once for each coordinate."""
+    return Selected(_BY_DIFFERENCES[type(kernel)], q, k) if q.device.type == "cpu" else None
 
 
 def _fits(q: Tensor, k: Tensor, power: int) -> bool:
     """Whether sums over coordinates of differences to a power stay in range."""
     most = max(float(x.detach().abs().amax()) for x in (q, k))
     return q.shape[-1] * (2 * most) ** power < largest(q) / 4
-
-
-def _of_squares(kernel: Kernel, q: Tensor, k: Tensor, error: float) -> Selected | None:
-    """Squared distances of single precision from products in double, where these keep them.
-
-    Rounding moves a square by at most 4ε max(‖q − c‖², ‖k − c‖²), with the ε of double precision.
-    """
-    if q.dtype != torch.float32:
-        return None
-    q, k, reach = _squares(q.double(), k.double())
-    if not 4 * torch.finfo(torch.float64).eps * reach <= error:
-        return None
-    form = _forms.GaussianOfSquare() if isinstance(kernel, RBF) else _forms.BellOfSquare()
-    return Selected(form, q, k)
 
 
 def _roots(q: Tensor, k: Tensor, error: float, numbers: int) -> Selected | None:
@@ -123,21 +123,24 @@ def _roots(q: Tensor, k: Tensor, error: float, numbers: int) -> Selected | None:
     if not error:
         return None
     *sides, reach = _squares(q, k)
-    least, eps = _smallest_product(*sides, numbers), torch.finfo(q.dtype).eps
-    if least >= 2 * eps * reach / error:
+    least, most = _smallest_product(*sides, numbers), float(reach)
+    eps, wide = torch.finfo(q.dtype).eps, torch.finfo(torch.float64).eps
+    if least >= 2 * eps * most / error:
         return Selected(_forms.Root(), *sides)
-    wide = torch.finfo(torch.float64).eps
-    if q.dtype == torch.float32 and least >= (2 * wide / error + 16 * eps) * reach:
+    if q.dtype == torch.float32 and least >= (2 * wide / error + 16 * eps) * most:
         return Selected(_forms.Root(WideDot()), *_squares(q.double(), k.double())[:2])
     return None
 
 
-def _squares(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Points whose products are squared distances, and the largest square R from the center."""
+def _squares(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Points whose products are squared distances, and the largest square R from the center.
+
+    Rounding moves a product by at most 4ε R.
+    """
     center = centre(k)
     q, k = q - center, k - center
     sides = _norms(q), _norms(k)
-    reach = max(float(x.detach().amax()) for x in sides)
+    reach = torch.maximum(*(x.detach().amax() for x in sides))
     one = q.new_ones(())
     q = torch.cat([-2 * q, _like(sides[0], q), _like(one, q)], -1)
     k = torch.cat([k, _like(one, k), _like(sides[1], k)], -1)

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from rkbs.attention._task import Task
+from rkbs.attention.paths._operation import rows_in_graph
 from rkbs.attention.paths._reading import may_wait
 from rkbs.attention.paths._rows import Blocks, Rows, flattened, rows_of
-from rkbs.attention.paths._selected import Selected, selected
+from rkbs.attention.paths._selected import Selected, selected, unexamined
 from rkbs.attention.paths.base import Path, check_error
 from rkbs.attention.reference import attend, in_words_of_attention
 from rkbs.kernels._pairwise import at_least_single
@@ -27,8 +28,10 @@ class Blocked(Path):
 
     Kernels of the table have forms of their own, with gradients written out: on the CPU all, on
     CUDA those that come from products. Whether a form keeps its digits and its range is read off
-    the points, for which a device is waited for. All else is the kernel's formula, which
-    ``torch.utils.checkpoint`` computes again for gradients; so it is in graphs of a compiler.
+    the points, for which a device is waited for. In graphs of a compiler nothing is read: there
+    forms are one operation, with differences, but for squares in double of RBF and Cauchy in
+    single precision. All else is the kernel's formula, which ``torch.utils.checkpoint`` computes
+    again for gradients.
 
     Parameters
     ----------
@@ -63,7 +66,11 @@ class Blocked(Path):
         """Nothing."""
 
     def run(self, task: Task) -> Tensor:
-        if may_wait(task):
+        if torch.compiler.is_compiling():
+            with torch.autocast(task.q.device.type, enabled=False):
+                if found := unexamined(task):
+                    return self._by_form(task, found)
+        elif may_wait(task):
             with torch.autocast(task.q.device.type, enabled=False), in_words_of_attention():
                 if found := selected(task, self.error, self._numbers(task)):
                     return self._by_form(task, found)
@@ -80,7 +87,8 @@ class Blocked(Path):
         q, k, v = (flattened(x, batch) for x in points)
         numbers = self._numbers(task)
         blocks = Blocks(tuple(batch), n, m, task.allowed, task.is_causal, numbers, q.device)
-        return Rows.apply(q, k, v, found.form, blocks).reshape(*batch, n, -1)
+        rows = rows_in_graph if torch.compiler.is_compiling() else Rows.apply
+        return rows(q, k, v, found.form, blocks).reshape(*batch, n, -1)
 
     def _by_formula(self, task: Task) -> Tensor:
         *batch, n, m = task.shape

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, returned, scaled, untrained
+from sabotage.patches import attribute, constants, in_short, returned, scaled, untrained
 
 from rkbs.kernels.dot_product import EDP, TaylorEDP
 from verify.claims.sec5 import dimension as module
@@ -32,7 +32,7 @@ def cut(found):
     return [replace(a, kernel=TaylorEDP(4)) if a.case == "EDP" else a for a in found]
 
 
-broken = Subject("sec5.dimension", once)
+broken = Subject("sec5.dimension", in_short({(24, 300): (6, 100)}, once))
 SABOTAGES = [
     broken("self-weights × 1.2", scaled(weights, "own", 1.2), noticed="tr A − D"),
     broken(

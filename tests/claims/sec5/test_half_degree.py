@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from flint import fmpq
 from sabotage import Subject, is_noticed
-from sabotage.patches import heads_once, returned, scaled, untrained
+from sabotage.patches import heads_once, in_short, returned, scaled, untrained
 
 from rkbs.kernels.dot_product import EDP, Quadratic
 from verify.claims.sec5 import half_degree as module
 from verify.harness.evidence import Verdict
 from verify.oracles import leverage, weights
 
-broken = Subject("sec5.half_degree", heads_once)
+broken = Subject("sec5.half_degree", in_short({(48, 400): (16, 250)}, heads_once))
 SABOTAGES = [
     broken("self-weights × 1.3", scaled(weights, "own", 1.3), noticed="tr A − M"),
     broken(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flint import fmpq
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants
+from sabotage.patches import attribute, constants, in_short
 
 from verify.claims.sec5 import mercer as module
 from verify.harness.evidence import Verdict
@@ -39,7 +39,7 @@ def other_arm(patch):
     patch.setitem(module.ARMS, "EDP, tied", module.ARMS["exp(−w·w′), tied"])
 
 
-broken = Subject("sec5.mercer", once)
+broken = Subject("sec5.mercer", in_short({(48, 400): (16, 200)}, once))
 SABOTAGES = [
     broken("the own key hidden", constants(module, selected=without_the_own_key), noticed="law"),
     broken("a kernel that is not PSD for the Mercer kernel", other_arm, noticed="EDP, tied"),

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, heads_once, scaled, untrained
+from sabotage.patches import attribute, constants, heads_once, in_short, scaled, untrained
 
 from verify.claims.sec5 import metric as module
 from verify.harness.evidence import Verdict
@@ -27,7 +27,8 @@ def one_distance(n):
     return table, [row[n:] for row in table[:n]]
 
 
-broken = Subject("sec5.metric", once)
+SHORT = {(48, 200): (6, 80), (24, 300): (4, 100)}
+broken = Subject("sec5.metric", in_short(SHORT, once))
 SABOTAGES = [
     broken("self-weights × 1.2", scaled(weights, "own", 1.2), noticed="tr A − 2"),
     broken(

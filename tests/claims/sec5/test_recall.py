@@ -5,7 +5,7 @@ import math
 
 import pytest
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, returned, swept_once
+from sabotage.patches import attribute, constants, in_short, returned, swept_once
 
 from rkbs.kernels import CappedEDP, ExponentiatedIntersection, KeyNormBias
 from verify.claims.sec5 import recall as module
@@ -40,7 +40,8 @@ def laws(**changes):
     return constants(study, CONTESTANTS=others)
 
 
-broken = Subject("sec5.recall", trained_once)
+SHORT = {3: 2}
+broken = Subject("sec5.recall", in_short(SHORT, trained_once))
 retrained = Subject("sec5.recall", kind="slow")
 SABOTAGES = [
     broken("D = 2 for all", laws(features=lambda d: 2), noticed="R − the least bound"),

@@ -9,7 +9,9 @@ import pytest
 
 from rkbs.data.gdsc import DataNotFoundError
 from rkbs.transformer.text import (
+    LabeledText,
     ParallelText,
+    Splits,
     load_fairseq,
     load_iwslt14,
     load_multi30k,
@@ -58,7 +60,9 @@ def test_folders_are_found_by_the_variable_or_given(name, tmp_path, monkeypatch)
     found = load()
     monkeypatch.setenv("RKBS_DATA", str(tmp_path / "elsewhere"))
     assert found == load(folder=tmp_path / name) == load(folder=str(tmp_path / name))
+    assert isinstance(found, Splits)
     if name == "sst":
+        assert found.train == LabeledText(("a joy .", "a bore , truly ."), (1, 0))
         assert found.train.sentences == ("a joy .", "a bore , truly .")
         assert (found.train.labels, found.valid.labels, found.test.labels) == ((1, 0), (0,), (1, 0))
     else:
