@@ -2,6 +2,7 @@
 
 from rkbs.kernels._parameters import ARRAY, POSITIVE, REAL, Parametric, per_head
 from rkbs.kernels.algebra import Product, Scaled, Sum, Transpose
+from rkbs.kernels.alignment import alignment_weights
 from rkbs.kernels.base import Kernel, PositiveKernel
 from rkbs.kernels.capped_edp import CappedEDP
 from rkbs.kernels.custom import Custom
@@ -18,6 +19,7 @@ from rkbs.kernels.repair import Clip, Flip, Repair, Repaired, Shift, Symmetrize
 from rkbs.kernels.selection import Capacity, SelfWeight, capacity, self_weight
 from rkbs.kernels.tables import KERNELS, PAPER_KERNELS
 from rkbs.kernels.tanimoto import Tanimoto
+from rkbs.kernels.weighted_sum import WeightedSum, combine
 
 __all__ = [
     "ARRAY",
@@ -62,7 +64,10 @@ __all__ = [
     "Tanimoto",
     "TaylorEDP",
     "Transpose",
+    "WeightedSum",
+    "alignment_weights",
     "capacity",
+    "combine",
     "depth_bound",
     "leverage_bound",
     "per_head",

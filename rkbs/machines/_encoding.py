@@ -28,6 +28,7 @@ from rkbs.kernels.precomputed import Precomputed
 from rkbs.kernels.pullback import LinearMap, Pullback
 from rkbs.kernels.repair import Clip, Flip, Repaired, Shift, Symmetrize
 from rkbs.kernels.tanimoto import Tanimoto
+from rkbs.kernels.weighted_sum import WeightedSum
 from rkbs.machines.intervals import Intervals, LeaveOutErrors
 from rkbs.machines.posterior import Posterior
 from rkbs.machines.ridge import BinaryKernelRidge
@@ -51,7 +52,7 @@ MACHINES = (BinaryKernelMachine, BinaryKernelMachineCV, BinaryKernelRidge, Binar
 KERNELS = (
     *(EDP, RBF, CappedEDP, Cauchy, Constant, ExponentiatedIntersection, Identity, KeyNormBias),
     *(L2Distance, Laplace, Linear, LowRank, PositiveFeatures, Precomputed, Product, Pullback),
-    *(Quadratic, Scaled, Sum, Tanimoto, TaylorEDP, Transpose, _BothNormsBias),
+    *(Quadratic, Scaled, Sum, Tanimoto, TaylorEDP, Transpose, WeightedSum, _BothNormsBias),
 )
 PARTS = (
     *(Intervals, LeaveOutErrors, Posterior, LinearMap, MappedFeatures, PowerFeatures),

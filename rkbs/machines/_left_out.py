@@ -13,6 +13,7 @@ from rkbs.data._groups import Groups
 from rkbs.data.pairs import Pairs
 from rkbs.data.splits import PairKFold
 from rkbs.machines._ways import way, way_of_some
+from rkbs.machines._weights import learns_weights
 from rkbs.machines.base import OperatorMachine
 from rkbs.machines.ridge import BinaryKernelRidge, RidgeMachine
 from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
@@ -38,8 +39,8 @@ class ExactErrors:
 
     @classmethod
     def of(cls, machine: OperatorMachine, X: Pairs, z: np.ndarray, groups: Groups) -> Any:
-        """None of other machines."""
-        if not isinstance(machine, RidgeMachine):
+        """None of other machines, and where weights would have seen what is left out."""
+        if not isinstance(machine, RidgeMachine) or learns_weights(machine):
             return None
         own, names = machine.get_params(deep=False), BinaryKernelRidgeCV._get_param_names()
         params = {name: value for name, value in own.items() if name in names}

@@ -21,6 +21,7 @@ from rkbs.machines._names import check_names, keep_names
 from rkbs.machines._offsets import effects_of, make_offsets
 from rkbs.machines._parameters import changed, nested
 from rkbs.machines._tables import numeric, pairs_of_table
+from rkbs.machines._weights import learn_weights
 from rkbs.machines._within import between, gram, kernel_and_repair, learned
 from rkbs.problems._grams import Gram
 from rkbs.problems.certificates import Certificate
@@ -36,6 +37,8 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     effects_alpha: float | None = None
     _by_features: ClassVar[bool] = False
     """Whether the features of a kernel of low rank take the place of its Gram matrix."""
+    _leaves_out: ClassVar[bool] = False
+    """Whether a fit leaves responses out, which nothing that it learns beforehand may see."""
 
     # What a fit sets.
     X_fit_: np.ndarray
@@ -143,6 +146,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         offsets = make_offsets(self.fit_intercept, self.effects, self.effects_alpha, x, y)
         mean = float(check_scale(z).mean()) if offsets.constant and loss.of_residual else 0.0
         z -= mean
+        learn_weights(self, x, y, pairs, z)
         domains = (self.kernel_x_, x, repair_x), (self.kernel_y_, y, repair_y)
         (gram_x, self.repair_x_), (gram_y, self.repair_y_) = (
             learned(kernel, known, repair) if repair else (self._gram(kernel, known, pairs), None)

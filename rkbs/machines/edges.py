@@ -13,8 +13,9 @@ def grid_edges(search: Any) -> dict[str, str]:
 
     Beyond them there may be better ones: extend the grid there, where the parameter has such
     values. Parameters of kernels, losses, penalties and solvers count too: of ``kernel_x`` chosen
-    from ``RBF(0.1)`` and ``RBF(1.0)`` it is ``kernel_x__tau``. Where candidates of one error are
-    told apart by chance, an edge says nothing.
+    from ``RBF(0.1)`` and ``RBF(1.0)`` it is ``kernel_x__tau``. Of ``kernel_x__weights`` these are
+    the kernels' shares, ``kernel_x__weights[0]``, of which 0 and 1 have nothing beyond them, and
+    the sum. Where candidates of one error are told apart by chance, an edge says nothing.
 
     Parameters
     ----------
@@ -53,7 +54,8 @@ def grid_edges(search: Any) -> dict[str, str]:
     found, candidates = {}, [_numbers(params) for params in tried]
     for name, value in _numbers(best).items():
         seen = {each[name] for each in candidates if name in each}
-        if len(seen) > 1 and value in (min(seen), max(seen)):
+        whole = name.endswith("]") and value in (0.0, 1.0)
+        if len(seen) > 1 and value in (min(seen), max(seen)) and not whole:
             end = "least" if value == min(seen) else "greatest"
             found[name] = f"{value:.3g} is the {end} of {len(seen)}"
     return found
@@ -61,11 +63,21 @@ def grid_edges(search: Any) -> dict[str, str]:
 
 def _numbers(params: dict[str, Any]) -> dict[str, float]:
     """The parameters that are numbers, also those of what others consist of."""
-    every = dict(params)
+    every: dict[str, Any] = {}
     for name, value in params.items():
         every |= nested(value, name)
+    every |= params  # kernel_x__tau beside kernel_x is the one that was set
+    for name in [name for name, value in every.items() if _are_weights(name, value)]:
+        total = every[f"sum of {name}"] = sum(every[name])
+        shares = (round(weight / total, 12) for weight in every[name])
+        every |= {f"{name}[{k}]": share for k, share in enumerate(shares)}
     return {
         name: float(value)
         for name, value in every.items()
         if isinstance(value, numbers.Real) and not isinstance(value, bool)
     }
+
+
+def _are_weights(name: str, value: Any) -> bool:
+    """Whether these are the weights of several kernels; those that a fit learns have no values."""
+    return name.endswith("__weights") and not isinstance(value, str)

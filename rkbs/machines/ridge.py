@@ -85,7 +85,8 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         kernel κ(x, y), asymmetric or not, use ``BinaryKernelRidge.from_kernel(κ)``. ``Precomputed``
         takes a given Gram matrix, ``LowRank`` the features of a large domain, whose Gram matrix
         is then not formed. ``K + b * Identity() + c * Constant()`` gives each entity an
-        effect of its own, and all of them a mean; ``Pairs`` says who is who.
+        effect of its own, and all of them a mean; ``Pairs`` says who is who. ``combine`` makes one
+        of several kernels, with weights.
     alpha : float, default=1.0
         α > 0. The loss is a sum over pairs: the scale of α is that of ``KernelRidge``.
     fit_intercept : bool, default=True

@@ -125,6 +125,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
     ('grid', (48,))
     """
 
+    _leaves_out = True
     alpha_: float
     fold_rmse_: np.ndarray | None
     leave_out_bound_: np.ndarray

@@ -113,6 +113,7 @@ class BinaryKernelMachineCV(SchattenMachine):
     ((6, 3), True, 2)
     """
 
+    _leaves_out = True
     alpha_: float
     alphas_: np.ndarray
     cv_scores_: np.ndarray

@@ -43,6 +43,7 @@ from rkbs.kernels import (
     Tanimoto,
     TaylorEDP,
     Transpose,
+    WeightedSum,
 )
 from rkbs.kernels.entity import _ToldIdentity
 from rkbs.kernels.key_norm import _BothNormsBias
@@ -151,7 +152,7 @@ def test_every_kernel_class_is_abstract_or_final_and_reached():
     others = {Sum, Product, Scaled, Transpose, Pullback, Precomputed}  # test_algebra.py
     others |= {_ToldIdentity, Custom}  # test_entities.py, test_custom.py
     others |= {PositiveFeatures, _BothNormsBias}  # test_positive_features.py, test_key_norm.py
-    others |= {LowRank}  # test_low_rank.py
+    others |= {LowRank, WeightedSum}  # test_low_rank.py, test_weighted_sum.py
     assert {type(k) for k in KERNELS.values()} | others == final
     assert all(inspect.isabstract(c) for c in ours - final)
 

@@ -38,6 +38,7 @@ from rkbs import (
     Schatten,
 )
 from rkbs.data import auc, aupr, c_index, mse, rmse, similarity_clusters
+from rkbs.kernels import combine
 from rkbs.machines import grid_edges
 
 RNG = np.random.default_rng(0)
@@ -230,6 +231,24 @@ def test_edges_are_those_of_kernels_of_one_kind_too():
     assert found == {"kernel_x__b__factor": "10 is the greatest of 3"}
     flags = {"fit_intercept": [False, True], "kernel_y": [Linear(), None]}
     assert grid_edges(searched(flags, fit_intercept=True, kernel_y=None)) == {}
+
+
+def test_weights_of_several_kernels_have_edges_by_their_shares():
+    kernel = combine([RBF(), Linear()])
+    grid = {"kernel_x": [kernel], "kernel_x__weights": ["alignf", (1, 3), [2, 2], (9, 1), (18, 2)]}
+    for weights, edges in {
+        (2, 2): {"sum of kernel_x__weights": "4 is the least of 3"},
+        (9, 1): {
+            "kernel_x__weights[0]": "0.9 is the greatest of 3",
+            "kernel_x__weights[1]": "0.1 is the least of 3",
+        },
+    }.items():
+        assert grid_edges(searched(grid, kernel_x=kernel, kernel_x__weights=weights)) == edges
+    assert grid_edges(searched(grid, kernel_x=kernel, kernel_x__weights="alignf")) == {}
+    both = {"kernel_x": [RBF(9.0), RBF(1.0)], "kernel_x__tau": [2.0, 3.0, 4.0]}
+    assert grid_edges(searched(both, kernel_x=RBF(1.0), kernel_x__tau=3.0)) == {}
+    whole = {"kernel_x": [combine([RBF(), Linear()], w) for w in ((1, 0), (0.5, 0.5), (0, 1))]}
+    assert grid_edges(searched(whole, kernel_x=whole["kernel_x"][0])) == {}  # nothing is beyond
 
 
 def test_edges_of_a_search_that_was_made():
