@@ -164,15 +164,41 @@ def _finite(size: float) -> int | None:
 
 
 def configurations(
-    seeds: Sequence[int] | None = None, steps: int | None = None
+    seeds: Sequence[int] | None = None,
+    steps: int | None = None,
+    kernels: Sequence[str] | None = None,
+    dims: Sequence[int] | None = None,
 ) -> list[dict[str, Any]]:
     """A kernel, a head dimension and a seed each: the core matrix, 60 of them.
 
     ``steps`` cuts runs short, which are then of another experiment than the declared one.
     """
     seeds = DECLARED["seeds"] if seeds is None else seeds
-    cells = ((k, d, s) for s in seeds for d in DECLARED["head_dims"] for k in DECLARED["kernels"])
+    kernels = DECLARED["kernels"] if kernels is None else kernels
+    dims = DECLARED["head_dims"] if dims is None else dims
+    cells = ((k, d, s) for s in seeds for d in dims for k in kernels)
     return [{"kernel": k, "d": d, "seed": s, "steps": steps} for k, d, s in cells]
+
+
+def pilots() -> list[dict[str, Any]]:
+    """The runs of the pilot's seeds that the equivalences ask for."""
+    cells = dict.fromkeys((k, d) for *two, d in DECLARED["equivalences"] for k in two)
+    seeds = DECLARED["pilot_seeds"]
+    return [{"kernel": k, "d": d, "seed": s, "steps": None} for s in seeds for k, d in cells]
+
+
+def unigram_nll() -> float:
+    """The outcome of the tokens' frequencies, each counted once more: what is known without order.
+
+    Raises
+    ------
+    DataNotFoundError
+        As ``encoded``.
+    """
+    rows, held_out, vocab = encoded()
+    trained, judged = (np.concatenate([row[1:] for row in part]) for part in (rows, held_out))
+    counts = np.bincount(trained, minlength=vocab) + 1
+    return float(-np.log(counts / counts.sum())[judged].mean())
 
 
 def work(configuration: dict[str, Any], device: str) -> dict[str, Any]:
