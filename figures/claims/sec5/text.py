@@ -14,14 +14,13 @@ from verify.harness.evidence import Evidence
 RECORDS = ("sec5.text",)
 CAPTION = (
     "Language models that differ in the kernel alone: how far the NLL of a token is above that of "
-    "EDP with the same seed, so that EDP is the line at zero; bars are t intervals of the paired "
-    "differences (in a quick run, the range of its runs), the colored lines and bands those of "
-    "uniform attention. Top left: uniform attention and Taylor cuts up to EDP, and two kernels of "
-    "another kind. Top right: the differences that were declared beforehand, of which the first "
-    "kernel was said to be the worse, with p by Holm; the gray band is the margin of those "
-    "that were said to be none. Below: the same differences against attainable self-weight and "
-    "against feature dimension, infinite at the right end. Six kernels rank two predictors, and "
-    "prove neither."
+    "EDP with the same seed, which is the line at zero; bars are t intervals of the paired "
+    "differences (of a quick run, the range of its seeds), colored lines with bands those of "
+    "uniform attention. Top: uniform attention and Taylor cuts up to EDP, and two kernels of "
+    "another kind; beside them the differences that were declared beforehand, the first kernel "
+    "said to be the worse, with p by Holm, squares being those that were said to be within the "
+    "gray margin. Below: the same NLL against attainable self-weight and against feature "
+    "dimension, infinite at the right end; six kernels can rank these two, and prove neither."
 )
 
 ORDER = ("uniform", "T2", "T4", "EDP", "quadratic", "L2")
@@ -33,25 +32,31 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     """One outcome by kernel, by hypothesis, and against each predictor."""
     data = found["sec5.text"].data
     rows = data["kernels"]
-    figure = Figure(figsize=(plotting.PAGE, 5.2))
-    (by_name, declared), (left, right) = figure.subplots(2, 2)
+    figure = Figure(figsize=(plotting.PAGE, 5.8))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    by_name, declared = top.subplots(1, 2, width_ratios=(1, 0.75))
+    left, right = bottom.subplots(1, 2, sharey=True)
     names = [name for name in ORDER if any(row["kernel"] == name for row in rows)]
     _panel(by_name, rows, lambda row: names.index(row["kernel"]), shift=0.15)
     by_name.set_xticks(range(len(names)), names, fontsize=7)
     by_name.set(ylabel="NLL − EDP's, nats", xlabel="kernel")
-    by_name.legend(loc="best")
+    by_name.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     _forest(declared, data["hypotheses"], data["margin"])
     infinite = 8 * max(row["features"] or 0 for row in rows)
-    _panel(left, rows, lambda row: row["self_weight"])
+
+    def dimension(row: Mapping[str, Any]) -> float:
+        return row["features"] or infinite
+
+    _panel(left, rows, _weight)
     left.set(
         xlabel=_told(data, "self-weight, logits ±8", "self-weight"), ylabel="NLL − EDP's, nats"
     )
-    _panel(right, rows, lambda row: row["features"] or infinite)
+    _panel(right, rows, dimension)
     right.set(xscale="log", xlabel=_told(data, "feature dimension", "feature dimension D"))
     places = [place for place in (1, 10, 100, 1000) if 8 * place <= infinite]
     right.set_xticks([*places, infinite], [*map(str, places), "∞"])
     right.set_xticks([], minor=True)
-    for axis, place in ((left, _weight), (right, lambda row: row["features"] or infinite)):
+    for axis, place in ((left, _weight), (right, dimension)):
         _label(axis, rows, place)
     return figure
 
@@ -64,7 +69,7 @@ def _told(data: Mapping[str, Any], predictor: str, name: str) -> str:
     """An axis's label, with the rank correlation at each head dimension."""
     ranks = data["rank_correlations"]
     told = ", ".join(f"{ranked[predictor][0]:.2f} at d = {d}" for d, ranked in ranks.items())
-    return f"{name}\n(rank correlation {told})"
+    return f"{name}\n(rank correlation {told.replace('-', '−')})"
 
 
 def _panel(
@@ -92,22 +97,31 @@ def _panel(
 def _label(
     axis: Axes, rows: list[dict[str, Any]], place: Callable[[Mapping[str, Any]], float]
 ) -> None:
-    """Names beside the markers of the largest head dimension."""
+    """Names beside the markers of the largest head dimension, those that coincide in one line."""
     widest = max(row["d"] for row in rows)
-    low, high = axis.get_xlim()
-    logarithmic = axis.get_xscale() == "log"
-    middle = (low * high) ** 0.5 if logarithmic else (low + high) / 2
+    groups: dict[tuple[float, float], list[str]] = {}
     for row in (row for row in rows if row["d"] == widest):
-        x = place(row)
+        point = place(row), row["excess"]
+        near = next((other for other in groups if _close(axis, other, point)), point)
+        groups.setdefault(near, []).append(row["kernel"])
+    middle = axis.bbox.x0 + axis.bbox.width / 2
+    for point, names in groups.items():
+        left = axis.transData.transform(point)[0] > middle
         axis.annotate(
-            row["kernel"],
-            (x, row["excess"]),
-            xytext=(-6 if x > middle else 6, 4),
+            ", ".join(names),
+            point,
+            xytext=(-6 if left else 6, 4),
             textcoords="offset points",
-            ha="right" if x > middle else "left",
+            ha="right" if left else "left",
             va="bottom",
             fontsize=7,
         )
+
+
+def _close(axis: Axes, first: tuple[float, float], second: tuple[float, float]) -> bool:
+    """Whether the names of two points would lie upon each other."""
+    (a, b), (c, d) = axis.transData.transform([first, second]) * 72 / axis.figure.dpi
+    return abs(a - c) < 40 and abs(b - d) < 9
 
 
 def _forest(axis: Axes, hypotheses: list[dict[str, Any]], margin: float) -> None:
@@ -124,7 +138,11 @@ def _forest(axis: Axes, hypotheses: list[dict[str, Any]], margin: float) -> None
         look = looks[row["kind"]]
         axis.hlines(height, *row["interval"], color=look["color"], lw=1)
         axis.plot([row["mean"]], [height], ls="none", **look)
-    names = [f"{row['name']}\n{WORDS[row['verdict']]}, p = {row['p']:.1g}" for row in tested]
-    axis.set_yticks(range(len(tested)), names, fontsize=6)
+    names = [
+        f"{row['name']}\n{WORDS[row['verdict']]}, p {'<' if row['p'] < 0.001 else '='} "
+        f"{max(row['p'], 0.001):.1g}"
+        for row in tested
+    ]
+    axis.set_yticks(range(len(tested)), names, fontsize=7)
     axis.set_ylim(len(tested) - 0.4, -0.6)
     axis.set_xlabel("difference of NLL, nats")
