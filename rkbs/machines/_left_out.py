@@ -42,9 +42,7 @@ class ExactErrors:
         """None of other machines, and where weights would have seen what is left out."""
         if not isinstance(machine, RidgeMachine) or learns_weights(machine):
             return None
-        own, names = machine.get_params(deep=False), BinaryKernelRidgeCV._get_param_names()
-        params = {name: value for name, value in own.items() if name in names}
-        twin = BinaryKernelRidgeCV(**params | {"cv": None, "leave": "pair"})
+        twin = _of_class(BinaryKernelRidgeCV, machine, cv=None, leave="pair")
         return cls(twin._problem(X, z, alpha_of(machine))[0], groups)
 
     def errors(self, leave: Setting) -> np.ndarray | None:
@@ -81,13 +79,17 @@ def errors_in_folds(
 ) -> np.ndarray:
     """z − ẑ of each pair, ẑ of a fit at the same α to other folds."""
     cls = BinaryKernelRidge if isinstance(machine, RidgeMachine) else BinaryKernelMachine
-    own, names = machine.get_params(deep=False), cls._get_param_names()
-    params = {name: value for name, value in own.items() if name in names}
-    fixed = cls(**params | {"alpha": alpha_of(machine)})
+    fixed = _of_class(cls, machine, alpha=alpha_of(machine))
     errors = np.empty(len(z))
     for train, test in folds.split(X):
         errors[test] = z[test] - clone(fixed).fit(X[train], z[train]).predict(X[test])
     return errors
+
+
+def _of_class(cls: Any, machine: OperatorMachine, **others: Any) -> Any:
+    """A machine of a class, with the parameters that it has in common with another."""
+    own, names = machine.get_params(deep=False), cls._get_param_names()
+    return cls(**{name: value for name, value in own.items() if name in names} | others)
 
 
 def alpha_of(machine: Any) -> float:

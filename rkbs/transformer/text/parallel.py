@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from rkbs.data.gdsc import data_folder
-from rkbs.transformer.text.splits import Splits, as_folder, lines_of
+from rkbs.transformer.text.splits import Splits, as_folder, folder_of, lines_of
 
 MULTI30K_SOURCE = (
     "Multi30k, task 1, tokenized and in lower case (Elliott et al. 2016; "
@@ -74,9 +73,10 @@ def load_multi30k(
     for name, language in (("source", source), ("target", target)):
         if language not in ("de", "en", "fr"):
             raise ValueError(f"{name} must be one of 'de', 'en', 'fr', got {language!r}")
-    path = data_folder("multi30k", MULTI30K_SOURCE) if folder is None else as_folder(folder)
+    path = folder_of(folder, "multi30k", MULTI30K_SOURCE)
+    ends = f"{source}.gz", f"{target}.gz"
     parts = ("train", "val", "test_2016_flickr")
-    return Splits(*(_parallel(path, part, source, target, MULTI30K_SOURCE) for part in parts))
+    return Splits(*(_parallel(path, part, *ends, MULTI30K_SOURCE) for part in parts))
 
 
 def load_fairseq(folder: Path | str, source: str, target: str) -> Splits[ParallelText]:
@@ -164,7 +164,7 @@ def _named(
     folder: Path | str | None, name: str, script: str, source: str, target: str
 ) -> Splits[ParallelText]:
     where = f"fairseq's examples/translation/{script} (or make it), with {_layout(source, target)}"
-    path = data_folder(name, where) if folder is None else as_folder(folder)
+    path = folder_of(folder, name, where)
     return _fairseq(path, source, target, where)
 
 
@@ -186,10 +186,9 @@ def _joined(sentences: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _parallel(folder: Path, part: str, source: str, target: str, where: str) -> ParallelText:
-    end = ".gz" if where is MULTI30K_SOURCE else ""
     sides = [
-        tuple(text for _, text in lines_of(folder / f"{part}.{language}{end}", where))
-        for language in (source, target)
+        tuple(text for _, text in lines_of(folder / f"{part}.{end}", where))
+        for end in (source, target)
     ]
     if len(sides[0]) != len(sides[1]):
         raise ValueError(

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from rkbs.data.gdsc import data_folder
-from rkbs.transformer.text.splits import Splits, as_folder, lines_of
+from rkbs.transformer.text.splits import Splits, folder_of, lines_of
 
 SST_SOURCE = (
     "the Stanford Sentiment Treebank (Socher et al. 2013; in this format in github.com/harvardnlp/"
@@ -102,7 +101,7 @@ def load_sst5(folder: Path | str | None = None) -> Splits[LabeledText]:
 
 
 def _sst(folder: Path | str | None) -> Path:
-    return data_folder("sst", SST_SOURCE) if folder is None else as_folder(folder)
+    return folder_of(folder, "sst", SST_SOURCE)
 
 
 def _labeled(path: Path, classes: int, cut: str = " ", skipped: int = 0) -> LabeledText:

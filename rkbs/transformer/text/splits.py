@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
-from rkbs.data.gdsc import DataNotFoundError
+from rkbs.data.gdsc import DataNotFoundError, data_folder
 
 Text = TypeVar("Text")
 
@@ -47,6 +47,11 @@ def lines_of(path: Path, where: str) -> Iterator[tuple[int, str]]:
     # Of line feeds alone: texts hold other marks that Python takes for ends of lines.
     lines = text.removesuffix("\n").split("\n")
     return ((number, line.strip()) for number, line in enumerate(lines, start=1))
+
+
+def folder_of(folder: Path | str | None, name: str, source: str) -> Path:
+    """``folder`` as a path; by default that of a data set."""
+    return data_folder(name, source) if folder is None else as_folder(folder)
 
 
 def as_folder(folder: Path | str) -> Path:
