@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any, Literal, final
 
 from rkbs._arrays import Array, as_real, kind_error
-from rkbs.kernels._composite import Wrapper
 from rkbs.kernels.algebra import Scaled
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.structure import FeatureDimension
@@ -20,7 +19,7 @@ ALIGNF = "alignf"
 
 @final
 @dataclasses.dataclass(frozen=True)
-class WeightedSum(Wrapper):
+class WeightedSum(Kernel):
     """κ(x, y) = Σ_m w_m κ_m(x, y), w_m ≥ 0: several kernels, or several similarities, of a domain.
 
     The weights are one parameter, which a search can set: ``kernel_x__weights``, beside those of
@@ -48,16 +47,16 @@ class WeightedSum(Wrapper):
     (array([[2.5  , 6.009]]), True)
     """
 
-    kernel: Kernel = dataclasses.field(init=False, repr=False, compare=False)
-    """The sum in terms of the algebra; without weights, where these are learned."""
     kernels: Sequence[Kernel]
     weights: Sequence[float] | Literal["alignf"]
+    _whole: Kernel = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kernels", as_kernels(self.kernels))
         object.__setattr__(self, "weights", _as_weights(self.weights, len(self.kernels)))
         terms = self.kernels if self.learns_weights else _weighted(self.kernels, self.weights)
-        object.__setattr__(self, "kernel", functools.reduce(operator.add, terms))
+        # A kernel among the attributes, so that whoever looks for parts of a kernel finds them.
+        object.__setattr__(self, "_whole", functools.reduce(operator.add, terms))
 
     @property
     def learns_weights(self) -> bool:
@@ -66,14 +65,14 @@ class WeightedSum(Wrapper):
 
     @property
     def _sum(self) -> Kernel:
-        """The kernel, if the weights are known."""
+        """The same in terms of the algebra, without kernels of weight 0."""
         if self.learns_weights:
             raise ValueError(
                 f"the weights of {self!r} are learned by a machine, as whose kernel_x or kernel_y, "
                 "by itself, it is to be passed; machine.kernel_x_ has them then. To find them "
                 "without one, call rkbs.kernels.alignment_weights"
             )
-        return self.kernel
+        return self._whole
 
     def formula(self, x: Array, y: Array) -> Array:
         return self._sum.formula(x, y)
@@ -81,29 +80,44 @@ class WeightedSum(Wrapper):
     def log_formula(self, x: Array, y: Array) -> Array:
         return self._sum.log_formula(x, y)
 
+    def _share(self, structure: str) -> bool | None:
+        """What all kernels have in common, where the weights are not known."""
+        if self.learns_weights:
+            return True if all(getattr(k, structure) for k in self.kernels) else None
+        return getattr(self._sum, structure)
+
+    @property
+    def is_mercer(self) -> bool | None:
+        return self._share("is_mercer")
+
+    @property
+    def is_symmetric(self) -> bool | None:
+        return self._share("is_symmetric")
+
     @property
     def is_positive(self) -> bool | None:
-        """As the sum; with weights that are not known, which may be 0, only if each kernel is."""
-        if self.learns_weights and not all(kernel.is_positive for kernel in self.kernels):
-            return None
-        return self.kernel.is_positive
+        return self._share("is_positive")
+
+    @property
+    def is_nonnegative(self) -> bool | None:
+        return self._share("is_nonnegative")
 
     def feature_dim(self, d: int) -> FeatureDimension:
         """That of the sum; None where the weights are not known."""
-        return None if self.learns_weights else self.kernel.feature_dim(d)
+        return None if self.learns_weights else self._sum.feature_dim(d)
 
     def rank_bound(self, d: int) -> FeatureDimension:
         """As ``feature_dim``."""
-        return None if self.learns_weights else self.kernel.rank_bound(d)
+        return None if self.learns_weights else self._sum.rank_bound(d)
 
     def square_dim(self, d: int) -> FeatureDimension:
         """As ``feature_dim``."""
-        return None if self.learns_weights else self.kernel.square_dim(d)
+        return None if self.learns_weights else self._sum.square_dim(d)
 
     @property
     def logit_spread(self) -> float | None:
         """As ``feature_dim``."""
-        return None if self.learns_weights else self.kernel.logit_spread
+        return None if self.learns_weights else self._sum.logit_spread
 
     @property
     def domain_x(self) -> Kernel:
