@@ -9,8 +9,15 @@ from optional import module, torch
 
 from rkbs.data.gdsc import DataNotFoundError
 from verify.studies import text
-from verify.studies.text import DECLARED, configurations, declared_hash, predictors, work
-from verify.studies.text_findings import differences, judged, outcomes, rivals
+from verify.studies.text import (
+    DECLARED,
+    configurations,
+    declared_hash,
+    pilots,
+    predictors,
+    work,
+)
+from verify.studies.text_findings import differences, judged, outcomes, rivals, unpaired
 
 transformer_helpers = module("transformer_helpers")
 
@@ -50,6 +57,16 @@ def test_the_matrix_is_all_of_it():
         for name in two
     }
     assert named <= set(DECLARED["kernels"]) == set(text.KERNELS)
+    few = configurations([7], steps=3, kernels=["L2"], dims=[16])
+    assert few == [{"kernel": "L2", "d": 16, "seed": 7, "steps": 3}]
+
+
+def test_the_pilots_are_of_what_is_said_to_be_equal_and_of_other_seeds():
+    cells = [(c["kernel"], c["d"], c["seed"]) for c in pilots()]
+    kernels = {name for *two, _ in DECLARED["equivalences"] for name in two}
+    assert sorted(cells) == sorted((k, 16, s) for k in kernels for s in DECLARED["pilot_seeds"])
+    assert not set(DECLARED["pilot_seeds"]) & set(DECLARED["seeds"])
+    assert all(cell["steps"] is None for cell in pilots())
 
 
 @pytest.fixture
@@ -72,7 +89,9 @@ def test_runs_of_a_seed_are_pairs_and_repeat(small):
         results[2]["nll"] - results[0]["nll"],
         results[3]["nll"] - results[1]["nll"],
     ]
+    assert unpaired(cells, results) == []
     results[3]["batches"] = results[2]["batches"]
+    assert unpaired(cells, results) == [1]
     with pytest.raises(ValueError, match=r"different batches of seeds \[1\]: they are no pairs"):
         outcomes(cells, results)
 
@@ -83,6 +102,8 @@ def test_what_was_not_declared_does_not_count(small):
     result = work(short, "cpu")
     assert not result["complete"]
     assert outcomes([short], [result]) == {}
+    assert outcomes([short], [result], complete=False) == {("EDP", 2): {0: result["nll"]}}
+    assert outcomes([short], [result | {"declared": "another"}], complete=False) == {}
     whole = result | {"complete": True}
     assert outcomes([short], [whole]) == {("EDP", 2): {0: result["nll"]}}
     assert outcomes([short], [whole | {"declared": "another"}]) == {}

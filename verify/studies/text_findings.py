@@ -19,24 +19,37 @@ from verify.studies.paired import (
 from verify.studies.text import DECLARED, declared_hash
 
 
+def unpaired(cells: Sequence[dict[str, Any]], results: Sequence[dict[str, Any]]) -> list[int]:
+    """The seeds of which kernels saw different batches: their runs are no pairs."""
+    orders: dict[int, set[str]] = {}
+    for cell, result in zip(cells, results, strict=True):
+        orders.setdefault(cell["seed"], set()).add(result["batches"])
+    return sorted(seed for seed, digests in orders.items() if len(digests) > 1)
+
+
 def outcomes(
-    cells: Sequence[dict[str, Any]], results: Sequence[dict[str, Any]]
+    cells: Sequence[dict[str, Any]], results: Sequence[dict[str, Any]], complete: bool = True
 ) -> dict[tuple[str, int], dict[int, float]]:
     """(kernel, d) ↦ seed ↦ NLL, of the results that were declared.
+
+    ``complete=False``: of the runs that were cut short in their place.
 
     Raises
     ------
     ValueError
         Where kernels did not see the same batches of a seed: they are no pairs then.
     """
+    pairs = zip(cells, results, strict=True)
+    counted = [
+        (cell, result)
+        for cell, result in pairs
+        if result["declared"] == declared_hash() and result["complete"] is complete
+    ]
+    if seeds := unpaired([cell for cell, _ in counted], [result for _, result in counted]):
+        raise ValueError(f"kernels saw different batches of seeds {seeds}: they are no pairs")
     found: dict[tuple[str, int], dict[int, float]] = {}
-    orders: dict[int, set[str]] = {}
-    for cell, result in zip(cells, results, strict=True):
-        if result["declared"] == declared_hash() and result["complete"]:
-            found.setdefault((cell["kernel"], cell["d"]), {})[cell["seed"]] = result["nll"]
-            orders.setdefault(cell["seed"], set()).add(result["batches"])
-    if unpaired := sorted(seed for seed, digests in orders.items() if len(digests) > 1):
-        raise ValueError(f"kernels saw different batches of seeds {unpaired}: they are no pairs")
+    for cell, result in counted:
+        found.setdefault((cell["kernel"], cell["d"]), {})[cell["seed"]] = result["nll"]
     return found
 
 
