@@ -9,10 +9,8 @@ another hash is exploratory.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -23,6 +21,7 @@ from rkbs.kernels.distance import L2Distance
 from rkbs.kernels.dot_product import EDP, Quadratic, TaylorEDP
 from rkbs.kernels.entity import Constant
 from rkbs.kernels.selection import self_weight
+from verify.studies.declared import digest
 
 KERNELS: dict[str, Kernel] = {
     "EDP": EDP(),
@@ -125,12 +124,7 @@ DECLARED: dict[str, Any] = {
 _LOGITS = (4.0, 8.0, 16.0)
 
 
-def declared_hash() -> str:
-    """Of ``DECLARED`` as it stands."""
-    return hashlib.sha256(json.dumps(DECLARED, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def predictors() -> tuple[dict[str, Any], dict[str, Any]]:
+def predictors(kernels: Mapping[str, Kernel] = KERNELS) -> tuple[dict[str, Any], dict[str, Any]]:
     """Self-weights and feature dimensions as ``DECLARED`` has them, computed anew.
 
     What is attained in few dimensions is in more, by coordinates that are 0: the largest counts.
@@ -138,7 +132,7 @@ def predictors() -> tuple[dict[str, Any], dict[str, Any]]:
     n, dims = DECLARED["keys"], DECLARED["head_dims"]
     found = {
         (name, d, c): self_weight(kernel, d, n, c).attained
-        for name, kernel in KERNELS.items()
+        for name, kernel in kernels.items()
         for d in dims
         for c in _LOGITS
     }
@@ -146,14 +140,14 @@ def predictors() -> tuple[dict[str, Any], dict[str, Any]]:
         str(d): {
             f"{c:g}": {
                 name: float(f"{max(found[name, e, c] for e in dims if e <= d):.4g}")
-                for name in KERNELS
+                for name in kernels
             }
             for c in _LOGITS
         }
         for d in dims
     }
     sizes = {
-        str(d): {name: _finite(kernel.feature_dim(d)) for name, kernel in KERNELS.items()}
+        str(d): {name: _finite(kernel.feature_dim(d)) for name, kernel in kernels.items()}
         for d in dims
     }
     return weights, sizes
@@ -203,6 +197,25 @@ def unigram_nll() -> float:
 
 def work(configuration: dict[str, Any], device: str) -> dict[str, Any]:
     """Train a model and judge it, for a sweep."""
+    kernel, options = KERNELS[configuration["kernel"]], {"head_dim": configuration["d"]}
+    result = trained(
+        kernel, options, configuration["seed"], device, DECLARED["epochs"], configuration["steps"]
+    )
+    return {"declared": digest(DECLARED), **result}
+
+
+def trained(
+    kernel: Kernel,
+    options: Mapping[str, Any],
+    seed: int,
+    device: str,
+    epochs: int,
+    steps: int | None = None,
+) -> dict[str, Any]:
+    """What a language model of the declared size and recipe comes to, with options of its own.
+
+    ``outcome`` is what was declared, ``complete`` whether ``steps`` did not cut the run short.
+    """
     from rkbs.transformer.batches import Batches
     from rkbs.transformer.losses import language_loss, token_nll
     from rkbs.transformer.model import LanguageModel, TransformerConfig
@@ -210,21 +223,19 @@ def work(configuration: dict[str, Any], device: str) -> dict[str, Any]:
     from rkbs.transformer.training import train
 
     rows, held_out, vocab = encoded()
-    name, d, seed = (configuration[key] for key in ("kernel", "d", "seed"))
     batches = Batches({"tokens": rows}, DECLARED["batch"], seed=seed)
-    config = TransformerConfig(vocab=vocab, head_dim=d, **DECLARED["model"])
-    model = LanguageModel(config, KERNELS[name], seed=seed)
-    whole = DECLARED["epochs"] * len(batches)
-    steps, declared = configuration["steps"] or whole, DECLARED["recipe"]
+    config = TransformerConfig(vocab=vocab, **DECLARED["model"], **options)
+    model = LanguageModel(config, kernel, seed=seed)
+    whole, declared = epochs * len(batches), DECLARED["recipe"]
+    steps = whole if steps is None else steps
     warmup = {"warmup": min(declared["warmup"], steps)}
     recipe = Recipe(steps=steps, device=device, seed=seed, **declared | warmup)
     history = train(model, batches, language_loss, recipe)
     nll, counts = token_nll(model, Batches({"tokens": held_out}, 100, shuffle=False))
     return {
-        "declared": declared_hash(),
-        "complete": recipe.steps == whole,
-        "nll": float(nll.sum() / counts.sum()),
-        "tokens": int(counts.sum()),
+        "complete": steps == whole,
+        "outcome": float(nll.sum() / counts.sum()),
+        "judged": int(counts.sum()),
         "batches": batches.digest,
         "curve": [float(np.mean(part)) for part in np.array_split(history.losses, min(20, steps))],
     }
