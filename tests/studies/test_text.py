@@ -9,36 +9,35 @@ from optional import module, torch
 
 from rkbs.data.gdsc import DataNotFoundError
 from verify.studies import text
+from verify.studies.declared import digest
+from verify.studies.findings import differences, judged, outcomes, rivals, unpaired
 from verify.studies.text import (
     DECLARED,
     configurations,
-    declared_hash,
     pilots,
     predictors,
     work,
 )
-from verify.studies.text_findings import differences, judged, outcomes, rivals, unpaired
 
 transformer_helpers = module("transformer_helpers")
 
 
 def test_the_hash_is_of_everything_that_was_declared(monkeypatch):
-    before = declared_hash()
+    before = digest(DECLARED)
     for name, other in (("margin", 0.006), ("seeds", [0]), ("recipe", {}), ("differences", [])):
         monkeypatch.setitem(DECLARED, name, other)
-        assert declared_hash() != before
+        assert digest(DECLARED) != before
         monkeypatch.undo()
     weights = copy.deepcopy(DECLARED["self_weight"])
     weights["2"]["8"]["EDP"] += 0.01
     monkeypatch.setitem(DECLARED, "self_weight", weights)
-    assert declared_hash() != before
+    assert digest(DECLARED) != before
 
 
-def test_predictors_are_what_was_declared(monkeypatch):
+def test_predictors_are_what_was_declared():
     """Of those that are quick to compute."""
     names = ("uniform", "T2", "quadratic", "L2")
-    monkeypatch.setattr(text, "KERNELS", {name: text.KERNELS[name] for name in names})
-    weights, sizes = predictors()
+    weights, sizes = predictors({name: text.KERNELS[name] for name in names})
     for d in ("2", "16"):
         assert sizes[d] == {name: DECLARED["feature_dim"][d][name] for name in names}
         for c, found in weights[d].items():
@@ -82,18 +81,18 @@ def test_runs_of_a_seed_are_pairs_and_repeat(small):
     cells = [{"kernel": k, "d": 2, "seed": s, "steps": None} for k in ("EDP", "L2") for s in (0, 1)]
     results = [work(cell, "cpu") for cell in cells]
     assert results[0] == work(cells[0], "cpu")
-    assert len({result["nll"] for result in results}) == 4
-    assert {result["tokens"] for result in results} == {sum(len(row) - 1 for row in small[32:])}
-    found = outcomes(cells, results)  # which asks for the same batches
+    assert len({result["outcome"] for result in results}) == 4
+    assert {result["judged"] for result in results} == {sum(len(row) - 1 for row in small[32:])}
+    found = outcomes(DECLARED, cells, results)  # which asks for the same batches
     assert differences(found, "L2", "EDP", 2) == [
-        results[2]["nll"] - results[0]["nll"],
-        results[3]["nll"] - results[1]["nll"],
+        results[2]["outcome"] - results[0]["outcome"],
+        results[3]["outcome"] - results[1]["outcome"],
     ]
     assert unpaired(cells, results) == []
     results[3]["batches"] = results[2]["batches"]
     assert unpaired(cells, results) == [1]
     with pytest.raises(ValueError, match=r"different batches of seeds \[1\]: they are no pairs"):
-        outcomes(cells, results)
+        outcomes(DECLARED, cells, results)
 
 
 def test_what_was_not_declared_does_not_count(small):
@@ -101,12 +100,14 @@ def test_what_was_not_declared_does_not_count(small):
     short = {"kernel": "EDP", "d": 2, "seed": 0, "steps": 1}
     result = work(short, "cpu")
     assert not result["complete"]
-    assert outcomes([short], [result]) == {}
-    assert outcomes([short], [result], complete=False) == {("EDP", 2): {0: result["nll"]}}
-    assert outcomes([short], [result | {"declared": "another"}], complete=False) == {}
+    assert outcomes(DECLARED, [short], [result]) == {}
+    assert outcomes(DECLARED, [short], [result], complete=False) == {
+        ("EDP", 2): {0: result["outcome"]}
+    }
+    assert outcomes(DECLARED, [short], [result | {"declared": "another"}], complete=False) == {}
     whole = result | {"complete": True}
-    assert outcomes([short], [whole]) == {("EDP", 2): {0: result["nll"]}}
-    assert outcomes([short], [whole | {"declared": "another"}]) == {}
+    assert outcomes(DECLARED, [short], [whole]) == {("EDP", 2): {0: result["outcome"]}}
+    assert outcomes(DECLARED, [short], [whole | {"declared": "another"}]) == {}
 
 
 def test_without_the_data_it_says_where_it_was_looked_for(monkeypatch, tmp_path):
@@ -133,12 +134,13 @@ def made(noise=0.001, seeds=5, excess=EXCESS, seed=0):
 
 def verdicts(found, pilot=None):
     return [
-        row["verdict"] for row in judged(found, made(seeds=2, seed=1) if pilot is None else pilot)
+        row["verdict"]
+        for row in judged(DECLARED, found, made(seeds=2, seed=1) if pilot is None else pilot)
     ]
 
 
 def test_clear_effects_are_found():
-    rows = judged(made(), made(seeds=2, seed=1))
+    rows = judged(DECLARED, made(), made(seeds=2, seed=1))
     kinds = [row["verdict"] for row in rows]
     # T4 and EDP at d = 2 differ by half the noise.
     assert kinds == ["holds"] * 5 + ["undecided"] + ["holds"] * 2
@@ -174,12 +176,12 @@ def test_equivalence_needs_its_power_and_its_seeds():
 
 
 def test_rivals_rank_kernels():
-    found = rivals(made(), 2)
+    found = rivals(DECLARED, made(), 2)
     weights = DECLARED["self_weight"]["2"]["8"]
     right = dict(zip(weights, [-w / 10 for w in weights.values()], strict=True))
-    exact = rivals(made(noise=1e-6, excess=right), 2)
+    exact = rivals(DECLARED, made(noise=1e-6, excess=right), 2)
     assert exact["self-weight, logits ±8"] == pytest.approx((-1.0, -1.0, -1.0))
     assert exact["feature dimension"][0] > -0.9
     assert set(found) == {"feature dimension", *(f"self-weight, logits ±{c}" for c in (4, 8, 16))}
     assert all(low <= high and math.isfinite(middle) for middle, low, high in found.values())
-    assert rivals({("EDP", 2): {0: 3.0}}, 2) == {}
+    assert rivals(DECLARED, {("EDP", 2): {0: 3.0}}, 2) == {}

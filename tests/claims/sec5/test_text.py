@@ -13,7 +13,8 @@ from verify.claims.sec5 import text as module
 from verify.harness.evidence import Verdict
 from verify.harness.run import Run
 from verify.studies import text as study
-from verify.studies.text import DECLARED, declared_hash
+from verify.studies.declared import digest
+from verify.studies.text import DECLARED
 
 UNIGRAM = 5.6
 EXCESS = {"EDP": 0.0, "uniform": 0.05, "T2": 0.02, "T4": 0.01, "quadratic": 0.001, "L2": 0.03}
@@ -25,10 +26,10 @@ def made(cell, shift=0.0):
     shared = np.random.default_rng(seed).normal(0, 0.2)
     noise = np.random.default_rng([seed, d, sorted(EXCESS).index(kernel)]).normal(0, 0.001)
     return {
-        "declared": declared_hash(),
+        "declared": digest(DECLARED),
         "complete": cell["steps"] is None,
-        "nll": 3.7 + shift + EXCESS[kernel] + shared + noise,
-        "tokens": 1000,
+        "outcome": 3.7 + shift + EXCESS[kernel] + shared + noise,
+        "judged": 1000,
         "batches": f"{seed}",
         "curve": [5.0, 4.0],
     }
@@ -68,12 +69,14 @@ def swapped(*two):
     """The outcomes of two kernels under each other's names."""
     other = dict(zip(two, reversed(two), strict=True))
     return results(
-        lambda c, r: {"nll": made(c | {"kernel": other.get(c["kernel"], c["kernel"])})["nll"]}
+        lambda c, r: {
+            "outcome": made(c | {"kernel": other.get(c["kernel"], c["kernel"])})["outcome"]
+        }
     )
 
 
 def shifted(amount):
-    return lambda c, r: {"nll": r["nll"] + amount}
+    return lambda c, r: {"outcome": r["outcome"] + amount}
 
 
 def shuffled_tokens(found):
@@ -101,12 +104,15 @@ SABOTAGES = [
     ),
     broken(
         "the same, and their batches told as if they were not",
-        of("quadratic", lambda c, r: {"nll": made(c | {"seed": (c["seed"] + 1) % 5})["nll"]}),
+        of(
+            "quadratic",
+            lambda c, r: {"outcome": made(c | {"seed": (c["seed"] + 1) % 5})["outcome"]},
+        ),
         noticed="p, by Holm",
     ),
     broken(
         "next tokens shuffled: all as bad as frequencies",
-        results(lambda c, r: {"nll": UNIGRAM + 0.1 + 1e-3 * r["nll"]}),
+        results(lambda c, r: {"outcome": UNIGRAM + 0.1 + 1e-3 * r["outcome"]}),
         noticed="frequencies",
     ),
     broken("quadratic shifted by 0.1", of("quadratic", shifted(0.1)), noticed="L2 − quadratic"),
@@ -122,7 +128,7 @@ SABOTAGES = [
         of("L2", lambda c, r: {"complete": False}, seed=3, d=16),
         noticed="another length",
     ),
-    broken("L2 judged on fewer tokens", of("L2", lambda c, r: {"tokens": 999}), noticed="judged"),
+    broken("L2 judged on fewer tokens", of("L2", lambda c, r: {"judged": 999}), noticed="judged"),
     broken(
         "self-weights that were declared too large",
         returned(module, "predictors", lambda found: (_halved(found[0]), found[1])),
@@ -170,7 +176,7 @@ def test_every_declared_hypothesis_is_judged():
     assert all(0 <= power <= 1 for power in powers)
     assert len(powers) == len(DECLARED["equivalences"])
     assert len(data["runs"]) == 60 + 6
-    assert {run["declared"] for run in data["runs"]} == {declared_hash()} == {data["declared"]}
+    assert {run["declared"] for run in data["runs"]} == {digest(DECLARED)} == {data["declared"]}
     assert set(data["rank_correlations"]) == set(data["ahead"]) == {"2", "16"}
 
 
@@ -180,7 +186,7 @@ def test_the_condition_tells_what_was_not_decided(monkeypatch):
     level = 1e-3 * np.array([1, -1, 2, -2, 0.5])
 
     def as_edp(cell, _):
-        return {"nll": made(cell | {"kernel": "EDP"})["nll"] + level[cell["seed"]]}
+        return {"outcome": made(cell | {"kernel": "EDP"})["outcome"] + level[cell["seed"]]}
 
     of("T4", as_edp, d=2)(monkeypatch)
     found = module.text(Run())

@@ -14,18 +14,18 @@ from verify.harness.evidence import Check, Evidence, Verdict, drawn, greatest, l
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.harness.sweep import sweep
+from verify.studies.declared import digest
+from verify.studies.findings import Found, differences, judged, outcomes, rivals, unpaired
 from verify.studies.paired import interval
 from verify.studies.text import (
     DECLARED,
     configurations,
-    declared_hash,
     encoded,
     pilots,
     predictors,
     unigram_nll,
     work,
 )
-from verify.studies.text_findings import differences, judged, outcomes, rivals, unpaired
 
 QUICK = ("uniform", "L2", "quadratic", "EDP")
 """Kernels that the quick profile trains for ``STEPS``, at d = 16 alone."""
@@ -34,8 +34,6 @@ FIRST = 200
 """Seeds of the quick profile begin here: none is among those that were declared."""
 LOGITS = "8"
 """The largest logit of the self-weights that call a kernel the sharper one: all three agree."""
-
-Found = dict[tuple[str, int], dict[int, float]]
 
 
 @dataclass(frozen=True)
@@ -93,10 +91,10 @@ def soundness(
 ) -> tuple[Check, ...]:
     """That all runs count, are pairs, were judged on the same tokens and learned from order."""
     stray = sum(
-        result["declared"] != declared_hash() or result["complete"] is not whole
+        result["declared"] != digest(DECLARED) or result["complete"] is not whole
         for result in results
     )
-    tokens = [result["tokens"] for result in results]
+    tokens = [result["judged"] for result in results]
     return (
         Check("runs of another declaration, or of another length", stray, "==", 0),
         Check(
@@ -106,7 +104,7 @@ def soundness(
         # What knows no order of the tokens is not below their frequencies.
         Check(
             "NLL of the tokens' frequencies − of the worst run",
-            unigram - greatest(result["nll"] for result in results),
+            unigram - greatest(result["outcome"] for result in results),
             ">",
             0,
         ),
@@ -247,21 +245,27 @@ def text(run: Run) -> Evidence:
     unigram = unigram_nll()
     sound = soundness([*cells, *tried], [*results, *trials], whole, unigram)
     data = {
-        "declared": declared_hash(),
+        "declared": digest(DECLARED),
         "margin": DECLARED["margin"],
         "unigram": unigram,
         "runs": told([*cells, *tried], [*results, *trials]),
     }
     if not all(check.passed for check in sound):  # what is no pair, or was not declared: no test
         return Evidence(checks=sound, data=data)
-    found = outcomes(cells, results, complete=whole)
-    rows = {row["name"]: row for row in judged(found, outcomes(tried, trials))} if whole else {}
+    found = outcomes(DECLARED, cells, results, complete=whole)
+    rows = (
+        {row["name"]: row for row in judged(DECLARED, found, outcomes(DECLARED, tried, trials))}
+        if whole
+        else {}
+    )
     checks = {
         pair: interval_checks(pair, rows) if whole else sign_checks(pair, found)
         for pair in pairs(found)
     }
     alike = [pair for pair in checks if pair.infinite_is_sharper]
-    ranks = {str(d): ranked for d in DECLARED["head_dims"] if (ranked := rivals(found, d))}
+    ranks = {
+        str(d): ranked for d in DECLARED["head_dims"] if (ranked := rivals(DECLARED, found, d))
+    }
     data |= {
         "kernels": list(table(found, whole)),
         "hypotheses": list(rows.values()),
@@ -289,6 +293,6 @@ def told(
     """A row for each run."""
     return [
         {key: cell[key] for key in ("kernel", "d", "seed")}
-        | {key: result[key] for key in ("declared", "nll", "batches")}
+        | {key: result[key] for key in ("declared", "outcome", "batches")}
         for cell, result in zip(cells, results, strict=True)
     ]

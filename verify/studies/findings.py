@@ -1,13 +1,20 @@
-"""What the runs of the study on text say of the hypotheses that were declared before them."""
+"""What runs say of the hypotheses that were declared before them.
+
+A declaration has ``kernels``, ``differences`` and ``equivalences`` (a kernel, another and a head
+dimension each), ``margin``, ``level``, ``power``, and, where predictors are ranked, ``self_weight``
+and ``feature_dim``. Cells have a kernel, a head dimension d and a seed; results an ``outcome`` that
+is the better the smaller it is.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from verify.studies.declared import digest
 from verify.studies.paired import (
     equivalence_power,
     holm,
@@ -16,7 +23,10 @@ from verify.studies.paired import (
     p_equivalence,
     rank_correlation,
 )
-from verify.studies.text import DECLARED, declared_hash
+
+Declared = Mapping[str, Any]
+Found = dict[tuple[str, int], dict[int, float]]
+"""(kernel, d) ↦ seed ↦ outcome."""
 
 
 def unpaired(cells: Sequence[dict[str, Any]], results: Sequence[dict[str, Any]]) -> list[int]:
@@ -28,9 +38,12 @@ def unpaired(cells: Sequence[dict[str, Any]], results: Sequence[dict[str, Any]])
 
 
 def outcomes(
-    cells: Sequence[dict[str, Any]], results: Sequence[dict[str, Any]], complete: bool = True
-) -> dict[tuple[str, int], dict[int, float]]:
-    """(kernel, d) ↦ seed ↦ NLL, of the results that were declared.
+    declared: Declared,
+    cells: Sequence[dict[str, Any]],
+    results: Sequence[dict[str, Any]],
+    complete: bool = True,
+) -> Found:
+    """(kernel, d) ↦ seed ↦ outcome, of the results that were declared.
 
     ``complete=False``: of the runs that were cut short in their place.
 
@@ -43,27 +56,23 @@ def outcomes(
     counted = [
         (cell, result)
         for cell, result in pairs
-        if result["declared"] == declared_hash() and result["complete"] is complete
+        if result["declared"] == digest(declared) and result["complete"] is complete
     ]
     if seeds := unpaired([cell for cell, _ in counted], [result for _, result in counted]):
         raise ValueError(f"kernels saw different batches of seeds {seeds}: they are no pairs")
-    found: dict[tuple[str, int], dict[int, float]] = {}
+    found: Found = {}
     for cell, result in counted:
-        found.setdefault((cell["kernel"], cell["d"]), {})[cell["seed"]] = result["nll"]
+        found.setdefault((cell["kernel"], cell["d"]), {})[cell["seed"]] = result["outcome"]
     return found
 
 
-def differences(
-    found: dict[tuple[str, int], dict[int, float]], one: str, other: str, d: int
-) -> list[float]:
-    """NLL of one kernel minus the other's, for each seed that both have."""
+def differences(found: Found, one: str, other: str, d: int) -> list[float]:
+    """The outcome of one kernel minus the other's, for each seed that both have."""
     mine, theirs = found.get((one, d), {}), found.get((other, d), {})
     return [mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())]
 
 
-def judged(
-    found: dict[tuple[str, int], dict[int, float]], pilot: dict[tuple[str, int], dict[int, float]]
-) -> list[dict[str, Any]]:
+def judged(declared: Declared, found: Found, pilot: Found) -> list[dict[str, Any]]:
     """A row for each hypothesis: the mean, its interval, Holm's p, and "holds" or "undecided".
 
     A difference holds where it is significant and of the sign that was said; one of the other sign
@@ -71,10 +80,10 @@ def judged(
     deviation of the pilot's differences, is below what was declared. Hypotheses without two seeds
     are "missing" and do not count among those that Holm corrects for.
     """
-    level, margin = DECLARED["level"], DECLARED["margin"]
+    level, margin = declared["level"], declared["margin"]
     rows, p_values = [], {}
     for kind in ("differences", "equivalences"):
-        for one, other, d in DECLARED[kind]:
+        for one, other, d in declared[kind]:
             name = f"{one} − {other}, d = {d}"
             x = differences(found, one, other, d)
             row = {"name": name, "kind": kind, "seeds": len(x), "verdict": "missing"}
@@ -92,40 +101,43 @@ def judged(
     for row in rows:
         if row["name"] in adjusted:
             row["p"] = adjusted[row["name"]]
-            row["verdict"] = _verdict(row)
+            row["verdict"] = _verdict(declared, row)
     return rows
 
 
-def _verdict(row: dict[str, Any]) -> str:
-    if row["p"] >= DECLARED["level"]:
+def _verdict(declared: Declared, row: dict[str, Any]) -> str:
+    if row["p"] >= declared["level"]:
         return "undecided"
     if row["kind"] == "differences":
         return "holds" if row["mean"] > 0 else "reversed"
-    return "holds" if row.get("power", 0.0) >= DECLARED["power"] else "undecided"
+    return "holds" if row.get("power", 0.0) >= declared["power"] else "undecided"
 
 
-def rivals(
-    found: dict[tuple[str, int], dict[int, float]], d: int
-) -> dict[str, tuple[float, float, float]]:
+def rivals(declared: Declared, found: Found, d: int) -> dict[str, tuple[float, float, float]]:
     """Predictor ↦ rank correlation with the outcome over kernels: all seeds, least, largest.
 
     Of the means over seeds; least and largest of those of each seed alone. A predictor that says
     right is at −1: more of it, less NLL.
     """
-    names = [name for name in DECLARED["kernels"] if (name, d) in found]
+    names = [name for name in declared["kernels"] if (name, d) in found]
     seeds = sorted(set.intersection(*(set(found[name, d]) for name in names))) if names else []
     if len(names) < 3 or not seeds:
         return {}
     each = [[found[name, d][seed] for name in names] for seed in seeds]
-    sizes = [DECLARED["feature_dim"][str(d)][name] for name in names]
-    tables = {"feature dimension": [math.inf if size is None else size for size in sizes]}
-    for most, weights in DECLARED["self_weight"][str(d)].items():
-        tables[f"self-weight, logits ±{most}"] = [weights[name] for name in names]
     return {
         label: (
             rank_correlation(predicted, np.mean(each, axis=0).tolist()),
             min(ones := [rank_correlation(predicted, outcome) for outcome in each]),
             max(ones),
         )
-        for label, predicted in tables.items()
+        for label, predicted in predicted_by(declared, names, d).items()
+    }
+
+
+def predicted_by(declared: Declared, names: Sequence[str], d: int) -> dict[str, list[float]]:
+    """Predictor ↦ its values for some kernels, as they were declared."""
+    sizes = [declared["feature_dim"][str(d)][name] for name in names]
+    return {"feature dimension": [math.inf if size is None else size for size in sizes]} | {
+        f"self-weight, logits ±{most}": [weights[name] for name in names]
+        for most, weights in declared["self_weight"][str(d)].items()
     }
