@@ -45,6 +45,13 @@ def test_there_are_the_ticks_that_were_asked_for():
     assert list(axes.get_xticks(minor=True)) == []
 
 
+def test_names_of_points_that_coincide_stand_in_one_line():
+    axes = Figure(figsize=(4, 4)).add_subplot(xlim=(0, 1), ylim=(0, 1))
+    plotting.name_points(axes, {"a": (0.1, 0.5), "b": (0.11, 0.5), "c": (0.9, 0.5)})
+    told = {text.get_text(): text.get_ha() for text in axes.texts}
+    assert told == {"a, b": "left", "c": "right"}
+
+
 def test_ranges_have_a_bar_over_all_and_a_marker_at_the_median():
     axes = Figure().add_subplot()
     plotting.ranges(axes, {"a": {2: [1.0, 5.0, 2.0], 1: [3.0]}, "b": {1: [0.0, 0.2]}}, least=0.1)

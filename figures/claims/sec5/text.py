@@ -57,7 +57,9 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     right.set_xticks([*places, infinite], [*map(str, places), "∞"])
     right.set_xticks([], minor=True)
     for axis, place in ((left, _weight), (right, dimension)):
-        _label(axis, rows, place)
+        widest = max(row["d"] for row in rows)
+        mine = (row for row in rows if row["d"] == widest)
+        plotting.name_points(axis, {row["kernel"]: (place(row), row["excess"]) for row in mine})
     return figure
 
 
@@ -92,36 +94,6 @@ def _panel(
         style = ("--", ":")[number % 2]
         axis.axhline(uniform["excess"], color=look["color"], ls=style, lw=1, zorder=0)
         axis.axhspan(*uniform["interval"], color=look["color"], alpha=0.12, lw=0, zorder=0)
-
-
-def _label(
-    axis: Axes, rows: list[dict[str, Any]], place: Callable[[Mapping[str, Any]], float]
-) -> None:
-    """Names beside the markers of the largest head dimension, those that coincide in one line."""
-    widest = max(row["d"] for row in rows)
-    groups: dict[tuple[float, float], list[str]] = {}
-    for row in (row for row in rows if row["d"] == widest):
-        point = place(row), row["excess"]
-        near = next((other for other in groups if _close(axis, other, point)), point)
-        groups.setdefault(near, []).append(row["kernel"])
-    middle = axis.bbox.x0 + axis.bbox.width / 2
-    for point, names in groups.items():
-        left = axis.transData.transform(point)[0] > middle
-        axis.annotate(
-            ", ".join(names),
-            point,
-            xytext=(-6 if left else 6, 4),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            va="bottom",
-            fontsize=7,
-        )
-
-
-def _close(axis: Axes, first: tuple[float, float], second: tuple[float, float]) -> bool:
-    """Whether the names of two points would lie upon each other."""
-    (a, b), (c, d) = axis.transData.transform([first, second]) * 72 / axis.figure.dpi
-    return abs(a - c) < 40 and abs(b - d) < 9
 
 
 def _forest(axis: Axes, hypotheses: list[dict[str, Any]], margin: float) -> None:

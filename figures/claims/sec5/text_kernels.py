@@ -1,0 +1,69 @@
+"""Language models: NLL of twelve kernels against what they single out, and against dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rkbs import plotting
+from verify.harness.evidence import Evidence
+
+RECORDS = ("sec5.text_kernels",)
+CAPTION = (
+    "Language models that differ in the kernel: NLL of a token, a mean over seeds, above that of "
+    "the best kernel, at each head dimension (rows). Left: against the weight that the kernel can "
+    "give to each of 15 keys, logits within ±8; right: against its feature dimension, infinite at "
+    "the right end. Filled: kernels of infinite dimension; the line is that of uniform attention. "
+    "Spearman's ρ with its interval over kernels drawn anew."
+)
+
+
+def draw(found: Mapping[str, Evidence]) -> Figure:
+    """A row for each head dimension, a column for each predictor."""
+    tables = found["sec5.text_kernels"].data["tables"]
+    figure = Figure(figsize=(plotting.PAGE, 2.6 * len(tables)), layout="constrained")
+    axes = figure.subplots(len(tables), 2, sharey="row", squeeze=False)
+    for row, (d, table) in zip(axes, tables.items(), strict=True):
+        for axis, name in zip(row, table["predictors"], strict=True):
+            _panel(axis, table, name)
+            axis.set_title(_told(d, table["ranked"][name]), fontsize=8)
+        row[0].set_ylabel("NLL − the best, nats")
+    for axis, label in zip(axes[-1], ("self-weight", "feature dimension D"), strict=True):
+        axis.set_xlabel(label)
+    return figure
+
+
+def _panel(axis: Axes, table: Mapping[str, Any], name: str) -> None:
+    """Each kernel as a point, at its value of the predictor."""
+    outcome, sizes = table["outcome"], table["predictors"]["feature dimension"]
+    best = min(outcome.values())
+    x: dict[str, float] = dict(table["predictors"][name])
+    if name == "feature dimension":
+        finite = [size for size in sizes.values() if size is not None]
+        infinite = 30 * max(finite)
+        x = {kernel: infinite if size is None else size for kernel, size in sizes.items()}
+        axis.set_xscale("log")
+        powers = [power for power in range(0, 10, 2) if 10**power < infinite / 5]
+        labels = ["1" if power == 0 else f"$10^{power}$" for power in powers]
+        axis.set_xticks([*(10**power for power in powers), infinite], [*labels, "∞"])
+        axis.set_xticks([], minor=True)
+        axis.set_xlim(0.5, 4 * infinite)
+    else:
+        axis.set_xlim(-0.03, 1.1)
+    axis.axhline(outcome["uniform"] - best, **plotting.LIMIT, zorder=0)
+    look = plotting.looks(("finite", "infinite"))
+    for kernel, value in outcome.items():
+        kind = "infinite" if sizes[kernel] is None else "finite"
+        face = {} if kind == "infinite" else {"mfc": "white"}
+        axis.plot([x[kernel]], [value - best], ls="none", **look[kind], **face)
+    span = max(outcome.values()) - best
+    axis.set_ylim(-0.08 * span, 1.15 * span)
+    plotting.name_points(axis, {kernel: (x[kernel], outcome[kernel] - best) for kernel in outcome})
+
+
+def _told(d: str, ranked: Mapping[str, Any]) -> str:
+    low, high = ranked["interval"]
+    return f"d = {d}: ρ = {ranked['rho']:.2f} ({low:.2f}, {high:.2f})".replace("-", "−")

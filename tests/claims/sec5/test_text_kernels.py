@@ -1,0 +1,162 @@
+"""sec5.text_kernels: its verdict on made outcomes of the declared runs, and what changes it."""
+
+import numpy as np
+from sabotage import Subject, is_noticed
+from sabotage.patches import attribute, constants, returned, several
+
+from rkbs.data.gdsc import DataNotFoundError
+from verify.claims.sec5 import text_kernels as module
+from verify.harness.evidence import Verdict
+from verify.harness.run import Run
+from verify.studies import text, text_kernels
+from verify.studies.declared import digest
+from verify.studies.text_kernels import DECLARED
+
+
+def weight(kernel, d):
+    return DECLARED["self_weight"][str(d)]["8"][kernel]
+
+
+def size(kernel, d):
+    return np.log(1 + (DECLARED["feature_dim"][str(d)][kernel] or 1e12)) / np.log(1e12)
+
+
+def made(cell, predictor=weight, noise=0.002):
+    """What a run might give: less, the more a kernel can single out; a part of its seed; noise."""
+    kernel, d, seed = (cell[key] for key in ("kernel", "d", "seed"))
+    block = text.DECLARED if kernel in text.KERNELS else DECLARED
+    number = DECLARED["kernels"].index(kernel)
+    shared = np.random.default_rng(seed).normal(0, 0.2)
+    return {
+        "declared": digest(block),
+        "complete": cell["steps"] is None,
+        "outcome": 3.8
+        - 0.1 * predictor(kernel, d)
+        + shared
+        + np.random.default_rng([seed, d, number]).normal(0, noise),
+        "judged": 1000,
+        "batches": f"{seed}",
+        "curve": [5.0, 4.0],
+    }
+
+
+def swept(run, work, cells, name):
+    return [made(cell) for cell in cells]
+
+
+def results(change):
+    """What runs gave, changed where ``change`` of a cell and its result has something to say."""
+
+    def wrong(right):
+        def sweep(run, work, cells, name):
+            found = right(run, work, cells, name)
+            return [r | (change(c, r) or {}) for c, r in zip(cells, found, strict=True)]
+
+        return sweep
+
+    return attribute(module, "sweep", wrong)
+
+
+def mixed(cell, _):
+    """The outcome of another kernel, under this one's name."""
+    names = DECLARED["kernels"]
+    other = np.random.default_rng(3).permutation(len(names))[names.index(cell["kernel"])]
+    return {"outcome": made(cell | {"kernel": names[other]})["outcome"]}
+
+
+made_runs = constants(module, sweep=swept)
+whole = several(
+    made_runs,
+    constants(text, encoded=lambda: None),
+    constants(text, predictors=lambda kernels: (DECLARED["self_weight"], None)),
+    constants(Run, pick=lambda self, quick, full: full),
+)
+broken = Subject("sec5.text_kernels", whole)
+SABOTAGES = [
+    broken("kernels under each other's names", results(mixed), noticed="p, by Holm"),
+    broken(
+        "outcomes in the order of dimension",
+        results(lambda c, r: {"outcome": made(c, size)["outcome"]}),
+        noticed="of dimension",
+    ),
+    broken(
+        "the less a kernel singles out, the better",
+        results(lambda c, r: {"outcome": made(c, lambda k, d: -weight(k, d))["outcome"]}),
+        noticed="p, by Holm",
+    ),
+    broken(
+        "no kernel differs but by noise",
+        results(lambda c, r: {"outcome": made(c, lambda k, d: 0.0)["outcome"]}),
+        noticed="p, by Holm",
+    ),
+    broken(
+        "batches of RBF are others",
+        results(lambda c, r: {"batches": "other"} if c["kernel"] == "RBF" else None),
+        noticed="different batches",
+    ),
+    broken(
+        "a run of another declaration",
+        results(lambda c, r: {"declared": "another"} if c["kernel"] == "EI" else None),
+        noticed="another declaration",
+    ),
+    broken(
+        "T8 judged on fewer tokens",
+        results(lambda c, r: {"judged": 999} if c["kernel"] == "T8" else None),
+        noticed="judged",
+    ),
+    broken(
+        "self-weights that were declared too large",
+        returned(text, "predictors", lambda found: (_halved(found[0]), found[1])),
+        noticed="computed anew",
+    ),
+]
+
+
+def _halved(weights):
+    return {
+        d: {most: {k: w / 2 for k, w in row.items()} for most, row in tables.items()}
+        for d, tables in weights.items()
+    }
+
+
+test_verdict = broken.ends_in(Verdict.HOLDS)
+test_sabotage = is_noticed(SABOTAGES)
+
+
+def test_what_is_recorded():
+    data = broken.evidence().data
+    assert {(run["kernel"], run["d"]) for run in data["runs"]} == {
+        (kernel, d) for kernel in DECLARED["kernels"] for d in DECLARED["head_dims"]
+    }
+    assert len(data["runs"]) == 12 * 2 * 3
+    for d, table in data["tables"].items():
+        assert set(table["outcome"]) == set(DECLARED["kernels"])
+        assert set(table["ranked"]) == set(DECLARED["predictors"])
+        assert table["predictors"]["feature dimension"] == DECLARED["feature_dim"][d]
+
+
+def test_a_quick_run_is_of_other_seeds(monkeypatch):
+    made_runs(monkeypatch)
+    constants(text, encoded=lambda: None)(monkeypatch)
+    found = module.text_kernel_ranks(Run(seed=1))
+    assert found.verdict is Verdict.HOLDS
+    assert {run["seed"] for run in found.data["runs"]} == {301}
+    results(mixed)(monkeypatch)
+    assert module.text_kernel_ranks(Run()).verdict is Verdict.UNCONFIRMED
+
+
+def test_it_is_skipped_where_the_text_is_missing(monkeypatch):
+    def missing():
+        raise DataNotFoundError("no data set 'multi30k' in data")
+
+    monkeypatch.setattr(text, "encoded", missing)
+    assert module.text_kernel_ranks(Run()).verdict is Verdict.SKIPPED
+
+
+def test_the_declared_values_are_of_kernels_that_differ():
+    assert not set(text_kernels.KERNELS) & set(text.KERNELS)
+    assert len(text_kernels.configurations()) == 6 * 2 * 3
+    weights, sizes = text.predictors({"capped EDP": text_kernels.KERNELS["capped EDP"]})
+    for d in ("2", "16"):
+        assert sizes[d] == {"capped EDP": None}
+        assert abs(weights[d]["8"]["capped EDP"] / weight("capped EDP", d) - 1) < 2e-3
