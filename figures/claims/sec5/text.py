@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from rkbs import plotting
 from verify.harness.evidence import Evidence
@@ -19,8 +20,10 @@ CAPTION = (
     "uniform attention. Top: uniform attention and Taylor cuts up to EDP, and two kernels of "
     "another kind; beside them the differences that were declared beforehand, the first kernel "
     "said to be the worse, with p by Holm, squares being those that were said to be within the "
-    "gray margin. Below: the same NLL against attainable self-weight and against feature "
-    "dimension, infinite at the right end; six kernels can rank these two, and prove neither."
+    "gray margin. Middle: losses in training above EDP's on the same batches, means over seeds and "
+    "a twentieth of the steps. Below: the same NLL against attainable self-weight and against "
+    "feature dimension, infinite at the right end; six kernels can rank these two, and prove "
+    "neither."
 )
 
 ORDER = ("uniform", "T2", "T4", "EDP", "quadratic", "L2")
@@ -32,8 +35,8 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     """One outcome by kernel, by hypothesis, and against each predictor."""
     data = found["sec5.text"].data
     rows = data["kernels"]
-    figure = Figure(figsize=(plotting.PAGE, 5.8))
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    figure = Figure(figsize=(plotting.PAGE, 7.8))
+    top, middle, bottom = figure.subfigures(3, 1, height_ratios=(1.15, 0.9, 1))
     by_name, declared = top.subplots(1, 2, width_ratios=(1, 0.75))
     left, right = bottom.subplots(1, 2, sharey=True)
     names = [name for name in ORDER if any(row["kernel"] == name for row in rows)]
@@ -42,6 +45,7 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     by_name.set(ylabel="NLL − EDP's, nats", xlabel="kernel")
     by_name.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     _forest(declared, data["hypotheses"], data["margin"])
+    _learning(middle, data["curves"])
     infinite = 8 * max(row["features"] or 0 for row in rows)
 
     def dimension(row: Mapping[str, Any]) -> float:
@@ -61,6 +65,23 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
         mine = (row for row in rows if row["d"] == widest)
         plotting.name_points(axis, {row["kernel"]: (place(row), row["excess"]) for row in mine})
     return figure
+
+
+def _learning(figure: SubFigure, curves: list[dict[str, Any]]) -> None:
+    """Losses in training above EDP's on the same batches, at each head dimension."""
+    dims = sorted({curve["d"] for curve in curves})
+    looks = plotting.looks(name for name in ORDER if name != "EDP")
+    axes = figure.subplots(1, len(dims), sharey=True, squeeze=False)[0]
+    for axis, d in zip(axes, dims, strict=True):
+        losses = {c["kernel"]: np.asarray(c["loss"]) for c in curves if c["d"] == d}
+        shares = (np.arange(len(losses["EDP"])) + 0.5) / len(losses["EDP"])
+        axis.axhline(0, **plotting.LIMIT, zorder=1)
+        for name, look in looks.items():
+            if name in losses:
+                axis.plot(shares, losses[name] - losses["EDP"], label=name, **look, ms=2.5, lw=0.9)
+        axis.set(xlabel="share of the steps", title=f"in training, d = {d}")
+    axes[0].set_ylabel("loss − EDP's, nats")
+    axes[0].legend(ncols=2, fontsize=7)
 
 
 def _weight(row: Mapping[str, Any]) -> float:

@@ -15,8 +15,9 @@ from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.harness.sweep import sweep
 from verify.studies.declared import digest
-from verify.studies.findings import Found, differences, judged, outcomes, rivals, unpaired
+from verify.studies.findings import Found, differences, judged, outcomes, rivals
 from verify.studies.paired import interval
+from verify.studies.soundness import soundness as sound_runs
 from verify.studies.text import (
     DECLARED,
     configurations,
@@ -90,17 +91,8 @@ def soundness(
     unigram: float,
 ) -> tuple[Check, ...]:
     """That all runs count, are pairs, were judged on the same tokens and learned from order."""
-    stray = sum(
-        result["declared"] != digest(DECLARED) or result["complete"] is not whole
-        for result in results
-    )
-    tokens = [result["judged"] for result in results]
     return (
-        Check("runs of another declaration, or of another length", stray, "==", 0),
-        Check(
-            "seeds of which kernels saw different batches", len(unpaired(cells, results)), "==", 0
-        ),
-        Check("judged tokens, most − fewest", greatest(tokens) - least(tokens), "==", 0),
+        *sound_runs((DECLARED,), cells, results, whole),
         # What knows no order of the tokens is not below their frequencies.
         Check(
             "NLL of the tokens' frequencies − of the worst run",

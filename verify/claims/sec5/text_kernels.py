@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from rkbs.data.gdsc import DataNotFoundError
-from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, greatest
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.harness.sweep import sweep
 from verify.studies import text, text_kernels
 from verify.studies.declared import digest
-from verify.studies.findings import Found, outcomes, predicted_by, unpaired
+from verify.studies.findings import Found, outcomes, predicted_by
 from verify.studies.paired import holm
 from verify.studies.ranking import ranked
+from verify.studies.soundness import soundness
 from verify.studies.text_kernels import DECLARED
 
 WEIGHT, DIMENSION = DECLARED["predictors"]
@@ -94,22 +95,6 @@ def rank_checks(tables: Mapping[str, Mapping[str, Any]], whole: bool) -> tuple[C
     return tuple(checks)
 
 
-def soundness(
-    cells: Sequence[dict[str, Any]], results: Sequence[dict[str, Any]], whole: bool
-) -> tuple[Check, ...]:
-    """That all runs count, and are pairs."""
-    declared = {digest(text.DECLARED), digest(DECLARED)}
-    stray = sum(r["declared"] not in declared or r["complete"] is not whole for r in results)
-    judged = [result["judged"] for result in results]
-    return (
-        Check("runs of another declaration, or of another length", stray, "==", 0),
-        Check(
-            "seeds of which kernels saw different batches", len(unpaired(cells, results)), "==", 0
-        ),
-        Check("judged tokens, most − fewest", greatest(judged) - least(judged), "==", 0),
-    )
-
-
 def predictor_checks(declared: Mapping[str, Any]) -> tuple[Check, ...]:
     """The self-weights of the six kernels, computed anew."""
     weights, _ = text.predictors(text_kernels.KERNELS)
@@ -152,7 +137,7 @@ def text_kernel_ranks(run: Run) -> Evidence:
     first = sweep(run, text.work, core, "sec5.text")
     second = sweep(run, text_kernels.work, others, "sec5.text_kernels")
     every, results = [*core, *others], [*first, *second]
-    sound = soundness(every, results, whole)
+    sound = soundness((text.DECLARED, DECLARED), every, results, whole)
     if not all(check.passed for check in sound):
         return Evidence(checks=sound)
     found = outcomes(text.DECLARED, core, first, whole)
