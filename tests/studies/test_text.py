@@ -171,8 +171,11 @@ def test_equivalence_needs_its_power_and_its_seeds():
     assert verdicts(made(), {})[-2:] == ["undecided"] * 2  # no pilot, no power
     few = {key: {0: runs[0]} for key, runs in made().items()}
     assert verdicts(few) == ["missing"] * 8
-    different = dict(EXCESS) | {"T4": 0.006, "quadratic": 0.006}
-    assert verdicts(made(excess=different))[-2:] == ["undecided"] * 2
+    near = dict(EXCESS) | {"T4": 0.0055, "quadratic": -0.0055}
+    assert verdicts(made(excess=near))[-2:] == ["undecided"] * 2
+    different = dict(EXCESS) | {"T4": 0.02, "quadratic": -0.02}
+    assert verdicts(made(excess=different))[-2:] == ["different"] * 2
+    assert verdicts(made(excess=different), noisy)[-2:] == ["different"] * 2
 
 
 def test_rivals_rank_kernels():

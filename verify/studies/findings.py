@@ -76,8 +76,9 @@ def judged(declared: Declared, found: Found, pilot: Found) -> list[dict[str, Any
     """A row for each hypothesis: the mean, its interval, Holm's p, and "holds" or "undecided".
 
     A difference holds where it is significant and of the sign that was said; one of the other sign
-    is "reversed". An equivalence is undecided, whatever was found, where its power, at the
-    deviation of the pilot's differences, is below what was declared. Hypotheses without two seeds
+    is "reversed". An equivalence is "different" where the interval lies beyond the margin;
+    otherwise it is undecided, whatever was found, where its power, at the deviation of the pilot's
+    differences, is below what was declared. Hypotheses without two seeds
     are "missing" and do not count among those that Holm corrects for.
     """
     level, margin = declared["level"], declared["margin"]
@@ -106,11 +107,15 @@ def judged(declared: Declared, found: Found, pilot: Found) -> list[dict[str, Any
 
 
 def _verdict(declared: Declared, row: dict[str, Any]) -> str:
+    if row["kind"] == "equivalences":
+        low, high = row["interval"]
+        if max(low, -high) > declared["margin"]:
+            return "different"
+        powerful = row.get("power", 0.0) >= declared["power"]
+        return "holds" if row["p"] < declared["level"] and powerful else "undecided"
     if row["p"] >= declared["level"]:
         return "undecided"
-    if row["kind"] == "differences":
-        return "holds" if row["mean"] > 0 else "reversed"
-    return "holds" if row.get("power", 0.0) >= declared["power"] else "undecided"
+    return "holds" if row["mean"] > 0 else "reversed"
 
 
 def rivals(declared: Declared, found: Found, d: int) -> dict[str, tuple[float, float, float]]:

@@ -28,7 +28,12 @@ CAPTION = (
 
 ORDER = ("uniform", "T2", "T4", "EDP", "quadratic", "L2")
 """Cuts of EDP's series, uniform attention being that of order zero, and then the others."""
-WORDS = {"holds": "as declared", "reversed": "reversed", "undecided": "undecided"}
+WORDS = {
+    "holds": "as declared",
+    "reversed": "reversed",
+    "different": "beyond the margin",
+    "undecided": "undecided",
+}
 
 
 def draw(found: Mapping[str, Evidence]) -> Figure:

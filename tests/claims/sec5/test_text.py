@@ -171,7 +171,7 @@ def test_every_declared_hypothesis_is_judged():
     data = broken.evidence().data
     rows = data["hypotheses"]
     assert len(rows) == len(DECLARED["differences"]) + len(DECLARED["equivalences"])
-    assert {row["verdict"] for row in rows} <= {"holds", "reversed", "undecided"}
+    assert {row["verdict"] for row in rows} <= {"holds", "reversed", "different", "undecided"}
     powers = [row["power"] for row in rows if row["kind"] == "equivalences"]
     assert all(0 <= power <= 1 for power in powers)
     assert len(powers) == len(DECLARED["equivalences"])

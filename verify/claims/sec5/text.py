@@ -219,7 +219,7 @@ def ahead(ranked: Mapping[str, tuple[float, float, float]]) -> str:
     "uniform attention on another split with the first of the pilot's seeds; 6 kernels at d = 2 "
     "and 16, 5 seeds, one epoch. Differences are of these kernels at this size; self-weight and "
     "dimension are ranked over six kernels, which suggests and proves nothing. No translation, no "
-    "classification. Quick: 60 steps of 4 kernels at d = 16, one other seed: the signs, no interval",
+    "classification. Quick: 60 steps of 4 kernels at d = 16, one other seed: the signs",
     on_device=True,
 )
 def text(run: Run) -> Evidence:
