@@ -13,19 +13,23 @@ from verify.harness.evidence import Evidence
 
 RECORDS = ("sec5.text_kernels",)
 CAPTION = (
-    "Language models that differ in the kernel: NLL of a token, a mean over seeds, above that of "
-    "the best kernel, at each head dimension (rows). Left: against the weight that the kernel can "
-    "give to each of 15 keys, logits within ±8; right: against its feature dimension, infinite at "
-    "the right end. Filled: kernels of infinite dimension; the line is that of uniform attention. "
+    "Language models that differ in the kernel; NLL of a token, a mean over seeds. Top: of cuts of "
+    "the series of exp, above that of EDP, the line at zero; broken lines are uniform attention, "
+    "its order 0. Below: of all kernels, above the best, at each head dimension (rows). Left: "
+    "against the weight that the kernel can give to each of 15 keys, logits within ±8; right: "
+    "against its feature dimension, infinite at the right end. Filled: kernels of infinite "
+    "dimension; the line is that of uniform attention. "
     "Spearman's ρ with its interval over kernels drawn anew."
 )
 
 
 def draw(found: Mapping[str, Evidence]) -> Figure:
-    """A row for each head dimension, a column for each predictor."""
+    """Taylor cuts; then a row for each head dimension, a column for each predictor."""
     tables = found["sec5.text_kernels"].data["tables"]
-    figure = Figure(figsize=(plotting.PAGE, 2.6 * len(tables)), layout="constrained")
-    axes = figure.subplots(len(tables), 2, sharey="row", squeeze=False)
+    figure = Figure(figsize=(plotting.PAGE, 2.4 + 2.4 * len(tables)), layout="constrained")
+    top, below = figure.subfigures(2, 1, height_ratios=(1, len(tables)))
+    _by_order(top.subplots(), tables)
+    axes = below.subplots(len(tables), 2, sharey="row", squeeze=False)
     for row, (d, table) in zip(axes, tables.items(), strict=True):
         for axis, name in zip(row, table["predictors"], strict=True):
             _panel(axis, table, name)
@@ -34,6 +38,26 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     for axis, label in zip(axes[-1], ("self-weight", "feature dimension D"), strict=True):
         axis.set_xlabel(label)
     return figure
+
+
+def _by_order(axis: Axes, tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """NLL of the cuts of EDP's series, uniform attention being that of order 0."""
+    for number, (d, look) in enumerate(plotting.looks(tables).items()):
+        outcome = tables[d]["outcome"]
+        orders = {0: outcome["uniform"]} | {
+            int(name[1:]): outcome[name] for name in outcome if name[0] == "T"
+        }
+        limit = outcome.get("EDP", min(outcome.values()))
+        places = sorted(orders)
+        face = {"mfc": "white"} if number else {}
+        heights = [orders[order] - limit for order in places]
+        axis.plot(places, heights, label=f"d = {d}", **look, **face, lw=0.9)
+        style = ("--", ":")[number % 2]
+        axis.axhline(heights[0], color=look["color"], ls=style, lw=1, zorder=0)
+    axis.axhline(0, **plotting.LIMIT, zorder=0)
+    axis.set(xlabel="order N of the Taylor cut", ylabel="NLL − EDP's, nats")
+    axis.set_xticks(sorted({order for line in axis.lines[:1] for order in line.get_xdata()}))
+    axis.legend()
 
 
 def _panel(axis: Axes, table: Mapping[str, Any], name: str) -> None:
