@@ -181,7 +181,10 @@ def test_every_declared_hypothesis_is_judged():
 
 
 def test_the_condition_tells_what_was_not_decided(monkeypatch):
-    assert "undecided" not in broken.evidence().condition
+    honest = broken.evidence().condition
+    assert "undecided" not in honest
+    # An excess of 0.01 at d = 16, and a margin of 0.005: see EXCESS.
+    assert honest.endswith("; T4 − EDP, d = 16, declared to be within ±0.005 of 0, is 0.010")
     in_full(monkeypatch)
     level = 1e-3 * np.array([1, -1, 2, -2, 0.5])
 
@@ -191,7 +194,7 @@ def test_the_condition_tells_what_was_not_decided(monkeypatch):
     of("T4", as_edp, d=2)(monkeypatch)
     found = module.text(Run())
     assert found.verdict is Verdict.HOLDS_IF, missed(found)
-    assert found.condition.endswith("; undecided: T4 − EDP, d = 2)")
+    assert "; undecided: T4 − EDP, d = 2)" in found.condition
 
 
 def test_pairs_are_split_by_sharpness_whatever_the_largest_logit(monkeypatch):

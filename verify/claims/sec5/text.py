@@ -132,7 +132,13 @@ def condition(alike: Sequence[Pair], rows: Mapping[str, Mapping[str, Any]]) -> s
         "the kernel of infinite dimension is the sharper of the two as well, of larger attainable "
         f"self-weight, as far as was compared ({'; '.join(found)}"
     )
-    return text + (f"; undecided: {'; '.join(undecided)})" if undecided else ")")
+    text += f"; undecided: {'; '.join(undecided)})" if undecided else ")"
+    apart = [row for row in rows.values() if row["verdict"] == "different"]
+    # Said beforehand to be within the margin: self-weight alone does not tell what was found.
+    return text + "".join(
+        f"; {row['name']}, declared to be within ±{DECLARED['margin']:g} of 0, is {row['mean']:.3f}"
+        for row in apart
+    )
 
 
 def predictor_checks() -> tuple[Check, ...]:
