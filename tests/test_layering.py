@@ -42,7 +42,7 @@ WRONG = {
     "rkbs.attention.module": "from rkbs.transformer.model import LanguageModel",
     "rkbs.transformer.losses": "import sklearn",
     "rkbs.laws": "from matplotlib import pyplot",
-    "rkbs.plotting": "from verify.harness.run import Run",
+    "rkbs.plotting.sheet": "from verify.harness.run import Run",
     "verify.harness.run": "from rkbs.kernels.base import Kernel",
     "verify.oracles.exact": "from verify.claims.prop1.span import span",
     "verify.studies.rows": "import matplotlib",

@@ -2,12 +2,14 @@
 
 import matplotlib as mpl
 import matplotlib.style
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from rkbs import plotting
+from rkbs.plotting import sheet
 
-SIZES = [name for name in plotting._STYLE if "size" in name and name.split(".")[0] != "lines"]
+SIZES = [name for name in sheet._STYLE if "size" in name and name.split(".")[0] != "lines"]
 
 
 def test_the_style_ends_with_its_context():
@@ -19,12 +21,12 @@ def test_the_style_ends_with_its_context():
 
 def test_the_style_is_installed_under_its_name():
     with mpl.style.context("rkbs.rkbs"):
-        assert {name: mpl.rcParams[name] for name in plotting._STYLE} == plotting._STYLE
+        assert {name: mpl.rcParams[name] for name in sheet._STYLE} == sheet._STYLE
 
 
 @pytest.mark.parametrize("name", [name for name in SIZES if name != "figure.figsize"])
 def test_no_text_is_smaller_than_it_can_be_printed(name):
-    assert plotting._STYLE[name] >= 7
+    assert sheet._STYLE[name] >= 7
 
 
 def test_every_name_looks_different():
@@ -45,13 +47,6 @@ def test_there_are_the_ticks_that_were_asked_for():
     assert list(axes.get_xticks(minor=True)) == []
 
 
-def test_names_of_points_that_coincide_stand_in_one_line():
-    axes = Figure(figsize=(4, 4)).add_subplot(xlim=(0, 1), ylim=(0, 1))
-    plotting.name_points(axes, {"a": (0.1, 0.5), "b": (0.11, 0.5), "c": (0.9, 0.5)})
-    told = {text.get_text(): text.get_ha() for text in axes.texts}
-    assert told == {"a, b": "left", "c": "right"}
-
-
 def test_ranges_have_a_bar_over_all_and_a_marker_at_the_median():
     axes = Figure().add_subplot()
     plotting.ranges(axes, {"a": {2: [1.0, 5.0, 2.0], 1: [3.0]}, "b": {1: [0.0, 0.2]}}, least=0.1)
@@ -60,3 +55,90 @@ def test_ranges_have_a_bar_over_all_and_a_marker_at_the_median():
     medians = [line.get_ydata().tolist() for line in axes.lines]
     assert medians == [[3.0, 2.0], [pytest.approx(0.15)]]
     assert axes.lines[1].get_markerfacecolor() == "white"
+
+
+ROWS = [
+    {"kernel": "uniform", "d": 2, "excess": 0.3, "interval": [0.2, 0.4]},
+    {"kernel": "EDP", "d": 2, "excess": 0.0, "interval": [0.0, 0.0]},
+    {"kernel": "uniform", "d": 16, "excess": 0.5, "interval": [0.4, 0.6]},
+    {"kernel": "EDP", "d": 16, "excess": 0.0, "interval": [0.0, 0.0]},
+]
+ROWS = [
+    row
+    | {"features": 1 if row["kernel"] == "uniform" else None, "self_weight": 0.5 + row["d"] / 40}
+    for row in ROWS
+]
+
+
+def test_kernels_stand_at_their_places_and_uniform_attention_is_a_line():
+    axes = Figure().add_subplot()
+    plotting.excess_by_kernel(axes, ROWS, lambda row: ("uniform", "EDP").index(row["kernel"]), 0.2)
+    markers = [line for line in axes.lines if line.get_linestyle() == "None"]
+    lines = [line for line in markers if len(line.get_xdata())]
+    points = [(line.get_xdata()[0], line.get_ydata()[0], line.get_mfc()) for line in lines]
+    assert [(round(x, 2), y) for x, y, _ in points] == [(-0.1, 0.3), (0.9, 0), (0.1, 0.5), (1.1, 0)]
+    assert [face == "white" for *_, face in points] == [False, False, True, True]
+    level = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() in ("--", ":")]
+    assert level == [0.3, 0.5]
+    assert [text.get_text() for text in axes.legend().get_texts()] == ["d = 2", "d = 16"]
+
+
+def test_hypotheses_are_told_with_their_verdicts():
+    rows = [
+        {"name": "a − b", "kind": "differences", "mean": 2.0, "interval": [1.0, 3.0]},
+        {"name": "a ≈ b", "kind": "equivalences", "mean": 2.0, "interval": [1.0, 3.0]},
+        {"name": "c − b", "kind": "differences", "verdict": "missing"},
+    ]
+    rows[0] |= {"p": 1e-9, "verdict": "holds"}
+    rows[1] |= {"p": 0.62, "verdict": "undecided"}
+    axes = Figure().add_subplot()
+    plotting.declared_differences(axes, rows, "points", margin=0.5)
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["a − b\nas declared, p < 0.001", "a ≈ b\nundecided, p = 0.6"]
+    assert axes.get_xlabel() == "points"
+    assert axes.patches[0].get_extents().width > 0
+    axes = Figure().add_subplot()
+    plotting.declared_differences(axes, rows[2:], "points")
+    assert not axes.axison
+    assert "full run only" in axes.texts[0].get_text()
+
+
+def test_names_that_would_lie_upon_each_other_are_one_line():
+    axes = Figure(figsize=(4, 3)).add_subplot()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    points = [(0.1, 0.5, "a"), (0.1, 0.501, "b"), (0.9, 0.5, "c"), (0.1, 0.9, "d")]
+    plotting.name_points(axes, points)
+    assert [text.get_text() for text in axes.texts] == ["a, b", "c", "d"]
+    assert [text.get_ha() for text in axes.texts] == ["left", "right", "left"]
+
+
+def test_predictors_stand_beside_each_other_and_infinity_is_the_right_end():
+    ranks = {"s": (-0.9, -1, -0.8), "D": (0.25, 0, 0.5)}
+    data = {"kernels": ROWS, "rank_correlations": {"2": ranks, "16": ranks}}
+    figure = Figure()
+    plotting.against_predictors(figure, data, ("s", "D"), "excess")
+    left, right = figure.axes
+    assert left.get_xlabel() == "self-weight\n(rank correlation −0.90 at d = 2, −0.90 at d = 16)"
+    assert "0.25 at d = 2" in right.get_xlabel()
+    assert [label.get_text() for label in right.get_xticklabels()] == ["1", "∞"]
+    assert list(right.get_xticks()) == [1, 8]
+    assert {text.get_text() for axis in figure.axes for text in axis.texts} == {"uniform", "EDP"}
+
+
+def test_learning_curves_are_above_those_of_one_kernel():
+    figure = Figure()
+    curves = [
+        {"kernel": kernel, "d": d, "loss": [2.0 + excess, 1.0 + excess / d]}
+        for kernel, excess in (("EDP", 0.0), ("uniform", 0.5))
+        for d in (2, 16)
+    ]
+    plotting.learning_curves(figure, curves, ("uniform", "T2", "EDP"), "EDP", "loss")
+    assert [axis.get_title() for axis in figure.axes] == [
+        "in training, d = 2",
+        "in training, d = 16",
+    ]
+    for d, axis in zip((2, 16), figure.axes, strict=True):
+        drawn = {line.get_label(): line for line in axis.lines}
+        assert "T2" not in drawn
+        np.testing.assert_allclose(drawn["uniform"].get_ydata(), [0.5, 0.5 / d])
+        np.testing.assert_allclose(drawn["uniform"].get_xdata(), [0.25, 0.75])

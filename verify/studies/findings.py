@@ -1,19 +1,22 @@
 """What runs say of the hypotheses that were declared before them.
 
 A declaration has ``kernels``, ``differences`` and ``equivalences`` (a kernel, another and a head
-dimension each), ``margin``, ``level``, ``power``, and, where predictors are ranked, ``self_weight``
-and ``feature_dim``. Cells have a kernel, a head dimension d and a seed; results an ``outcome`` that
-is the better the smaller it is.
+dimension each), ``level``, of equivalences ``margin`` and ``power``, and, where predictors are
+ranked, ``self_weight`` and ``feature_dim``. Cells have a kernel, a head dimension d and a seed;
+results an ``outcome`` that is the better the smaller it is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from verify.harness.evidence import Check, drawn, greatest, least
 from verify.studies.declared import digest
 from verify.studies.paired import (
     equivalence_power,
@@ -27,6 +30,78 @@ from verify.studies.paired import (
 Declared = Mapping[str, Any]
 Found = dict[tuple[str, int], dict[int, float]]
 """(kernel, d) ↦ seed ↦ outcome."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Cells with their results, and those of the pilots (``tried``, ``trials``).
+
+    ``whole=False``: of runs that were cut short in place of those that were declared.
+    """
+
+    declared: Declared
+    cells: Sequence[dict[str, Any]]
+    results: Sequence[dict[str, Any]]
+    tried: Sequence[dict[str, Any]] = ()
+    trials: Sequence[dict[str, Any]] = ()
+    whole: bool = True
+
+    @cached_property
+    def found(self) -> Found:
+        """The outcomes, as of ``outcomes``."""
+        return outcomes(self.declared, self.cells, self.results, self.whole)
+
+    def judged(self) -> list[dict[str, Any]]:
+        """A row for each hypothesis, as of ``judged``; none where runs were cut short."""
+        pilot = outcomes(self.declared, self.tried, self.trials)
+        return judged(self.declared, self.found, pilot) if self.whole else []
+
+    def mean(self, what: str, kernel: str, d: int) -> Any:
+        """The mean over seeds of what results hold beside the outcome: numbers, or curves."""
+        pairs = zip(self.cells, self.results, strict=True)
+        mine = [r[what] for cell, r in pairs if (cell["kernel"], cell["d"]) == (kernel, d)]
+        return np.mean(mine, axis=0)
+
+    def told(self) -> list[dict[str, Any]]:
+        """A row for each run, pilots among them."""
+        cells, results = [*self.cells, *self.tried], [*self.results, *self.trials]
+        return [
+            {key: cell[key] for key in ("kernel", "d", "seed")}
+            | {key: result[key] for key in ("declared", "outcome", "batches")}
+            for cell, result in zip(cells, results, strict=True)
+        ]
+
+    def curves(self) -> list[dict[str, Any]]:
+        """Losses in training, a mean over the seeds of each kernel and d."""
+        return [
+            {"kernel": kernel, "d": d, "loss": drawn(self.mean("curve", kernel, d))}
+            for kernel, d in self.found
+        ]
+
+
+def soundness(runs: Runs, judged_on: str) -> tuple[Check, ...]:
+    """That all runs count, are pairs, and were judged on the same tokens or sentences."""
+    cells, results = [*runs.cells, *runs.tried], [*runs.results, *runs.trials]
+    return sound([runs.declared], cells, results, runs.whole, judged_on)
+
+
+def sound(
+    blocks: Iterable[Declared],
+    cells: Sequence[dict[str, Any]],
+    results: Sequence[dict[str, Any]],
+    whole: bool,
+    judged_on: str,
+) -> tuple[Check, ...]:
+    """The same of runs of several declarations that are compared."""
+    digests = {digest(block) for block in blocks}
+    stray = sum(r["declared"] not in digests or r["complete"] is not whole for r in results)
+    others = len(unpaired(cells, results))
+    counts = [result["judged"] for result in results]
+    return (
+        Check("runs of another declaration, or of another length", stray, "==", 0),
+        Check("seeds of which kernels saw different batches", others, "==", 0),
+        Check(f"judged {judged_on}, most − fewest", greatest(counts) - least(counts), "==", 0),
+    )
 
 
 def unpaired(cells: Sequence[dict[str, Any]], results: Sequence[dict[str, Any]]) -> list[int]:
@@ -81,23 +156,24 @@ def judged(declared: Declared, found: Found, pilot: Found) -> list[dict[str, Any
     differences, is below what was declared. Hypotheses without two seeds
     are "missing" and do not count among those that Holm corrects for.
     """
-    level, margin = declared["level"], declared["margin"]
-    rows, p_values = [], {}
-    for kind in ("differences", "equivalences"):
+    level, rows, p_values = declared["level"], [], {}
+    for kind, sign in (("differences", "−"), ("equivalences", "≈")):
         for one, other, d in declared[kind]:
-            name = f"{one} − {other}, d = {d}"
+            name = f"{one} {sign} {other}, d = {d}"
             x = differences(found, one, other, d)
             row = {"name": name, "kind": kind, "seeds": len(x), "verdict": "missing"}
             rows.append(row)
             if len(x) < 2:
                 continue
-            is_difference = kind == "differences"
-            p_values[name] = p_difference(x) if is_difference else p_equivalence(x, margin)
             row |= {"mean": float(np.mean(x)), "interval": interval(x, level)}
+            if kind == "differences":
+                p_values[name] = p_difference(x)
+                continue
+            p_values[name] = p_equivalence(x, declared["margin"])
             tried = differences(pilot, one, other, d)
-            if not is_difference and len(tried) > 1:
+            if len(tried) > 1:
                 deviation = float(np.std(tried, ddof=1))
-                row["power"] = equivalence_power(deviation, len(x), margin, level)
+                row["power"] = equivalence_power(deviation, len(x), declared["margin"], level)
     adjusted = holm(p_values)
     for row in rows:
         if row["name"] in adjusted:

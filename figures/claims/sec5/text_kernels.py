@@ -85,7 +85,7 @@ def _panel(axis: Axes, table: Mapping[str, Any], name: str) -> None:
         axis.plot([x[kernel]], [value - best], ls="none", **look[kind], **face)
     span = max(outcome.values()) - best
     axis.set_ylim(-0.08 * span, 1.15 * span)
-    plotting.name_points(axis, {kernel: (x[kernel], outcome[kernel] - best) for kernel in outcome})
+    plotting.name_points(axis, [(x[name], outcome[name] - best, name) for name in outcome])
 
 
 def _told(d: str, ranked: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from rkbs.kernels import L2Distance, Quadratic
 from verify.claims.sec5 import text as module
 from verify.harness.evidence import Verdict
 from verify.harness.run import Run
+from verify.studies import by_dimension
 from verify.studies import text as study
 from verify.studies.declared import digest
 from verify.studies.text import DECLARED
@@ -184,7 +185,7 @@ def test_the_condition_tells_what_was_not_decided(monkeypatch):
     honest = broken.evidence().condition
     assert "undecided" not in honest
     # An excess of 0.01 at d = 16, and a margin of 0.005: see EXCESS.
-    assert honest.endswith("; T4 − EDP, d = 16, declared to be within ±0.005 of 0, is 0.010")
+    assert honest.endswith("; declared and not so: T4 ≈ EDP, d = 16, the difference is 0.010")
     in_full(monkeypatch)
     level = 1e-3 * np.array([1, -1, 2, -2, 0.5])
 
@@ -200,8 +201,9 @@ def test_the_condition_tells_what_was_not_decided(monkeypatch):
 def test_pairs_are_split_by_sharpness_whatever_the_largest_logit(monkeypatch):
     every = {(name, d): {} for name, d in itertools.product(EXCESS, (2, 16))}
     for logits in ("4", "8", "16"):
-        monkeypatch.setattr(module, "LOGITS", logits)
-        pairs = {pair.name: pair.infinite_is_sharper for pair in module.pairs(every)}
+        monkeypatch.setattr(by_dimension, "LOGITS", logits)
+        found = by_dimension.pairs(DECLARED, every)
+        pairs = {pair.name: pair.infinite_is_sharper for pair in found}
         assert pairs == {
             "uniform − EDP, d = 16": True,
             "uniform − EDP, d = 2": True,
@@ -240,9 +242,9 @@ def test_the_predictor_that_is_ahead():
             "self-weight, logits ±8": (weight, -1.0, 1.0),
         }
 
-    assert module.ahead(ranked(-0.2, -0.9)) == "self-weight"
-    assert module.ahead(ranked(0.9, -0.2)) == "feature dimension"
-    assert module.ahead(ranked(0.5, -0.5)) == "neither"
+    assert by_dimension.ahead(ranked(-0.2, -0.9)) == "self-weight"
+    assert by_dimension.ahead(ranked(0.9, -0.2)) == "feature dimension"
+    assert by_dimension.ahead(ranked(0.5, -0.5)) == "neither"
 
 
 @pytest.mark.parametrize("short", [False, True])

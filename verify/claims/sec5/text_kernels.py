@@ -15,10 +15,9 @@ from verify.harness.run import Run
 from verify.harness.sweep import sweep
 from verify.studies import text, text_kernels
 from verify.studies.declared import digest
-from verify.studies.findings import Found, outcomes, predicted_by
+from verify.studies.findings import Found, outcomes, predicted_by, sound
 from verify.studies.paired import holm
 from verify.studies.ranking import ranked
-from verify.studies.soundness import soundness
 from verify.studies.text_kernels import DECLARED
 
 WEIGHT, DIMENSION = DECLARED["predictors"]
@@ -137,15 +136,15 @@ def text_kernel_ranks(run: Run) -> Evidence:
     first = sweep(run, text.work, core, "sec5.text")
     second = sweep(run, text_kernels.work, others, "sec5.text_kernels")
     every, results = [*core, *others], [*first, *second]
-    sound = soundness((text.DECLARED, DECLARED), every, results, whole)
-    if not all(check.passed for check in sound):
-        return Evidence(checks=sound)
+    checks = sound((text.DECLARED, DECLARED), every, results, whole, "tokens")
+    if not all(check.passed for check in checks):
+        return Evidence(checks=checks)
     found = outcomes(text.DECLARED, core, first, whole)
     found |= outcomes(DECLARED, others, second, whole)
     tables = by_dimension(found)
-    checks = (*(predictor_checks(DECLARED) if whole else ()), *rank_checks(tables, whole))
+    checks += (*(predictor_checks(DECLARED) if whole else ()), *rank_checks(tables, whole))
     return Evidence(
-        checks=(*sound, *checks),
+        checks=checks,
         data={
             "declared": digest(DECLARED),
             "tables": tables,

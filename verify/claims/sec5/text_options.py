@@ -12,8 +12,7 @@ from verify.harness.run import Run
 from verify.harness.sweep import sweep
 from verify.studies import text, text_options
 from verify.studies.declared import digest
-from verify.studies.findings import Found, differences, judged, outcomes
-from verify.studies.soundness import soundness
+from verify.studies.findings import Found, differences, judged, outcomes, sound
 from verify.studies.text_options import DECLARED, OPTIONS
 
 STEPS = 60
@@ -92,16 +91,17 @@ def text_option_differences(run: Run) -> Evidence:
     first = sweep(run, text_options.work, mine, "sec5.text_options")
     second = sweep(run, text.work, uniform, "sec5.text")
     named = [{**cell, "d": cell["option"]} for cell in mine]
-    sound = soundness((text.DECLARED, DECLARED), [*named, *uniform], [*first, *second], whole)
-    if not all(check.passed for check in sound):
-        return Evidence(checks=sound)
+    every, results = [*named, *uniform], [*first, *second]
+    checks = sound((text.DECLARED, DECLARED), every, results, whole, "tokens")
+    if not all(check.passed for check in checks):
+        return Evidence(checks=checks)
     plain = outcomes(text.DECLARED, uniform, second, whole)
     found = by_option(outcomes(DECLARED, named, first, whole), plain)
     rows = {row["name"]: row for row in judged(HYPOTHESES, found, {})} if whole else {}
     told = table(found, rows)
     return Evidence(
         checks=(
-            *sound,
+            *checks,
             *(
                 check
                 for row in told
