@@ -90,7 +90,7 @@ def load_encoder(
     no config.json in nowhere
     """
     if folder is None:
-        folder, sha256 = _minilm(), MINILM_SHA256 if sha256 is None else sha256
+        folder, sha256 = minilm_folder(), MINILM_SHA256 if sha256 is None else sha256
     path = as_folder(folder)
     config, tensors = read_model(path, sha256)
     _check_pooling(path)
@@ -128,8 +128,8 @@ def read_model(folder: Path, sha256: str | None = None) -> tuple[dict[str, Any],
         raise CheckpointError(f"{path} is no safetensors file ({error})") from error
 
 
-def _minilm() -> Path:
-    """The folder of all-MiniLM-L6-v2."""
+def minilm_folder() -> Path:
+    """The folder of all-MiniLM-L6-v2; ``DataNotFoundError`` where it is nowhere."""
     try:
         return data_folder(MINILM, MINILM_SOURCE)
     except DataNotFoundError:

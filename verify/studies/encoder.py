@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from typing import Any
 
 EVEN = list(range(0, 17, 2))
@@ -73,3 +72,50 @@ DECLARED: dict[str, Any] = {
 def declared_hash() -> str:
     """Of ``DECLARED`` as it stands."""
     return hashlib.sha256(json.dumps(DECLARED, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def configurations(short: bool = False) -> list[dict[str, Any]]:
+    """The cuts, the layers and the probes that were declared; or cuts of a few other sentences."""
+    if short:
+        where = {"part": "valid", "most": 25, "probe": False}
+        return [
+            {"what": "cut", "text": text, "mode": "centered", "order": order, **where}
+            for text in DECLARED["texts"]
+            for order in (0, 4, 8, 12, 16)
+        ]
+    most, layers = {"sst": None, "multi30k": 300}, DECLARED["layers"]
+    cells: list[dict[str, Any]] = [
+        {"what": "cut", "text": text, "mode": mode, "order": order}
+        | {"part": "test", "most": most[text], "probe": text == "sst"}
+        for text, modes in DECLARED["cuts"].items()
+        for mode, orders in modes.items()
+        for order in orders
+    ]
+    cells += [{"what": "layer", "layer": layer, **layers} for layer in range(6)]
+    said = DECLARED["probe"]
+    cells += [{"what": "probe", "of": name} for name in ("exact", *said["baselines"])]
+    return cells + [{"what": "probe", "of": "cut", "order": order} for order in said["retrained"]]
+
+
+def work(configuration: dict[str, Any], device: str) -> dict[str, Any]:
+    """One of the ``configurations``, for a sweep."""
+    from verify.studies import encoder_cut as study  # late: it loads torch
+
+    found = getattr(study, f"of_{configuration['what']}")(configuration)
+    return {"declared": declared_hash(), **found}
+
+
+def lacking() -> str:
+    """What nothing can be computed without, and is not here; empty where all is."""
+    try:
+        from rkbs.transformer.checkpoints import CheckpointError
+        from verify.studies import encoder_cut as study
+    except ImportError as error:
+        return str(error)
+    try:
+        study.encoder()
+        for text in DECLARED["texts"]:
+            study.sentences(text, "test")
+    except (FileNotFoundError, CheckpointError, ImportError) as error:
+        return str(error)
+    return ""
