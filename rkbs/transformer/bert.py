@@ -221,9 +221,10 @@ class Bert(nn.Module):
         if not isinstance(center_keys, bool):
             raise TypeError(f"center_keys must be True or False, got {center_keys!r}")
         kernels = [kernel_of_layer(kernel, layer) for layer in range(self.config.layers)]
-        for layer, one in zip(self.layers, kernels, strict=True):
-            layer.attention.attend = KernelAttention(one, learn=False)
-            layer.attention.center_keys = center_keys
+        parts = [part for part in self.modules() if isinstance(part, BertAttention)]
+        for part, one in zip(parts, kernels, strict=True):
+            part.attend = KernelAttention(one, learn=False)
+            part.center_keys = center_keys
 
     def seen(self, tokens: Tensor) -> Tensor | None:
         """Which tokens (B, n) are no padding; None where all are."""

@@ -118,8 +118,8 @@ def read_model(folder: Path, sha256: str | None = None) -> tuple[dict[str, Any],
     if sha256 is not None and found != sha256:
         raise CheckpointError(
             f"{path} holds other weights than it should: its sha256 is {found}, and not {sha256}: "
-            f"get {MINILM_SOURCE}, or pass folder={str(folder)!r} to load_encoder to take it as it "
-            "is"
+            f"get {MINILM_SOURCE}, or pass folder={str(folder)!r} to load_encoder, and no sha256, "
+            "to take it as it is"
         )
     safetensors = _needed("safetensors.torch")
     try:

@@ -24,6 +24,7 @@ class SentenceEncoder(nn.Module):
     bert : Bert
     tokenizer : tokenizers.Tokenizer
         Of the tokens that ``bert`` knows, with the marks of begin and end that it was trained with.
+        It is set to cut at ``length``, and not to pad.
     length : int, optional
         The most tokens of a sentence, behind which it is cut; by default ``bert.config.context``.
 

@@ -61,6 +61,14 @@ def computed_anew(count: int) -> dict[str, float]:
     return {name: greatest(values) for name, values in apart.items()}
 
 
+def of_logits(count: int, whole: bool) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """How each layer's logits are distributed, and the orders that they predict."""
+    from verify.studies.encoder_logits import collected, distribution, predictions  # loads torch
+
+    layers = collected(count)
+    return [distribution(batches) for batches in layers], predictions(layers) if whole else {}
+
+
 def soundness(
     results: Cells,
     apart: Mapping[str, float],
@@ -149,14 +157,11 @@ def trained_encoder(run: Run) -> Evidence:
     """The declared cuts, those of single layers, and probes; or a few cuts of other sentences."""
     if reason := lacking():
         return Evidence(skipped=reason)
-    from verify.studies.encoder_logits import collected, distribution, predictions  # loads torch
-
     whole = run.pick(quick=False, full=True)
     cells = configurations(short=not whole)
     results = sweep(run, work, cells, "sec5.trained_encoder")
     apart = computed_anew(run.pick(quick=1, full=3))
-    logits = collected(run.pick(quick=10, full=100))
-    predicted = predictions(logits) if whole else {}
+    logits, predicted = of_logits(run.pick(quick=10, full=100), whole)
     right = probes(cells, results)
     sound = soundness(results, apart, right, predicted)
     found = outcomes(cells, results, right.get("exact"))
@@ -180,6 +185,6 @@ def trained_encoder(run: Run) -> Evidence:
             "least": orders,
             "predicted": predicted,
             "probes": {name: of_accuracy(it, right["exact"]) for name, it in right.items()},
-            "logits": [distribution(batches) for batches in logits],
+            "logits": logits,
         },
     )
