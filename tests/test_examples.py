@@ -44,6 +44,7 @@ WITHOUT = {
 NEEDS = {
     "rkbs.transformer.checkpoints": "safetensors",
     "rkbs.transformer.progress": "tqdm",
+    "rkbs.transformer.sentence_encoder": "tokenizers",
     "rkbs.transformer.text.beam": "tokenizers",
     "rkbs.transformer.text.bpe": "tokenizers",
     "rkbs.transformer.text.scores": "sacrebleu",

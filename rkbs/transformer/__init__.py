@@ -1,6 +1,7 @@
 """Transformers with any kernel, and their training: small, plain, and resumed bit for bit."""
 
 from rkbs.transformer.batches import Batches
+from rkbs.transformer.bert import Bert, BertConfig
 from rkbs.transformer.checkpoints import CheckpointError, load_weights, save_weights
 from rkbs.transformer.losses import (
     accuracy,
@@ -15,23 +16,29 @@ from rkbs.transformer.model import (
     LanguageModel,
     TransformerConfig,
 )
+from rkbs.transformer.pretrained import load_encoder
 from rkbs.transformer.progress import progress_bar
 from rkbs.transformer.recipe import History, Recipe, TrainingDivergedError
+from rkbs.transformer.sentence_encoder import SentenceEncoder
 from rkbs.transformer.training import train
 
 __all__ = [
     "Batches",
+    "Bert",
+    "BertConfig",
     "CheckpointError",
     "EncoderClassifier",
     "EncoderDecoder",
     "History",
     "LanguageModel",
     "Recipe",
+    "SentenceEncoder",
     "TrainingDivergedError",
     "TransformerConfig",
     "accuracy",
     "classification_loss",
     "language_loss",
+    "load_encoder",
     "load_weights",
     "progress_bar",
     "save_weights",
