@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 from sabotage import Subject, is_noticed
-from sabotage.patches import constants, returned
+from sabotage.patches import constants, returned, several
 
+from rkbs.data.gdsc import DataNotFoundError
 from verify.claims.sec5 import infinite_dimension as module
 from verify.harness.evidence import Verdict
 from verify.harness.paths import REFERENCE
 from verify.harness.records import load_record
 from verify.harness.run import Run
+from verify.studies import text
+from verify.studies.declared import digest
+from verify.studies.text import DECLARED
 
 
 @cache
@@ -55,7 +59,55 @@ SABOTAGES = [
     broken("features that do not tell", returned(module, "by_features", lambda s: 1 / 16)),
 ]
 
+ON_TEXT = [0.014, 0.022, 0.010, 0.019, 0.016]
+with_text = Subject(
+    "sec5.infinite_dimension", several(as_recorded, constants(module, on_text=lambda run: ON_TEXT))
+)
+SABOTAGES += [
+    with_text(
+        "L2 as good as the quadratic kernel on the text",
+        returned(module, "on_text", lambda x: [value - 0.016 for value in x]),
+        noticed="a text, d = 16",
+    )
+]
 test_sabotage = is_noticed(SABOTAGES)
+
+
+def test_the_text_is_told_where_it_was_computed():
+    assert "nor on a text" not in broken.evidence().condition
+    found = with_text.evidence()
+    assert found.verdict is Verdict.HOLDS_IF
+    assert "nor on a text" in found.condition
+    assert found.data["text"] == ON_TEXT
+
+
+def test_differences_on_the_text_are_those_of_the_declared_runs(monkeypatch):
+    asked = []
+
+    def sweep(run, work, cells, name):
+        asked.extend(cells)
+        return [
+            {
+                "declared": digest(DECLARED),
+                "complete": True,
+                "outcome": {"L2": 4.0, "quadratic": 3.5}[cell["kernel"]] + cell["seed"],
+                "batches": f"{cell['seed']}",
+            }
+            for cell in cells
+        ]
+
+    monkeypatch.setattr(module, "sweep", sweep)
+    monkeypatch.setattr(text, "encoded", lambda: None)
+    assert module.on_text(Run()) == []
+    assert asked == []
+    assert module.on_text(Run("full")) == [0.5] * 5
+    assert {(cell["kernel"], cell["d"]) for cell in asked} == {("L2", 16), ("quadratic", 16)}
+
+    def missing():
+        raise DataNotFoundError("no data set")
+
+    monkeypatch.setattr(text, "encoded", missing)
+    assert module.on_text(Run("full")) == []
 
 
 def test_verdict():

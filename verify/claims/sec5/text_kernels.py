@@ -111,8 +111,8 @@ def predictor_checks(declared: Mapping[str, Any]) -> tuple[Check, ...]:
     finding={
         Verdict.HOLDS: "Twelve kernels predict a text in the order of the weight that they can "
         "give to one key, not in that of their dimension.",
-        Verdict.UNCONFIRMED: "Over twelve kernels the prediction was not borne out at both head "
-        "dimensions.",
+        Verdict.UNCONFIRMED: "Twelve kernels do not establish that self-weight says more of a "
+        "text's NLL than dimension does; the checks tell what they do.",
     },
     statement="Kernels predict a text in the order of their attainable self-weight, which says "
     "more of it than their dimension",
