@@ -43,7 +43,7 @@ class ExactErrors:
         if not isinstance(machine, RidgeMachine) or learns_weights(machine):
             return None
         twin = _of_class(BinaryKernelRidgeCV, machine, cv=None, leave="pair")
-        return cls(twin._problem(X, z, alpha_of(machine))[0], groups)
+        return cls(twin._problem(twin._samples(X, z), alpha_of(machine))[0], groups)
 
     def errors(self, leave: Setting) -> np.ndarray | None:
         """z − ẑ of each pair; None where that is not cheap."""
@@ -104,6 +104,11 @@ def data_of_fit(machine: OperatorMachine, X: Any, y: Any) -> tuple[Pairs, np.nda
     if not isinstance(X, Pairs):
         raise TypeError(
             f"X must be Pairs, got {type(X).__name__}: Pairs.from_table(table, n_features_x)"
+        )
+    if getattr(machine, "sample_weight_", None) is not None:
+        raise ValueError(
+            "machine was fitted with sample_weight, by which neither errors nor variances are "
+            "known here: fit it without, or read leave_out_predictions_ of BinaryKernelRidgeCV"
         )
     pairs = X.compact()
     for name, points in (("X", pairs.X), ("Y", pairs.Y)):

@@ -20,14 +20,16 @@ from rkbs.machines._at_pairs import values_at_pairs, values_on_grid
 from rkbs.machines._names import check_names, keep_names
 from rkbs.machines._offsets import effects_of, make_offsets
 from rkbs.machines._parameters import changed, nested
-from rkbs.machines._tables import numeric, pairs_of_table
-from rkbs.machines._weights import learn_weights
+from rkbs.machines._samples import Samples, as_weights
+from rkbs.machines._tables import numeric
+from rkbs.machines._weights import learn_weights, refuse_learned
 from rkbs.machines._within import between, gram, kernel_and_repair, learned
 from rkbs.problems._grams import Gram
 from rkbs.problems.certificates import Certificate
 from rkbs.problems.gram import GramProblem, check_scale
 from rkbs.problems.offsets import Offsets
 from rkbs.terms.losses import Loss
+from rkbs.terms.weighted import weighted
 
 
 class OperatorMachine(RegressorMixin, BaseEstimator):
@@ -60,6 +62,7 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     repair_x_: Repaired | None
     repair_y_: Repaired | None
     row_effects_: np.ndarray | None
+    sample_weight_: np.ndarray | None
 
     def __init__(
         self,
@@ -110,33 +113,25 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
                 setattr(self, name, changed(getattr(self, name), changes, name))
         return self
 
-    def _training_pairs(self, pairs: Any, z: Any) -> tuple[Pairs, np.ndarray]:
-        """Pairs over the rows in use, and their responses; sets ``n_features_in_``."""
-        if z is None:
+    def _samples(self, X: Any, y: Any, sample_weight: Any = None) -> Samples:
+        """The pairs, responses and weights of a fit; sets ``n_features_in_``."""
+        if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: z "
                 "must hold a response for every pair"
             )
-        if isinstance(pairs, Pairs):
-            if self.n_features_x not in (None, pairs.X.shape[1]):
-                raise ValueError(
-                    f"n_features_x={self.n_features_x!r} contradicts the Pairs, whose X has "
-                    f"{pairs.X.shape[1]} columns: it is for plain arrays only"
-                )
-            self.n_features_in_ = pairs.shape[1]
-        else:
-            pairs, z = pairs_of_table(self, pairs, z)
-        self.n_features_x_ = pairs.X.shape[1]
-        keep_names(self, pairs)
-        return pairs.compact(), pairs.responses(z)
+        samples = Samples.of(self, X, y, sample_weight)
+        self.n_features_x_ = samples.pairs.X.shape[1]
+        keep_names(self, samples.pairs)
+        return samples
 
-    def _data(self, pairs: Any, z: Any, loss: Loss) -> tuple[dict[str, Any], float]:
-        """Gram matrices, pairs, responses and offsets, and the mean that responses are less.
+    def _data(self, samples: Samples, loss: Loss) -> tuple[dict[str, Any], float]:
+        """Gram matrices, pairs, responses, loss and offsets, and the mean that responses are less.
 
         Kernels and domains are kept as they are now. Where a constant takes it back, and the loss
         sees residuals alone, responses are taken less their mean: their digits count, not its.
         """
-        pairs, z = self._training_pairs(pairs, z)
+        pairs, z, weights = samples.pairs, samples.z, samples.weights  # z is the fit's own
         self.kernel_x_, repair_x = kernel_and_repair(self, "x")
         self.kernel_y_, repair_y = kernel_and_repair(self, "y")
         # In float64 whatever came: a Gram matrix in float32 is not numerically PSD.
@@ -146,16 +141,20 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         offsets = make_offsets(self.fit_intercept, self.effects, self.effects_alpha, x, y)
         mean = float(check_scale(z).mean()) if offsets.constant and loss.of_residual else 0.0
         z -= mean
+        if weights is not None:
+            loss = weighted(loss, weights)
+            refuse_learned(self)
+        self.sample_weight_ = weights
         learn_weights(self, x, y, pairs, z)
         domains = (self.kernel_x_, x, repair_x), (self.kernel_y_, y, repair_y)
         (gram_x, self.repair_x_), (gram_y, self.repair_y_) = (
-            learned(kernel, known, repair) if repair else (self._gram(kernel, known, pairs), None)
+            learned(kernel, known, repair) if repair else (self._gram(kernel, known, samples), None)
             for kernel, known, repair in domains
         )
         data = {"gram_x": gram_x, "gram_y": gram_y, "pairs": pairs, "z": z, "offsets": offsets}
-        return data, mean
+        return data | {"loss": loss}, mean
 
-    def _gram(self, kernel: Kernel, known: Entities, pairs: Pairs) -> Gram:
+    def _gram(self, kernel: Kernel, known: Entities, samples: Samples) -> Gram:
         """What a problem is to know of a domain."""
         return gram(kernel, known)
 
@@ -172,10 +171,16 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         return Entities(getattr(self, points), getattr(self, ids), domain)
 
     def _groups(
-        self, data: Any, problem: GramProblem, leave: Setting, groups_x: Any, groups_y: Any
+        self, samples: Samples, problem: GramProblem, leave: Setting, groups_x: Any, groups_y: Any
     ) -> Groups:
-        """What cross-validation leaves out together; a warning where equal points leak."""
-        groups = Groups.in_use(data, problem.pairs, groups_x, groups_y)
+        """What cross-validation leaves out together; a warning where equal points leak.
+
+        Of a table equal points, which it has where it repeats a row.
+        """
+        groups = Groups.in_use(samples.given, problem.pairs, groups_x, groups_y)
+        if samples.given is None:
+            firsts = (self._known(domain).first() for domain in "XY")
+            groups = Groups(*(np.unique(first, return_inverse=True)[1] for first in firsts))
         warn_equal(problem.grams, problem.pairs, groups, check_setting(leave))
         return groups
 
@@ -228,9 +233,10 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The coefficient of determination R² of the predictions, as any regressor's ``score``.
 
-        ``y`` may be the matrix (n_x, n_y) of a complete grid, as in ``fit``.
+        ``y`` and ``sample_weight`` may be matrices (n_x, n_y) of a complete grid, as in ``fit``.
         """
-        y = X.responses(y) if isinstance(X, Pairs) else y
+        if isinstance(X, Pairs):
+            y, sample_weight = X.responses(y), as_weights(sample_weight, X)
         return super().score(X, y, sample_weight)
 
     def predict_grid(self, X: Any, Y: Any, *, ids_x: Any = None, ids_y: Any = None) -> np.ndarray:

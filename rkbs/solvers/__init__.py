@@ -10,8 +10,9 @@ from rkbs.solvers.operators.dense import Cholesky, DenseState
 from rkbs.solvers.operators.factorized import Factorized
 from rkbs.solvers.operators.incomplete import ConjugateGradient
 from rkbs.solvers.operators.refined import RefinedConjugateGradient
-from rkbs.solvers.operators.spectral import Spectral, SpectralState
+from rkbs.solvers.operators.spectral import Spectral
 from rkbs.solvers.operators.spectral_newton import SpectralNewton
+from rkbs.solvers.operators.spectral_state import SpectralState
 
 __all__ = [
     "ADMM",

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array, hstack
 
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.operators._pair_products import PairProducts
+from rkbs.solvers.operators._pair_weights import PairWeights, less_mean
 
 Inverse = Callable[[np.ndarray], np.ndarray]
 _CHUNK = 256
@@ -33,11 +34,13 @@ class PairFeatures:
         The coordinates, by these columns.
     effects : csr_array of shape (n, m)
         E_e, the columns of effects, which are features of their own.
+    weights : PairWeights
     """
 
     products: PairProducts
     where: tuple[np.ndarray, np.ndarray]
     effects: csr_array
+    weights: PairWeights
 
     @classmethod
     def of(cls, problem: OperatorProblem, coordinates: np.ndarray) -> PairFeatures:
@@ -49,11 +52,12 @@ class PairFeatures:
         L = np.ascontiguousarray(factors.left[:, left])
         R = np.ascontiguousarray(factors.right[:, right])
         products = PairProducts(L, R, pairs.i, pairs.j)
-        return cls(products, (at_left, at_right), _effects(problem))
+        weights = PairWeights.of(problem)
+        return cls(products, (at_left, at_right), _effects(problem), weights)
 
     @cached_property
     def gram(self) -> np.ndarray:
-        """[Φ, E_e]ᵀ[Φ, E_e], from some of the pairs at a time."""
+        """[Φ, E_e]ᵀW[Φ, E_e], from some of the pairs at a time."""
         (left, right), (a, b) = (self.products.left, self.products.right), self.where
         r, m = len(a), self.effects.shape[1]
         out = np.zeros((r + m, r + m))
@@ -61,20 +65,21 @@ class PairFeatures:
             some = slice(start, start + _PHI)
             phi = left[self.products.i[some]].take(a, axis=1)
             phi *= right[self.products.j[some]].take(b, axis=1)
-            out[:r, :r] += phi.T @ phi
+            weighted = self.weights.part(some).times(phi)
+            out[:r, :r] += phi.T @ weighted
             if m:
-                out[r:, :r] += self.effects[some].T @ phi
+                out[r:, :r] += self.effects[some].T @ weighted
         out[:r, r:] = out[r:, :r].T
-        out[r:, r:] = (self.effects.T @ self.effects).toarray()
+        out[r:, r:] = (self.effects.T @ self.weights.times(self.effects)).toarray()
         return out
 
     def inverse(self, alpha: float, weight: float) -> Inverse:
-        """(ΦΦᵀ + weight · E_e E_eᵀ + αI)⁻¹, by Woodbury's identity.
+        """(ΦΦᵀ + weight · E_e E_eᵀ + αW⁻¹)⁻¹, by Woodbury's identity.
 
         Raises
         ------
         LinAlgError
-            Where α is below the rounding of ΦᵀΦ.
+            Where α is below the rounding of ΦᵀWΦ.
         """
         r, (rows, columns) = len(self.where[0]), self.where
         scale = np.ones(len(self.gram))
@@ -86,17 +91,19 @@ class PairFeatures:
         shape = (self.products.left.shape[1], self.products.right.shape[1])
 
         def apply(c: np.ndarray) -> np.ndarray:
+            c = self.weights.times(c)
             seen = np.concatenate([self.products.pull(c)[self.where], self.effects.T @ c])
             x = scale * cho_solve(factor, scale * seen, check_finite=False)
             M = np.zeros(shape)
             M[rows, columns] = x[:r]
-            return (c - self.products.at_pairs(M) - self.effects @ x[r:]) / alpha
+            fitted, taken = self.products.at_pairs(M), self.effects @ x[r:]
+            return (c - self.weights.times(fitted) - self.weights.times(taken)) / alpha
 
         return apply
 
 
 def dense_inverse(problem: OperatorProblem, products: PairProducts) -> Inverse:
-    """(K + weight · E_e E_eᵀ + αI)⁻¹ by a Cholesky factor of n × n.
+    """(K + weight · E_e E_eᵀ + αW⁻¹)⁻¹ by a Cholesky factor of n × n.
 
     Raises
     ------
@@ -112,7 +119,7 @@ def dense_inverse(problem: OperatorProblem, products: PairProducts) -> Inverse:
     effects = _effects(problem)
     if effects.shape[1]:
         system += effects_weight(problem) * (effects @ effects.T).toarray()
-    system[np.diag_indices_from(system)] += problem.alpha
+    system[np.diag_indices_from(system)] += PairWeights.of(problem).noise(problem.alpha)
     factor = _cholesky(system)
     return lambda c: cho_solve(factor, c, check_finite=False)
 
@@ -128,7 +135,7 @@ def of_sum_zero(problem: OperatorProblem, inverse: Inverse) -> Inverse:
     if not problem.offsets.constant:
         return inverse
     w = inverse(np.ones_like(problem.z))
-    return lambda c: problem.feasible(inverse(c) - w * ((w @ c) / w.sum()))
+    return lambda c: less_mean(problem, inverse(c) - w * ((w @ c) / w.sum()))
 
 
 def effects_weight(problem: OperatorProblem) -> float:
