@@ -66,13 +66,14 @@ class Samples:
         given = pairs if isinstance(X, Pairs) else None
         return cls(pairs.compact(), z, weights, kept, given)
 
-    def restored(self, values: np.ndarray) -> np.ndarray:
-        """Values of these samples, NaN for those of weight 0: (n,) → (n_given,)."""
-        if self.kept.all():
-            return values
-        out = np.full(len(self.kept), np.nan)
-        out[self.kept] = values
-        return out
+
+def restored(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Values of the samples that were kept, NaN for those of weight 0: (n,) → (n_given,)."""
+    if kept.all():
+        return values
+    out = np.full(len(kept), np.nan)
+    out[kept] = values
+    return out
 
 
 def as_weights(sample_weight: Any, pairs: Pairs) -> np.ndarray | None:

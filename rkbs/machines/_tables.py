@@ -18,7 +18,7 @@ def pairs_of_table(machine: Any, table: Any, z: Any) -> tuple[Pairs, np.ndarray]
 
     Parameters
     ----------
-    machine : OperatorMachine
+    machine : PairMachine
         Gets ``n_features_in_``, and ``feature_names_in_`` of a table with names.
     table : array of shape (n, d_x + d_y)
     z : array of shape (n,)

@@ -16,6 +16,7 @@ from rkbs.kernels.repair import Repair
 from rkbs.machines._folds import Fold, count_of_folds, cuts_of, parts_of
 from rkbs.machines._given_splits import given_cuts
 from rkbs.machines._ridge_folds import RidgeFolds
+from rkbs.machines._samples import restored
 from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
 from rkbs.machines._solving import ridge_solver
 from rkbs.machines._ways import Way, way, way_of_some
@@ -197,8 +198,10 @@ class BinaryKernelRidgeCV(RidgeMachine):
         folds = None if isinstance(self.cv, str) and self.cv == "exact" else self.cv
         parts = given_cuts(folds, _CV, samples, groups_x, groups_y)
         problem, mean = self._problem(samples, min(alphas))
+        given, kept = samples.given, samples.kept
+        del samples  # whose responses would add to the memory of the fit
         if parts is None:
-            groups = self._groups(samples, problem, self.leave, groups_x, groups_y)
+            groups = self._groups(given, problem, self.leave, groups_x, groups_y)
             self._check_units(problem, groups)
             state = self._by_leave_one_out(problem, alphas, groups)
             if state is None:
@@ -210,7 +213,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
             predicted = self._by_folds(problem, alphas, parts).predictions.__getitem__
         solution = self._best(state, alphas, predicted)
         self.alpha_ = solution.problem.alpha
-        self.leave_out_predictions_ = samples.restored(self.leave_out_predictions_ + mean)
+        self.leave_out_predictions_ = restored(self.leave_out_predictions_ + mean, kept)
         least, greatest = np.nanmin(self.leave_out_rmse_), np.nanmax(self.leave_out_rmse_)
         if least < greatest:  # else no operator sees the responses, and no α is better
             warn_end_of_path(self.alpha_, alphas)

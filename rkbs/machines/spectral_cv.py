@@ -184,7 +184,7 @@ class BinaryKernelMachineCV(SchattenMachine):
         problem, mean = self._problem(samples, 1.0)
         solver, self.alphas_ = self._solver(problem), self._path_of_alphas()
         if parts is None:
-            groups = self._groups(samples, problem, self.leave, groups_x, groups_y)
+            groups = self._groups(samples.given, problem, self.leave, groups_x, groups_y)
             folds = count_of_folds(self.cv, problem.pairs, self.leave, groups)
             parts = cuts_of(problem.pairs, self.leave, folds, rng, groups)
         check_folds(problem, parts)

@@ -15,6 +15,7 @@ from rkbs.kernels.features import MappedFeatures
 from rkbs.problems import (
     OneSidedProblem,
     OperatorProblem,
+    PairwiseProblem,
     ProductProblem,
     SchattenProblem,
     SeparableProblem,
@@ -27,6 +28,7 @@ from rkbs.solvers import (
     ConjugateGradient,
     DualNewton,
     Factorized,
+    PairwiseConjugateGradient,
     RefinedConjugateGradient,
     Solver,
     Spectral,
@@ -59,6 +61,11 @@ def responses(pairs, loss):
 def operator(pairs, offsets=None):
     z = responses(pairs, Squared())
     return OperatorProblem(*GRAMS, pairs, z, 0.1, offsets=offsets or Offsets())
+
+
+def pairwise(pairs, offsets):
+    grams = [GRAMS, (np.eye(7), np.ones((6, 6)))]
+    return PairwiseProblem(grams, pairs, responses(pairs, Squared()), 0.1, offsets=offsets)
 
 
 def schatten(pairs, loss, p, constant=False):
@@ -94,6 +101,8 @@ CASES = {
     "cg": Case(ConjugateGradient(), operator(SOME)),
     "cg, effects": Case(ConjugateGradient(), operator(SOME, EFFECTS)),
     "refined cg": Case(RefinedConjugateGradient(), operator(SOME, Offsets(True)), warm=True),
+    "pairwise": Case(PairwiseConjugateGradient(), pairwise(SOME, Offsets(True)), warm=True),
+    "pairwise, effects": Case(PairwiseConjugateGradient(), pairwise(GRID, EFFECTS), warm=True),
     "admm, p = 1": Case(ADMM(1e-6), schatten(SOME, Huber(0.5), 1, True), warm=True),
     "admm, hinge": Case(ADMM(1e-5), schatten(GRID, Hinge(), 2), warm=True),
     "factorized": Case(Factorized(), schatten(GRID, Squared(), 1, True), warm=True),

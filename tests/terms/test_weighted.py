@@ -111,7 +111,7 @@ def test_parts_and_what_is_refused():
     assert squared_weights(Weighted(Squared(), W)) is not None
     for call, error, says in (
         (lambda: Weighted(Huber(), W - W.max()), ValueError, "^weights must be positive.*weight 0"),
-        (lambda: Weighted(Huber(), W[:, None]), ValueError, r"^weights must be positive.*\(40, 1\)"),
+        (lambda: Weighted(Huber(), W[:, None]), ValueError, r"^weights must .*\(40, 1\)"),
         (lambda: Weighted(heavy, W), TypeError, "^loss must have no weights yet"),
         (lambda: Weighted("huber", W), TypeError, "^loss must be a DualLoss"),
         (lambda: heavy.check(Z[:3]), ValueError, r"^weights must hold one for each.*\(3,\)"),

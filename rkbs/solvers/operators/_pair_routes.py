@@ -241,7 +241,9 @@ class Routes:
 
     def _of_rank(self, rank: int) -> PairFeatures:
         if rank not in self._features:
-            self._features[rank] = PairFeatures.of(self.problem, self.largest[:rank])
+            self._features[rank] = PairFeatures.of(
+                self.problem, [self.problem], [self.largest[:rank]]
+            )
         return self._features[rank]
 
 

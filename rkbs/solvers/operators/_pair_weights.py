@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import Protocol, final
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from rkbs.problems.offsets import Offsets
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Solver
 from rkbs.solvers.operators.base import RidgeSolver, _State
+from rkbs.terms.losses import Loss
 from rkbs.terms.residual_losses import Squared
 from rkbs.terms.weighted import squared_weights, without_weights
 
@@ -25,8 +26,15 @@ class WeightedRidgeSolver(RidgeSolver[_State]):
 
     def _check(self, problem: OperatorProblem) -> None:
         Solver._check(self, problem)
-        if not isinstance(without_weights(problem.loss), Squared):
+        if not squared_up_to_weights(problem.loss):
             raise ValueError(f"{self!r} needs the squared loss, got {problem.loss!r}")
+
+
+class Weighed(Protocol):
+    """A problem by what its weights and its constant are."""
+
+    loss: Loss
+    offsets: Offsets
 
 
 @final
@@ -42,7 +50,7 @@ class PairWeights:
     w: np.ndarray | None
 
     @classmethod
-    def of(cls, problem: OperatorProblem) -> PairWeights:
+    def of(cls, problem: Weighed) -> PairWeights:
         """Those of the problem's loss."""
         return cls(squared_weights(problem.loss))
 
@@ -105,6 +113,11 @@ class PairWeights:
         return np.array([offsets.sums(column, pairs) for column in columns])
 
 
+def squared_up_to_weights(loss: Loss) -> bool:
+    """Whether a loss is the squared one, with or without weights."""
+    return isinstance(without_weights(loss), Squared)
+
+
 def product_weights(pairs: Pairs, w: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """u and v with w_ij = u_i v_j up to rounding on a complete grid, None where there are none."""
     if not pairs.is_complete:
@@ -120,7 +133,7 @@ def is_separable_grid(pairs: Pairs, w: np.ndarray | None) -> bool:
     return pairs.is_complete and (w is None or product_weights(pairs, w) is not None)
 
 
-def less_mean(problem: OperatorProblem, c: np.ndarray) -> np.ndarray:
+def less_mean(problem: Weighed, c: np.ndarray) -> np.ndarray:
     """c with Σ c = 0 where the problem has a constant: the nearest such c."""
     return c - c.mean() if problem.offsets.constant else c
 

@@ -17,7 +17,6 @@ from rkbs.solvers.base import Solution, State
 from rkbs.solvers.operators._offset_system import OffsetSystem
 from rkbs.solvers.operators._pair_expansion import (
     Gram,
-    by_factors,
     expand,
     left_by,
     point_of,
@@ -101,7 +100,7 @@ class ConjugateGradient(WeightedRidgeSolver["_ConjugateGradientState"]):
         underdetermined = len(problem.z) < start.M.size
         hidden = HIDDEN * PairWeights.of(problem).mean() * problem.factors.largest
         if underdetermined and problem.alpha <= hidden:
-            return by_expansion(by_factors(products), np.zeros_like(problem.z), 0, self.max_iter)
+            return by_expansion(products.by_factors, np.zeros_like(problem.z), 0, self.max_iter)
         route = routes.cheapest(problem, self.tol)
         if (inverse := routes.inverse(problem, route)) is not None:
             a = np.zeros_like(problem.z) if route.way == "dense" else start.c  # exact from anywhere
@@ -119,7 +118,7 @@ class ConjugateGradient(WeightedRidgeSolver["_ConjugateGradientState"]):
             return self._expanded(problem, products, solution)
         if not underdetermined or used >= self.max_iter:
             return solution
-        return by_expansion(by_factors(products), np.zeros_like(c), used, self.max_iter)
+        return by_expansion(products.by_factors, np.zeros_like(c), used, self.max_iter)
 
     def _by_expansion(
         self,
@@ -143,7 +142,7 @@ class ConjugateGradient(WeightedRidgeSolver["_ConjugateGradientState"]):
         """
         (M, c, theta), used = solution.value, solution.stats["iterations"]
         size = np.linalg.norm(less_mean(problem, problem.z))
-        gram, enough = by_factors(products), self.tol * size
+        gram, enough = products.by_factors, self.tol * size
         a = c / problem.alpha
         rounding = _EPS * problem.factors.products.max(initial=0.0) * np.linalg.norm(a)
         if rounding > enough or left_by(problem, gram, a) <= enough:
