@@ -40,11 +40,11 @@ def given_cuts(
         return None
     if groups_x is not None or groups_y is not None:
         raise ValueError("groups_x and groups_y must be None where cv holds the folds themselves")
+    places, parts = np.arange(len(samples.z)), cv
     if splits:
         parts = cv.split(samples.given or samples.pairs, samples.z)
-        places = np.arange(len(samples.z))
-    else:
-        parts, places = cv, np.where(samples.kept, np.cumsum(samples.kept) - 1, -1)
+    elif samples.kept is not None:
+        places = np.where(samples.kept, np.cumsum(samples.kept) - 1, -1)
     found = [_cut(part, places, len(samples.z)) for part in parts]
     for k, cut in enumerate(found):
         if not (cut.train.any() and cut.test.any()):
@@ -72,6 +72,8 @@ def _cut(part: Any, places: np.ndarray, size: int) -> Cut:
 
 def _mask(chosen: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
     mask = np.zeros(size, dtype=bool)
+    if not chosen.size:
+        return mask
     try:
         found = places[chosen]
     except IndexError as error:

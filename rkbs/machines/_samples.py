@@ -25,8 +25,8 @@ class Samples:
     z : array of shape (n,)
     weights : array of shape (n,), or None
         Positive; None: all are 1.
-    kept : bool array of shape (n_given,)
-        Which of the given samples these are.
+    kept : bool array of shape (n_given,), or None
+        Which of the given samples these are, None where all are.
     given : Pairs or None
         These pairs over all rows that came with them; None: they came as a table.
     """
@@ -34,7 +34,7 @@ class Samples:
     pairs: Pairs
     z: np.ndarray
     weights: np.ndarray | None
-    kept: np.ndarray
+    kept: np.ndarray | None
     given: Pairs | None
 
     @classmethod
@@ -57,7 +57,7 @@ class Samples:
         else:
             pairs, z = pairs_of_table(machine, X, y)
             z = pairs.responses(z)
-        weights, kept = as_weights(sample_weight, pairs), np.full(len(pairs), True)
+        weights, kept = as_weights(sample_weight, pairs), None
         if weights is not None and not weights.all():
             kept = weights > 0
             pairs, z, weights = pairs[kept], z[kept], weights[kept]
@@ -67,9 +67,9 @@ class Samples:
         return cls(pairs.compact(), z, weights, kept, given)
 
 
-def restored(values: np.ndarray, kept: np.ndarray) -> np.ndarray:
+def restored(values: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
     """Values of the samples that were kept, NaN for those of weight 0: (n,) → (n_given,)."""
-    if kept.all():
+    if kept is None:
         return values
     out = np.full(len(kept), np.nan)
     out[kept] = values

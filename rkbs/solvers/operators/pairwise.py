@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -42,7 +43,7 @@ class PairwiseConjugateGradient(Solver[PairwiseProblem, "_PairwiseState"]):
     features of all products that pairs see more of than of α, ρ_ab s_a t_b ≥ α, 1024 at most, the
     largest. W = I, or the weights of a ``Weighted(Squared(), w)``.
 
-    Setup decomposes the Gram matrices. Along a path each α starts from the last a.
+    Setup decomposes the Gram matrices. Along a path no α starts from another.
 
     Parameters
     ----------
@@ -104,23 +105,20 @@ class _PairwiseState(State[PairwiseSolution]):
 
     __repr__ = short_repr
 
-    def _solve(
-        self, problem: PairwiseProblem, last: np.ndarray | None
-    ) -> tuple[PairwiseSolution, np.ndarray]:
-        solver, inverse = self.solver, self._inverse(problem)
-        start, how = (
-            np.zeros_like(problem.z) if last is None else last,
-            (solver.tol, solver.max_iter),
-        )
-        for point, used in expand(problem, self.products, start, inverse, *how):  # once at least
+    def _solve(self, problem: PairwiseProblem, last: None) -> tuple[PairwiseSolution, None]:
+        solver, start = self.solver, np.zeros_like(problem.z)
+        how = self._inverse(problem), solver.tol, solver.max_iter
+        for point, used in expand(problem, self.products, start, *how):  # once at least
             found = solver._solution(problem, point, used)
             if found.certificate.passed:
                 break
-        return found, found.value.c / problem.alpha
+        return found, None
 
     def _inverse(self, problem: PairwiseProblem) -> Inverse:
         """The preconditioner at the problem's α; W/α where rounding hides α."""
         try:
+            if not self.products.shape[0]:  # no feature is left of any kernel
+                return of_sum_zero(problem, PairWeights.of(problem).times)
             if len(problem.z) <= _FEW:
                 return of_sum_zero(problem, dense_inverse(problem, self.products))
             features = self._seen(problem)
@@ -129,15 +127,19 @@ class _PairwiseState(State[PairwiseSolution]):
             return of_sum_zero(problem, PairWeights.of(problem).times)
 
     def _seen(self, problem: PairwiseProblem) -> PairFeatures:
-        """Those of which pairs see more than of α, the largest of all products."""
-        seen = [(shares(term) * term.factors.products).ravel() for term in problem.terms]
-        every = np.concatenate(seen)
-        count = int(min((every >= problem.alpha).sum(), _MOST, len(problem.z)))
+        """Those of which pairs see more than of α, the largest of all products, one at least."""
+        every = np.concatenate(self._shares)
+        most = min(_MOST, len(problem.z), len(every))
+        count = int(np.clip((every >= problem.alpha).sum(), 1, most))
         if count not in self._features:
-            largest = np.sort(np.argpartition(-every, count - 1)[:count]) if count else []
             chosen = np.zeros(len(every), dtype=bool)
-            chosen[largest] = True
-            parts = np.split(chosen, np.cumsum([len(part) for part in seen])[:-1])
+            chosen[np.argpartition(-every, count - 1)[:count]] = True
+            parts = np.split(chosen, np.cumsum([len(part) for part in self._shares])[:-1])
             coordinates = [np.flatnonzero(part) for part in parts]
             self._features[count] = PairFeatures.of(problem, problem.terms, coordinates)
         return self._features[count]
+
+    @cached_property
+    def _shares(self) -> list[np.ndarray]:
+        """ρ_ab s_a t_b of each product, flat."""
+        return [(shares(term) * term.factors.products).ravel() for term in self.problem.terms]
