@@ -106,8 +106,9 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         Only for plain arrays with rows [x | y], and needed where they have more than two columns:
         how many of them, from the left, describe x.
     solver : Solver, optional
-        By default ``Spectral()`` on a complete grid without ``LowRank`` kernels, else
-        ``Cholesky()`` for up to 2000 pairs and ``ConjugateGradient()`` beyond.
+        By default ``Spectral()`` on a complete grid without ``LowRank`` kernels, and with weights
+        of pairs that are products u_i v_j, if any; else ``Cholesky()`` for up to 2000 pairs and
+        ``ConjugateGradient()`` beyond.
 
     Attributes
     ----------
@@ -117,12 +118,14 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         ``query`` and ``key`` evaluate them, and predictions are made of them. Of a ``LowRank``
         kernel they have a row per feature: q(x) = φ(x) ``query_coef_``.
     dual_coef_ : array of shape (n_x, n_y), sparse where a kernel is ``LowRank``
-        A = (z − h)/α at the pairs, zero where there was none: the coefficients of the expansion,
-        of sum 0 with an intercept, over the points in use (``X_fit_`` × ``Y_fit_``: rows of X and Y
-        without any pair are dropped). k_X A k_Y loses the digits of λ_max/α, the largest eigenvalue
-        of the pairs' Gram matrix over α, which predictions keep.
+        A = w (z − h)/α at the pairs, w their weights, zero where there was none: the coefficients
+        of the expansion, of sum 0 with an intercept, over the points in use (``X_fit_`` ×
+        ``Y_fit_``: rows of X and Y without any pair are dropped). k_X A k_Y loses the digits of
+        λ_max/α, the largest eigenvalue of the pairs' Gram matrix over α, which predictions keep.
     intercept_ : float
         b, 0 without ``fit_intercept``.
+    sample_weight_ : array of shape (n,), or None
+        The weights of the pairs in use, those of weight 0 left out; None: all are 1.
     row_effects_, column_effects_ : arrays of shape (n_x,), (n_y,), or None
         The effects of the rows of ``X_fit_`` and ``Y_fit_``, where they were asked for.
     certificate_ : Certificate

@@ -143,6 +143,8 @@ class BinaryKernelMachine(FixedAlphaMixin, SchattenMachine):
         and k(y) = k_Y(y, Y_fit) ``key_coef_``. ``query`` and ``key`` evaluate them.
     intercept_ : float
         b, 0 without ``fit_intercept``.
+    sample_weight_ : array of shape (n,), or None
+        The weights of the pairs in use, those of weight 0 left out; None: all are 1.
     dual_coef_ : array of shape (n_x, n_y)
         A = ``query_coef_ @ key_coef_.T``, formed when asked for. It is over the whole grid of the
         points in use (``X_fit_`` × ``Y_fit_``). Where a Gram matrix is singular A is not unique,

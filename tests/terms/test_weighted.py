@@ -1,13 +1,15 @@
 """Losses with weights: w times the loss, with the conjugate, prox and barrier that has."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from problem_helpers import LOSSES, as_labels, separable_problem
+from problem_helpers import LOSSES, as_labels, product_problem, separable_problem
 from scipy.optimize import minimize_scalar
 
 from rkbs.data.pairs import Pairs
-from rkbs.solvers import DualNewton, solve
+from rkbs.solvers import Alternating, DualNewton, solve
 from rkbs.terms import Huber, Logistic, Loss, Squared, Weighted
 from rkbs.terms.weighted import part_of, squared_weights, weighted, weights_of, without_weights
 
@@ -101,6 +103,19 @@ def test_functions_of_the_separable_problem_take_weights(loss):
         found.predict_grid(x, y), expected.predict_grid(x, y), rtol=1e-3, atol=1e-4
     )
     assert found.certificate.primal == pytest.approx(expected.certificate.primal, rel=1e-9)
+
+
+def test_products_of_functions_take_weights():
+    """A stationary point, as of finite differences of the objective."""
+    plain = product_problem(p=2.0)
+    heavy = replace(plain, loss=Weighted(Squared(), W[: len(plain.pairs)]))
+    v, u = solve(heavy, Alternating(1e-8)).check().value
+    assert v.any()
+    size = heavy.objective(v, u)
+    for dv, du in ((RNG.standard_normal(len(v)), 0 * u), (0 * v, RNG.standard_normal(len(u)))):
+        up, down = (heavy.objective(v + s * dv, u + s * du) for s in (1e-5, -1e-5))
+        assert abs(up - down) / 2e-5 < 1e-5 * size
+        assert up + down > 2 * size
 
 
 def test_parts_and_what_is_refused():
