@@ -11,15 +11,15 @@ import numpy as np
 from rkbs._arrays import as_real, check_number, short_repr
 from rkbs._frames import to_numpy
 
-Metric = Callable[[np.ndarray, np.ndarray], float]
-"""(responses, predictions) ↦ a score."""
+Metric = Callable[..., float]
+"""(responses, predictions) ↦ a score; with ``sample_weight`` where samples have weights."""
 
 
 class UndefinedScoreError(ValueError):
     """There is nothing to rank or to tell apart: equal responses, or labels of one class."""
 
 
-def c_index(z: Any, h: Any) -> float:
+def c_index(z: Any, h: Any, sample_weight: Any = None) -> float:
     """P(h_m > h_n | z_m > z_n) + ½ P(h_m = h_n | z_m > z_n): the concordance index.
 
     Over all pairs m, n of samples with different responses, the fraction that predictions put in
@@ -30,11 +30,13 @@ def c_index(z: Any, h: Any) -> float:
     ----------
     z, h : arrays of one shape
         Responses and predictions.
+    sample_weight : array of this shape, optional
+        Not negative: a pair m, n counts as w_m w_n pairs.
 
     Raises
     ------
     TypeError, ValueError
-        For what is no real number, NaN, and shapes that differ.
+        For what is no real number, NaN, shapes that differ, negative weights and zeros alone.
     UndefinedScoreError
         Where all responses are equal.
 
@@ -49,47 +51,53 @@ def c_index(z: Any, h: Any) -> float:
     >>> c_index([1.0, 2.0, 2.0, 5.0], [0.1, 0.1, 0.7, 0.6])  # 3 of 5 pairs right, one a tie
     0.7
     """
-    z, h = _checked(z, h)
+    z, h, w = _checked(z, h, sample_weight)
+    w = np.ones(len(z), dtype=int) if w is None else w  # of integers sums are exact
     # Of equal responses the greatest prediction comes first, so that no such pair is in order.
     order = np.lexsort((-h, z))
-    z, h = z[order], h[order]
+    z, h, w = z[order], h[order], w[order]
     new = z[1:] != z[:-1]
-    ordered = len(z) * (len(z) - 1) // 2 - _equal_pairs(_run_lengths(new))
-    if ordered == 0:
+    if not new.any():
         raise UndefinedScoreError(f"the C-index needs responses that differ, got {z[0]!r} alone")
-    _, rank, counts = np.unique(h, return_inverse=True, return_counts=True)
-    tied = _equal_pairs(counts) - _equal_pairs(_run_lengths(new | (h[1:] != h[:-1])))
-    return (2 * _pairs_in_order(rank.reshape(-1)) + tied) / (2 * ordered)
+    ordered = _pairs(w.sum(keepdims=True), w) - _pairs(_run_weights(new, w), w)
+    rank = np.unique(h, return_inverse=True)[1].reshape(-1)
+    of_ranks = np.zeros(len(z), w.dtype)
+    np.add.at(of_ranks, rank, w)
+    tied = _pairs(of_ranks, w) - _pairs(_run_weights(new | (h[1:] != h[:-1]), w), w)
+    return float((2 * _pairs_in_order(rank, w) + tied) / (2 * ordered))
 
 
-def _run_lengths(new: np.ndarray) -> np.ndarray:
-    """How many samples each run holds; ``new`` says of all but the first whether one starts."""
-    return np.diff(np.flatnonzero(new) + 1, prepend=0, append=len(new) + 1)
+def _run_weights(new: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The weight of each run; ``new`` says of all samples but the first whether one starts."""
+    return np.add.reduceat(weights, np.concatenate([[0], np.flatnonzero(new) + 1]))
 
 
-def _equal_pairs(counts: np.ndarray) -> int:
-    """How many pairs of equal numbers there are, of numbers that occur so many times."""
-    return int((counts * (counts - 1)).sum()) // 2
+def _pairs(of_sets: np.ndarray, weights: np.ndarray) -> Any:
+    """Σ w_m w_n over the pairs m < n within each set of samples, of weights of sets and samples."""
+    return ((of_sets * of_sets).sum() - (weights * weights).sum()) / 2
 
 
-def _pairs_in_order(ranks: np.ndarray) -> int:
-    """How many m < n have ranks_m < ranks_n, by merging sorted blocks in O(n log n)."""
+def _pairs_in_order(ranks: np.ndarray, weights: np.ndarray) -> Any:
+    """Σ w_m w_n over m < n with ranks_m < ranks_n, by merging sorted blocks in O(n log n)."""
     size = 1 << (len(ranks) - 1).bit_length()
-    blocks = np.full(size, -1)  # greater than none before it
-    blocks[: len(ranks)] = ranks
-    count, half = 0, 1
+    blocks, of_blocks = np.full(size, -1), np.zeros(size, weights.dtype)  # greater than none before
+    blocks[: len(ranks)], of_blocks[: len(ranks)] = ranks, weights
+    total, half = 0, 1
     while half < size:
         # The later half first, so that of equal ranks its own are not behind those before it.
-        blocks = blocks.reshape(-1, 2, half)[:, ::-1].reshape(-1, 2 * half)
+        blocks, of_blocks = (
+            part.reshape(-1, 2, half)[:, ::-1].reshape(-1, 2 * half) for part in (blocks, of_blocks)
+        )
         order = blocks.argsort(axis=1, kind="stable")
-        blocks = np.take_along_axis(blocks, order, axis=1)
-        places = np.nonzero(order < half)[1]  # of the later half among all
-        count += int(places.sum()) - len(blocks) * (half * (half - 1) // 2)
+        blocks, of_blocks = (np.take_along_axis(part, order, 1) for part in (blocks, of_blocks))
+        later = order < half
+        before = np.where(later, 0, of_blocks).cumsum(axis=1)  # of the former half
+        total += (of_blocks * before)[later].sum()
         half *= 2
-    return count
+    return total
 
 
-def auc(z: Any, h: Any, threshold: float | None = None) -> float:
+def auc(z: Any, h: Any, threshold: float | None = None, sample_weight: Any = None) -> float:
     """The area under the ROC curve, by scikit-learn, of the labels z > ``threshold``.
 
     Parameters
@@ -98,6 +106,8 @@ def auc(z: Any, h: Any, threshold: float | None = None) -> float:
         Responses and predictions.
     threshold : float, optional
         By default the labels are the two values of z, the greater one positive.
+    sample_weight : array of the shape of z, optional
+        As in ``c_index``.
 
     Raises
     ------
@@ -114,11 +124,11 @@ def auc(z: Any, h: Any, threshold: float | None = None) -> float:
     """
     from sklearn.metrics import roc_auc_score
 
-    labels, h = _labels(z, h, threshold)
-    return float(roc_auc_score(labels, h))
+    labels, h, w = _labels(z, h, threshold, sample_weight)
+    return float(roc_auc_score(labels, h, sample_weight=w))
 
 
-def aupr(z: Any, h: Any, threshold: float | None = None) -> float:
+def aupr(z: Any, h: Any, threshold: float | None = None, sample_weight: Any = None) -> float:
     """The area under the precision-recall curve, as scikit-learn's average precision.
 
     Arguments and errors are those of ``auc``. Predictions that have nothing to do with the labels
@@ -132,12 +142,12 @@ def aupr(z: Any, h: Any, threshold: float | None = None) -> float:
     """
     from sklearn.metrics import average_precision_score
 
-    labels, h = _labels(z, h, threshold)
-    return float(average_precision_score(labels, h))
+    labels, h, w = _labels(z, h, threshold, sample_weight)
+    return float(average_precision_score(labels, h, sample_weight=w))
 
 
-def mse(z: Any, h: Any) -> float:
-    """The mean squared error, mean (z − h)².
+def mse(z: Any, h: Any, sample_weight: Any = None) -> float:
+    """The mean squared error, mean (z − h)², by weights where there are any.
 
     Examples
     --------
@@ -145,11 +155,11 @@ def mse(z: Any, h: Any) -> float:
     >>> mse([1.0, 2.0], [1.0, 4.0])
     2.0
     """
-    z, h = _checked(z, h)
-    return float(np.mean((z - h) ** 2))
+    z, h, w = _checked(z, h, sample_weight)
+    return float(np.average((z - h) ** 2, weights=w))
 
 
-def rmse(z: Any, h: Any) -> float:
+def rmse(z: Any, h: Any, sample_weight: Any = None) -> float:
     """The root of the mean squared error, in units of the responses.
 
     Examples
@@ -158,7 +168,7 @@ def rmse(z: Any, h: Any) -> float:
     >>> rmse([1.0, 2.0], [1.0, 4.0])
     1.4142135623730951
     """
-    return float(np.sqrt(mse(z, h)))
+    return float(np.sqrt(mse(z, h, sample_weight)))
 
 
 @final
@@ -205,17 +215,22 @@ class UnitScores:
         return float(np.nanmean(self.scores))
 
 
-def score_by_unit(metric: Metric, z: Any, h: Any, units: Any) -> UnitScores:
+def score_by_unit(
+    metric: Metric, z: Any, h: Any, units: Any, sample_weight: Any = None
+) -> UnitScores:
     """The metric within each unit: each row, each column, or whatever the labels say.
 
     Parameters
     ----------
-    metric : function of (z, h)
+    metric : function of (z, h), or of (z, h, sample_weight=…) where there are weights
         It raises ``UndefinedScoreError`` where it is not defined, as those of rkbs do.
     z, h : arrays of one shape
         Responses and predictions.
     units : array of the same shape
         What each belongs to, such as ``pairs.i``.
+    sample_weight : array of the same shape, optional
+        Not negative: weights within a unit, of which each counts the same. Samples of weight 0 are
+        left out, and with them units that have no other.
 
     Raises
     ------
@@ -228,36 +243,68 @@ def score_by_unit(metric: Metric, z: Any, h: Any, units: Any) -> UnitScores:
     >>> score_by_unit(mse, [1, 2, 3, 3], [1, 2, 1, 5], [0, 0, 1, 1]).scores
     array([0., 4.])
     """
-    z, h = _checked(z, h)
-    labels = to_numpy(units, "units").reshape(-1)
-    if len(labels) != len(z):
-        raise ValueError(f"units must label each of {len(z)} responses, got {len(labels)} labels")
+    labels, size = to_numpy(units, "units").reshape(-1), as_real(z, "z").size
+    if len(labels) != size:
+        raise ValueError(f"units must label each of {size} responses, got {len(labels)} labels")
+    w = _weights(sample_weight, np.shape(z))
+    labels = labels if w is None else labels[w > 0]
+    z, h, w = _checked(z, h, sample_weight)
     names, unit, counts = np.unique(labels, return_inverse=True, return_counts=True)
     order, ends = np.argsort(unit.reshape(-1), kind="stable"), np.cumsum(counts)
     scores = np.full(len(names), np.nan)
     for k, chosen in enumerate(np.split(order, ends[:-1])):
         try:
-            scores[k] = metric(z[chosen], h[chosen])
+            scores[k] = scored(metric, z[chosen], h[chosen], None if w is None else w[chosen])
         except UndefinedScoreError:
             continue
     return UnitScores(names, scores)
 
 
-def _checked(z: Any, h: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Responses and predictions of one shape, as (n,), n ≥ 1."""
+def scored(metric: Metric, z: np.ndarray, h: np.ndarray, weights: np.ndarray | None) -> float:
+    """The metric, which need not know weights where there are none."""
+    return metric(z, h) if weights is None else metric(z, h, sample_weight=weights)
+
+
+def _checked(
+    z: Any, h: Any, sample_weight: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Responses, predictions and weights of one shape, as (n,), n ≥ 1, without weights of 0."""
     z, h = as_real(z, "z"), as_real(h, "h")
     if z.shape != h.shape or not z.size:
         raise ValueError(
             "z and h, responses and predictions, must have one shape and at least one entry, got "
             f"shapes {z.shape} and {h.shape}"
         )
-    return z.reshape(-1), h.reshape(-1)
+    w = _weights(sample_weight, z.shape)
+    z, h = z.reshape(-1), h.reshape(-1)
+    if w is None or w.all():
+        return z, h, w
+    return z[w > 0], h[w > 0], w[w > 0]
 
 
-def _labels(z: Any, h: Any, threshold: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Which responses are positive, and the predictions."""
+def _weights(sample_weight: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Weights of samples, (n,), or None."""
+    if sample_weight is None:
+        return None
+    weights = as_real(sample_weight, "sample_weight")
+    if weights.shape != shape:
+        raise ValueError(
+            f"sample_weight must have the shape of z, {shape}, got shape {weights.shape}"
+        )
+    if (weights < 0).any() or not weights.any():
+        raise ValueError(
+            "sample_weight must hold no negative weight, and not zeros alone, got the least "
+            f"{weights.min():.3g} and the greatest {weights.max():.3g}"
+        )
+    return weights.reshape(-1)
+
+
+def _labels(
+    z: Any, h: Any, threshold: float | None, sample_weight: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Which responses are positive, the predictions, and the weights."""
     z = to_numpy(z, "z")
-    z, h = _checked(z.astype(float) if z.dtype.kind == "b" else z, h)
+    z, h, w = _checked(z.astype(float) if z.dtype.kind == "b" else z, h, sample_weight)
     if threshold is not None:
         labels = z > check_number(threshold, "threshold")
     else:
@@ -273,4 +320,4 @@ def _labels(z: Any, h: Any, threshold: float | None) -> tuple[np.ndarray, np.nda
             f"labels must be of two classes, got one for all {len(z)} of z"
             + f" by threshold={threshold!r}" * (threshold is not None)
         )
-    return labels, h
+    return labels, h, w

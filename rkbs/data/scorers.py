@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from typing import Any, Literal, final
 
 from rkbs._frames import to_numpy
 from rkbs.data._units import rows_and_columns
-from rkbs.data.metrics import Metric, auc, aupr, c_index, mse, rmse, score_by_unit
+from rkbs.data.metrics import Metric, auc, aupr, c_index, mse, rmse, score_by_unit, scored
 from rkbs.data.pairs import Pairs
 
 _GREATER_IS_BETTER = {c_index: True, auc: True, aupr: True, mse: False, rmse: False}
@@ -26,7 +27,7 @@ class PairScorer:
 
     Parameters
     ----------
-    metric : function of (z, h)
+    metric : function of (z, h), or of (z, h, sample_weight=…) where there are weights
         ``c_index``, ``auc``, ``aupr``, ``mse``, ``rmse``, one of scikit-learn's or of your own;
         arguments go in by ``functools.partial(aupr, threshold=7.0)``. Within rows it raises
         ``UndefinedScoreError`` where it is not defined.
@@ -88,7 +89,7 @@ class PairScorer:
                 f"greater_is_better must be a bool or None, got {self.greater_is_better!r}"
             )
 
-    def __call__(self, estimator: Any, X: Any, y: Any) -> float:
+    def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The score of the estimator's predictions.
 
         Parameters
@@ -96,18 +97,35 @@ class PairScorer:
         estimator : object with a method ``predict``
         X : Pairs, or array of shape (n, d_x + d_y)
         y : array of shape (n,)
+        sample_weight : array of shape (n,), optional
+            Not negative; the metric then takes ``sample_weight``, as those of rkbs do.
         """
         h = estimator.predict(X)
         z = X.responses(y) if isinstance(X, Pairs) else to_numpy(y, "y").reshape(-1)
-        score = self.metric(z, h) if self.per is None else self._per_unit(estimator, X, z, h)
+        if self.per is None:
+            score = scored(self.metric, z, h, sample_weight)
+        else:
+            score = self._per_unit(estimator, X, z, h, sample_weight)
         return float(score) if self.greater_is_better else -float(score)
 
-    def _per_unit(self, estimator: Any, X: Any, z: Any, h: Any) -> float:
+    def _accept_sample_weight(self) -> bool:
+        """What searches of scikit-learn ask."""
+        return "sample_weight" in signature(self.metric).parameters
+
+    def get_metadata_routing(self) -> Any:
+        """What scikit-learn's metadata routing may pass on: ``sample_weight``."""
+        from sklearn.utils.metadata_routing import MetadataRequest  # late: rkbs is light to import
+
+        request = MetadataRequest(owner=type(self).__name__)
+        request.score.add_request(param="sample_weight", alias=True)
+        return request
+
+    def _per_unit(self, estimator: Any, X: Any, z: Any, h: Any, weights: Any) -> float:
         split = self.n_features_x
         if split is None and not isinstance(X, Pairs):
             split = getattr(estimator, "n_features_x_", None)
         rows, columns = rows_and_columns(X, split)
-        found = score_by_unit(self.metric, z, h, rows if self.per == "row" else columns)
+        found = score_by_unit(self.metric, z, h, rows if self.per == "row" else columns, weights)
         mean = found.mean
         if found.undefined:
             warnings.warn(

@@ -12,6 +12,7 @@ from rkbs.kernels.entity import Constant, Identity
 from rkbs.kernels.key_bounds import depth_bound, leverage_bound
 from rkbs.kernels.key_norm import KeyNormBias
 from rkbs.kernels.low_rank import LeftOut, LowRank
+from rkbs.kernels.pairwise import PairwiseProduct, PairwiseSum
 from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
 from rkbs.kernels.pullback import LinearMap, Pullback
@@ -47,6 +48,8 @@ __all__ = [
     "Linear",
     "LinearMap",
     "LowRank",
+    "PairwiseProduct",
+    "PairwiseSum",
     "Parametric",
     "PositiveFeatures",
     "PositiveKernel",

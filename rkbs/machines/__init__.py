@@ -2,6 +2,7 @@
 
 from rkbs.machines.edges import grid_edges
 from rkbs.machines.intervals import Intervals, LeaveOutErrors
+from rkbs.machines.pairwise import PairwiseKernelRidge
 from rkbs.machines.persistence import load, save
 from rkbs.machines.posterior import Posterior
 from rkbs.machines.ridge import BinaryKernelRidge
@@ -16,6 +17,7 @@ __all__ = [
     "BinaryKernelRidgeCV",
     "Intervals",
     "LeaveOutErrors",
+    "PairwiseKernelRidge",
     "Posterior",
     "grid_edges",
     "load",

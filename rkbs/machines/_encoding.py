@@ -23,6 +23,7 @@ from rkbs.kernels.entity import Constant, Identity
 from rkbs.kernels.features import MappedFeatures, PowerFeatures
 from rkbs.kernels.key_norm import KeyNormBias, _BothNormsBias
 from rkbs.kernels.low_rank import LeftOut, LowRank
+from rkbs.kernels.pairwise import PairwiseProduct, PairwiseSum
 from rkbs.kernels.positive_features import PositiveFeatures
 from rkbs.kernels.precomputed import Precomputed
 from rkbs.kernels.pullback import LinearMap, Pullback
@@ -30,6 +31,7 @@ from rkbs.kernels.repair import Clip, Flip, Repaired, Shift, Symmetrize
 from rkbs.kernels.tanimoto import Tanimoto
 from rkbs.kernels.weighted_sum import WeightedSum
 from rkbs.machines.intervals import Intervals, LeaveOutErrors
+from rkbs.machines.pairwise import PairwiseKernelRidge
 from rkbs.machines.posterior import Posterior
 from rkbs.machines.ridge import BinaryKernelRidge
 from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
@@ -41,14 +43,19 @@ from rkbs.solvers.operators.backends import NumpyBackend, TorchBackend
 from rkbs.solvers.operators.dense import Cholesky
 from rkbs.solvers.operators.factorized import Factorized
 from rkbs.solvers.operators.incomplete import ConjugateGradient
+from rkbs.solvers.operators.pairwise import PairwiseConjugateGradient
 from rkbs.solvers.operators.refined import RefinedConjugateGradient
 from rkbs.solvers.operators.spectral import Spectral
 from rkbs.solvers.operators.spectral_newton import SpectralNewton
 from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten
+from rkbs.terms.weighted import Weighted
 
-MACHINES = (BinaryKernelMachine, BinaryKernelMachineCV, BinaryKernelRidge, BinaryKernelRidgeCV)
+MACHINES = (
+    *(BinaryKernelMachine, BinaryKernelMachineCV, BinaryKernelRidge, BinaryKernelRidgeCV),
+    PairwiseKernelRidge,
+)
 KERNELS = (
     *(EDP, RBF, CappedEDP, Cauchy, Constant, ExponentiatedIntersection, Identity, KeyNormBias),
     *(L2Distance, Laplace, Linear, LowRank, PositiveFeatures, Precomputed, Product, Pullback),
@@ -57,9 +64,10 @@ KERNELS = (
 PARTS = (
     *(Intervals, LeaveOutErrors, Posterior, LinearMap, MappedFeatures, PowerFeatures),
     *(Clip, Flip, Shift, Symmetrize, Repaired, LeftOut, GapCertificate, KKTCertificate),
-    *(EpsilonInsensitive, Hinge, Huber, Logistic, Squared, Schatten),
-    *(ADMM, Cholesky, ConjugateGradient, Factorized, RefinedConjugateGradient, Spectral),
-    *(SpectralNewton, NumpyBackend, TorchBackend),
+    *(EpsilonInsensitive, Hinge, Huber, Logistic, Squared, Weighted, Schatten),
+    *(ADMM, Cholesky, ConjugateGradient, Factorized, PairwiseConjugateGradient),
+    *(RefinedConjugateGradient, Spectral, SpectralNewton, NumpyBackend, TorchBackend),
+    *(PairwiseProduct, PairwiseSum),
 )
 DRAWN: dict[type, str] = {LowRank: "_drawn"}
 """What a class has computed that another machine's rounding could decide otherwise."""

@@ -15,7 +15,9 @@ from rkbs.data.pairs import Pairs
 from rkbs.machines._at_pairs import values_at_pairs
 from rkbs.problems.gram import GramProblem, OperatorPoint
 from rkbs.problems.offsets import Offsets
+from rkbs.terms.weighted import part_of, weights_of
 
+_FOLDS = 5
 _Problem = TypeVar("_Problem", bound=GramProblem)
 
 
@@ -34,6 +36,8 @@ class Fold(Generic[_Problem]):
     tested : int array of shape (n_test,)
         Their numbers among all pairs.
     z : array of shape (n_test,)
+    weights : array of shape (n_test,), or None
+        Those of the pairs to test, all 1 where there are none.
     left, right : arrays of shape (n_x, r_x), (n_y, r_y)
         Of all points the coordinates that ``training`` sees, also of those it has never seen.
     offsets : Offsets
@@ -44,6 +48,7 @@ class Fold(Generic[_Problem]):
     test: Pairs
     tested: np.ndarray
     z: np.ndarray
+    weights: np.ndarray | None
     left: np.ndarray
     right: np.ndarray
     offsets: Offsets
@@ -61,21 +66,34 @@ class Fold(Generic[_Problem]):
             factors.right if columns is None else problem.grams[1][:, columns] @ factors.dual_right
         )
         tested = np.flatnonzero(cut.test)
-        test, z = pairs[tested], problem.z[tested]
-        return cls(training, test, tested, z, left, right, problem.offsets)
+        test, z, weights = pairs[tested], problem.z[tested], weights_of(problem.loss)
+        weights = None if weights is None else weights[tested]
+        return cls(training, test, tested, z, weights, left, right, problem.offsets)
+
+    def mean(self, values: np.ndarray) -> float:
+        """The mean of values of the pairs to test, by their weights."""
+        if self.weights is None:
+            return float(np.mean(values))
+        return float(np.average(values, weights=self.weights))
+
+    @property
+    def total(self) -> float:
+        """The sum of these weights."""
+        return float(len(self.z)) if self.weights is None else float(self.weights.sum())
 
     @cached_property
     def reach(self) -> float:
-        """The mean square at ``test`` of ‖w_n‖, w_n = L_i ⊗ R_j, h = ⟨w_n, M⟩ + ….
+        """The mean square at ``test`` of ‖φ_n‖, φ_n = L_i ⊗ R_j, h = ⟨φ_n, M⟩ + ….
 
-        With a constant of w_n less its mean at the training pairs: by so much b takes back.
+        With a constant of φ_n less its mean at the training pairs: by so much b takes back. All
+        means are weighted.
         """
         left, right = (np.einsum("ik,ik->i", part, part) for part in (self.left, self.right))
-        mean = float(np.mean(left[self.test.i] * right[self.test.j]))
+        mean = self.mean(left[self.test.i] * right[self.test.j])
         if not self.offsets.constant:
             return mean
-        center = self.training.pull(np.full_like(self.training.z, 1 / len(self.training.z)))
-        share = self.test.matrix(np.full_like(self.z, 1 / len(self.z)))
+        center = self.training.pull(_shares(weights_of(self.training.loss), self.training.z))
+        share = self.test.matrix(_shares(self.weights, self.z))
         along = float(np.vdot(self.left.T @ share @ self.right, center))
         return max(mean - 2 * along + float(np.vdot(center, center)), 0.0)
 
@@ -87,6 +105,11 @@ class Fold(Generic[_Problem]):
         row = b + _effects(effects[0], self.offsets.rows, len(self.left))
         column = _effects(effects[1], self.offsets.columns, len(self.right))
         return values_at_pairs(self.test, self.left @ point.M, self.right, row, column)
+
+
+def _shares(weights: np.ndarray | None, z: np.ndarray) -> np.ndarray:
+    """What each of some pairs has of their mean."""
+    return np.full_like(z, 1 / len(z)) if weights is None else weights / weights.sum()
 
 
 def _kept(used: np.ndarray, size: int, cut: bool) -> np.ndarray | None:
@@ -109,7 +132,7 @@ def _part(
 ) -> _Problem:
     """The problem of the chosen pairs over some rows and columns, over all where None."""
     pairs, (x, y), offsets = problem.pairs[chosen], problem.eigen, problem.offsets
-    changes = {"pairs": pairs, "z": problem.z[chosen]}
+    changes = {"z": problem.z[chosen], "loss": part_of(problem.loss, chosen)}
     if rows is not None:
         pairs = replace(pairs, X=pairs.X[rows], i=np.searchsorted(rows, pairs.i), ids_x=None)
         changes["gram_x"] = problem.grams[0][np.ix_(rows, rows)]
@@ -134,6 +157,19 @@ def cuts_of(
     """
     rows, columns = groups.x[pairs.i], groups.y[pairs.j]
     return list(cuts(rows, columns, leave, folds, rng, every_block=False))
+
+
+def parts_of(leave: Setting) -> tuple[str, ...]:
+    """What is left out: of "both" rows and columns."""
+    return ("row", "column") if leave == "both" else (leave,)
+
+
+def count_of_folds(cv: int | None, pairs: Pairs, leave: Setting, groups: Groups) -> int:
+    """The number of folds, by default 5, or that of what there is to leave out."""
+    if cv is not None:
+        return int(cv)
+    units = [len(np.unique(groups.of_pairs(pairs, part))) for part in parts_of(leave)]
+    return max(2, min(_FOLDS, *units))
 
 
 def check_folds(problem: GramProblem, parts: list[Cut]) -> None:

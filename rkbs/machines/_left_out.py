@@ -14,7 +14,7 @@ from rkbs.data.pairs import Pairs
 from rkbs.data.splits import PairKFold
 from rkbs.machines._ways import way, way_of_some
 from rkbs.machines._weights import learns_weights
-from rkbs.machines.base import OperatorMachine
+from rkbs.machines.pair_machine import PairMachine
 from rkbs.machines.ridge import BinaryKernelRidge, RidgeMachine
 from rkbs.machines.ridge_cv import BinaryKernelRidgeCV
 from rkbs.machines.spectral import BinaryKernelMachine
@@ -38,12 +38,12 @@ class ExactErrors:
     groups: Groups
 
     @classmethod
-    def of(cls, machine: OperatorMachine, X: Pairs, z: np.ndarray, groups: Groups) -> Any:
+    def of(cls, machine: PairMachine, X: Pairs, z: np.ndarray, groups: Groups) -> Any:
         """None of other machines, and where weights would have seen what is left out."""
         if not isinstance(machine, RidgeMachine) or learns_weights(machine):
             return None
         twin = _of_class(BinaryKernelRidgeCV, machine, cv=None, leave="pair")
-        return cls(twin._problem(X, z, alpha_of(machine))[0], groups)
+        return cls(twin._problem(twin._samples(X, z), alpha_of(machine))[0], groups)
 
     def errors(self, leave: Setting) -> np.ndarray | None:
         """z − ẑ of each pair; None where that is not cheap."""
@@ -74,19 +74,23 @@ def count_of_folds(cv: int | None, leave: Setting, groups: Groups, pairs: Pairs)
     return min(most, len(np.unique(units_of(groups, pairs, leave)))) if cv is None else cv
 
 
-def errors_in_folds(
-    machine: OperatorMachine, X: Pairs, z: np.ndarray, folds: PairKFold
-) -> np.ndarray:
+def errors_in_folds(machine: PairMachine, X: Pairs, z: np.ndarray, folds: PairKFold) -> np.ndarray:
     """z − ẑ of each pair, ẑ of a fit at the same α to other folds."""
-    cls = BinaryKernelRidge if isinstance(machine, RidgeMachine) else BinaryKernelMachine
-    fixed = _of_class(cls, machine, alpha=alpha_of(machine))
+    fixed = _of_class(_class_of_fixed(machine), machine, alpha=alpha_of(machine))
     errors = np.empty(len(z))
     for train, test in folds.split(X):
         errors[test] = z[test] - clone(fixed).fit(X[train], z[train]).predict(X[test])
     return errors
 
 
-def _of_class(cls: Any, machine: OperatorMachine, **others: Any) -> Any:
+def _class_of_fixed(machine: PairMachine) -> type[PairMachine]:
+    """The class of a machine at a given α: its own, where it has such a parameter."""
+    if "alpha" in machine.get_params(deep=False):
+        return type(machine)
+    return BinaryKernelRidge if isinstance(machine, RidgeMachine) else BinaryKernelMachine
+
+
+def _of_class(cls: Any, machine: PairMachine, **others: Any) -> Any:
     """A machine of a class, with the parameters that it has in common with another."""
     own, names = machine.get_params(deep=False), cls._get_param_names()
     return cls(**{name: value for name, value in own.items() if name in names} | others)
@@ -96,7 +100,7 @@ def alpha_of(machine: Any) -> float:
     return float(getattr(machine, "alpha_", None) or machine.alpha)
 
 
-def data_of_fit(machine: OperatorMachine, X: Any, y: Any) -> tuple[Pairs, np.ndarray]:
+def data_of_fit(machine: PairMachine, X: Any, y: Any) -> tuple[Pairs, np.ndarray]:
     """The pairs over the rows in use, and the responses, which must be those of the fit.
 
     Of ridge the responses are known from the fit: z = h + α A at the pairs.
@@ -104,6 +108,11 @@ def data_of_fit(machine: OperatorMachine, X: Any, y: Any) -> tuple[Pairs, np.nda
     if not isinstance(X, Pairs):
         raise TypeError(
             f"X must be Pairs, got {type(X).__name__}: Pairs.from_table(table, n_features_x)"
+        )
+    if getattr(machine, "sample_weight_", None) is not None:
+        raise ValueError(
+            "machine was fitted with sample_weight, by which neither errors nor variances are "
+            "known here: fit it without, or read leave_out_predictions_ of BinaryKernelRidgeCV"
         )
     pairs = X.compact()
     for name, points in (("X", pairs.X), ("Y", pairs.Y)):

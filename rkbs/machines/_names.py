@@ -42,7 +42,7 @@ def check_names(machine: Any, names: Sequence[str] | None, domain: str) -> None:
 
     Parameters
     ----------
-    machine : OperatorMachine
+    machine : PairMachine
         Fitted.
     names : sequence of str or None
     domain : {"X", "Y"}

@@ -12,6 +12,7 @@ import numpy as np
 from rkbs.machines._folds import Fold
 from rkbs.machines._solving import ridge_solver
 from rkbs.problems.operator import OperatorProblem
+from rkbs.solvers.operators._pair_weights import PairWeights
 from rkbs.solvers.operators.base import RidgeSolution
 from rkbs.solvers.operators.incomplete import ConjugateGradient
 
@@ -69,7 +70,7 @@ class RidgeFolds:
 
     def pooled(self, part: np.ndarray) -> np.ndarray:
         """Root mean squares over the held-out pairs of all folds, from those of each: (k,)."""
-        weights = np.array([len(fold.z) for fold in self.folds])
+        weights = np.array([fold.total for fold in self.folds])
         return np.sqrt(part**2 @ (weights / weights.sum()))
 
     def _fit(self, rows: np.ndarray, tol: float) -> None:
@@ -84,7 +85,7 @@ class RidgeFolds:
                 if solution.certificate.passed:
                     found = fold.predict(solution.value)
                     error, self.predictions[row, fold.tested] = found - fold.z, found
-                    self.rmse[row, k] = np.sqrt(np.mean(error * error))
+                    self.rmse[row, k] = np.sqrt(fold.mean(error * error))
                     self.bound[row, k] = _bound(fold, solution)
                     self.doubt[row, k] = _MARGIN * _suggested(solution)
             if self.verbose:
@@ -101,9 +102,10 @@ def _bound(fold: Fold[OperatorProblem], solution: RidgeSolution) -> float:
 
     The objective's excess, at most g, is ½ ‖δh‖² + (α/2) ‖δM‖² + (α_e/2) ‖δa‖² at the n training
     pairs, δ the difference from the minimizer. So at the pairs left out the root mean square of
-    ⟨w, δM⟩ is at most (2g/α)^{1/2} times that of ‖w‖, and that of effects (2g · 2/α_e)^{1/2}. With
-    a constant, δb is the mean of δh − ⟨w, δM⟩ − δa at the training pairs: w counts less its mean
-    there, effects once more, and δh has a mean of at most (2g/n)^{1/2}.
+    ⟨φ, δM⟩ is at most (2g/α)^{1/2} times that of ‖φ‖, and that of effects (2g · 2/α_e)^{1/2}. With
+    a constant, δb is the mean of δh − ⟨φ, δM⟩ − δa at the training pairs: φ counts less its mean
+    there, effects once more, and δh has a mean of at most (2g/n)^{1/2}. Of weighted pairs ‖δh‖²,
+    the means and n are weighted.
     """
     problem, relative = solution.problem, solution.certificate.relative_gap
     if not relative < 1:
@@ -114,7 +116,7 @@ def _bound(fold: Fold[OperatorProblem], solution: RidgeSolution) -> float:
     if offsets.size > int(offsets.constant):
         size += (1 + int(offsets.constant)) * math.sqrt(2 / offsets.decay(alpha)[-1])
     if offsets.constant:
-        size += math.sqrt(1 / len(problem.z))
+        size += math.sqrt(1 / PairWeights.of(problem).total(problem.pairs))
     return math.sqrt(2 * gap) * size
 
 
@@ -126,4 +128,5 @@ def _suggested(solution: RidgeSolution) -> float:
     """
     problem = solution.problem
     seen = len(problem.z) ** 2 / (len(problem.pairs.X) * len(problem.pairs.Y))
-    return solution.certificate.kkt_residual * problem.slope / math.sqrt(seen)
+    slope = problem.slope / PairWeights.of(problem).mean()
+    return solution.certificate.kkt_residual * slope / math.sqrt(seen)

@@ -8,10 +8,12 @@ from rkbs._arrays import kind_error
 from rkbs.problems.operator import OperatorProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers.base import Solver, State, solve
+from rkbs.solvers.operators._pair_weights import is_separable_grid
 from rkbs.solvers.operators.base import RidgeSolution, SchattenSolution
 from rkbs.solvers.operators.dense import Cholesky
 from rkbs.solvers.operators.incomplete import ConjugateGradient
 from rkbs.solvers.operators.spectral import Spectral
+from rkbs.terms.weighted import weights_of
 
 FEW_PAIRS = 2000
 """Up to this many pairs a dense factorization is faster than iterating."""
@@ -23,17 +25,19 @@ _Solver = TypeVar("_Solver", bound=Solver[Any, Any])
 class FixedAlphaMixin:
     """The fit of a machine with the parameter ``alpha``."""
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit to the responses of pairs.
 
         Parameters
         ----------
         X : Pairs, or array of shape (n, d_x + d_y)
-            The pairs; in a plain array each row is [x | y].
+            The pairs; in a plain array each row is [x | y], and a row may repeat.
         y : array of shape (n,), or (n_x, n_y) for a complete grid
             The responses z.
+        sample_weight : array of the shape of y, optional
+            What the loss of each pair is multiplied by, not negative; 0 leaves the pair out.
         """
-        problem, mean = self._problem(X, y, self.alpha)
+        problem, mean = self._problem(self._samples(X, y, sample_weight), self.alpha)
         self._keep(solve(problem, self._solver(problem)), mean)
         return self
 
@@ -55,13 +59,16 @@ def check_solver(solver: _Solver | None, problem: type, known: str) -> _Solver |
 def ridge_solver(problem: OperatorProblem, iterative: RidgeSolver | None = None) -> RidgeSolver:
     """The closed form of a complete grid, dense algebra for few pairs, else conjugate gradients.
 
+    The closed form is also that of weights that are products u_i v_j.
+
     Parameters
     ----------
     problem : OperatorProblem
     iterative : Solver, optional
         In place of ``ConjugateGradient()``.
     """
-    if problem.pairs.is_complete and not problem.is_low_rank:
+    closed = is_separable_grid(problem.pairs, weights_of(problem.loss))
+    if closed and not problem.is_low_rank:
         return Spectral()
     if len(problem.z) <= FEW_PAIRS:
         return Cholesky()

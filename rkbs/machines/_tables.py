@@ -1,4 +1,4 @@
-"""Plain tables with rows [x | y], in place of pairs."""
+"""Plain tables with rows [x | y], in place of pairs: of them a row may repeat."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def pairs_of_table(machine: Any, table: Any, z: Any) -> tuple[Pairs, np.ndarray]
 
     Parameters
     ----------
-    machine : OperatorMachine
+    machine : PairMachine
         Gets ``n_features_in_``, and ``feature_names_in_`` of a table with names.
     table : array of shape (n, d_x + d_y)
     z : array of shape (n,)
@@ -32,8 +32,42 @@ def pairs_of_table(machine: Any, table: Any, z: Any) -> tuple[Pairs, np.ndarray]
     _refuse_domains(table)
     table, z = numeric(table, "X"), numeric(z, "z")
     table, z = validate_data(machine, table, z, dtype=float, y_numeric=True, ensure_min_features=2)
-    pairs = Pairs.from_table(table, columns_of_x(machine.n_features_x, table.shape[1]))
+    pairs = _pairs(table, columns_of_x(machine.n_features_x, table.shape[1]))
     return named(pairs, getattr(machine, "feature_names_in_", None)), z
+
+
+def _pairs(table: np.ndarray, split: int) -> Pairs:
+    """The pairs of a table; where it repeats a row, to copies of its point x, or of y.
+
+    To every kernel a copy is the same point: each row of the table has a response of its own, and
+    the features are those of the points without copies.
+    """
+    (X, i), (Y, j) = (_distinct(part) for part in np.hsplit(table, [split]))
+    cells = i * len(Y) + j
+    order = np.argsort(cells, kind="stable")
+    begin = np.searchsorted(cells[order], cells[order])
+    time = np.empty(len(cells), dtype=np.intp)
+    time[order] = np.arange(len(cells)) - begin  # how often the row has occurred before
+    if time.any():
+        (more_x, k), (more_y, m) = (_copies(index, time) for index in (i, j))
+        if len(more_x) * len(Y) <= len(more_y) * len(X):
+            X, i = X[more_x], k
+        else:
+            Y, j = Y[more_y], m
+    return Pairs(X, Y, i, j)
+
+
+def _distinct(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Different points, and the number of each there."""
+    found, index = np.unique(points, axis=0, return_inverse=True)
+    return found, index.reshape(-1)
+
+
+def _copies(index: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The point of each copy, and the copy that each row of a table is of."""
+    most = int(time.max()) + 1
+    found, copy = np.unique(index * most + time, return_inverse=True)
+    return found // most, copy.reshape(-1)
 
 
 def numeric(table: Any, name: str) -> Any:

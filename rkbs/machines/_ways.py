@@ -10,6 +10,8 @@ from rkbs.machines._solving import FEW_PAIRS
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.operators._leave_out_both import operations
 from rkbs.solvers.operators._missing import MissingPairs
+from rkbs.solvers.operators._pair_weights import is_separable_grid
+from rkbs.terms.weighted import weights_of
 
 Way = Literal["grid", "missing", "pairs", "folds"]
 _TRIVIAL = 300
@@ -37,10 +39,11 @@ def way(
             f"leave='both' has no closed form {lacking}, got cv='exact': pass a number of folds, "
             "or None"
         )
-    if problem.pairs.is_complete:
+    weights = weights_of(problem.loss)
+    if is_separable_grid(problem.pairs, weights):
         costly = _operations(problem, leave, alphas) > _MOST_OPERATIONS * alphas
         return "folds" if costly and cv is None else "grid"
-    if len(problem.pairs) > _TRIVIAL and MissingPairs.suit(problem):
+    if weights is None and len(problem.pairs) > _TRIVIAL and MissingPairs.suit(problem):
         return "missing"
     return way_of_some(problem, cv)
 
@@ -54,6 +57,8 @@ def _lacking(problem: OperatorProblem, groups: Groups) -> str:
     """What leaves a row and a column at once without a closed form, or nothing."""
     if not problem.pairs.is_complete:
         return "on a grid that lacks pairs"
+    if weights_of(problem.loss) is not None:
+        return "for weighted pairs"
     if _has_effects(problem):
         return "beside effects of rows or columns"
     return "for groups of several rows or columns" if groups.of_several() else ""

@@ -46,6 +46,16 @@ def learn_weights(machine: Any, x: Entities, y: Entities, pairs: Pairs, z: np.nd
         setattr(machine, attribute, _weighted(kernel, known, Z if known is x else Z.T))
 
 
+def refuse_learned(machine: Any) -> None:
+    """``ValueError`` where weights of kernels would be learned from responses that have weights."""
+    for name in ("kernel_x", "kernel_y"):
+        if _learns(getattr(machine, name)):
+            raise ValueError(
+                f'weights="alignf" of {name} knows no sample_weight: learn them without, '
+                f"machine.fit(pairs, z).{name}_.weights, and pass these numbers as weights"
+            )
+
+
 def learns_weights(machine: Any) -> bool:
     """Whether a fit learns weights from its responses."""
     return _learns(machine.kernel_x) or _learns(machine.kernel_y)

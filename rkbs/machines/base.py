@@ -1,65 +1,38 @@
-"""What all operator machines share: pairs in, the finite expansion out."""
+"""What machines of a kernel within each domain share: the finite expansion of an operator."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rkbs._arrays import as_matrix, kind_error
-from rkbs._frames import column_names
-from rkbs.data._cuts import Setting, check_setting
-from rkbs.data._entities import Entities, as_ids
-from rkbs.data._groups import Groups, warn_equal
-from rkbs.data.pairs import Pairs
+from rkbs._arrays import kind_error
+from rkbs.data._entities import Entities
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.repair import Repair, Repaired
-from rkbs.machines._at_pairs import values_at_pairs, values_on_grid
-from rkbs.machines._names import check_names, keep_names
-from rkbs.machines._offsets import effects_of, make_offsets
-from rkbs.machines._parameters import changed, nested
-from rkbs.machines._tables import numeric, pairs_of_table
-from rkbs.machines._weights import learn_weights
+from rkbs.machines._samples import Samples
+from rkbs.machines._weights import learn_weights, refuse_learned
 from rkbs.machines._within import between, gram, kernel_and_repair, learned
+from rkbs.machines.pair_machine import PairMachine
 from rkbs.problems._grams import Gram
-from rkbs.problems.certificates import Certificate
-from rkbs.problems.gram import GramProblem, check_scale
-from rkbs.problems.offsets import Offsets
 from rkbs.terms.losses import Loss
 
 
-class OperatorMachine(RegressorMixin, BaseEstimator):
+class OperatorMachine(PairMachine):
     """h(x, y) = Σ_ij A_ij k_X(x, x_i) k_Y(y_j, y) + b: what all operator machines share."""
 
-    effects: tuple[str, ...] = ()
-    effects_alpha: float | None = None
     _by_features: ClassVar[bool] = False
     """Whether the features of a kernel of low rank take the place of its Gram matrix."""
     _leaves_out: ClassVar[bool] = False
     """Whether a fit leaves responses out, which nothing that it learns beforehand may see."""
 
     # What a fit sets.
-    X_fit_: np.ndarray
-    Y_fit_: np.ndarray
-    certificate_: Certificate
-    column_effects_: np.ndarray | None
-    feature_names_in_: np.ndarray
-    feature_names_in_x_: np.ndarray
-    feature_names_in_y_: np.ndarray
-    ids_x_: np.ndarray | None
-    ids_y_: np.ndarray | None
-    intercept_: float
     kernel_x_: Kernel
     kernel_y_: Kernel
     key_coef_: np.ndarray
-    n_features_in_: int
-    n_features_x_: int
     query_coef_: np.ndarray
     repair_x_: Repaired | None
     repair_y_: Repaired | None
-    row_effects_: np.ndarray | None
 
     def __init__(
         self,
@@ -90,221 +63,34 @@ class OperatorMachine(RegressorMixin, BaseEstimator):
         kernel_y = kernel if params.get("repair_y") else kernel.domain_y
         return cls(kernel_x=kernel_x, kernel_y=kernel_y, **params)
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name; deep: also those of what they are, such as ``kernel_x__tau``."""
-        params = super().get_params(deep)
-        if deep:
-            for name in super().get_params(deep=False):
-                params |= nested(params[name], name)
-        return params
+    def _data(self, samples: Samples, loss: Loss) -> tuple[dict[str, Any], float]:
+        """Gram matrices, pairs, responses, loss and offsets, and the mean that responses are less.
 
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, also by ``kernel_x__tau`` and ``loss__delta``, as a grid search does."""
-        inner: dict[str, dict[str, Any]] = {name: {} for name in self.get_params(deep=False)}
-        for key in [key for key in params if key.partition("__")[0] in inner and "__" in key]:
-            name, _, part = key.partition("__")
-            inner[name][part] = params.pop(key)
-        super().set_params(**params)
-        for name, changes in inner.items():
-            if changes:
-                setattr(self, name, changed(getattr(self, name), changes, name))
-        return self
-
-    def _training_pairs(self, pairs: Any, z: Any) -> tuple[Pairs, np.ndarray]:
-        """Pairs over the rows in use, and their responses; sets ``n_features_in_``."""
-        if z is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None: z "
-                "must hold a response for every pair"
-            )
-        if isinstance(pairs, Pairs):
-            if self.n_features_x not in (None, pairs.X.shape[1]):
-                raise ValueError(
-                    f"n_features_x={self.n_features_x!r} contradicts the Pairs, whose X has "
-                    f"{pairs.X.shape[1]} columns: it is for plain arrays only"
-                )
-            self.n_features_in_ = pairs.shape[1]
-        else:
-            pairs, z = pairs_of_table(self, pairs, z)
-        self.n_features_x_ = pairs.X.shape[1]
-        keep_names(self, pairs)
-        return pairs.compact(), pairs.responses(z)
-
-    def _data(self, pairs: Any, z: Any, loss: Loss) -> tuple[dict[str, Any], float]:
-        """Gram matrices, pairs, responses and offsets, and the mean that responses are less.
-
-        Kernels and domains are kept as they are now. Where a constant takes it back, and the loss
-        sees residuals alone, responses are taken less their mean: their digits count, not its.
+        Kernels and domains are kept as they are now.
         """
-        pairs, z = self._training_pairs(pairs, z)
         self.kernel_x_, repair_x = kernel_and_repair(self, "x")
         self.kernel_y_, repair_y = kernel_and_repair(self, "y")
-        # In float64 whatever came: a Gram matrix in float32 is not numerically PSD.
-        self.X_fit_, self.Y_fit_ = pairs.X.astype(float), pairs.Y.astype(float)
-        self.ids_x_, self.ids_y_ = pairs.ids_x, pairs.ids_y
-        x, y = self._known("X"), self._known("Y")
-        offsets = make_offsets(self.fit_intercept, self.effects, self.effects_alpha, x, y)
-        mean = float(check_scale(z).mean()) if offsets.constant and loss.of_residual else 0.0
-        z -= mean
-        learn_weights(self, x, y, pairs, z)
+        x, y, offsets, loss, mean = self._begin(samples, loss)
+        if samples.weights is not None:
+            refuse_learned(self)
+        learn_weights(self, x, y, samples.pairs, samples.z)
         domains = (self.kernel_x_, x, repair_x), (self.kernel_y_, y, repair_y)
         (gram_x, self.repair_x_), (gram_y, self.repair_y_) = (
-            learned(kernel, known, repair) if repair else (self._gram(kernel, known, pairs), None)
+            learned(kernel, known, repair) if repair else (self._gram(kernel, known, samples), None)
             for kernel, known, repair in domains
         )
-        data = {"gram_x": gram_x, "gram_y": gram_y, "pairs": pairs, "z": z, "offsets": offsets}
-        return data, mean
+        data = {"gram_x": gram_x, "gram_y": gram_y, "loss": loss, "offsets": offsets}
+        return data | {"pairs": samples.pairs, "z": samples.z}, mean
 
-    def _gram(self, kernel: Kernel, known: Entities, pairs: Pairs) -> Gram:
+    def _gram(self, kernel: Kernel, known: Entities, samples: Samples) -> Gram:
         """What a problem is to know of a domain."""
         return gram(kernel, known)
 
-    def _keep_offsets(self, offsets: Offsets, theta: np.ndarray, mean: float) -> None:
-        """``intercept_``, and the effects of the rows of the two domains."""
-        b, rows, columns = offsets.split(theta)
-        self.intercept_ = mean + b
-        self.row_effects_ = None if offsets.rows is None else rows
-        self.column_effects_ = None if offsets.columns is None else columns
+    def _queries(self, X: Entities) -> np.ndarray:
+        return self._kernel_rows_x(X) @ self.query_coef_
 
-    def _known(self, domain: str) -> Entities:
-        """The points of the fit."""
-        points, ids = ("X_fit_", "ids_x_") if domain == "X" else ("Y_fit_", "ids_y_")
-        return Entities(getattr(self, points), getattr(self, ids), domain)
-
-    def _groups(
-        self, data: Any, problem: GramProblem, leave: Setting, groups_x: Any, groups_y: Any
-    ) -> Groups:
-        """What cross-validation leaves out together; a warning where equal points leak."""
-        groups = Groups.in_use(data, problem.pairs, groups_x, groups_y)
-        warn_equal(problem.grams, problem.pairs, groups, check_setting(leave))
-        return groups
-
-    def predict(self, X: Any) -> np.ndarray:
-        """h(x, y) for each pair.
-
-        Parameters
-        ----------
-        X : Pairs, or array of shape (n, d_x + d_y)
-            The pairs; in a plain array each row is [x | y].
-
-        Returns
-        -------
-        array of shape (n,)
-        """
-        check_is_fitted(self)
-        if isinstance(X, Pairs):
-            self._check_pairs(X)
-            return self._predict_pairs(X)
-        table = validate_data(self, numeric(X, "X"), dtype=float, reset=False)
-        if not hasattr(self, "feature_names_in_"):  # of one domain scikit-learn does not know
-            self._check_table(column_names(X))
-        # A table to predict may repeat a row; Pairs may not.
-        rows, inverse = np.unique(table, axis=0, return_inverse=True)
-        return self._predict_pairs(Pairs.from_table(rows, self.n_features_x_))[inverse.reshape(-1)]
-
-    def _check_pairs(self, pairs: Pairs) -> None:
-        check_names(self, pairs.feature_names_x, "X")
-        check_names(self, pairs.feature_names_y, "Y")
-
-    def _check_table(self, names: tuple[str, ...] | None) -> None:
-        """Names of a table's columns, where the fit had names in one domain."""
-        split = self.n_features_x_
-        for domain, part in (("X", slice(split)), ("Y", slice(split, None))):
-            if hasattr(self, f"feature_names_in_{domain.lower()}_"):
-                check_names(self, names and names[part], domain)
-
-    def _predict_pairs(self, pairs: Pairs) -> np.ndarray:
-        pairs = pairs.compact()
-        X, Y = Entities(pairs.X, pairs.ids_x, "X"), Entities(pairs.Y, pairs.ids_y, "Y")
-        return values_at_pairs(pairs, *self._towers(X, Y), *self._effects(X, Y))
-
-    def _effects(self, X: Entities, Y: Entities) -> tuple[np.ndarray, np.ndarray]:
-        """What is added for each row, the intercept included, and for each column."""
-        rows = np.full(len(X.points), self.intercept_)
-        rows += effects_of(self.row_effects_, X, self._known("X"))
-        columns = effects_of(self.column_effects_, Y, self._known("Y"))
-        return rows, np.zeros(len(Y.points)) + columns
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The coefficient of determination R² of the predictions, as any regressor's ``score``.
-
-        ``y`` may be the matrix (n_x, n_y) of a complete grid, as in ``fit``.
-        """
-        y = X.responses(y) if isinstance(X, Pairs) else y
-        return super().score(X, y, sample_weight)
-
-    def predict_grid(self, X: Any, Y: Any, *, ids_x: Any = None, ids_y: Any = None) -> np.ndarray:
-        """h(x, y) for every pair of the two domains.
-
-        Parameters
-        ----------
-        X : array of shape (n_x, d_x)
-        Y : array of shape (n_y, d_y)
-        ids_x, ids_y : sequences of length n_x, n_y, or None
-            Who the points are, as in ``Pairs``: needed where the kernel asks and the fit had ids.
-            Ids that the fit did not have are new entities.
-
-        Returns
-        -------
-        array of shape (n_x, n_y)
-        """
-        check_is_fitted(self)
-        x, y = self._points(X, "X", ids_x, "ids_x"), self._points(Y, "Y", ids_y, "ids_y")
-        return values_on_grid(*self._towers(x, y), *self._effects(x, y))
-
-    def _points(self, points: Any, domain: str, ids: Any, name: str) -> Entities:
-        """Points of the domain X or Y, the names of their features and their ids checked."""
-        if isinstance(points, Pairs):
-            raise TypeError(
-                f"{domain} must be points of one domain, got Pairs: pass pairs.{domain}"
-                + f" and {name}=pairs.ids_{domain.lower()}"
-                * (getattr(points, f"ids_{domain.lower()}") is not None)
-            )
-        check_names(self, column_names(points), domain)
-        matrix = as_matrix(points, domain)
-        return Entities(matrix, as_ids(ids, name, matrix, domain), domain)
-
-    def query(self, X: Any, ids: Any = None) -> np.ndarray:
-        """The queries of the fit, q(x) = k_X(x, X_fit) Q: its attention logits are q(x)·k(y).
-
-        h is q(x)·k(y) + ``intercept_``, and the effects of x and of y where they were asked for.
-        Only the products are determined: a rotation of queries and keys together changes nothing.
-
-        Parameters
-        ----------
-        X : array of shape (n, d_x)
-        ids : sequence of length n, or None
-            As ``ids_x`` of ``predict_grid``.
-
-        Returns
-        -------
-        array of shape (n, r)
-        """
-        check_is_fitted(self)
-        return self._kernel_rows_x(self._points(X, "X", ids, "ids")) @ self.query_coef_
-
-    def key(self, Y: Any, ids: Any = None) -> np.ndarray:
-        """The keys of the fit, k(y) = k_Y(y, Y_fit) K.
-
-        Parameters
-        ----------
-        Y : array of shape (n, d_y)
-        ids : sequence of length n, or None
-            As ``ids_y`` of ``predict_grid``.
-
-        Returns
-        -------
-        array of shape (n, r)
-        """
-        check_is_fitted(self)
-        return self._kernel_rows_y(self._points(Y, "Y", ids, "ids")) @ self.key_coef_
-
-    def _towers(self, X: Entities, Y: Entities) -> tuple[np.ndarray, np.ndarray]:
-        """q(X), (n_x, r), and k(Y), (n_y, r): h is their rows' product."""
-        return (
-            self._kernel_rows_x(X) @ self.query_coef_,
-            self._kernel_rows_y(Y) @ self.key_coef_,
-        )
+    def _keys(self, Y: Entities) -> np.ndarray:
+        return self._kernel_rows_y(Y) @ self.key_coef_
 
     def _kernel_rows_x(self, X: Entities) -> np.ndarray:
         """k_X(X, X_fit), or features, one row per point."""

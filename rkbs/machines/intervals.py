@@ -24,7 +24,7 @@ from rkbs.machines._left_out import (
     errors_in_folds,
     units_of,
 )
-from rkbs.machines.base import OperatorMachine
+from rkbs.machines.pair_machine import PairMachine
 
 _ROUNDING = 1e-12
 """Of sums of weights, far below a weight."""
@@ -134,7 +134,7 @@ class Intervals:
     (array([0.3, 0.7]), array([0.6, 1. ]))
     """
 
-    machine: OperatorMachine
+    machine: PairMachine
     settings: tuple[LeaveOutErrors, ...]
 
     def __repr__(self) -> str:
@@ -143,7 +143,7 @@ class Intervals:
     @classmethod
     def of(
         cls,
-        machine: OperatorMachine,
+        machine: PairMachine,
         X: Pairs,
         y: Any,
         *,
@@ -179,7 +179,7 @@ class Intervals:
         TypeError, ValueError
             For other pairs or responses than those of the fit, and settings that do not exist.
         """
-        if not isinstance(machine, OperatorMachine):
+        if not isinstance(machine, PairMachine):
             raise TypeError(f"machine must be a machine of rkbs, got {type(machine).__name__}")
         check_is_fitted(machine)
         pairs, z = data_of_fit(machine, X, y)

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from rkbs.data._entities import Entities
-from rkbs.data.pairs import Pairs
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.low_rank import LeftOut, LowRank
 from rkbs.kernels.repair import Repair
+from rkbs.machines._samples import Samples
 from rkbs.machines._solving import FixedAlphaMixin, RidgeSolver, check_solver, ridge_solver
 from rkbs.machines._within import decomposed
 from rkbs.machines.base import OperatorMachine
@@ -19,6 +19,7 @@ from rkbs.problems._grams import Gram
 from rkbs.problems.certificates import KKTCertificate
 from rkbs.problems.low_rank import LowRankGram
 from rkbs.problems.operator import OperatorProblem
+from rkbs.solvers.operators._pair_weights import is_separable_grid
 from rkbs.solvers.operators.base import RidgeSolution
 from rkbs.solvers.operators.spectral import Spectral
 from rkbs.terms.residual_losses import Squared
@@ -45,9 +46,9 @@ class RidgeMachine(OperatorMachine):
         self.effects = effects
         self.effects_alpha = effects_alpha
 
-    def _problem(self, X: Any, y: Any, alpha: float) -> tuple[OperatorProblem, float]:
+    def _problem(self, samples: Samples, alpha: float) -> tuple[OperatorProblem, float]:
         """The problem of these pairs at one α, and the mean that its responses are less."""
-        data, mean = self._data(X, y, Squared())
+        data, mean = self._data(samples, Squared())
         return OperatorProblem(**data, alpha=alpha), mean
 
     def _keep(self, solution: RidgeSolution, mean: float) -> None:
@@ -105,8 +106,9 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         Only for plain arrays with rows [x | y], and needed where they have more than two columns:
         how many of them, from the left, describe x.
     solver : Solver, optional
-        By default ``Spectral()`` on a complete grid without ``LowRank`` kernels, else
-        ``Cholesky()`` for up to 2000 pairs and ``ConjugateGradient()`` beyond.
+        By default ``Spectral()`` on a complete grid without ``LowRank`` kernels, and with weights
+        of pairs that are products u_i v_j, if any; else ``Cholesky()`` for up to 2000 pairs and
+        ``ConjugateGradient()`` beyond.
 
     Attributes
     ----------
@@ -116,12 +118,14 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         ``query`` and ``key`` evaluate them, and predictions are made of them. Of a ``LowRank``
         kernel they have a row per feature: q(x) = φ(x) ``query_coef_``.
     dual_coef_ : array of shape (n_x, n_y), sparse where a kernel is ``LowRank``
-        A = (z − h)/α at the pairs, zero where there was none: the coefficients of the expansion,
-        of sum 0 with an intercept, over the points in use (``X_fit_`` × ``Y_fit_``: rows of X and Y
-        without any pair are dropped). k_X A k_Y loses the digits of λ_max/α, the largest eigenvalue
-        of the pairs' Gram matrix over α, which predictions keep.
+        A = w (z − h)/α at the pairs, w their weights, zero where there was none: the coefficients
+        of the expansion, of sum 0 with an intercept, over the points in use (``X_fit_`` ×
+        ``Y_fit_``: rows of X and Y without any pair are dropped). k_X A k_Y loses the digits of
+        λ_max/α, the largest eigenvalue of the pairs' Gram matrix over α, which predictions keep.
     intercept_ : float
         b, 0 without ``fit_intercept``.
+    sample_weight_ : array of shape (n,), or None
+        The weights of the pairs in use, those of weight 0 left out; None: all are 1.
     row_effects_, column_effects_ : arrays of shape (n_x,), (n_y,), or None
         The effects of the rows of ``X_fit_`` and ``Y_fit_``, where they were asked for.
     certificate_ : Certificate
@@ -191,13 +195,14 @@ class BinaryKernelRidge(FixedAlphaMixin, RidgeMachine):
         self.alpha = alpha
         self.solver = solver
 
-    def _gram(self, kernel: Kernel, known: Entities, pairs: Pairs) -> Gram:
+    def _gram(self, kernel: Kernel, known: Entities, samples: Samples) -> Gram:
         """Of a kernel of low rank features; else the decomposition, if the solver needs no more."""
         if isinstance(kernel, LowRank):
             return LowRankGram(kernel.features(known.points))
-        if pairs.is_complete and (self.solver is None or isinstance(self.solver, Spectral)):
+        closed = is_separable_grid(samples.pairs, samples.weights)
+        if closed and (self.solver is None or isinstance(self.solver, Spectral)):
             return decomposed(kernel, known)
-        return super()._gram(kernel, known, pairs)
+        return super()._gram(kernel, known, samples)
 
     def _keep(self, solution: RidgeSolution, mean: float) -> None:
         super()._keep(solution, mean)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, Self, final
+from typing import Any, Self, final
 
 import numpy as np
 
 from rkbs._arrays import check_count
-from rkbs.data._cuts import Setting
+from rkbs.data._cuts import Cut, Setting
 from rkbs.data._groups import Groups
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.repair import Repair
-from rkbs.machines._folds import Fold, cuts_of
+from rkbs.machines._folds import Fold, count_of_folds, cuts_of, parts_of
+from rkbs.machines._given_splits import given_cuts
 from rkbs.machines._ridge_folds import RidgeFolds
+from rkbs.machines._samples import restored
 from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
 from rkbs.machines._solving import ridge_solver
 from rkbs.machines._ways import Way, way, way_of_some
@@ -22,11 +24,13 @@ from rkbs.machines.ridge import RidgeMachine
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import ConvergenceError, State
 from rkbs.solvers.operators._missing import DigitsLostError, MissingPairs
+from rkbs.solvers.operators._pair_weights import PairWeights
 from rkbs.solvers.operators.base import RidgeSolution
 from rkbs.solvers.operators.dense import Cholesky, DenseState
-from rkbs.solvers.operators.spectral import Spectral, SpectralState
+from rkbs.solvers.operators.spectral import Spectral
+from rkbs.solvers.operators.spectral_state import SpectralState
 
-_FOLDS = 5
+_CV = 'cv, if it is not None or "exact",'
 
 
 @final
@@ -64,9 +68,11 @@ class BinaryKernelRidgeCV(RidgeMachine):
     n_features_x, fit_intercept, effects, effects_alpha
         As in ``BinaryKernelRidge``; with effects exact leave-one-out on a complete grid takes
         O(n_x n_y (n_x + n_y)²) per α.
-    cv : int, "exact" or None, default=None
+    cv : int, "exact", splits or None, default=None
         The number of folds, ≥ 2; "exact" for leave-one-out whatever it costs, of up to 20,000 pairs
-        where they do not nearly fill their grid. None: exact where that is cheap, else 5 folds.
+        where they do not nearly fill their grid. None: exact where that is cheap, else 5 folds. Or
+        a splitter of scikit-learn, ``PairKFold``, or (train, test) for each fold, the numbers of
+        the pairs; ``leave`` then says which Gram matrices are cut, not what is left out.
     random_state : int, default=0
         The seed of the folds.
     verbose : int, default=0
@@ -143,7 +149,7 @@ class BinaryKernelRidgeCV(RidgeMachine):
         fit_intercept: bool = True,
         effects: tuple[str, ...] = (),
         effects_alpha: float | None = None,
-        cv: int | Literal["exact"] | None = None,
+        cv: Any = None,
         random_state: int = 0,
         verbose: int = 0,
         repair_x: Repair | str | None = None,
@@ -165,46 +171,58 @@ class BinaryKernelRidgeCV(RidgeMachine):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        groups_x: Any = None,
+        groups_y: Any = None,
+    ) -> Self:
         """Choose α, then fit.
 
         Parameters
         ----------
-        X, y
-            As in ``BinaryKernelRidge``.
+        X, y, sample_weight
+            As in ``BinaryKernelRidge``. Errors are weighted too: leave-one-out is exact for pairs
+            in any pattern and for weights u_i v_j of a complete grid, else in folds.
         groups_x, groups_y : arrays of shape (n_x,), (n_y,), optional
             A label for each row of the Pairs' X and Y, such as the sequence of a protein that has
             several ids. Rows of one label are left out together; with a pair, all pairs of its two
             groups.
         """
         alphas = check_alphas(self.alphas)
-        if self.cv is not None and self.cv != "exact":
-            check_count(self.cv, 'cv, if it is not None or "exact",', 2)
         rng = np.random.default_rng(check_count(self.random_state, "random_state", 0))
-        problem, mean = self._problem(X, y, min(alphas))
-        groups = self._groups(X, problem, self.leave, groups_x, groups_y)
-        self._check_units(problem, groups)
-        state = self._by_leave_one_out(problem, alphas, groups)
-        if state is None:
-            state = ridge_solver(problem).setup(problem)
-            predicted = self._by_folds(problem, alphas, groups, rng).predictions.__getitem__
-        else:
+        samples = self._samples(X, y, sample_weight)
+        folds = None if isinstance(self.cv, str) and self.cv == "exact" else self.cv
+        parts = given_cuts(folds, _CV, samples, groups_x, groups_y)
+        problem, mean = self._problem(samples, min(alphas))
+        given, kept = samples.given, samples.kept
+        del samples  # whose responses would add to the memory of the fit
+        if parts is None:
+            groups = self._groups(given, problem, self.leave, groups_x, groups_y)
+            self._check_units(problem, groups)
+            state = self._by_leave_one_out(problem, alphas, groups)
+            if state is None:
+                parts = self._cuts(problem, groups, rng)
+        if parts is None:
             predicted = partial(self._predicted, state, alphas, groups)
+        else:
+            self.leave_out_by_, state = "folds", ridge_solver(problem).setup(problem)
+            predicted = self._by_folds(problem, alphas, parts).predictions.__getitem__
         solution = self._best(state, alphas, predicted)
         self.alpha_ = solution.problem.alpha
-        self.leave_out_predictions_ += mean
+        self.leave_out_predictions_ = restored(self.leave_out_predictions_ + mean, kept)
         least, greatest = np.nanmin(self.leave_out_rmse_), np.nanmax(self.leave_out_rmse_)
         if least < greatest:  # else no operator sees the responses, and no α is better
             warn_end_of_path(self.alpha_, alphas)
         self._keep(solution, mean)
         return self
 
-    def _parts(self) -> tuple[str, ...]:
-        return ("row", "column") if self.leave == "both" else (self.leave,)
-
     def _check_units(self, problem: OperatorProblem, groups: Groups) -> None:
         """An error where there is but one of what is left out, and so none to train on."""
-        for part in self._parts():
+        for part in parts_of(self.leave):
             if np.ptp(groups.of_pairs(problem.pairs, part)) == 0:
                 raise ValueError(
                     f"leave={self.leave!r} needs two {part}s, or groups of them, got 1 "
@@ -227,22 +245,21 @@ class BinaryKernelRidgeCV(RidgeMachine):
                 self.leave_out_by_ = way_of_some(problem, self.cv)
         if self.leave_out_by_ == "folds":
             return None
-        solver = Spectral() if problem.pairs.is_complete else Cholesky()
+        solver = Spectral() if self.leave_out_by_ == "grid" else Cholesky()
         by_all: SpectralState | DenseState = solver.setup(problem)
         self.leave_out_rmse_ = self._rmse(by_all, alphas, groups)
         return by_all
 
+    def _cuts(
+        self, problem: OperatorProblem, groups: Groups, rng: np.random.Generator
+    ) -> list[Cut]:
+        count = count_of_folds(self.cv, problem.pairs, self.leave, groups)
+        return cuts_of(problem.pairs, self.leave, count, rng, groups)
+
     def _by_folds(
-        self,
-        problem: OperatorProblem,
-        alphas: list[float],
-        groups: Groups,
-        rng: np.random.Generator,
+        self, problem: OperatorProblem, alphas: list[float], parts: list[Cut]
     ) -> RidgeFolds:
         """Errors by cross-validation; α without certificate in some fold are named."""
-        units = [len(np.unique(groups.of_pairs(problem.pairs, part))) for part in self._parts()]
-        count = min(_FOLDS, *units) if self.cv is None else int(self.cv)
-        parts = cuts_of(problem.pairs, self.leave, count, rng, groups)
         folds = [Fold.of(problem, cut, self.leave) for cut in parts]
         found = RidgeFolds(folds, np.array(alphas), bool(self.verbose), len(problem.z))
         self.fold_rmse_ = found.rmse
@@ -286,7 +303,8 @@ class BinaryKernelRidgeCV(RidgeMachine):
         if isinstance(source, SpectralState):
             return source.leave_out_rmse(alphas, self.leave, groups)
         residuals = (self._left_out(source, alpha, groups) for alpha in alphas)
-        return np.array([np.sqrt(np.mean(part * part)) for part in residuals])
+        weights = PairWeights.of(source.problem)
+        return np.array([weights.root_mean_square(part) for part in residuals])
 
     def _predicted(self, source: Any, alphas: list[float], groups: Groups, k: int) -> np.ndarray:
         """ẑ of each pair at an α."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
 from rkbs._arrays import kind_error
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.repair import Repair
+from rkbs.machines._samples import Samples
 from rkbs.machines._solving import FixedAlphaMixin, SpectralSolver, check_solver
 from rkbs.machines.base import OperatorMachine
 from rkbs.problems.certificates import GapCertificate
@@ -21,6 +22,7 @@ from rkbs.solvers.operators.spectral_newton import SpectralNewton
 from rkbs.terms.losses import Loss
 from rkbs.terms.residual_losses import Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
+from rkbs.terms.weighted import without_weights
 
 _LARGE = 100
 """From so many points of each domain on factors of low rank cost less than whole matrices."""
@@ -60,14 +62,14 @@ class SchattenMachine(OperatorMachine):
         """A = Q Kᵀ, the coefficients of the expansion over all observed points, (n_x, n_y)."""
         return self.query_coef_ @ self.key_coef_.T
 
-    def _problem(self, X: Any, y: Any, alpha: float) -> tuple[SchattenProblem, float]:
+    def _problem(self, samples: Samples, alpha: float) -> tuple[SchattenProblem, float]:
         """The problem of these pairs at one α, and the mean that its responses are less."""
         loss = Squared() if self.loss is None else self.loss
         if not isinstance(loss, Loss):
             raise kind_error(loss, "loss", Loss)
         penalty = Schatten(1.0) if self.penalty is None else self.penalty
-        data, mean = self._data(X, y, loss)
-        problem = SchattenProblem(**data, alpha=alpha, loss=loss, penalty=penalty)
+        data, mean = self._data(samples, loss)
+        problem = SchattenProblem(**data, alpha=alpha, penalty=penalty)
         self.alpha_max_ = problem.zero_threshold()
         return problem, mean
 
@@ -81,7 +83,7 @@ class SchattenMachine(OperatorMachine):
             return Factorized(tol=1e-6) if loss.smooth and large else ADMM(tol=1e-6)
         # Huber's ℓ' has kinks, and no curvature far off: in either chart Newton's method can stall.
         twice = penalty.is_twice_differentiable or penalty.is_dual_twice_differentiable
-        smooth = loss.smooth and twice and not isinstance(loss, Huber)
+        smooth = loss.smooth and twice and not isinstance(without_weights(loss), Huber)
         return SpectralNewton() if smooth else ADMM(tol=1e-6)
 
     def _keep(self, solution: SchattenSolution, mean: float) -> None:
@@ -141,6 +143,8 @@ class BinaryKernelMachine(FixedAlphaMixin, SchattenMachine):
         and k(y) = k_Y(y, Y_fit) ``key_coef_``. ``query`` and ``key`` evaluate them.
     intercept_ : float
         b, 0 without ``fit_intercept``.
+    sample_weight_ : array of shape (n,), or None
+        The weights of the pairs in use, those of weight 0 left out; None: all are 1.
     dual_coef_ : array of shape (n_x, n_y)
         A = ``query_coef_ @ key_coef_.T``, formed when asked for. It is over the whole grid of the
         points in use (``X_fit_`` × ``Y_fit_``). Where a Gram matrix is singular A is not unique,

@@ -14,7 +14,8 @@ from rkbs._arrays import check_count, check_number
 from rkbs.data._cuts import Setting, check_setting
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.repair import Repair
-from rkbs.machines._folds import Fold, check_folds, cuts_of
+from rkbs.machines._folds import Fold, check_folds, count_of_folds, cuts_of
+from rkbs.machines._given_splits import given_cuts
 from rkbs.machines._selection import check_alphas, warn_end_of_path, warn_uncertified
 from rkbs.machines._solving import SpectralSolver
 from rkbs.machines.spectral import SchattenMachine
@@ -22,6 +23,7 @@ from rkbs.problems.schatten import SchattenProblem
 from rkbs.solvers.base import ConvergenceError, solve
 from rkbs.terms.losses import Loss
 from rkbs.terms.spectral_penalties import SpectralPenalty
+from rkbs.terms.weighted import without_weights
 
 _Fold = Fold[SchattenProblem]
 _ROUGH_GAP = 1e-4
@@ -68,8 +70,9 @@ class BinaryKernelMachineCV(SchattenMachine):
         fold leaves out rows and columns, and tests on their pairs with each other, a ``cv``-th of
         all pairs in all folds. Equal points under several ids would stay among the training
         points: pass ``groups_x``, ``groups_y`` to ``fit``, which warns of them.
-    cv : int, default=5
-        The number of folds, ≥ 2, of about as many pairs, rows or columns each.
+    cv : int, splits or None, default=None
+        The number of folds, ≥ 2, of about as many pairs, rows or columns each; None: 5, or as many
+        as there are of these. Or splits, as in ``BinaryKernelRidgeCV``.
     random_state : int, default=0
         The seed of the folds.
 
@@ -128,7 +131,7 @@ class BinaryKernelMachineCV(SchattenMachine):
         n_alphas: int = 20,
         ratio: float = 1e-4,
         leave: Setting = "pair",
-        cv: int = 5,
+        cv: Any = None,
         random_state: int = 0,
         n_features_x: int | None = None,
         solver: SpectralSolver | None = None,
@@ -154,25 +157,36 @@ class BinaryKernelMachineCV(SchattenMachine):
         self.cv = cv
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None, *, groups_x: Any = None, groups_y: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        groups_x: Any = None,
+        groups_y: Any = None,
+    ) -> Self:
         """Choose α, then fit.
 
         Parameters
         ----------
-        X, y
-            As in ``BinaryKernelMachine``.
+        X, y, sample_weight
+            As in ``BinaryKernelMachine``; held-out losses are weighted too.
         groups_x, groups_y : arrays of shape (n_x,), (n_y,), optional
             A label for each row of the Pairs' X and Y, such as the sequence of a protein that has
             several ids. A fold leaves out rows of one label together; with a pair, all pairs of
             its two groups.
         """
-        folds = check_count(self.cv, "cv", 2)
         rng = np.random.default_rng(check_count(self.random_state, "random_state", 0))
         check_setting(self.leave)
-        problem, mean = self._problem(X, y, 1.0)
+        samples = self._samples(X, y, sample_weight)
+        parts = given_cuts(self.cv, "cv", samples, groups_x, groups_y)
+        problem, mean = self._problem(samples, 1.0)
         solver, self.alphas_ = self._solver(problem), self._path_of_alphas()
-        groups = self._groups(X, problem, self.leave, groups_x, groups_y)
-        parts = cuts_of(problem.pairs, self.leave, folds, rng, groups)
+        if parts is None:
+            groups = self._groups(samples.given, problem, self.leave, groups_x, groups_y)
+            folds = count_of_folds(self.cv, problem.pairs, self.leave, groups)
+            parts = cuts_of(problem.pairs, self.leave, folds, rng, groups)
         check_folds(problem, parts)
         self._score([Fold.of(problem, cut, self.leave) for cut in parts], solver)
         failed = self._fit_the_best(problem, solver, mean)
@@ -260,8 +274,8 @@ def _fold_scores(folds: list[_Fold], solver: SpectralSolver, alphas: np.ndarray)
             strict=True,
         ):
             if solution.certificate.passed:
-                loss = fold.training.loss.value(fold.predict(solution.value), fold.z)
-                scores[row, k] = loss.mean()
+                loss = without_weights(fold.training.loss)
+                scores[row, k] = fold.mean(loss.value(fold.predict(solution.value), fold.z))
     return scores
 
 

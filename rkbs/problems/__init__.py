@@ -12,6 +12,7 @@ from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.low_rank import LowRankGram
 from rkbs.problems.offsets import Offsets
 from rkbs.problems.operator import OperatorProblem
+from rkbs.problems.pairwise import PairwiseProblem
 from rkbs.problems.product import ProductProblem
 from rkbs.problems.schatten import SchattenProblem
 from rkbs.problems.separable import SeparableProblem
@@ -27,6 +28,7 @@ __all__ = [
     "OneSidedProblem",
     "OperatorPoint",
     "OperatorProblem",
+    "PairwiseProblem",
     "Problem",
     "ProductProblem",
     "SchattenProblem",

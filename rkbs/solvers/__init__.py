@@ -9,9 +9,11 @@ from rkbs.solvers.operators.backends import Backend, DaskBackend, NumpyBackend, 
 from rkbs.solvers.operators.dense import Cholesky, DenseState
 from rkbs.solvers.operators.factorized import Factorized
 from rkbs.solvers.operators.incomplete import ConjugateGradient
+from rkbs.solvers.operators.pairwise import PairwiseConjugateGradient
 from rkbs.solvers.operators.refined import RefinedConjugateGradient
-from rkbs.solvers.operators.spectral import Spectral, SpectralState
+from rkbs.solvers.operators.spectral import Spectral
 from rkbs.solvers.operators.spectral_newton import SpectralNewton
+from rkbs.solvers.operators.spectral_state import SpectralState
 
 __all__ = [
     "ADMM",
@@ -27,6 +29,7 @@ __all__ = [
     "Factorized",
     "Leave",
     "NumpyBackend",
+    "PairwiseConjugateGradient",
     "ProductPoint",
     "RefinedConjugateGradient",
     "Solution",

@@ -5,6 +5,7 @@ from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.norm_penalties import HalfSquare, Norm, PowerNorm, Regularizer
 from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
 from rkbs.terms.spectral_penalties import Schatten, SpectralPenalty
+from rkbs.terms.weighted import Weighted
 
 __all__ = [
     "DualLoss",
@@ -20,4 +21,5 @@ __all__ = [
     "Schatten",
     "SpectralPenalty",
     "Squared",
+    "Weighted",
 ]

@@ -171,3 +171,51 @@ def test_bad_input(case):
     function, arguments, error, says = BAD[case]
     with pytest.raises(error, match=says):
         function(*arguments)
+
+
+def test_weighted_c_index_is_its_definition():
+    for n in (2, 7, 33):
+        z, h = RNG.integers(0, 5, (2, n)).astype(float)
+        z[0], w = z[1] + 1, np.exp(RNG.normal(size=n))
+        above = z[:, None] > z
+        order = (h[:, None] > h) + (h[:, None] == h) / 2
+        both = np.outer(w, w) * above
+        assert c_index(z, h, w) == pytest.approx((both * order).sum() / both.sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_integer_weights_are_repeated_samples(name):
+    metric = METRICS[name]
+    metric = partial(metric, threshold=2.5) if name in ("auc", "aupr") else metric
+    z, h, w = RNG.integers(0, 6, 60) * 1.0, RNG.integers(0, 9, 60) / 2, RNG.integers(0, 4, 60)
+    expected = metric(z.repeat(w), h.repeat(w))
+    assert metric(z, h, sample_weight=w) == pytest.approx(expected, rel=1e-13)
+    assert metric(z, h, sample_weight=7.5 * w) == pytest.approx(expected, rel=1e-13)
+    units = np.arange(60) % 7
+    found = score_by_unit(metric, z, h, units, w)
+    repeated = score_by_unit(metric, z.repeat(w), h.repeat(w), units.repeat(w))
+    np.testing.assert_allclose(found.scores, repeated.scores, rtol=1e-13)
+    alone = score_by_unit(metric, z, h, units, w * (units != 3))  # a unit of weight 0 is none
+    assert 3 not in alone.units
+    with pytest.raises(UndefinedScoreError):
+        c_index(z, h, sample_weight=(z == z[0]) * 1.0)
+
+
+BAD_WEIGHTS = {
+    "shape": (np.ones(3), ValueError, r"must have the shape of z, \(4,\), got shape \(3,\)"),
+    "negative": ([-1, 1, 1, 1], ValueError, "must hold no negative weight"),
+    "zeros": ([0, 0, 0, 0], ValueError, "not zeros alone"),
+    "NaN": ([np.nan, 1, 1, 1], ValueError, "contains NaN"),
+    "text": (["a"] * 4, TypeError, "must be an array of real numbers"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_WEIGHTS)
+def test_bad_weights(case):
+    weights, error, says = BAD_WEIGHTS[case]
+    z, h = [0.0, 1.0, 1.0, 0.0], [0.0, 1.0, 2.0, 3.0]
+    for metric in METRICS.values():
+        with pytest.raises(error, match=f"^sample_weight .*{says}"):
+            metric(z, h, sample_weight=weights)
+    with pytest.raises(error, match=f"^sample_weight .*{says}"):
+        score_by_unit(mse, z, h, [0, 0, 1, 1], weights)

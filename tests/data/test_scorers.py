@@ -119,3 +119,16 @@ def test_bad_input(case):
     params, error, says = BAD[case]
     with pytest.raises(error, match=says):
         PairScorer(**params)
+
+
+@pytest.mark.parametrize("per", [None, "row", "column"])
+def test_weights_are_those_of_the_metric(per):
+    w = RNG.integers(0, 3, len(Z))
+    found = PairScorer(rmse, per=per)(MACHINE, TABLE, Z, sample_weight=w)
+    repeated = PairScorer(rmse, per=per)(MACHINE, TABLE.repeat(w, axis=0), Z.repeat(w))
+    assert found == pytest.approx(repeated, rel=1e-12)
+    plain = PairScorer(lambda z, h: float(np.mean(h)), per=per, greater_is_better=True)
+    assert np.isfinite(plain(MACHINE, TABLE, Z))  # which knows no weights, and is given none
+    assert PairScorer(rmse)._accept_sample_weight()
+    assert not plain._accept_sample_weight()
+    assert PairScorer(partial(aupr, threshold=0.1))._accept_sample_weight()

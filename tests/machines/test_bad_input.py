@@ -169,8 +169,8 @@ def bad_inputs():
         ),
         "one column": (lambda: ridge().fit(X[:, :1], z[:4]), ValueError, r"1 feature\(s\)"),
         "split": (lambda: ridge(n_features_x=3).fit(X, z[:4]), ValueError, "n_features_x must"),
-        "repeated rows": (
-            lambda: ridge(n_features_x=2).fit(np.ones((3, 4)), np.arange(3.0)),
+        "a repeated pair": (
+            lambda: ridge().fit(Pairs(X, Y, [0, 0], [1, 1]), np.arange(2.0)),
             ValueError,
             "must not repeat a pair",
         ),

@@ -10,6 +10,7 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
+from rkbs import machines
 from rkbs.data.pairs import Pairs
 from rkbs.kernels import EDP, RBF, Laplace, Linear, Precomputed, Quadratic
 from rkbs.laws import optimality_residual, relative
@@ -18,9 +19,10 @@ from rkbs.machines import (
     BinaryKernelMachineCV,
     BinaryKernelRidge,
     BinaryKernelRidgeCV,
+    PairwiseKernelRidge,
 )
 from rkbs.problems import OperatorProblem
-from rkbs.solvers import ADMM, Cholesky, ConjugateGradient, ConvergenceError
+from rkbs.solvers import ADMM, Cholesky, ConjugateGradient, ConvergenceError, Factorized
 
 MACHINES = {
     "ridge": BinaryKernelRidge(n_features_x=1),
@@ -29,12 +31,12 @@ MACHINES = {
     "nuclear-cv": BinaryKernelMachineCV(
         n_features_x=1, n_alphas=2, ratio=0.3, cv=2, solver=ADMM(tol=0.05)
     ),
+    "pairwise": PairwiseKernelRidge(n_features_x=1),
 }
-
-EXPECTED_FAILURES = {
-    "check_positive_only_tag_during_fit": "the iris table it uses holds one row twice: a pair "
-    "with two responses, which rkbs refuses",
-}
+"""With the default solver the nuclear norm takes 50 s, with its path of α longer than 500 s."""
+TO_MORE_DIGITS = {"check_sample_weight_equivalence_on_dense_data": Factorized(tol=1e-13)}
+"""Two fits of one minimum are compared to 1e-7, which takes a duality gap of some 1e-14: what the
+solver is asked for decides, not the machine."""
 NEEDS = {
     "check_array_api_input": "needs SCIPY_ARRAY_API in the environment",
 }
@@ -53,21 +55,20 @@ SKLEARN = [
     ("name", "check"), SKLEARN, ids=[f"{name}-{check.func.__name__}" for name, check in SKLEARN]
 )
 def test_scikit_learn_checks(name, check):
-    wanted = check.func.__name__
-    if wanted in EXPECTED_FAILURES:
-        with pytest.raises(AssertionError) as error:
-            check(clone(MACHINES[name]))
-        assert "must not repeat a pair" in str(error.value.__cause__)
-        return
+    wanted, machine = check.func.__name__, clone(MACHINES[name])
     if wanted in NEEDS:
         pytest.skip(NEEDS[wanted])
-    check(clone(MACHINES[name]))
+    if wanted in TO_MORE_DIGITS and name.startswith("nuclear"):
+        machine.set_params(solver=TO_MORE_DIGITS[wanted])
+    check(machine)
 
 
 def test_scikit_learn_checks_are_many_and_the_exceptions_exist():
     names = {check.func.__name__ for _, check in SKLEARN}
-    assert len(names) > 40
-    assert EXPECTED_FAILURES.keys() <= names
+    assert len(names) > 45
+    assert {*NEEDS, *TO_MORE_DIGITS} <= names
+    public = {cls for cls in vars(machines).values() if hasattr(cls, "fit")}
+    assert {type(machine) for machine in MACHINES.values()} == public
 
 
 def test_certificate_is_that_of_the_fit():

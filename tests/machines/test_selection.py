@@ -14,7 +14,7 @@ from rkbs.laws import relative
 from rkbs.machines._selection import warn_end_of_path, warn_uncertified
 from rkbs.solvers.operators import dense
 from rkbs.solvers.operators.dense import DenseState
-from rkbs.solvers.operators.spectral import SpectralState
+from rkbs.solvers.operators.spectral_state import SpectralState
 
 
 @pytest.mark.parametrize(("alpha", "end"), [(0.1, "smallest"), (10.0, "largest")])

@@ -28,6 +28,7 @@ _RIDGE = (
     "machines/test_machines",
 )
 _PAIRS = ("solvers/operators/test_incomplete", *_RIDGE)
+_WEIGHTED = "solvers/operators/test_weighted"
 _FEW = (
     "machines/test_intercept",
     "data/test_entities",
@@ -171,9 +172,9 @@ _TESTS = {
         2,
         ("solvers/test_solver_contract", "solvers/operators/test_ridge", "test_bad_input"),
     ),
-    "solvers/operators/dense.py": (6, _RIDGE),
+    "solvers/operators/dense.py": (6, (_WEIGHTED, *_RIDGE)),
     "solvers/operators/_refinement.py": (4, _RIDGE),
-    "solvers/operators/incomplete.py": (8, _RIDGE),
+    "solvers/operators/incomplete.py": (8, (_WEIGHTED, *_RIDGE)),
     "solvers/operators/_pair_expansion.py": (4, _PAIRS),
     "solvers/operators/_pair_features.py": (6, _PAIRS),
     "solvers/operators/_pair_preconditioner.py": (6, _PAIRS),
@@ -182,7 +183,14 @@ _TESTS = {
     "solvers/operators/backends.py": (4, ("solvers/operators/test_refined", "test_defaults")),
     "solvers/operators/refined.py": (6, ("solvers/operators/test_refined", "test_defaults")),
     "solvers/operators/_torch_normal.py": (2, ("solvers/operators/test_refined",)),
-    "solvers/operators/spectral.py": (4, _RIDGE),
+    "solvers/operators/spectral.py": (4, (_WEIGHTED, *_RIDGE)),
+    "solvers/operators/spectral_state.py": (4, _RIDGE),
+    "solvers/operators/_weighted_spectral.py": (6, (_WEIGHTED, "machines/test_sample_weight")),
+    "solvers/operators/_pair_weights.py": (6, (_WEIGHTED, "machines/test_sample_weight")),
+    "solvers/operators/pairwise.py": (6, ("solvers/operators/test_pairwise",)),
+    "problems/pairwise.py": (6, ("solvers/operators/test_pairwise",)),
+    "terms/weighted.py": (6, ("terms/test_weighted",)),
+    "kernels/pairwise.py": (4, ("kernels/test_pairwise",)),
     "solvers/operators/_spectral_calculus.py": (
         6,
         ("solvers/operators/test_spectral_newton", "problems/test_schatten"),
@@ -211,6 +219,13 @@ _TESTS = {
         3,
         ("test_frames", "machines/test_bad_input", "machines/test_machines"),
     ),
+    "machines/_samples.py": (6, ("machines/test_sample_weight", "machines/test_machines")),
+    "machines/_given_splits.py": (
+        5,
+        ("machines/test_given_splits", "machines/test_sample_weight", "machines/test_machines"),
+    ),
+    "machines/pair_machine.py": (7, _MACHINES),
+    "machines/pairwise.py": (5, ("machines/test_pairwise",)),
     "machines/_within.py": (
         2,
         ("machines/test_similarities", "machines/test_bad_input", "machines/test_machines"),

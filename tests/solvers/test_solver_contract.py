@@ -15,6 +15,7 @@ from rkbs.kernels.features import MappedFeatures
 from rkbs.problems import (
     OneSidedProblem,
     OperatorProblem,
+    PairwiseProblem,
     ProductProblem,
     SchattenProblem,
     SeparableProblem,
@@ -27,6 +28,7 @@ from rkbs.solvers import (
     ConjugateGradient,
     DualNewton,
     Factorized,
+    PairwiseConjugateGradient,
     RefinedConjugateGradient,
     Solver,
     Spectral,
@@ -59,6 +61,11 @@ def responses(pairs, loss):
 def operator(pairs, offsets=None):
     z = responses(pairs, Squared())
     return OperatorProblem(*GRAMS, pairs, z, 0.1, offsets=offsets or Offsets())
+
+
+def pairwise(pairs, offsets):
+    grams = [GRAMS, (np.eye(7), np.ones((6, 6)))]
+    return PairwiseProblem(grams, pairs, responses(pairs, Squared()), 0.1, offsets=offsets)
 
 
 def schatten(pairs, loss, p, constant=False):
@@ -94,6 +101,8 @@ CASES = {
     "cg": Case(ConjugateGradient(), operator(SOME)),
     "cg, effects": Case(ConjugateGradient(), operator(SOME, EFFECTS)),
     "refined cg": Case(RefinedConjugateGradient(), operator(SOME, Offsets(True)), warm=True),
+    "pairwise": Case(PairwiseConjugateGradient(), pairwise(SOME, Offsets(True))),
+    "pairwise, effects": Case(PairwiseConjugateGradient(), pairwise(GRID, EFFECTS)),
     "admm, p = 1": Case(ADMM(1e-6), schatten(SOME, Huber(0.5), 1, True), warm=True),
     "admm, hinge": Case(ADMM(1e-5), schatten(GRID, Hinge(), 2), warm=True),
     "factorized": Case(Factorized(), schatten(GRID, Squared(), 1, True), warm=True),
@@ -374,7 +383,7 @@ def test_of_two_penalties_alpha_is_the_first_and_their_ratio_stays(name, alpha):
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "dual, f"])
 def test_setup_does_once_what_no_alpha_changes(name, monkeypatch):
-    """It decomposes both Gram matrices, or computes the features of both domains."""
+    """It decomposes both Gram matrices (of a product), or computes features of both domains."""
     case, counted = CASES[name], []
     of, call = Eigen.of, MappedFeatures.__call__
     monkeypatch.setattr(Eigen, "of", lambda *args: (counted.append(args), of(*args))[1])
@@ -382,10 +391,11 @@ def test_setup_does_once_what_no_alpha_changes(name, monkeypatch):
         MappedFeatures, "__call__", lambda *args: (counted.append(args), call(*args))[1]
     )
     state = case.solver.setup(replace(case.problem))  # a problem of which nothing is known yet
-    assert len(counted) == 2
+    both = 2 * len(getattr(case.problem, "terms", [None]))
+    assert len(counted) == both
     list(state.path(case.path))
     state.solve(case.problem.alpha)
-    assert len(counted) == 2
+    assert len(counted) == both
 
 
 def test_an_alpha_below_the_rounding_of_k_takes_the_features(monkeypatch):

@@ -8,6 +8,7 @@ from helpers import final_below
 from rkbs.terms.losses import DualLoss, Loss
 from rkbs.terms.margin_losses import Hinge, Logistic
 from rkbs.terms.residual_losses import EpsilonInsensitive, Huber, Squared
+from rkbs.terms.weighted import Weighted
 
 H = np.array([-2.0, -0.3, 0.0, 0.7, 4.0])
 Z = np.array([1.0, -0.4, 2.0, 0.0, -1.5])
@@ -40,7 +41,8 @@ def responses(loss):
 
 def test_table_has_every_loss():
     every = {type(loss) for loss in FORMULAS}
-    assert final_below(Loss) == final_below(DualLoss) == every == set(DOMAINS)
+    assert final_below(Loss) == final_below(DualLoss) == every | {Weighted}  # test_weighted.py
+    assert every == set(DOMAINS)
 
 
 @every_loss

@@ -39,6 +39,8 @@ class GridOffsets:
     pairs : Pairs
         The grid.
     alpha : float
+    scales : pair of arrays of shape (n_x,), (n_y,), or None
+        What the rows of E have beside their ones: of row i and column j the product.
     """
 
     U: np.ndarray
@@ -47,27 +49,35 @@ class GridOffsets:
     offsets: Offsets
     pairs: Pairs
     alpha: float
+    scales: tuple[np.ndarray, np.ndarray] | None = None
+
+    @cached_property
+    def _members(self) -> tuple[np.ndarray, np.ndarray]:
+        """What each row, and each column, adds to the sums over them."""
+        if self.scales is None:
+            return self.U, self.V
+        return self.scales[0][:, None] * self.U, self.scales[1][:, None] * self.V
 
     @cached_property
     def u(self) -> np.ndarray:
         """Uᵀ1."""
-        return self.U.sum(0)
+        return self._members[0].sum(0)
 
     @cached_property
     def v(self) -> np.ndarray:
         """Vᵀ1."""
-        return self.V.sum(0)
+        return self._members[1].sum(0)
 
     @cached_property
     def left(self) -> np.ndarray:
         """The first factors of the constant and of the rows' effects, Uᵀ[1, A_x]."""
         one = [self.u[:, None]] * self.offsets.constant
-        return np.hstack([*one, _summed(self.U, self.offsets.rows)])
+        return np.hstack([*one, _summed(self._members[0], self.offsets.rows)])
 
     @cached_property
     def right(self) -> np.ndarray:
         """The second factors of the columns' effects, VᵀA_y."""
-        return _summed(self.V, self.offsets.columns)
+        return _summed(self._members[1], self.offsets.columns)
 
     def spread(self, theta: np.ndarray) -> np.ndarray:
         """Uᵀ(Eθ)V: (p,) → (n_x, n_y)."""

@@ -9,37 +9,30 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from rkbs.problems.gram import OperatorPoint
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.operators._pair_products import PairProducts
+from rkbs.problems.pairwise import PairwiseProblem
+from rkbs.solvers.operators._pair_products import PairProducts, SumProducts
+from rkbs.solvers.operators._pair_weights import PairWeights, less_mean
 
 Gram = Callable[[np.ndarray], np.ndarray]
+RidgeProblem = OperatorProblem | PairwiseProblem
+Products = PairProducts | SumProducts
 
 
-def by_factors(products: PairProducts) -> Gram:
-    """a ↦ Ka, K the Gram matrix of the pairs, by way of M: its rounding is that of h."""
-    return lambda a: products.at_pairs(products.pull(a))
-
-
-def cheapest_gram(products: PairProducts) -> Gram:
-    """a ↦ Ka by the Gram matrices of the domains, or by way of M where their ranks are small."""
-    by_grams = products.cost_of_gram < products.cost_of_step
-    return products.gram if by_grams else by_factors(products)
-
-
-def left_by(problem: OperatorProblem, gram: Gram, a: np.ndarray) -> float:
-    """‖z − (K + αI) a‖, where z and the product count less their means if there is a constant."""
-    return float(np.linalg.norm(problem.feasible(problem.z) - _system(problem, gram, a)))
+def left_by(problem: RidgeProblem, gram: Gram, a: np.ndarray) -> float:
+    """‖z − (K + αW⁻¹) a‖, where z and the product count less their means if there is a constant."""
+    return float(np.linalg.norm(less_mean(problem, problem.z) - _system(problem, gram, a)))
 
 
 def solve_expansion(
-    problem: OperatorProblem, gram: Gram, start: np.ndarray, tol: float, most: int
+    problem: RidgeProblem, gram: Gram, start: np.ndarray, tol: float, most: int
 ) -> tuple[np.ndarray, int]:
-    """(K + αI)⁻¹ z by conjugate gradients, and how many steps they took."""
+    """(K + αW⁻¹)⁻¹ z by conjugate gradients, and how many steps they took."""
     return _conjugate_gradients(problem, gram, problem.z, start, None, tol / 10, most)
 
 
 def expand(
-    problem: OperatorProblem,
-    products: PairProducts,
+    problem: RidgeProblem,
+    products: Products,
     start: np.ndarray,
     inverse: Gram,
     tol: float,
@@ -51,10 +44,10 @@ def expand(
     run is for what M and c leave of z, until another would not halve that. Whoever iterates says
     when it is enough: the first run is not measured here, as the certificate does so.
     """
-    gram, steps, last = cheapest_gram(products), 0, np.inf
-    enough = tol / 2 * np.linalg.norm(problem.feasible(problem.z))
-    a = problem.feasible(start)
-    M = products.pull(a) if a.any() else np.zeros(problem.factors.shape)
+    gram, steps, last = products.cheapest_gram, 0, np.inf
+    enough = tol / 2 * np.linalg.norm(less_mean(problem, problem.z))
+    a = less_mean(problem, start)
+    M = products.pull(a) if a.any() else np.zeros(products.shape)
     while steps < most:
         rest = _left_of(problem, products, M, a)
         left = float(np.linalg.norm(rest))
@@ -71,33 +64,32 @@ def expand(
         last = left
 
 
-def point_of(problem: OperatorProblem, products: PairProducts, a: np.ndarray) -> OperatorPoint:
+def point_of(problem: RidgeProblem, products: Products, a: np.ndarray) -> OperatorPoint:
     """M, c and θ of the coefficients a."""
     return _with_offsets(problem, products.pull(a), problem.alpha * a)
 
 
-def _with_offsets(problem: OperatorProblem, M: np.ndarray, c: np.ndarray) -> OperatorPoint:
+def _with_offsets(problem: RidgeProblem, M: np.ndarray, c: np.ndarray) -> OperatorPoint:
     """M and c with the θ that c has."""
     if not problem.offsets.size:
         return OperatorPoint(M, c)
     theta = _effects(problem, c)
     if problem.offsets.constant:
-        theta[0] = (problem.z - problem.fitted(M, theta) - c).mean()
+        left = PairWeights.of(problem).over(c)
+        theta[0] = (problem.z - problem.fitted(M, theta) - left).mean()
     return OperatorPoint(M, c, problem.offsets.centered(theta, problem.pairs))
 
 
-def _left_of(
-    problem: OperatorProblem, products: PairProducts, M: np.ndarray, a: np.ndarray
-) -> np.ndarray:
-    """z − h − c with the effects that c has, less its mean if there is a constant."""
+def _left_of(problem: RidgeProblem, products: Products, M: np.ndarray, a: np.ndarray) -> np.ndarray:
+    """z − h − W⁻¹c with the effects that c has, less its mean if there is a constant."""
     rest = problem.z - products.at_pairs(M) if M.any() else problem.z.copy()
     if a.any():
         rest -= _beside(problem, a)
-    return problem.feasible(rest)
+    return less_mean(problem, rest)
 
 
 def _conjugate_gradients(
-    problem: OperatorProblem,
+    problem: RidgeProblem,
     gram: Gram,
     right: np.ndarray,
     start: np.ndarray,
@@ -105,35 +97,36 @@ def _conjugate_gradients(
     rtol: float,
     most: int,
 ) -> tuple[np.ndarray, int]:
-    """(K + αI)⁻¹ right, and how many steps it took."""
+    """(K + αW⁻¹)⁻¹ right, and how many steps it took."""
     steps = 0
 
     def count(_: np.ndarray) -> None:
         nonlocal steps
         steps += 1
 
-    shape, right = (len(right),) * 2, problem.feasible(right)
+    shape, right = (len(right),) * 2, less_mean(problem, right)
     K = LinearOperator(shape, matvec=lambda a: _system(problem, gram, a), dtype=float)
     P = None if inverse is None else LinearOperator(shape, matvec=inverse, dtype=float)
-    start = problem.feasible(start)
+    start = less_mean(problem, start)
     a = cg(K, right, start, rtol=rtol, maxiter=most, M=P, callback=count)[0]
     return a, steps
 
 
-def _system(problem: OperatorProblem, gram: Gram, a: np.ndarray) -> np.ndarray:
-    """(K + (α/α_e) E_e E_eᵀ + αI) a with the effects as a kernel; less its mean, if of sum 0."""
-    return problem.feasible(gram(a) + _beside(problem, a))
+def _system(problem: RidgeProblem, gram: Gram, a: np.ndarray) -> np.ndarray:
+    """(K + (α/α_e) E_e E_eᵀ + αW⁻¹) a with the effects as a kernel; less its mean, if of sum 0."""
+    return less_mean(problem, gram(a) + _beside(problem, a))
 
 
-def _beside(problem: OperatorProblem, a: np.ndarray) -> np.ndarray:
-    """((α/α_e) E_e E_eᵀ + αI) a."""
+def _beside(problem: RidgeProblem, a: np.ndarray) -> np.ndarray:
+    """((α/α_e) E_e E_eᵀ + αW⁻¹) a."""
     c = problem.alpha * a
+    left = PairWeights.of(problem).over(c)
     if not problem.offsets.size:
-        return c
-    return c + problem.offsets.at_pairs(_effects(problem, c), problem.pairs)
+        return left
+    return left + problem.offsets.at_pairs(_effects(problem, c), problem.pairs)
 
 
-def _effects(problem: OperatorProblem, c: np.ndarray) -> np.ndarray:
+def _effects(problem: RidgeProblem, c: np.ndarray) -> np.ndarray:
     """θ with the effects E_eᵀc/α_e, and the constant 0."""
     decay = problem.offsets.decay(problem.alpha)
     sums = problem.offsets.sums(c, problem.pairs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -12,7 +12,9 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_array, hstack
 
 from rkbs.problems.operator import OperatorProblem
-from rkbs.solvers.operators._pair_products import PairProducts
+from rkbs.solvers.operators._pair_expansion import Products, RidgeProblem
+from rkbs.solvers.operators._pair_products import PairProducts, _sum
+from rkbs.solvers.operators._pair_weights import PairWeights, less_mean
 
 Inverse = Callable[[np.ndarray], np.ndarray]
 _CHUNK = 256
@@ -22,8 +24,8 @@ _PHI = 2048
 
 @final
 @dataclass(frozen=True, eq=False)
-class PairFeatures:
-    """Φ and Φᵀ, (n, r), with Φ_nk = (R_X)_{i_n a} (R_Y)_{j_n b} of chosen coordinates k = (a, b).
+class PartFeatures:
+    """Φ of chosen coordinates of one product of kernels.
 
     Parameters
     ----------
@@ -31,16 +33,13 @@ class PairFeatures:
         With the columns a of R_X and b of R_Y that occur.
     where : pair of int arrays of shape (r,)
         The coordinates, by these columns.
-    effects : csr_array of shape (n, m)
-        E_e, the columns of effects, which are features of their own.
     """
 
     products: PairProducts
     where: tuple[np.ndarray, np.ndarray]
-    effects: csr_array
 
     @classmethod
-    def of(cls, problem: OperatorProblem, coordinates: np.ndarray) -> PairFeatures:
+    def of(cls, problem: OperatorProblem, coordinates: np.ndarray) -> PartFeatures:
         """Those of coordinates in M, flat."""
         factors, pairs = problem.factors, problem.pairs
         a, b = np.unravel_index(coordinates, factors.shape)
@@ -48,71 +47,121 @@ class PairFeatures:
         right, at_right = np.unique(b, return_inverse=True)
         L = np.ascontiguousarray(factors.left[:, left])
         R = np.ascontiguousarray(factors.right[:, right])
-        products = PairProducts(L, R, pairs.i, pairs.j)
-        return cls(products, (at_left, at_right), _effects(problem))
+        return cls(PairProducts(L, R, pairs.i, pairs.j), (at_left, at_right))
+
+    def __len__(self) -> int:
+        return len(self.where[0])
+
+    def at(self, some: slice) -> np.ndarray:
+        """Rows of Φ."""
+        products, (a, b) = self.products, self.where
+        phi = products.left[products.i[some]].take(a, axis=1)
+        phi *= products.right[products.j[some]].take(b, axis=1)
+        return phi
+
+    def seen(self, c: np.ndarray) -> np.ndarray:
+        """Φᵀc."""
+        return self.products.pull(c)[self.where]
+
+    def times(self, x: np.ndarray) -> np.ndarray:
+        """Φx."""
+        M = np.zeros(self.products.shape)
+        M[self.where] = x
+        return self.products.at_pairs(M)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PairFeatures:
+    """Φ and Φᵀ, (n, r), with Φ_nk = (R_X)_{i_n a} (R_Y)_{j_n b} of chosen coordinates k = (a, b).
+
+    Parameters
+    ----------
+    parts : tuple of PartFeatures
+        Of each product of kernels.
+    effects : csr_array of shape (n, m)
+        E_e, the columns of effects, which are features of their own.
+    weights : PairWeights
+    """
+
+    parts: tuple[PartFeatures, ...]
+    effects: csr_array
+    weights: PairWeights
+
+    @classmethod
+    def of(
+        cls,
+        problem: RidgeProblem,
+        terms: Sequence[OperatorProblem],
+        coordinates: Sequence[np.ndarray],
+    ) -> PairFeatures:
+        """Those of coordinates in the M of each term, flat."""
+        parts = map(PartFeatures.of, terms, coordinates)
+        return cls(tuple(parts), _effects(problem), PairWeights.of(problem))
 
     @cached_property
     def gram(self) -> np.ndarray:
-        """[Φ, E_e]ᵀ[Φ, E_e], from some of the pairs at a time."""
-        (left, right), (a, b) = (self.products.left, self.products.right), self.where
-        r, m = len(a), self.effects.shape[1]
+        """[Φ, E_e]ᵀW[Φ, E_e], from some of the pairs at a time."""
+        n, m = self.effects.shape
+        r = sum(map(len, self.parts))
         out = np.zeros((r + m, r + m))
-        for start in range(0, len(self.products.i), _PHI):
+        for start in range(0, n, _PHI):
             some = slice(start, start + _PHI)
-            phi = left[self.products.i[some]].take(a, axis=1)
-            phi *= right[self.products.j[some]].take(b, axis=1)
-            out[:r, :r] += phi.T @ phi
+            phis = [part.at(some) for part in self.parts]
+            phi = phis[0] if len(phis) == 1 else np.hstack(phis)
+            weighted = self.weights.part(some).times(phi)
+            out[:r, :r] += phi.T @ weighted
             if m:
-                out[r:, :r] += self.effects[some].T @ phi
+                out[r:, :r] += self.effects[some].T @ weighted
         out[:r, r:] = out[r:, :r].T
-        out[r:, r:] = (self.effects.T @ self.effects).toarray()
+        out[r:, r:] = (self.effects.T @ self.weights.times(self.effects)).toarray()
         return out
 
     def inverse(self, alpha: float, weight: float) -> Inverse:
-        """(ΦΦᵀ + weight · E_e E_eᵀ + αI)⁻¹, by Woodbury's identity.
+        """(ΦΦᵀ + weight · E_e E_eᵀ + αW⁻¹)⁻¹, by Woodbury's identity.
 
         Raises
         ------
         LinAlgError
-            Where α is below the rounding of ΦᵀΦ.
+            Where α is below the rounding of ΦᵀWΦ.
         """
-        r, (rows, columns) = len(self.where[0]), self.where
+        ends = np.cumsum([len(part) for part in self.parts])
+        r, splits = int(ends[-1]), ends[:-1]
         scale = np.ones(len(self.gram))
         scale[r:] = np.sqrt(weight)
         system = self.gram * scale
         system *= scale[:, None]
         system[np.diag_indices_from(system)] += alpha
         factor = _cholesky(system)
-        shape = (self.products.left.shape[1], self.products.right.shape[1])
 
         def apply(c: np.ndarray) -> np.ndarray:
-            seen = np.concatenate([self.products.pull(c)[self.where], self.effects.T @ c])
+            c = self.weights.times(c)
+            seen = np.concatenate([*(part.seen(c) for part in self.parts), self.effects.T @ c])
             x = scale * cho_solve(factor, scale * seen, check_finite=False)
-            M = np.zeros(shape)
-            M[rows, columns] = x[:r]
-            return (c - self.products.at_pairs(M) - self.effects @ x[r:]) / alpha
+            own = zip(self.parts, np.split(x[:r], splits), strict=True)
+            fitted, taken = _sum(part.times(v) for part, v in own), self.effects @ x[r:]
+            return (c - self.weights.times(fitted) - self.weights.times(taken)) / alpha
 
         return apply
 
 
-def dense_inverse(problem: OperatorProblem, products: PairProducts) -> Inverse:
-    """(K + weight · E_e E_eᵀ + αI)⁻¹ by a Cholesky factor of n × n.
+def dense_inverse(problem: RidgeProblem, products: Products) -> Inverse:
+    """(K + weight · E_e E_eᵀ + αW⁻¹)⁻¹ by a Cholesky factor of n × n.
 
     Raises
     ------
     LinAlgError
         Where α is below the rounding of K.
     """
-    (K_X, K_Y), i, j = products.grams, products.i, products.j
-    system = np.empty((len(i), len(i)))
-    for start in range(0, len(j), _CHUNK):  # a second matrix of this size is never formed
+    n = len(problem.z)
+    system = np.empty((n, n))
+    for start in range(0, n, _CHUNK):  # a second matrix of this size is never formed
         some = slice(start, start + _CHUNK)
-        np.take(K_X[i[some]], i, axis=1, out=system[some], mode="clip")
-        system[some] *= np.take(K_Y[j[some]], j, axis=1)
+        products.rows(some, system[some])
     effects = _effects(problem)
     if effects.shape[1]:
         system += effects_weight(problem) * (effects @ effects.T).toarray()
-    system[np.diag_indices_from(system)] += problem.alpha
+    system[np.diag_indices_from(system)] += PairWeights.of(problem).noise(problem.alpha)
     factor = _cholesky(system)
     return lambda c: cho_solve(factor, c, check_finite=False)
 
@@ -123,21 +172,21 @@ def _cholesky(system: np.ndarray) -> tuple[np.ndarray, bool]:
     return factor
 
 
-def of_sum_zero(problem: OperatorProblem, inverse: Inverse) -> Inverse:
+def of_sum_zero(problem: RidgeProblem, inverse: Inverse) -> Inverse:
     """The inverse between vectors of sum 0, where the problem has a constant: P⁻¹ less a rank."""
     if not problem.offsets.constant:
         return inverse
     w = inverse(np.ones_like(problem.z))
-    return lambda c: problem.feasible(inverse(c) - w * ((w @ c) / w.sum()))
+    return lambda c: less_mean(problem, inverse(c) - w * ((w @ c) / w.sum()))
 
 
-def effects_weight(problem: OperatorProblem) -> float:
+def effects_weight(problem: RidgeProblem) -> float:
     """α/α_e, by which E_e E_eᵀ adds to the Gram matrix of the pairs."""
     weight = problem.offsets.weight
     return 1.0 if weight is None else problem.alpha / weight
 
 
-def _effects(problem: OperatorProblem) -> csr_array:
+def _effects(problem: RidgeProblem) -> csr_array:
     """E_e, (n, m), sparse."""
     offsets, pairs = problem.offsets, problem.pairs
     n, parts = len(pairs), [csr_array((len(pairs), 0))]

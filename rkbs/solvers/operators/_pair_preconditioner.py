@@ -11,6 +11,7 @@ import numpy as np
 from rkbs.data.pairs import Pairs
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.operators._grid_offsets import GridOffsets
+from rkbs.solvers.operators._pair_weights import PairWeights
 
 
 @final
@@ -46,7 +47,7 @@ class Preconditioner:
         left_over = np.ones((len(x.eigenvalues), len(y.eigenvalues)))
         left_over[np.ix_(x.eigenvalues > 0, y.eigenvalues > 0)] = alpha * inverse
         pairs, weight = problem.pairs, problem.offsets.weight
-        density = len(pairs) / (len(pairs.X) * len(pairs.Y))
+        density = PairWeights.of(problem).total(pairs) / (len(pairs.X) * len(pairs.Y))
         offsets = replace(problem.offsets, weight=(alpha if weight is None else weight) / density)
         tree = _tree(pairs)
         system = GridOffsets(x.eigenvectors, y.eigenvectors, left_over, offsets, tree, alpha)
@@ -75,18 +76,21 @@ class Preconditioner:
 
 
 def shares(problem: OperatorProblem) -> np.ndarray:
-    """ρ_ab = (Σ_i U_ia² n_i) (Σ_j V_jb² m_j) / n for n_i pairs in row i and m_j in column j."""
+    """ρ_ab = (Σ_i U_ia² n_i) (Σ_j V_jb² m_j) / n for n_i pairs in row i and m_j in column j.
+
+    Pairs count by their weights.
+    """
     return np.multiply.outer(*shares_of_sides(problem))
 
 
 def shares_of_sides(problem: OperatorProblem) -> tuple[np.ndarray, np.ndarray]:
     """The two factors of ρ, of the rows and of the columns, which has the 1/n."""
-    factors, pairs = problem.factors, problem.pairs
-    rows = np.bincount(pairs.i, minlength=len(pairs.X))
-    columns = np.bincount(pairs.j, minlength=len(pairs.Y))
+    factors, pairs, weights = problem.factors, problem.pairs, PairWeights.of(problem)
+    rows = weights.counts(pairs.i, len(pairs.X))
+    columns = weights.counts(pairs.j, len(pairs.Y))
     return (
         rows @ factors.x.eigenvectors**2,
-        columns @ factors.y.eigenvectors**2 / len(pairs),
+        columns @ factors.y.eigenvectors**2 / weights.total(pairs),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, final
@@ -170,6 +172,26 @@ class PairProducts:
             return self.pattern.dots(K_Y, np.ascontiguousarray(self.pattern.spread(a, K_X).T))
         return self.pattern.dots(K_X, np.ascontiguousarray(self.pattern.spread(a, K_Y).T))
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of M, (p, q)."""
+        return self.left.shape[1], self.right.shape[1]
+
+    def by_factors(self, a: np.ndarray) -> np.ndarray:
+        """``gram`` by way of M: its rounding is that of h."""
+        return self.at_pairs(self.pull(a))
+
+    def cheapest_gram(self, a: np.ndarray) -> np.ndarray:
+        """``gram``, or by way of M where the ranks are small."""
+        return self.gram(a) if self.cost_of_gram < self.cost_of_step else self.by_factors(a)
+
+    def rows(self, some: slice, out: np.ndarray) -> np.ndarray:
+        """Some rows of the Gram matrix of the pairs, in ``out``."""
+        K_X, K_Y = self.grams
+        np.take(K_X[self.i[some]], self.i, axis=1, out=out, mode="clip")
+        out *= np.take(K_Y[self.j[some]], self.j, axis=1)
+        return out
+
     @cached_property
     def cost_of_gram(self) -> float:
         """Of ``gram``, in multiplications of a matrix product; infinite without ``grams``."""
@@ -184,6 +206,56 @@ class PairProducts:
         (n_x, p), (n_y, q), n = self.left.shape, self.right.shape, len(self.i)
         first, other = (n_y, p) if self.turned else (n_x, q)
         return float(2 * first * p * q + 2 * _of_pairs(n, n_x * n_y) * other)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SumProducts:
+    """Σ_l of several ``PairProducts`` of the same pairs, with M of all, flat, one after the other.
+
+    Parameters
+    ----------
+    terms : tuple of PairProducts
+    """
+
+    terms: tuple[PairProducts, ...]
+
+    @cached_property
+    def _splits(self) -> np.ndarray:
+        return np.cumsum([math.prod(term.shape) for term in self.terms])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of M, (Σ p q,)."""
+        return (int(self._splits[-1]),)
+
+    def at_pairs(self, M: np.ndarray) -> np.ndarray:
+        """Σ_l (L_l M_l R_lᵀ)[i, j]."""
+        parts = zip(self.terms, np.split(M, self._splits[:-1]), strict=True)
+        return _sum(term.at_pairs(part.reshape(term.shape)) for term, part in parts)
+
+    def pull(self, c: np.ndarray) -> np.ndarray:
+        """Its adjoint."""
+        return np.concatenate([term.pull(c).ravel() for term in self.terms])
+
+    def cheapest_gram(self, a: np.ndarray) -> np.ndarray:
+        """The Gram matrix of the pairs, the sum of those of the terms, times a."""
+        return _sum(term.cheapest_gram(a) for term in self.terms)
+
+    def rows(self, some: slice, out: np.ndarray) -> np.ndarray:
+        """Some rows of it, in ``out``."""
+        first, *others = self.terms
+        first.rows(some, out)
+        for term in others:
+            out += term.rows(some, np.empty_like(out))
+        return out
+
+
+def _sum(parts: Iterable[np.ndarray]) -> np.ndarray:
+    first, *others = parts
+    for other in others:
+        first = first + other
+    return first
 
 
 def _of_pairs(n: int, size: int) -> int:

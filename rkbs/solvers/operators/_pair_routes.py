@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, final
 
 import numpy as np
@@ -19,6 +19,7 @@ from rkbs.solvers.operators._pair_features import (
 )
 from rkbs.solvers.operators._pair_preconditioner import shares_of_sides
 from rkbs.solvers.operators._pair_products import PairProducts
+from rkbs.solvers.operators._pair_weights import PairWeights, less_mean
 
 Way = Literal["plain", "dense", "features", "coordinates"]
 
@@ -48,8 +49,8 @@ class Route:
     Attributes
     ----------
     way : {"plain", "dense", "features", "coordinates"}
-        (K + αI) a = z by conjugate gradients without preconditioner; by a Cholesky factor; by
-        conjugate gradients, with the largest features as preconditioner; or M by conjugate
+        (K + αW⁻¹) a = z by conjugate gradients without preconditioner but W; by a Cholesky factor;
+        by conjugate gradients, with the largest features as preconditioner; or M by conjugate
         gradients.
     rank : int
         How many features.
@@ -84,6 +85,11 @@ class Routes:
     problem: OperatorProblem
     products: PairProducts
     _features: dict[int, PairFeatures] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def weights(self) -> PairWeights:
+        """W."""
+        return PairWeights.of(self.problem)
 
     @cached_property
     def sides(self) -> tuple[np.ndarray, np.ndarray]:
@@ -144,7 +150,7 @@ class Routes:
         most = 0.0
         for labels, at in ((offsets.rows, pairs.i), (offsets.columns, pairs.j)):
             if labels is not None:
-                most += float(np.bincount(labels[at]).max())
+                most += float(self.weights.counts(labels[at]).max())
         return most
 
     @cached_property
@@ -155,7 +161,8 @@ class Routes:
         """
         n, size = len(self.problem.z), self.size
         at = min(n // _PAIRS_OF_A_COORDINATE, size - 1)
-        left_out = 1 - n / (len(self.products.left) * len(self.products.right))
+        told = self.weights.effective(self.problem.pairs)
+        left_out = 1 - told / (len(self.products.left) * len(self.products.right))
         if at < len(self.top):
             return left_out * float(self.top[at])
         return left_out * float(np.partition(self.seen, size - 1 - at)[size - 1 - at])
@@ -172,7 +179,7 @@ class Routes:
             (self.problem.pairs.i, len(self.products.left)),
             (self.problem.pairs.j, len(self.products.right)),
         ):
-            counts = np.bincount(at, minlength=size)
+            counts = self.weights.counts(at, size)
             factor *= float((counts**2).mean() / counts.mean() ** 2)
         return factor**0.25
 
@@ -216,14 +223,17 @@ class Routes:
         return float(_after(self.unknown + beside, alpha, tol)[0])
 
     def inverse(self, problem: OperatorProblem, route: Route) -> Inverse | None:
-        """(K + αI)⁻¹, or that of the largest features; None by coordinates, or if α is hidden."""
-        if route.way == "coordinates" or problem.alpha <= HIDDEN * problem.factors.largest:
+        """(K + αW⁻¹)⁻¹, or that of the largest features; None by coordinates, or if α is hidden."""
+        hidden = HIDDEN * self.weights.mean() * problem.factors.largest
+        if route.way == "coordinates" or problem.alpha <= hidden:
             return None
         try:
             if route.way == "dense":
                 return of_sum_zero(problem, dense_inverse(problem, self.products))
+            if route.way == "plain" and self.weights.w is not None:
+                return of_sum_zero(problem, self.weights.times)
             if route.way == "plain":
-                return problem.feasible
+                return partial(less_mean, problem)
             features = self._of_rank(route.rank)
             return of_sum_zero(problem, features.inverse(problem.alpha, effects_weight(problem)))
         except LinAlgError:  # hidden by rounding
@@ -231,7 +241,9 @@ class Routes:
 
     def _of_rank(self, rank: int) -> PairFeatures:
         if rank not in self._features:
-            self._features[rank] = PairFeatures.of(self.problem, self.largest[:rank])
+            self._features[rank] = PairFeatures.of(
+                self.problem, [self.problem], [self.largest[:rank]]
+            )
         return self._features[rank]
 
 

@@ -13,11 +13,12 @@ from rkbs.problems.gram import NO_OFFSETS, OperatorPoint
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Solution
 from rkbs.solvers.operators._offset_system import OffsetSystem
+from rkbs.solvers.operators._pair_weights import PairWeights, per_row
 from rkbs.solvers.operators.base import RidgeSolution
 
 
 class Residual(abc.ABC):
-    """L = I − H = α (K + αI)⁻¹, H the fit to all pairs without offsets."""
+    """L = W (I − H) = α (K + αW⁻¹)⁻¹, H the fit to all pairs without offsets."""
 
     problem: OperatorProblem
 
@@ -33,7 +34,7 @@ class Residual(abc.ABC):
 @final
 @dataclass(frozen=True, eq=False)
 class ByPairs(Residual):
-    """By (K + αI)⁻¹."""
+    """By (K + αW⁻¹)⁻¹."""
 
     problem: OperatorProblem
     inverse: Callable[[np.ndarray], np.ndarray]
@@ -48,7 +49,7 @@ class ByPairs(Residual):
 @final
 @dataclass(frozen=True, eq=False)
 class ByFeatures(Residual):
-    """By the singular value decomposition of the features, P diag(roots) right."""
+    """By the singular value decomposition of the features times W^½, P diag(roots) right."""
 
     problem: OperatorProblem
     P: np.ndarray
@@ -57,18 +58,16 @@ class ByFeatures(Residual):
     divisor: np.ndarray
 
     def __call__(self, q: np.ndarray) -> np.ndarray:
-        return self.P @ (per_row(self.problem.alpha / self.divisor, q) * (self.P.T @ q))
+        W = PairWeights.of(self.problem)
+        seen = self.P.T @ W.root_times(q)
+        return W.root_times(self.P @ (per_row(self.problem.alpha / self.divisor, q) * seen))
 
     def operator(self, q: np.ndarray, c: np.ndarray) -> np.ndarray:
         seen = slice(len(self.right))
         weights = self.roots / self.divisor[seen]
+        q = PairWeights.of(self.problem).root_times(q)
         M = (weights * (self.P[:, seen].T @ q)) @ self.right
         return M.reshape(self.problem.factors.products.shape)
-
-
-def per_row(weights: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Weights of rows, as they multiply one q or several."""
-    return weights.reshape(-1, *[1] * (q.ndim - 1))
 
 
 @final
@@ -91,7 +90,7 @@ class _Offsets:
 
 def refined(problem: OperatorProblem, residual: Residual, tol: float) -> RidgeSolution:
     """The sum of corrections, each to what the sum before leaves of z, until they gain nothing."""
-    offsets = _Offsets(problem, residual)
+    offsets, weights = _Offsets(problem, residual), PairWeights.of(problem)
     M, c = np.zeros_like(problem.factors.products), np.zeros_like(problem.z)
     theta, s = np.zeros(problem.offsets.size), np.zeros(problem.offsets.size)
     if problem.offsets.constant:
@@ -103,7 +102,7 @@ def refined(problem: OperatorProblem, residual: Residual, tol: float) -> RidgeSo
         q = left - problem.offsets.at_pairs(more, problem.pairs) if len(more) else left
         more_c = residual(q)
         new = OperatorPoint(M + residual.operator(q, more_c), c + more_c, theta + more)
-        rest = problem.z - problem.fitted(new.M, new.theta) - new.c
+        rest = problem.z - problem.fitted(new.M, new.theta) - weights.over(new.c)
         s = offsets.decay * new.theta - problem.offsets.sums(new.c, problem.pairs)
         last, size = size, np.linalg.norm(rest)
         if not size <= last:

@@ -16,8 +16,9 @@ from rkbs.data._groups import Groups
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.base import Leave, State, check_leave
 from rkbs.solvers.operators._offset_system import tie_rows
-from rkbs.solvers.operators._refinement import ByFeatures, ByPairs, per_row, refined
-from rkbs.solvers.operators.base import RidgeSolution, RidgeSolver
+from rkbs.solvers.operators._pair_weights import PairWeights, WeightedRidgeSolver, per_row
+from rkbs.solvers.operators._refinement import ByFeatures, ByPairs, refined
+from rkbs.solvers.operators.base import RidgeSolution
 
 _EPS = np.finfo(float).eps
 _MAX_DENSE = 20_000
@@ -30,8 +31,10 @@ _QUICK = 50_000_000
 
 @final
 @dataclass(frozen=True)
-class Cholesky(RidgeSolver["DenseState"]):
-    """(K + αI) c = αz by dense algebra on the n × n Gram matrix K of the pairs: for few pairs.
+class Cholesky(WeightedRidgeSolver["DenseState"]):
+    """(K + αW⁻¹) c = αz by dense algebra on the n × n Gram matrix K of the pairs: for few pairs.
+
+    W = I, or the weights of a ``Weighted(Squared(), w)``: with W^½ K W^½ in place of K it is I.
 
     ``state.solve`` takes a Cholesky factor, O(n³/3). A path, and exact leave-out, diagonalize K
     once for any number of α, which costs as much as some nine factors. Where there are far fewer
@@ -75,7 +78,7 @@ class Cholesky(RidgeSolver["DenseState"]):
 
 
 class _Diagonal(NamedTuple):
-    """K = P diag(κ) Pᵀ; where features were decomposed, with their right singular vectors."""
+    """W^½ K W^½ = P diag(κ) Pᵀ; of features that were decomposed with right singular vectors."""
 
     eigenvalues: np.ndarray
     eigenvectors: np.ndarray
@@ -85,7 +88,7 @@ class _Diagonal(NamedTuple):
 @final
 @dataclass(frozen=True, eq=False)
 class DenseState(State[RidgeSolution]):
-    """The Gram matrix K of the pairs, diagonalized when needed: the twin of ``SpectralState``.
+    """The pairs' Gram matrix, W^½ K W^½, diagonalized when needed: the twin of ``SpectralState``.
 
     Examples
     --------
@@ -131,7 +134,8 @@ class DenseState(State[RidgeSolution]):
             factor = cho_factor(system, overwrite_a=True)
         except LinAlgError:  # more features than fit into memory, and α below the rounding of K
             return self._diagonalized(problem), None
-        by = ByPairs(problem, lambda q: cho_solve(factor, q))
+        root = PairWeights.of(problem).root_times
+        by = ByPairs(problem, lambda q: root(cho_solve(factor, root(q))))
         return refined(problem, by, self.tol), None
 
     def _along(self, alphas: Iterable[float]) -> Iterator[RidgeSolution]:
@@ -141,7 +145,8 @@ class DenseState(State[RidgeSolution]):
         eigenvalues, P, right = self._diagonal(problem)
         divisor = eigenvalues + problem.alpha
         if right is None:
-            by = ByPairs(problem, lambda q: P @ (P.T @ q / per_row(divisor, q)))
+            root = PairWeights.of(problem).root_times
+            by = ByPairs(problem, lambda q: root(P @ (P.T @ root(q) / per_row(divisor, q))))
             return refined(problem, by, self.tol)
         roots = np.sqrt(eigenvalues[: len(right)])
         return refined(problem, ByFeatures(problem, P, right, roots, divisor), self.tol)
@@ -153,9 +158,9 @@ class DenseState(State[RidgeSolution]):
 
         Rows and columns of one of the ``groups`` are left out together.
 
-        I − H = P diag(α/(κ + α)) Pᵀ has quotients of positive numbers for eigenvalues, of which
-        none comes out of a difference. With its root D, and v = D Pᵀ z, a block solves the least
-        squares problem (P_B D)ᵀ r ≈ v: its normal equations are never formed.
+        W^½ (I − H) W^{−½} = P diag(α/(κ + α)) Pᵀ has quotients of positive numbers for eigenvalues,
+        of which none comes out of a difference. With its root D, and v = D Pᵀ W^½ z, a block solves
+        the least squares problem (P_B D)ᵀ W^½ r ≈ v: its normal equations are never formed.
         """
         check_leave(leave)
         problem = self.problem.with_alpha(alpha)
@@ -167,14 +172,15 @@ class DenseState(State[RidgeSolution]):
         # Large rows first: then the QR decomposition below keeps the digits of the small ones.
         order = np.argsort(-left_over)
         P, root = eigenvectors[:, order], np.sqrt(left_over[order])
-        z = self.problem.z - self.problem.without_operator[0]
+        weights = PairWeights.of(problem)
+        z = weights.root_times(self.problem.z - self.problem.without_operator[0])
         rows, v = self._without_offsets(P * root, root * (P.T @ z), alpha)
         if sizes.max() == 1:
-            return rows @ v / (rows * rows).sum(1)
+            return weights.over_root(rows @ v / (rows * rows).sum(1))
         residuals = np.empty_like(z)
         for block in (np.flatnonzero(label == name) for name in names):
             residuals[block] = lstsq(rows[block].T, v, cond=_EPS, lapack_driver="gelsy")[0]
-        return residuals
+        return weights.over_root(residuals)
 
     def _without_offsets(
         self, rows: np.ndarray, v: np.ndarray, alpha: float
@@ -187,7 +193,7 @@ class DenseState(State[RidgeSolution]):
         if not offsets.size:
             return rows, v
         pairs, decay = self.problem.pairs, offsets.decay(alpha)
-        seen = rows.T @ offsets.matrix(pairs)
+        seen = rows.T @ PairWeights.of(self.problem).root_times(offsets.matrix(pairs))
         ties = tie_rows(offsets, pairs, (seen * seen).sum(0).max())
         basis = np.linalg.qr(np.vstack([seen, np.diag(np.sqrt(decay)), ties]))[0]
         seen, more = np.split(basis, [len(v)])  # the second part: where rows and v are 0
@@ -203,18 +209,19 @@ def _needs_features(problem: OperatorProblem) -> bool:
     n, products = len(problem.z), problem.factors.products
     if products.size * n * min(products.size, n) <= _QUICK or 8 * products.size <= n:
         return products.size > 0
-    rounding = 1e3 * n * _EPS * products.max()
+    rounding = 1e3 * n * _EPS * products.max() * PairWeights.of(problem).mean()
     return problem.alpha < rounding and products.size * n <= _MAX_ENTRIES
 
 
 def _decomposed(problem: OperatorProblem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """P, (n, n), σ and Wᵀ with G = P diag(σ) Wᵀ, whose rows are R_X[i_n] ⊗ R_Y[j_n]: h = G vec(M).
+    """P, (n, n), σ and Wᵀ with G = P diag(σ) Wᵀ, whose rows are w_n^½ R_X[i_n] ⊗ R_Y[j_n].
 
     By Jacobi rotations, which keep the digits of small σ where columns of G differ in scale, as
     √(s_a t_b) do by many orders of magnitude (Drmač & Veselić 2008).
     """
     left, right = problem.factors.left[problem.pairs.i], problem.factors.right[problem.pairs.j]
     G = (left[:, :, None] * right[:, None, :]).reshape(len(left), -1)
+    G = PairWeights.of(problem).root_times(G)
     tall = len(G) >= len(G.T)  # then all n left vectors: the others are what no M can fit
     sizes, U, V, scale, *_ = dgejsv(G if tall else G.T, joba=2, jobu=int(tall), jobv=0, jobr=0)
     sigma = sizes * (scale[0] / scale[1])
@@ -228,8 +235,11 @@ def _decomposed(problem: OperatorProblem) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _gram(problem: OperatorProblem) -> np.ndarray:
-    """K_nm = k_X(x_{i_n}, x_{i_m}) k_Y(y_{j_n}, y_{j_m}), (n, n), in float64."""
+    """K_nm = k_X(x_{i_n}, x_{i_m}) k_Y(y_{j_n}, y_{j_m}), (n, n), in float64; W^½ K W^½."""
     left, right = problem.grams_of(problem.pairs.i, problem.pairs.j)
     gram = left.astype(float, copy=False)
     gram *= right
+    if (root := PairWeights.of(problem).root) is not None:
+        gram *= root
+        gram *= root[:, None]
     return gram

@@ -17,7 +17,6 @@ from rkbs.solvers.base import Solution, State
 from rkbs.solvers.operators._offset_system import OffsetSystem
 from rkbs.solvers.operators._pair_expansion import (
     Gram,
-    by_factors,
     expand,
     left_by,
     point_of,
@@ -26,7 +25,8 @@ from rkbs.solvers.operators._pair_expansion import (
 from rkbs.solvers.operators._pair_preconditioner import Preconditioner
 from rkbs.solvers.operators._pair_products import PairProducts
 from rkbs.solvers.operators._pair_routes import HIDDEN, Routes
-from rkbs.solvers.operators.base import RidgeSolution, RidgeSolver
+from rkbs.solvers.operators._pair_weights import PairWeights, WeightedRidgeSolver, less_mean
+from rkbs.solvers.operators.base import RidgeSolution
 from rkbs.terms.residual_losses import Squared
 
 _EPS = np.finfo(float).eps
@@ -38,10 +38,11 @@ _AFTER = 10
 
 @final
 @dataclass(frozen=True)
-class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
+class ConjugateGradient(WeightedRidgeSolver["_ConjugateGradientState"]):
     """R_Xᵀ S*WS(R_X M R_Yᵀ) R_Y + αM = R_Xᵀ S*Wz R_Y by conjugate gradients, S the choice of pairs.
 
-    W = I without offsets; else r − Wr = Eθ are the best offsets of the residuals r.
+    W = I without offsets; else r − Wr = Eθ are the best offsets of the residuals r. Pairs with the
+    weights of a ``Weighted(Squared(), w)`` have diag(w) in place of I, here and below.
 
     In the eigenbases of K_X and K_Y the preconditioner is a diagonal, 1/(ρ_ab s_a t_b + α), with ρ
     the shares of pairs observed as the eigenvectors weigh rows and columns; of offsets it knows
@@ -97,8 +98,9 @@ class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
         # With fewer pairs than coordinates α alone decides what M does off the pairs. A fit may be
         # so close that rounding hides z − h, and α with it: then a = c/α is sought itself.
         underdetermined = len(problem.z) < start.M.size
-        if underdetermined and problem.alpha <= HIDDEN * problem.factors.largest:
-            return by_expansion(by_factors(products), np.zeros_like(problem.z), 0, self.max_iter)
+        hidden = HIDDEN * PairWeights.of(problem).mean() * problem.factors.largest
+        if underdetermined and problem.alpha <= hidden:
+            return by_expansion(products.by_factors, np.zeros_like(problem.z), 0, self.max_iter)
         route = routes.cheapest(problem, self.tol)
         if (inverse := routes.inverse(problem, route)) is not None:
             a = np.zeros_like(problem.z) if route.way == "dense" else start.c  # exact from anywhere
@@ -116,7 +118,7 @@ class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
             return self._expanded(problem, products, solution)
         if not underdetermined or used >= self.max_iter:
             return solution
-        return by_expansion(by_factors(products), np.zeros_like(c), used, self.max_iter)
+        return by_expansion(products.by_factors, np.zeros_like(c), used, self.max_iter)
 
     def _by_expansion(
         self,
@@ -139,7 +141,8 @@ class ConjugateGradient(RidgeSolver["_ConjugateGradientState"]):
         z − h has the absolute rounding of h; K a that of λ_max ‖a‖, less where h is close to z.
         """
         (M, c, theta), used = solution.value, solution.stats["iterations"]
-        gram, enough = by_factors(products), self.tol * np.linalg.norm(problem.feasible(problem.z))
+        size = np.linalg.norm(less_mean(problem, problem.z))
+        gram, enough = products.by_factors, self.tol * size
         a = c / problem.alpha
         rounding = _EPS * problem.factors.products.max(initial=0.0) * np.linalg.norm(a)
         if rounding > enough or left_by(problem, gram, a) <= enough:
@@ -187,41 +190,40 @@ class _ConjugateGradientState(State[RidgeSolution]):
 class _Profile:
     """θ = (EᵀE + D)⁻¹Eᵀr, the best offsets of residuals r, and what they leave, W r = r − Eθ.
 
-    With M alone unknown the problem is ½ rᵀWr + (α/2) ‖M‖², r = z − R_X M R_Yᵀ, and c = W r.
+    With M alone unknown the problem is ½ rᵀWr + (α/2) ‖M‖², r = z − R_X M R_Yᵀ, and c = W r. With
+    weights w of the pairs θ = (Eᵀ diag(w) E + D)⁻¹Eᵀ diag(w) r, and W r = diag(w) (r − Eθ).
     """
 
     offsets: Offsets
     pairs: Pairs
     decay: np.ndarray
+    weights: PairWeights
     system: OffsetSystem | None
 
     @classmethod
     def of(cls, problem: OperatorProblem) -> _Profile:
-        offsets, pairs, decay = (
-            problem.offsets,
-            problem.pairs,
-            problem.offsets.decay(problem.alpha),
-        )
-        if offsets.size <= int(offsets.constant):
-            return cls(offsets, pairs, decay, None)
-        system = OffsetSystem.of(offsets, pairs, offsets.gram(pairs), problem.alpha)
-        return cls(offsets, pairs, decay, system)
+        offsets, pairs, weights = problem.offsets, problem.pairs, PairWeights.of(problem)
+        decay, system = offsets.decay(problem.alpha), None
+        if offsets.size > int(offsets.constant):
+            seen = weights.gram(offsets, pairs)
+            system = OffsetSystem.of(offsets, pairs, seen, problem.alpha)
+        return cls(offsets, pairs, decay, weights, system)
 
     def __call__(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """θ and W r."""
         if not self.offsets.size:
-            return NO_OFFSETS, r
+            return NO_OFFSETS, self.weights.times(r)
         theta = np.zeros(self.offsets.size)
         if self.offsets.constant:
             theta[0] = best_constant(Squared(), np.zeros_like(r), r)[0]
         for _ in range(_PASSES):
             rest = r - self.offsets.at_pairs(theta, self.pairs)
-            sums = self.offsets.sums(rest, self.pairs)
+            sums = self.offsets.sums(self.weights.times(rest), self.pairs)
             if self.system is None:
-                theta = theta + sums / len(r)
+                theta = theta + sums / self.weights.total(self.pairs)
             else:
                 theta = theta + self.system.solve(sums - self.decay * theta)
-        return theta, r - self.offsets.at_pairs(theta, self.pairs)
+        return theta, self.weights.times(r - self.offsets.at_pairs(theta, self.pairs))
 
 
 def _descend(
@@ -308,5 +310,6 @@ class _Descent:
         # The values of G on the whole grid: α times those of what M has, and should not, off the
         # pairs.
         other = np.linalg.norm(np.multiply(np.sqrt(products, out=some), G, out=some))
-        enough = max(self.tol * problem.alpha, 4 * _EPS * products.max(initial=0.0))
-        return bool(other <= enough * np.linalg.norm(problem.feasible(problem.z)))
+        rounding = 4 * _EPS * PairWeights.of(problem).mean() * products.max(initial=0.0)
+        enough = max(self.tol * problem.alpha, rounding)
+        return bool(other <= enough * np.linalg.norm(less_mean(problem, problem.z)))

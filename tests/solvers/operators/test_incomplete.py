@@ -16,7 +16,7 @@ from rkbs.machines import BinaryKernelRidge
 from rkbs.problems import Offsets, OperatorProblem
 from rkbs.solvers import Cholesky, ConjugateGradient, ConvergenceError, solve
 from rkbs.solvers.operators import _pair_routes
-from rkbs.solvers.operators._pair_expansion import by_factors, solve_expansion
+from rkbs.solvers.operators._pair_expansion import solve_expansion
 from rkbs.solvers.operators._pair_features import (
     PairFeatures,
     dense_inverse,
@@ -288,7 +288,7 @@ def test_few_pairs_take_no_more_products_than_plain_conjugate_gradients(alpha, k
     """But the three of M and of the certificate, and one more where the tolerance is kept twice."""
     problem = some(150, 150, kept, alpha, gamma=1.0)
     products, made = PairProducts.of(problem), []
-    monkeypatch.setattr(PairProducts, "gram", lambda self, a: made.append(1) or by_factors(self)(a))
+    monkeypatch.setattr(PairProducts, "gram", lambda self, a: made.append(1) or self.by_factors(a))
     route = Routes(problem, products).cheapest(problem, 1e-10)
     solution = solve(problem, ConjugateGradient()).check()
     assert route.way != "coordinates"
@@ -330,7 +330,7 @@ def test_fits_with_offsets_are_those_of_dense_algebra(keep, alpha, effects):
 
 def test_steps_of_the_expansion_are_counted_and_bounded():
     problem = some(alpha=1e-3)
-    gram, start = by_factors(PairProducts.of(problem)), np.zeros_like(problem.z)
+    gram, start = PairProducts.of(problem).by_factors, np.zeros_like(problem.z)
     assert solve_expansion(problem, gram, start, 1e-10, 3)[1] == 3
 
 

@@ -13,7 +13,7 @@ from rkbs.kernels import RBF, Laplace, Linear
 from rkbs.problems import OperatorProblem
 from rkbs.problems.offsets import Offsets
 from rkbs.solvers import Spectral
-from rkbs.solvers.operators import spectral
+from rkbs.solvers.operators import spectral_state
 from rkbs.solvers.operators._leave_out_scores import _NODES, Scores, Spectrum
 
 RNG = np.random.default_rng(0)
@@ -135,7 +135,7 @@ def test_groups_of_what_is_not_left_out_change_nothing(leave, labels, monkeypatc
     single = [np.arange(70), np.arange(60)]
     single[labels] = single[labels] // 2
     plain = state.leave_out_rmse([0.1], leave)
-    monkeypatch.setattr(spectral.SpectralState, "leave_out_residuals", None)
+    monkeypatch.setattr(spectral_state.SpectralState, "leave_out_residuals", None)
     assert state.leave_out_rmse([0.1], leave, Groups(*single)) == plain
 
 
