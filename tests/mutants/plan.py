@@ -190,7 +190,7 @@ _TESTS = {
     "solvers/operators/pairwise.py": (6, ("solvers/operators/test_pairwise",)),
     "problems/pairwise.py": (6, ("solvers/operators/test_pairwise",)),
     "terms/weighted.py": (6, ("terms/test_weighted",)),
-    "kernels/pairwise.py": (4, ("kernels/test_pairwise",)),
+    "kernels/pairwise.py": (4, ("kernels/test_kernels_of_pairs",)),
     "solvers/operators/_spectral_calculus.py": (
         6,
         ("solvers/operators/test_spectral_newton", "problems/test_schatten"),
