@@ -13,16 +13,17 @@ from verify.harness.evidence import Evidence
 
 RECORDS = ("sec5.trained_encoder",)
 CAPTION = (
-    "A trained sentence encoder whose exp is cut at order N of its series after the fact; N = 0 is "
-    "uniform attention, the colored line across each panel. Top left: how far vectors are from "
-    "those of the exact encoder, which are at zero, off this axis; all layers cut, each row's "
-    "logits less their mean or as they stand; arrows show the orders that the logits predict, "
-    "hollow markers odd orders, whose weights may be negative. Top right: accuracy on SST-2 of a "
-    "probe that was trained on exact vectors, with intervals of 90 % of its change, and of probes "
-    "trained on the cut ones; the exact encoder is the black line, gray what counts as no loss. "
-    "Bottom left: one layer cut, the others exact. Bottom right: the logits of each layer, less "
-    "the mean of their row: all of them, and those between the quantiles 1 % and 99 %; below, the "
-    "least order that loses nothing, as measured and as two rules predict from these logits."
+    "Left: how far the vectors of a trained encoder are from the exact ones, which are at zero, "
+    "below these axes, where exp is cut at order N of its series after the fact, above in all "
+    "layers, of logits less the mean of their row or as they stand, below in one; order zero is "
+    "uniform attention, also the dashed line above, black triangles mark the orders that the "
+    "logits predict, and small hollow markers are odd orders, whose weights may be negative. Top "
+    "right: accuracy of a probe of exact vectors on the cut ones, with intervals of its change, "
+    "and of probes that were trained on cut vectors, beside two baselines that know no order of "
+    "the tokens; gray is what counts as no loss. Bottom right: logits of each layer less the mean "
+    "of their row, all of them and without the outermost percent on either side, and under them "
+    "the least order that loses nothing, as measured, and as predicted by the total variation of "
+    "rows and by the largest logit."
 )
 NAMES = {
     ("sst", "centered"): "SST-2",
@@ -30,113 +31,103 @@ NAMES = {
     ("sst", "as they stand"): "SST-2, as they stand",
     ("multi30k", "as they stand"): "Multi30k, as they stand",
 }
-BASELINES = {"bag of tokens": "bag of tokens", "mean of token embeddings": "mean of embeddings"}
+BASELINES = {
+    "mean of token embeddings": ("mean of embeddings", "-."),
+    "bag of tokens": ("bag of tokens", ":"),
+}
+RULES = {"by variation": "by total variation", "by largest": "by the largest logit"}
 ORDERS = range(0, 17, 2)
 SMALLEST = 1e-8
 """What is nearer to 0 is rounding."""
+THIN = {"lw": 0.8, "ls": "--", "zorder": 0}
 
 
 def draw(found: Mapping[str, Evidence]) -> Figure:
     """All layers, the task, single layers, and the logits behind them."""
     data = found["sec5.trained_encoder"].data
-    figure = Figure(figsize=(plotting.PAGE, 5.6))
+    figure = Figure(figsize=(plotting.PAGE, 6.2))
     (far, task), (layers, logits) = figure.subplots(2, 2)
     _far(far, data)
-    _task(task, data)
-    _layers(layers, data)
+    if data["probes"]:
+        _task(task, data)
+    else:
+        _absent(task, "accuracy")
+    if data["layers"]:
+        _layers(layers, data)
+    else:
+        _absent(layers, "single layers")
     _logits(logits, data)
     return figure
 
 
+def _absent(axis: Axes, what: str) -> None:
+    axis.axis("off")
+    axis.text(0.5, 0.5, f"{what}:\nof a full run only", ha="center", va="center")
+
+
 def _far(axis: Axes, data: Mapping[str, Any]) -> None:
     """1 − cosine against the order, by text and mode."""
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {name: [] for name in NAMES}
-    for row in data["rows"]:
-        groups[row["text"], row["mode"]].append(row)
-    looks = plotting.looks(text for text, _ in NAMES)
-    for (text, mode), rows in groups.items():
-        look, ls = looks[text], "-" if mode == "centered" else ":"
-        even = [row for row in rows if row["order"] % 2 == 0]
-        odd = [row for row in rows if row["order"] % 2]
+    looks = plotting.looks(NAMES)
+    for (text, mode), label in NAMES.items():
+        rows = [row for row in data["rows"] if (row["text"], row["mode"]) == (text, mode)]
+        far = {row["order"]: 1 - row["cosine"]["mean"] for row in rows}
+        look = looks[text, mode]
+        _against_order(axis, far, look, label, "-" if mode == "centered" else ":")
+        if 0 in far:
+            axis.axhline(far[0], color=look["color"], **THIN)
+    for mode, said in data["predicted"].get(RULES["by variation"], {}).items():
+        centered = mode == "centered"
         axis.plot(
-            [row["order"] for row in even],
-            [_distance(row) for row in even],
-            ls=ls,
-            label=NAMES[text, mode],
-            **look,
+            [said["all"]],
+            [0.02],
+            "k^",
+            mfc="black" if centered else "white",
+            transform=axis.get_xaxis_transform(),
+            label="predicted" if centered else "predicted, as they stand",
         )
-        axis.plot(
-            [row["order"] for row in odd],
-            [_distance(row) for row in odd],
-            ls="none",
-            mfc="white",
-            ms=3,
-            mew=0.7,
-            **look,
-        )
-        for row in even:
-            if row["order"] == 0:
-                axis.axhline(_distance(row), color=look["color"], lw=0.7, ls="--", zorder=0)
+    _finish(axis, 1 - data["margins"]["cosine"])
+
+
+def _against_order(
+    axis: Axes, far: Mapping[int, float], look: Mapping[str, str], label: str, ls: str = "-"
+) -> None:
+    """Even orders as a line, odd ones as small hollow markers."""
+    even, odd = ([n for n in far if n % 2 == rest] for rest in (0, 1))
+    axis.plot(even, [max(far[n], SMALLEST) for n in even], ls=ls, label=label, **look)
+    small = {"ls": "none", "mfc": "white", "ms": 3, "mew": 0.7}
+    axis.plot(odd, [max(far[n], SMALLEST) for n in odd], **small, **look)
+
+
+def _finish(axis: Axes, margin: float) -> None:
+    axis.axhline(margin, **plotting.TOLERANCE, zorder=0)
     axis.set_yscale("log")
-    axis.axhline(1 - data["margins"]["cosine"], **plotting.TOLERANCE)
-    for mode, said in data["predicted"].get("by total variation", {}).items():
-        axis.annotate(
-            "predicted" if mode == "centered" else "as they stand",
-            (said["all"], 1 - data["margins"]["cosine"]),
-            (0, 26),
-            textcoords="offset points",
-            ha="center",
-            fontsize=7,
-            arrowprops={"arrowstyle": "->", "lw": 0.7},
-        )
-    _by_order(axis, "1 − cosine with the exact vector")
-    axis.legend(loc="lower left", fontsize=7)
-
-
-def _distance(row: Mapping[str, Any]) -> float:
-    return max(1 - row["cosine"]["mean"], SMALLEST)
-
-
-def _by_order(axis: Axes, label: str) -> None:
     axis.set_xticks([*ORDERS])
-    axis.set(xlabel="order N", ylabel=label)
+    axis.set(xlabel="order N", ylabel="1 − cosine with the exact vector")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.45, 1), ncols=2)
 
 
 def _task(axis: Axes, data: Mapping[str, Any]) -> None:
     """Accuracy against the order, with what it is compared with."""
     probes = data["probes"]
-    if not probes:
-        axis.axis("off")
-        axis.text(0.5, 0.5, "accuracy:\nof a full run only", ha="center", va="center")
-        return
     exact, margin = 100 * probes["exact"]["accuracy"], 100 * data["margins"]["accuracy"]
     axis.axhspan(exact - margin, exact + margin, **plotting.OUT_OF_REACH, zorder=0)
-    axis.axhline(exact, **plotting.LIMIT, label="exact")
-    rows = [row for row in data["rows"] if row["accuracy"]]
-    looks = plotting.looks(("centered", "as they stand", "retrained"))
+    axis.axhline(exact, **plotting.LIMIT, label="exact", zorder=1)
+    looks = plotting.looks((*NAMES, "retrained"))
     for mode, label in (("centered", "probe of exact vectors"), ("as they stand", "as they stand")):
-        mine = [row for row in rows if row["mode"] == mode]
-        shift = 0.0 if mode == "centered" else 0.25
-        _accuracies(axis, mine, exact, looks[mode], label, shift)
-    uniform = next(row for row in rows if row["order"] == 0)
-    color = looks["centered"]["color"]
-    axis.axhline(100 * uniform["accuracy"]["accuracy"], color=color, lw=0.7, ls="--", zorder=0)
+        rows = [row for row in data["rows"] if row["accuracy"] and row["mode"] == mode]
+        _accuracies(axis, rows, exact, looks["sst", mode], label, 0.25 * (mode != "centered"))
+    uniform = next(row for row in data["rows"] if row["accuracy"] and row["order"] == 0)
+    height = 100 * uniform["accuracy"]["accuracy"]
+    axis.axhline(height, color=looks["sst", "centered"]["color"], **THIN)
     again = {int(name.split()[-1]): told for name, told in probes.items() if "cut at" in name}
-    axis.plot(
-        list(again),
-        [100 * told["accuracy"] for told in again.values()],
-        ls="none",
-        label="probe of cut vectors",
-        **looks["retrained"],
-    )
-    for name, label in BASELINES.items():
+    heights = [100 * told["accuracy"] for told in again.values()]
+    axis.plot(list(again), heights, ls="none", label="probe of cut vectors", **looks["retrained"])
+    for name, (label, ls) in BASELINES.items():
         height = 100 * probes[name]["accuracy"]
-        axis.axhline(height, color=plotting.COLORS[7], lw=0.7, zorder=0)
-        axis.annotate(
-            label, (16, height), (0, 1), textcoords="offset points", ha="right", fontsize=7
-        )
-    _by_order(axis, "accuracy on SST-2, %")
-    axis.legend(loc="lower right", fontsize=7)
+        axis.axhline(height, color=plotting.COLORS[7], lw=0.9, ls=ls, label=label, zorder=1)
+    axis.set_xticks([*ORDERS])
+    axis.set(xlabel="order N", ylabel="accuracy on SST-2, %")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.45, 1), ncols=2)
 
 
 def _accuracies(
@@ -147,55 +138,25 @@ def _accuracies(
     label: str,
     shift: float,
 ) -> None:
+    """Markers with the intervals of their change."""
+    for row in rows:
+        ends = (exact + 100 * end for end in row["accuracy"]["interval"])
+        axis.vlines(row["order"] + shift, *ends, color=look["color"], lw=1)
     places = [row["order"] + shift for row in rows]
-    for place, row in zip(places, rows, strict=True):
-        low, high = (exact + 100 * end for end in row["accuracy"]["interval"])
-        axis.vlines(place, low, high, color=look["color"], lw=1)
     heights = [100 * row["accuracy"]["accuracy"] for row in rows]
-    face = {"mfc": "white"} if shift else {}
-    axis.plot(places, heights, ls=":" if shift else "-", label=label, **look, **face)
+    axis.plot(places, heights, ls=":" if shift else "-", label=label, **look)
 
 
 def _layers(axis: Axes, data: Mapping[str, Any]) -> None:
     """1 − cosine against the order at which one layer is cut."""
-    if not data["layers"]:
-        axis.axis("off")
-        axis.text(0.5, 0.5, "single layers:\nof a full run only", ha="center", va="center")
-        return
-    looks = plotting.looks(row["layer"] + 1 for row in data["layers"])
+    looks = plotting.looks(row["layer"] for row in data["layers"])
     for row in data["layers"]:
-        look = looks[row["layer"] + 1]
-        far = [max(1 - cosine, SMALLEST) for cosine in row["cosines"]]
-        even = [k for k, order in enumerate(row["orders"]) if order % 2 == 0]
-        axis.plot(
-            [row["orders"][k] for k in even],
-            [far[k] for k in even],
-            label=f"layer {row['layer'] + 1}",
-            **look,
-        )
-        odd = [k for k, order in enumerate(row["orders"]) if order % 2]
-        axis.plot(
-            [row["orders"][k] for k in odd],
-            [far[k] for k in odd],
-            ls="none",
-            mfc="white",
-            ms=3,
-            mew=0.7,
-            **look,
-        )
+        far = {n: 1 - c for n, c in zip(row["orders"], row["cosines"], strict=True)}
+        _against_order(axis, far, looks[row["layer"]], f"layer {row['layer'] + 1}")
     uniform = next(r for r in data["rows"] if (r["text"], r["order"]) == ("sst", 0))
-    axis.axhline(
-        _distance(uniform),
-        color=plotting.COLORS[7],
-        lw=0.7,
-        ls="--",
-        label="all layers uniform",
-        zorder=0,
-    )
-    axis.axhline(1 - data["margins"]["cosine"], **plotting.TOLERANCE)
-    axis.set_yscale("log")
-    _by_order(axis, "1 − cosine with the exact vector")
-    axis.legend(loc="upper right", fontsize=7, ncols=2)
+    far_off = 1 - uniform["cosine"]["mean"]
+    axis.axhline(far_off, color=plotting.COLORS[7], label="all layers uniform", **THIN)
+    _finish(axis, 1 - data["margins"]["cosine"])
 
 
 def _logits(axis: Axes, data: Mapping[str, Any]) -> None:
@@ -208,8 +169,7 @@ def _logits(axis: Axes, data: Mapping[str, Any]) -> None:
         axis.plot([number], [values[0.5]], "o", color="white", mec=color, ms=3, zorder=3)
     table = {"layer": [number + 1 for number in range(len(data["logits"]))]}
     table["needs"] = [row["least"] for row in data["layers"]]
-    rules = {"by variation": "by total variation", "by largest": "by the largest logit"}
-    for name, rule in rules.items():
+    for name, rule in RULES.items():
         table[name] = data["predicted"].get(rule, {}).get("centered", {}).get("layers", [])
     table = {name: column for name, column in table.items() if column}
     columns = zip(*table.values(), strict=True)

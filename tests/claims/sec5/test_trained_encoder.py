@@ -201,8 +201,8 @@ def found_with(monkeypatch, *patches):
 def test_the_condition_tells_the_least_order_that_is_kept():
     found = broken.evidence()
     assert found.condition == (
-        "the series is cut below order 8, of logits less their row's mean (10 as they stand, by "
-        "cosines)"
+        "the series is cut below order 8, of logits less their row's mean; as they stand, kept: "
+        "cosine, sst from order 12 on; accuracy from order 8 on; cosine, multi30k from order 10 on"
     )
     assert found.data["least"]["centered"] == {
         "all": 8,
@@ -223,8 +223,15 @@ def test_an_order_that_is_undecided_is_told_and_is_no_part_of_the_condition(monk
     wide = {"cosines": [0.99] + [1.0] * 9, "correct": made_correct(0.0)}
     found = found_with(monkeypatch, near, of(lambda c, r: wide, text="sst", **at))
     assert found.verdict is Verdict.HOLDS_IF, missed(found)
-    assert found.condition.endswith("; undecided: order 6")
+    assert "less their row's mean, undecided: order 6; as they stand" in found.condition
     assert not any("order 6" in check.name for check in found.checks)
+
+
+def test_what_no_order_keeps_as_it_stands_is_told(monkeypatch):
+    patch = of(cosines_of(lambda n: 4), what="cut", text="sst", mode="as they stand")
+    found = found_with(monkeypatch, patch)
+    assert found.verdict is Verdict.HOLDS_IF, missed(found)
+    assert "as they stand, kept: cosine, sst by no order up to 16; accuracy" in found.condition
 
 
 def test_it_can_hold(monkeypatch):
