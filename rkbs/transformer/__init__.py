@@ -1,7 +1,9 @@
 """Transformers with any kernel, and their training: small, plain, and resumed bit for bit."""
 
+from rkbs.transformer.auditing import audit
 from rkbs.transformer.batches import Batches
 from rkbs.transformer.checkpoints import CheckpointError, load_weights, save_weights
+from rkbs.transformer.heads.results import Audit
 from rkbs.transformer.losses import (
     accuracy,
     classification_loss,
@@ -20,6 +22,7 @@ from rkbs.transformer.recipe import History, Recipe, TrainingDivergedError
 from rkbs.transformer.training import train
 
 __all__ = [
+    "Audit",
     "Batches",
     "CheckpointError",
     "EncoderClassifier",
@@ -30,6 +33,7 @@ __all__ = [
     "TrainingDivergedError",
     "TransformerConfig",
     "accuracy",
+    "audit",
     "classification_loss",
     "language_loss",
     "load_weights",
