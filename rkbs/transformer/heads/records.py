@@ -72,6 +72,8 @@ class Record:
         How many pairs of points in one sequence.
     exchanged : tensor (H,)
         Those of them, x and y, with ℓ(x, y) + ℓ(y, x) > ℓ(x, x) + ℓ(y, y).
+    largest : tensor (H,)
+        The largest of these differences over all pairs, in logits.
     coefficients : tensor (H, C, C') or None
         C = −∂J/∂M, summed over batches.
     """
@@ -84,6 +86,7 @@ class Record:
     error: float | None = None
     compared: int = 0
     exchanged: Tensor = field(init=False)
+    largest: Tensor = field(init=False)
     coefficients: Tensor | None = None
     open: list[Call] = field(default_factory=list)
 
@@ -91,6 +94,7 @@ class Record:
         C, C_y = (part.weight.shape[-1] for part in (self.maps.query, self.maps.key))
         self.x, self.y = Moments(C), Moments(C_y)
         self.exchanged = torch.zeros(self.maps.heads, dtype=torch.int64)
+        self.largest = torch.full((self.maps.heads,), -torch.inf)
 
     @property
     def is_confirmed(self) -> bool:
@@ -124,6 +128,8 @@ class Record:
         rounding = 32 * torch.finfo(products.dtype).eps * products.abs().amax()
         self.compared += int(both.sum())
         self.exchanged += ((gain > rounding) & both[:, None]).sum((0, 2, 3)).cpu()
+        gains = (self.maps.logit_scale * gain).masked_fill(~both[:, None], -torch.inf)
+        self.largest = torch.maximum(self.largest, gains.amax((0, 2, 3)).cpu())
 
     def compare(self, found: Tensor, own: Tensor) -> None:
         """What the module gave, by the maps and by itself."""

@@ -44,6 +44,9 @@ class HeadAudit:
         The share of pairs of inputs x, y in one sequence with ℓ(x, y) + ℓ(y, x) > ℓ(x, x) +
         ℓ(y, y), that is (x − y)ᵀ M (x − y) < 0: two actual inputs at which no factor for each query
         or key makes the kernel positive semi-definite. None without data.
+    largest_exchange : float or None
+        The largest ℓ(x, y) + ℓ(y, x) − ℓ(x, x) − ℓ(y, y) of these pairs, g in logits: with the
+        factors that favor it most, the Gram matrix of x and y has λ_min/λ_max = −tanh(g/4).
     certificate : HeadCertificate or None
         Without a loss None. Heads of one group have one together.
     kernel : Kernel or None
@@ -60,6 +63,7 @@ class HeadAudit:
     weighted: HeadStructure | None = None
     is_mercer: bool | None = None
     exchanged: float | None = None
+    largest_exchange: float | None = None
     certificate: HeadCertificate | None = None
     kernel: Kernel | None = field(default=None, repr=False, compare=False)
 
@@ -234,6 +238,7 @@ def _row(layer: LayerAudit, head: HeadAudit) -> dict[str, Any]:
         **_measures(head.raw, ""),
         **_measures(head.weighted, "weighted_"),
         "exchanged": head.exchanged,
+        "largest_exchange": head.largest_exchange,
     }
     found = head.certificate
     return row | {

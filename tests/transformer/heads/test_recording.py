@@ -204,11 +204,30 @@ def test_exchanged_pairs_by_counting():
     for head in found.heads:
         logs = [head.kernel.log(x, x) for x in X]
         pairs = [(i, j) for i in range(6) for j in range(i)]
-        count = sum(a[i, j] + a[j, i] > a[i, i] + a[j, j] for a in logs for i, j in pairs)
-        assert head.exchanged == int(count) / (3 * len(pairs))
+        gains = [float(a[i, j] + a[j, i] - a[i, i] - a[j, j]) for a in logs for i, j in pairs]
+        assert head.exchanged == sum(gain > 0 for gain in gains) / len(gains)
+        assert head.largest_exchange == pytest.approx(max(gains), rel=1e-6)
     assert 0 < sum(head.exchanged for head in found.heads) < H
     tied = audit(drawn(language_model(tie_query_key=True)), TOKENS)
     assert {head.exchanged for head in tied.heads} == {0.0}
+    assert max(head.largest_exchange for head in tied.heads) < 0
+
+
+def test_two_inputs_show_it_whatever_the_factors():
+    """λ_min/λ_max = −tanh(g/4) at best, and negative with any factors for queries and keys."""
+    model, rng = Stack(drawn(BertLike())), np.random.default_rng(0)
+    head = audit(model, X).heads[0]
+    logs = head.kernel.log(X[0].numpy(), X[0].numpy())
+    gain = logs + logs.T - np.diag(logs)[:, None] - np.diag(logs)
+    i, j = np.unravel_index(gain.argmax(), gain.shape)
+    gram, g = np.exp(logs[np.ix_([i, j], [i, j])]), gain[i, j]
+    assert g > 0
+    for factors in np.exp(rng.normal(size=(50, 2, 2))):
+        scaled = factors[0][:, None] * gram * factors[1]
+        assert np.linalg.eigvalsh((scaled + scaled.T) / 2)[0] < 0
+    best = np.array([[1, np.exp(g / 2)], [np.exp(g / 2), 1]])  # K_11 = K_22, K_12 = K_21
+    low, high = np.linalg.eigvalsh(best)
+    assert low / high == pytest.approx(-np.tanh(g / 4))
 
 
 def test_a_model_is_left_as_it_was():
