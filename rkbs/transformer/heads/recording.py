@@ -30,7 +30,7 @@ def record(
     The model is in evaluation meanwhile.
     """
     records = [Record(one) for one in maps]
-    count, training = 0, model.training
+    count, training = 0, [(module, module.training) for module in model.modules()]
     device = next(model.parameters()).device
     model.eval()
     try:
@@ -43,7 +43,8 @@ def record(
                 _pass(model, _moved(batch, device), loss, records)
                 count += 1
     finally:
-        model.train(training)
+        for module, was in training:  # each as it was: some may be kept in evaluation
+            module.training = was
     if not count:
         raise ValueError("data must hold a batch at least, got none: an iterator may be used up")
     return records, count

@@ -42,7 +42,7 @@ class Moments:
 
     def add(self, points: Tensor) -> None:
         """Points (N, C)."""
-        points = points.double().cpu()
+        points = points.cpu().double()
         self.count += len(points)
         self._sum += points.sum(0)
         self._products += points.T @ points
@@ -146,5 +146,5 @@ class Record:
         slope = G @ call.v.transpose(-1, -2)  # ∂J/∂A, (B, H, n, m)
         slope = call.weights * (slope - (call.weights * slope).sum(-1, keepdim=True))
         scaled = -self.maps.logit_scale * slope
-        C = torch.einsum("bnc,bhnm,bme->hce", call.x, scaled, call.y).double().cpu()
+        C = torch.einsum("bnc,bhnm,bme->hce", call.x, scaled, call.y).cpu().double()
         self.coefficients = C if self.coefficients is None else self.coefficients + C

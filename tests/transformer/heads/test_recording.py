@@ -232,9 +232,10 @@ def test_two_inputs_show_it_whatever_the_factors():
 
 def test_a_model_is_left_as_it_was():
     model = Stack(drawn(Grouped()), drawn(SelfAttention(C, H, batch_first=True))).train()
+    model.layers[1].eval()
     before, threads = model(X), torch.backends.mha.get_fastpath_enabled()
     audit(model, X, loss, decay=0.1)
-    assert model.training
+    assert [m.training for m in (model, model.layers[0], model.layers[1])] == [True, True, False]
     assert all(parameter.grad is None for parameter in model.parameters())
     assert torch.equal(model(X), before)
     assert torch.backends.mha.get_fastpath_enabled() is threads
