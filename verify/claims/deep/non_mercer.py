@@ -140,8 +140,9 @@ def compact(value: Any) -> Any:
     "its queries and keys have, and two of the inputs that it sees show it",
     source="Wright & Gonzalez (2021), title and Proposition 1; theory §2",
     method="M = W_QᵀW_K of each head by rkbs.transformer.audit, and by its entries and its "
-    "eigenvalues: antisymmetric share, inertia, negative mass, effective rank, raw and weighted by the inputs' "
-    "covariance. The fewest points of the ball of the inputs' root mean square size at which "
+    "eigenvalues: antisymmetric share, inertia, negative mass, effective rank, raw and weighted by "
+    "the inputs' covariance. The fewest points of the ball of the inputs' root mean square size at "
+    "which "
     "exp(xᵀMy/√d) has λ_min/λ_max < −1e-12, by ascent from 2 points to 64; the sign of hᵀMh in "
     "rationals, which decides it for two points x ± h whatever the factors; and all pairs of "
     "inputs in one sequence. Controls: tied W_Q = W_K; the same models untrained; W_K turned at "
