@@ -49,7 +49,7 @@ def of_trained(cell: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str
     torch.set_num_threads(1)
     model, batches, loss, held_out = task(cell, declared)
     before, untrained = _error(model, held_out), audit(model, held_out).table()
-    recipe = Recipe(seed=cell["seed"], **declared["recipe"] | _sizes(cell, "steps"))
+    recipe = Recipe(seed=cell["seed"], **declared["recipe"] | _sizes(cell, "steps", "lr", "warmup"))
     train(model, batches, loss, recipe)
     heads = measured(model, held_out, cell["kind"], cell["seed"], declared["turned"])
     for row, old in zip(heads, untrained, strict=True):

@@ -53,7 +53,7 @@ DECLARED: dict[str, Any] = {
 def configurations(short: bool = False, seed: int = 0) -> list[dict[str, Any]]:
     """The models that were declared and the encoder; or smaller ones of a seed of their own."""
     if short:
-        sizes = {"d_model": 32, "heads": 2, "layers": 2, "steps": 60, "sentences": 300}
+        sizes = {"d_model": 32, "heads": 4, "layers": 2, "steps": 60, "sentences": 300}
         return [{"kind": kind, "seed": 100 + seed, **sizes} for kind in DECLARED["kinds"]]
     cells = [{"kind": k, "seed": s} for s in DECLARED["seeds"] for k in DECLARED["kinds"]]
     return [*cells, {"kind": "trained encoder"}]
