@@ -60,3 +60,25 @@ def test_ranges_have_a_bar_over_all_and_a_marker_at_the_median():
     medians = [line.get_ydata().tolist() for line in axes.lines]
     assert medians == [[3.0, 2.0], [pytest.approx(0.15)]]
     assert axes.lines[1].get_markerfacecolor() == "white"
+
+
+def test_an_audit_is_a_cell_a_head():
+    rows = [
+        {"layer": f"model.layers.{k}.attention", "head": h, "share": 0.1 * k + h, "reason": ""}
+        for k in range(2)
+        for h in range(3)
+    ]
+    rows[4]["share"] = None
+    axes = Figure().add_subplot()
+    image = plotting.audit_map(axes, rows, "share", vmin=0, vmax=2)
+    cells = image.get_array()
+    assert cells.shape == (2, 3)
+    assert cells.mask.tolist() == [[False] * 3, [False, True, False]]
+    assert cells[1].compressed().tolist() == [0.1, 2.1]
+    assert image.get_clim() == (0, 2)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1"]
+    apart = plotting._apart(["encoder.blocks.0.attention", "decoder.blocks.0.cross"])
+    assert apart == ["encoder.attention", "decoder.cross"]
+    assert plotting._apart(["a.b", "a"]) == ["a.b", "a"]
+    with pytest.raises(ValueError, match="such as share; no head has 'ratio'"):
+        plotting.audit_map(axes, rows, "ratio")
