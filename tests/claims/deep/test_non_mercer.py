@@ -138,7 +138,6 @@ ENCODER = ("trained encoder",)
 broken = Subject("deep.non_mercer", in_full)
 trained = Subject("deep.non_mercer", several(small, swept_once(module)))
 retrained = Subject("deep.non_mercer", small)
-anew = Subject("deep.non_mercer", small, kind="slow")
 SABOTAGES = [
     broken(
         "a run of another declaration",
@@ -223,15 +222,15 @@ SABOTAGES = [
     ),
     trained(
         "untied heads for tied ones",
-        results(lambda r: _named(r, "causal", "tied")),
+        heads(("causal",), lambda one: one.update(kind="tied")),
         noticed="tied: heads that are not Mercer",
     ),
-    anew(
+    retrained(
         "W_Q = W_K in all models",
         attribute(head_measures, "TransformerConfig", lambda right: _tied(right, True)),
         noticed="untied: heads that are Mercer",
     ),
-    anew(
+    retrained(
         "W_Q ≠ W_K in the tied model",
         attribute(head_measures, "TransformerConfig", lambda right: _tied(right, False)),
         noticed="tied: heads that are not Mercer",
@@ -261,17 +260,17 @@ SABOTAGES = [
         returned(head_measures, "fewest", lambda found: replace(found, n=None)),
         noticed="fewest points found",
     ),
-    anew(
+    retrained(
         "the ascent of −M",
         attribute(head_measures, "fewest", lambda right: lambda f, *a: right(-f, *a)),
         noticed="of 2 to 64 points",
     ),
-    anew(
+    retrained(
         "hᵀMh with the other sign",
         attribute(head_measures, "dot", lambda right: lambda q, k: -right(q, k)),
         noticed="whose two points do not show it exactly",
     ),
-    anew(
+    retrained(
         "W_Q in place of the turned W_K",
         attribute(
             head_measures,
