@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from rkbs import plotting
-from rkbs.plotting import sheet
+from rkbs.plotting import heads, sheet
 
 SIZES = [name for name in sheet._STYLE if "size" in name and name.split(".")[0] != "lines"]
 
@@ -142,3 +142,25 @@ def test_learning_curves_are_above_those_of_one_kernel():
         assert "T2" not in drawn
         np.testing.assert_allclose(drawn["uniform"].get_ydata(), [0.5, 0.5 / d])
         np.testing.assert_allclose(drawn["uniform"].get_xdata(), [0.25, 0.75])
+
+
+def test_an_audit_is_a_cell_a_head():
+    rows = [
+        {"layer": f"model.layers.{k}.attention", "head": h, "share": 0.1 * k + h, "reason": ""}
+        for k in range(2)
+        for h in range(3)
+    ]
+    rows[4]["share"] = None
+    axes = Figure().add_subplot()
+    image = plotting.audit_map(axes, rows, "share", vmin=0, vmax=2)
+    cells = image.get_array()
+    assert cells.shape == (2, 3)
+    assert cells.mask.tolist() == [[False] * 3, [False, True, False]]
+    assert cells[1].compressed().tolist() == [0.1, 2.1]
+    assert image.get_clim() == (0, 2)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1"]
+    apart = heads._apart(["encoder.blocks.0.attention", "decoder.blocks.0.cross"])
+    assert apart == ["encoder.attention", "decoder.cross"]
+    assert heads._apart(["a.b", "a"]) == ["a.b", "a"]
+    with pytest.raises(ValueError, match="such as share; no head has 'ratio'"):
+        plotting.audit_map(axes, rows, "ratio")

@@ -63,10 +63,11 @@ SMALLER = {"two-domains.md 0": {"60": "12", "40": "9"}, "two-domains.md 3": {"60
 SHORTER = {"transformer.md 0": {"steps=250": "steps=50", "(250)": "(205)"}}
 """Training, in examples whose full length another test runs."""
 NEEDS = {
+    "audit.md 1": ("transformers",),
     "transformer.md 0": ("tokenizers", "sacrebleu"),
     "transformer.md 2": ("safetensors",),
 }
-"""Packages of an extra."""
+"""Packages of extras."""
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -76,7 +77,7 @@ def test_examples_run(name, capsys, tmp_path, monkeypatch):
         write_tables(tmp_path)
         monkeypatch.chdir(tmp_path)
     for package in NEEDS.get(name, ()):
-        pytest.importorskip(package, reason="the extra text is not installed")
+        pytest.importorskip(package, reason="an extra is not installed")
     for long, short in SHORTER.get(name, {}).items():
         assert source.count(long) == 1
         source = source.replace(long, short)

@@ -5,6 +5,7 @@ from rkbs.plotting.groups import (
     ranges,
     scores_by_fold,
 )
+from rkbs.plotting.heads import audit_map
 from rkbs.plotting.kernels import (
     against_predictors,
     declared_differences,
@@ -41,6 +42,7 @@ __all__ = [
     "SIGNED_MAP",
     "TOLERANCE",
     "against_predictors",
+    "audit_map",
     "declared_differences",
     "error_against_dimension",
     "excess_by_kernel",

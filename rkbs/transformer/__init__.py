@@ -1,8 +1,10 @@
 """Transformers with any kernel, and their training: small, plain, and resumed bit for bit."""
 
+from rkbs.transformer.auditing import audit
 from rkbs.transformer.batches import Batches
 from rkbs.transformer.bert import Bert, BertConfig
 from rkbs.transformer.checkpoints import CheckpointError, load_weights, save_weights
+from rkbs.transformer.heads.results import Audit
 from rkbs.transformer.losses import (
     accuracy,
     classification_loss,
@@ -23,6 +25,7 @@ from rkbs.transformer.sentence_encoder import SentenceEncoder
 from rkbs.transformer.training import train
 
 __all__ = [
+    "Audit",
     "Batches",
     "Bert",
     "BertConfig",
@@ -36,6 +39,7 @@ __all__ = [
     "TrainingDivergedError",
     "TransformerConfig",
     "accuracy",
+    "audit",
     "classification_loss",
     "language_loss",
     "load_encoder",
