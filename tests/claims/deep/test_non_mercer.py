@@ -4,7 +4,6 @@ import copy
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from sabotage import Subject, is_noticed, missed
 from sabotage.patches import attribute, constants, returned, several, swept_once
 
