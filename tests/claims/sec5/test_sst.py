@@ -206,7 +206,7 @@ def test_over_sentences_by_hand():
 
 
 @pytest.mark.parametrize(("excess", "verdict"), [(0, Verdict.HOLDS), (-15, Verdict.FAILS)])
-def test_a_quick_run_says_whether_edp_is_worse_by_the_margin(monkeypatch, excess, verdict):
+def test_a_quick_run_says_whether_edp_is_worse_by_more_than_chance(monkeypatch, excess, verdict):
     runs_with(excess)(monkeypatch)
     found = module.sst(Run(seed=1))
     assert found.verdict is verdict, missed(found)
