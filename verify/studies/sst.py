@@ -173,7 +173,7 @@ def loaded(task: str) -> Splits[LabeledText]:
 
 @cache
 def baselines(task: str) -> dict[str, float]:
-    """Errors of 100 sentences of the class that is most frequent, and of words without order.
+    """Errors of 100 sentences of the class that is most frequent, and of words.
 
     ``words``: logistic regression on TF-IDF of words and of pairs that follow each other, with
     the C, of those declared, of the fewest errors on dev.

@@ -139,7 +139,7 @@ def named(checks: Sequence[Check], task: str) -> tuple[Check, ...]:
     origin="paper",
     finding={
         Verdict.HOLDS: "On SST-2's test set EDP misjudges fewer film reviews than uniform "
-        "attention, by less than a point on average over seeds; words without order, fewer still.",
+        "attention, over seeds and by less than a point; words and pairs of words, fewer still.",
         Verdict.FAILS: "Not on film reviews, in a small model trained from scratch: uniform "
         "attention misjudges as few as EDP to within a point, or fewer.",
         Verdict.UNCONFIRMED: "Whether EDP misjudges fewer film reviews than uniform attention, or "
@@ -157,7 +157,7 @@ def named(checks: Sequence[Check], task: str) -> tuple[Check, ...]:
     "below 0.8); Holm over both. The first bears the statement out; its reverse, or the second "
     "alone, refutes it; neither leaves it open. Sound: every run is better than the most frequent "
     "class by 3 deviations of chance, uniform attention leaves out no key, EDP some. Beside them "
-    "words without order: logistic regression on TF-IDF of words and pairs of words",
+    "logistic regression on TF-IDF of words and pairs of words",
     scope="one size of model, one recipe, chosen with both kernels on dev with other seeds; "
     "sentences alone, without the treebank's phrases and without pretraining. Intervals are over "
     "seeds, for this test set; that over sentences is told beside. Points are averaged before the "
