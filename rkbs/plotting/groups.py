@@ -10,35 +10,6 @@ from matplotlib.axes import Axes
 from rkbs.plotting.sheet import COLORS, LIMIT, OUT_OF_REACH, looks
 
 
-def name_points(axis: Axes, points: Mapping[str, tuple[float, float]]) -> None:
-    """Names beside points, toward the middle of the axis; those that coincide in one line.
-
-    The limits of the axis must have been set.
-    """
-    groups: dict[tuple[float, float], list[str]] = {}
-    for name, point in points.items():
-        near = next((other for other in groups if _close(axis, other, point)), point)
-        groups.setdefault(near, []).append(name)
-    middle = axis.bbox.x0 + axis.bbox.width / 2
-    for point, names in groups.items():
-        left = axis.transData.transform(point)[0] > middle
-        axis.annotate(
-            ", ".join(names),
-            point,
-            xytext=(-6 if left else 6, 4),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            va="bottom",
-            fontsize=7,
-        )
-
-
-def _close(axis: Axes, first: tuple[float, float], second: tuple[float, float]) -> bool:
-    """Whether the names of two points would lie upon each other."""
-    (a, b), (c, d) = axis.transData.transform([first, second]) * 72 / axis.figure.dpi
-    return abs(a - c) < 40 and abs(b - d) < 9
-
-
 def ranges(
     axis: Axes, groups: Mapping[str, Mapping[float, Sequence[float]]], least: float = 0.0
 ) -> None:

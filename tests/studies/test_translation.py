@@ -47,9 +47,13 @@ def corpus(monkeypatch, tmp_path):
     monkeypatch.setitem(SLICE, "sentences", 40)
     monkeypatch.setitem(SLICE, "held_out", 5)
     monkeypatch.setitem(LONG, "longest", 20)
-    study.encoded.cache_clear()
+    clear()
     yield pairs
-    study.encoded.cache_clear()
+    clear()
+
+
+def clear(cached=study.encoded):
+    cached.cache_clear()
 
 
 def test_what_was_declared_is_complete_and_of_its_own_digest():
@@ -107,6 +111,16 @@ def test_on_a_device_runs_are_longer_and_judged_by_bleu(corpus, monkeypatch):
     assert result["declared"] == digest(LONG)
 
 
+def test_sources_of_other_sentences_teach_nothing_of_the_source(corpus, monkeypatch):
+    torch.zeros(1)
+    monkeypatch.setitem(DECLARED, "epochs", 15)
+    cell = configurations()[5]  # EDP, d = 16
+    honest, right = work(cell, "cpu")["saved"], study.encoded("declared")
+    others = study.Corpus(**{**vars(right), "source": [*right.source[7:], *right.source[:7]]})
+    monkeypatch.setattr(study, "encoded", lambda block: others)
+    assert abs(work(cell, "cpu")["saved"]) < 0.1 < 1 < honest
+
+
 def test_unigrams_by_hand(corpus):
     found = study.encoded("declared")
     counts = np.ones(len(found.bpe))
@@ -120,6 +134,6 @@ def test_unigrams_by_hand(corpus):
 def test_without_the_data_it_says_where_it_was_looked_for(monkeypatch, tmp_path):
     torch.zeros(1)
     monkeypatch.setenv("RKBS_DATA", str(tmp_path))
-    study.encoded.cache_clear()
+    clear()
     with pytest.raises(DataNotFoundError, match=r"no data set 'multi30k' in .*RKBS_DATA"):
         study.encoded("slice")

@@ -1,6 +1,9 @@
 """Classifiers of film reviews that differ in the kernel alone, and what was said before.
 
-``DECLARED`` (SST-2) and ``FINE`` (SST-5) were written before any run with their seeds.
+``DECLARED`` (SST-2) and ``FINE`` (SST-5) were written before any run with their seeds. The recipe
+was chosen with seed 100, by the errors of EDP and of uniform attention on dev, of ten: 4000 to
+12 000 byte pairs, or words; rates of 1e-3 to 5e-3; dropout of 0.3 or 0.5; batches of 32 or 64.
+Nothing was chosen on test. Results hold the hash of their block; those of another are exploratory.
 """
 
 from __future__ import annotations
@@ -29,9 +32,11 @@ DECLARED: dict[str, Any] = {
     "classes": 2,
     "kernels": sorted(KERNELS),
     "head_dims": [16],
-    "seeds": [0, 1, 2, 3, 4],
+    # On dev the errors of the two differed by 0.5 points from recipe to recipe (deviation), of the
+    # same seed. At 0.9 five seeds have a power of 0.4 for the equivalence, ten have 0.9.
+    "seeds": list(range(10)),
     "pilot_seeds": [100, 101],
-    "vocab": 4000,
+    "vocab": 8000,
     "model": {"d_model": 64, "heads": 4, "layers": 2, "context": 80, "dropout": 0.5},
     "batch": 32,
     "epochs": 4,
@@ -168,7 +173,7 @@ def loaded(task: str) -> Splits[LabeledText]:
 
 @cache
 def baselines(task: str) -> dict[str, float]:
-    """Errors of 100 sentences of the class that is most frequent, and of words without order.
+    """Errors of 100 sentences of the class that is most frequent, and of words.
 
     ``words``: logistic regression on TF-IDF of words and of pairs that follow each other, with
     the C, of those declared, of the fewest errors on dev.

@@ -17,9 +17,9 @@ CAPTION = (
     "Top: by kernel, and the differences that were declared beforehand, the first kernel said to "
     "be the worse, with p by Holm. Middle: against attainable self-weight and against feature "
     "dimension, infinite at the right end; few kernels can rank these two, and prove neither. "
-    "Below: losses in training at the largest head dimension, and what the right source saves of "
-    "the NLL (another sentence's in its place), against the share of the source's words that the "
-    "trained model attends to, all of them where attention is uniform."
+    "Below: losses in training above those of EDP, at the largest head dimension, and what the "
+    "right source saves of the NLL (another sentence's in its place), against the share of the "
+    "source's words that the trained model attends to, all of them where attention is uniform."
 )
 
 ORDER = ("uniform", "T2", "EDP", "quadratic", "L2")
@@ -44,15 +44,11 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
         declared, data["hypotheses"], f"difference of {data['measure']}{unit}"
     )
     plotting.against_predictors(middle, data, PREDICTORS, label)
-    curves, attended = bottom.subplots(1, 2)
+    left, right = bottom.subfigures(1, 2)
     widest = max(row["d"] for row in rows)
-    looks = plotting.looks(names)
-    for curve in (curve for curve in data["curves"] if curve["d"] == widest):
-        steps = [(k + 0.5) / len(curve["loss"]) for k in range(len(curve["loss"]))]
-        name = curve["kernel"]
-        curves.plot(steps, curve["loss"], label=name, markevery=3, **looks[name])
-    curves.set(xlabel="share of the training", ylabel="loss, nats a token")
-    curves.legend()
+    wide = [curve for curve in data["curves"] if curve["d"] == widest]
+    plotting.learning_curves(left, wide, names, "EDP", "loss − EDP's, nats a token")
+    attended = right.subplots()
     dims = sorted({row["d"] for row in rows})
     for number, (d, look) in enumerate(plotting.looks(dims).items()):
         mine = [row for row in rows if row["d"] == d]

@@ -82,11 +82,14 @@ def shifted(amount):
     return lambda c, r: {"outcome": r["outcome"] + amount}
 
 
-def of_others(corpus):
-    """Pairs whose sources are those of other sentences."""
-    return study.Corpus(
-        **{**vars(corpus), "source": np.roll(np.array(corpus.source, object), 7).tolist()}
-    )
+def shuffled_words(corpus):
+    """Pairs with the target's words in another order, those that are judged, too."""
+    rng = np.random.default_rng(0)
+    mixed = {
+        side: [[row[0], *rng.permutation(row[1:]).tolist()] for row in getattr(corpus, side)]
+        for side in ("target", "references")
+    }
+    return study.Corpus(**{**vars(corpus), **mixed})
 
 
 broken = Subject("sec5.translation", in_full)
@@ -136,9 +139,9 @@ SABOTAGES = [
         noticed="L2 − quadratic",
     ),
     retrained(
-        "sources of other sentences in training",
-        returned(study, "encoded", of_others),
-        noticed="another source",
+        "next words shuffled in training",
+        returned(study, "encoded", shuffled_words),
+        noticed="frequencies",
     ),
 ]
 

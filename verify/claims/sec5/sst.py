@@ -15,7 +15,7 @@ from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.harness.sweep import sweep
 from verify.studies.declared import digest
-from verify.studies.findings import Found, Runs, differences, soundness
+from verify.studies.findings import Runs, soundness
 from verify.studies.paired import interval
 from verify.studies.sst import (
     DECLARED,
@@ -28,18 +28,17 @@ from verify.studies.sst import (
     work,
 )
 
-STEPS = 60
+STEPS = 100
 FIRST = 200
 """Seeds of the quick profile begin here: none is among those that were declared."""
-PAIR = ("uniform", "EDP", 16)
 DEVIATIONS = 3.0
-"""Of chance: by how many standard deviations every run is better than the most frequent class."""
+"""Of chance: more than by as many every run is better than the most frequent class, and not by as
+many, in short runs, EDP worse than uniform attention."""
 
 
 def matrix(run: Run) -> list[dict[str, Any]]:
-    """The declared runs; or few, short ones of other seeds."""
-    first = FIRST + 2 * run.seed
-    short = configurations(seeds=(first, first + 1), steps=STEPS)
+    """The declared runs; or two short ones of another seed."""
+    short = configurations(seeds=[FIRST + run.seed], steps=STEPS)
     return run.pick(quick=short, full=configurations())
 
 
@@ -63,13 +62,18 @@ Settled = tuple[tuple[Check, ...], tuple[Check, ...]]
 """Checks that bear the statement out, if they pass; and those that refute it."""
 
 
-def sign_checks(found: Found) -> Settled:
-    """Of a few runs: whether EDP errs less in each; else, that in one it does not."""
-    smallest = least(differences(found, *PAIR))
-    name = "uniform − EDP: errors, smallest of the seeds"
-    if smallest > 0:
-        return (Check(name, smallest, ">", 0),), ()
-    return (), (Check(name, smallest, "<=", 0),)
+def short_checks(runs: Runs) -> Settled:
+    """Of two short runs: whether EDP is worse by more than chance, in deviations (McNemar)."""
+    wrong = {
+        cell["kernel"]: unpacked(result)
+        for cell, result in zip(runs.cells, runs.results, strict=True)
+    }
+    each = wrong["uniform"] - wrong["EDP"]
+    ahead = float(each.sum() / math.sqrt(max(np.abs(each).sum(), 1)))
+    name = "uniform − EDP: errors, in deviations of chance"
+    if ahead > -DEVIATIONS:
+        return (Check(name, ahead, ">", -DEVIATIONS),), ()
+    return (), (Check(name, ahead, "<=", -DEVIATIONS),)
 
 
 def settled(rows: Sequence[Mapping[str, Any]]) -> Settled:
@@ -98,8 +102,7 @@ def over_sentences(runs: Runs) -> list[float]:
     by_kernel: dict[str, list[np.ndarray]] = {}
     for cell, result in zip(runs.cells, runs.results, strict=True):
         by_kernel.setdefault(cell["kernel"], []).append(100 * unpacked(result))
-    worse, better, _ = PAIR
-    each = np.mean(by_kernel[worse], axis=0) - np.mean(by_kernel[better], axis=0)
+    each = np.mean(by_kernel["uniform"], axis=0) - np.mean(by_kernel["EDP"], axis=0)
     return list(interval(each, DECLARED["level"]))
 
 
@@ -135,8 +138,8 @@ def named(checks: Sequence[Check], task: str) -> tuple[Check, ...]:
     title="Classifying sentences: EDP against uniform attention",
     origin="paper",
     finding={
-        Verdict.HOLDS: "EDP misjudges fewer film reviews than uniform attention, in a small model "
-        "trained from scratch.",
+        Verdict.HOLDS: "On SST-2's test set EDP misjudges fewer film reviews than uniform "
+        "attention, over seeds and by less than a point; words and pairs of words, fewer still.",
         Verdict.FAILS: "Not on film reviews, in a small model trained from scratch: uniform "
         "attention misjudges as few as EDP to within a point, or fewer.",
         Verdict.UNCONFIRMED: "Whether EDP misjudges fewer film reviews than uniform attention, or "
@@ -154,17 +157,17 @@ def named(checks: Sequence[Check], task: str) -> tuple[Check, ...]:
     "below 0.8); Holm over both. The first bears the statement out; its reverse, or the second "
     "alone, refutes it; neither leaves it open. Sound: every run is better than the most frequent "
     "class by 3 deviations of chance, uniform attention leaves out no key, EDP some. Beside them "
-    "words without order: logistic regression on TF-IDF of words and pairs of words",
+    "logistic regression on TF-IDF of words and pairs of words",
     scope="one size of model, one recipe, chosen with both kernels on dev with other seeds; "
     "sentences alone, without the treebank's phrases and without pretraining. Intervals are over "
     "seeds, for this test set; that over sentences is told beside. Points are averaged before the "
     "classifier, so uniform attention is what a bag of words and positions can say, layer by "
-    "layer. SST-5, 3 seeds, is told and decides nothing. Quick: few short runs of other seeds: "
-    "signs, no interval",
+    "layer. SST-5, 3 seeds, is told and decides nothing. Quick: two runs of 100 "
+    "steps, another seed: that EDP is not worse by more than chance, and no interval",
     on_device=True,
 )
 def sst(run: Run) -> Evidence:
-    """The declared runs with their pilots and those of SST-5, or signs of a few short runs."""
+    """The declared runs with their pilots and those of SST-5, or two short runs."""
     whole, cells = run.pick(quick=False, full=True), matrix(run)
     tasks = run.pick(quick=["SST-2"], full=list(TASKS))
     try:
@@ -190,6 +193,6 @@ def sst(run: Run) -> Evidence:
         return Evidence(checks=sound, data=data)
     data["tasks"] = {runs.declared["task"]: told(runs) for runs in parts}
     checks, counterexamples = (
-        settled(data["tasks"]["SST-2"]["hypotheses"]) if whole else sign_checks(parts[0].found)
+        settled(data["tasks"]["SST-2"]["hypotheses"]) if whole else short_checks(parts[0])
     )
     return Evidence((*sound, *checks), counterexamples, data=data)

@@ -47,7 +47,8 @@ def block_of(run: Run) -> str:
     "same kernel within both sides and between them: uniform cross-attention gives every word of "
     "the target the same mean of the source's points, which can say what words there are and not "
     "which one is next, so the comparison with it is of alignment, and not of dimension. Quick: "
-    "one epoch of 1 000 captions, 4 kernels at d = 16, another seed: signs, no interval",
+    "one epoch of 640 captions, 4 kernels at d = 16, another seed: signs, no interval, "
+    "and nothing of the source yet",
     on_device=True,
 )
 def translation(run: Run) -> Evidence:
@@ -66,7 +67,8 @@ def translation(run: Run) -> Evidence:
         *soundness(runs, "tokens"),
         # What knows neither the source nor the order of the tokens is not below their frequencies.
         Check("NLL of the tokens' frequencies − of the worst run", unigram - worst, ">", 0),
-        Check("NLL with another source − with the own, smallest", saved, ">", 0),
+        # A slice ends before cross-attention has learned anything.
+        *run.pick(quick=(), full=(Check("NLL with another source − with the own", saved, ">", 0),)),
     )
     by_bleu = block == "long"
     measure = "100 − BLEU" if by_bleu else "NLL"
