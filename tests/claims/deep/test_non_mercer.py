@@ -63,6 +63,7 @@ def row(kind, head, seed=0):
         "positive": d,
         "negative": 0 if tied else d,
         "exchanged": 0.0 if tied else 0.1 + 0.1 * rng.random(),
+        "largest_exchange": -0.5 if tied else 4.0,
         "is_mercer": tied,
     }
     before = told | {
@@ -163,6 +164,11 @@ SABOTAGES = [
         "a head of which no two inputs show it",
         heads(UNTIED, told(exchanged=0.0)),
         noticed="untied: heads of which no two inputs",
+    ),
+    broken(
+        "two inputs that favor each other by nothing",
+        heads(ENCODER, told(largest_exchange=0.0)),
+        noticed="trained encoder: λ_min/λ_max of two inputs",
     ),
     broken(
         "three points", heads(UNTIED, lambda h: h.update(points=3)), noticed="fewest points found"

@@ -42,6 +42,7 @@ def not_mercer(rows: Rows, of: str) -> tuple[Check, ...]:
     inexact = sum(not row["exactly negative"] for row in rows)
     unseen = sum(row["trained"]["exchanged"] <= 0 for row in rows)
     mercer = sum(row["trained"]["is_mercer"] is not False for row in rows)
+    at_inputs = greatest(-math.tanh(row["trained"]["largest_exchange"] / 4) for row in rows)
     return (
         Check(f"{of}: heads that are Mercer", mercer, "==", 0),
         Check(f"{of}: heads without d positive and d negative eigenvalues", lopsided, "==", 0),
@@ -50,6 +51,8 @@ def not_mercer(rows: Rows, of: str) -> tuple[Check, ...]:
         Check(f"{of}: λ_min/λ_max found − that of two points along v, most", above, "<=", 1e-9),
         Check(f"{of}: heads whose two points do not show it exactly", inexact, "==", 0),
         Check(f"{of}: heads of which no two inputs show it", unseen, "==", 0),
+        # With the factors for queries and keys that favor it most (theory §2).
+        Check(f"{of}: λ_min/λ_max of two inputs, largest", at_inputs, "<", NEGATIVE),
     )
 
 
