@@ -188,16 +188,16 @@ def _head(
     weighted = None
     if roots is not None:
         weighted = structure(query @ roots[0], key @ roots[1], within=within, eps=maps.eps)
-    pairs: dict[str, float] = {}
+    exchanges: dict[str, float] = {}
     if seen is not None and within and seen.compared:
-        pairs["exchanged"] = int(seen.exchanged[head]) / seen.compared
-        pairs["largest_exchange"] = float(seen.largest[head])
+        exchanges["exchanged"] = int(seen.exchanged[head]) / seen.compared
+        exchanges["largest_exchange"] = float(seen.largest[head])
     return HeadAudit(
         **known,
         raw=raw,
         weighted=weighted,
         is_mercer=maps.is_mercer(kernel, raw.is_semidefinite),
-        **pairs,
+        **exchanges,
         certificate=certificates[group],
         kernel=kernel,
     )

@@ -13,13 +13,12 @@ from verify.harness.evidence import Evidence
 
 RECORDS = ("sec5.text_kernels",)
 CAPTION = (
-    "Language models that differ in the kernel; NLL of a token, a mean over seeds. Top: of cuts of "
-    "the series of exp, above that of EDP, the line at zero; broken lines are uniform attention, "
-    "its order 0. Below: of all kernels, above the best, at each head dimension (rows). Left: "
-    "against the weight that the kernel can give to each of 15 keys, logits within ±8; right: "
-    "against its feature dimension, infinite at the right end. Filled: kernels of infinite "
-    "dimension; the line is that of uniform attention. "
-    "Spearman's ρ with its interval over kernels drawn anew."
+    "Language models that differ in the kernel; NLL of a token, a mean over seeds; broken lines "
+    "on top and the line below are uniform attention. Top: cuts of the series of exp, above EDP, "
+    "the line at zero; uniform attention is order 0. Below, at each head dimension (rows): all "
+    "kernels, above the best, against the weight that one can give to each of 15 keys, logits "
+    "within ±8 (left), and against its feature dimension, infinite at the right end (right), with "
+    "Spearman's ρ and its interval over kernels drawn anew. Filled: kernels of infinite dimension."
 )
 
 
