@@ -110,6 +110,11 @@ def test_names_that_would_lie_upon_each_other_are_one_line():
     plotting.name_points(axes, points)
     assert [text.get_text() for text in axes.texts] == ["a, b", "c", "d"]
     assert [text.get_ha() for text in axes.texts] == ["left", "right", "left"]
+    assert {text.get_va() for text in axes.texts} == {"bottom"}
+    axes = Figure(figsize=(4, 3)).add_subplot()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    plotting.name_points(axes, [(0.1, 0.4, "lower"), (0.1, 0.5, "upper")])
+    assert [text.get_va() for text in axes.texts] == ["top", "bottom"]
 
 
 def test_predictors_stand_beside_each_other_and_infinity_is_the_right_end():

@@ -92,3 +92,18 @@ def test_examples_run(name, capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", TEXT))
 def test_links_point_to_files(path):
     assert (ROOT / path).exists()
+
+
+DIGITS = {"sec5.translation": 2, "sec5.text": 3, "sec5.sst": 2}
+
+
+@pytest.mark.parametrize("claim", DIGITS)
+def test_what_selection_is_worth_is_what_the_records_say(claim):
+    data = references()[claim][1].evidence.data
+    rows = data["tasks"]["SST-2"]["hypotheses"] if "tasks" in data else data["hypotheses"]
+    (row,) = (row for row in rows if row["name"] == "uniform − EDP, d = 16")
+    mean, low, high = (f"{x:.{DIGITS[claim]}f}" for x in (row["mean"], *row["interval"]))
+    page = (ROOT / "docs" / "selection.md").read_text(encoding="utf-8")
+    (line,) = (line for line in page.splitlines() if line.endswith(f"| `{claim}` |"))
+    assert f"| {mean} " in line
+    assert f"({low} to {high})" in line
