@@ -59,10 +59,10 @@ def _scatter(axis: Axes, heads: list[dict[str, Any]]) -> None:
         x = np.array([row["weighted_antisymmetric_share"] for row in rows])
         y = np.array([row["weighted_negative_mass"] for row in rows])
         axis.plot(x, y, ls="none", ms=3, alpha=0.7, label=name, **look)
-    axis.axvline(0.5, **plotting.LIMIT, ls="--")
-    axis.axhline(0.5, **plotting.LIMIT, ls="--")
-    axis.set(xlim=(-0.03, 0.8), ylim=(-0.03, 1.15), yticks=[0, 0.25, 0.5, 0.75])
-    axis.set(xlabel="antisymmetric share", ylabel="negative mass")
+    axis.plot([0.5, 0.5], [-0.03, 0.8], **plotting.LIMIT, ls="--")
+    axis.plot([-0.03, 0.8], [0.5, 0.5], **plotting.LIMIT, ls="--", label="random forms")
+    axis.set(xlim=(-0.03, 0.8), ylim=(-0.03, 1.2), yticks=[0, 0.25, 0.5, 0.75])
+    axis.set(xlabel="antisymmetric share, weighted", ylabel="negative mass, weighted")
     axis.legend(loc="upper left", ncols=2)
 
 
