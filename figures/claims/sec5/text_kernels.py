@@ -83,7 +83,7 @@ def _panel(axis: Axes, table: Mapping[str, Any], name: str) -> None:
         face = {} if kind == "infinite" else {"mfc": "white"}
         axis.plot([x[kernel]], [value - best], ls="none", **look[kind], **face)
     span = max(outcome.values()) - best
-    axis.set_ylim(-0.08 * span, 1.15 * span)
+    axis.set_ylim(-0.15 * span, 1.15 * span)
     plotting.name_points(axis, [(x[name], outcome[name] - best, name) for name in outcome])
 
 
