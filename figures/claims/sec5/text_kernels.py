@@ -17,8 +17,8 @@ CAPTION = (
     "on top and the line below are uniform attention. Top: cuts of the series of exp, above EDP, "
     "the line at zero; uniform attention is order zero. Below, at each head dimension (rows): all "
     "kernels, above the best, against the weight that one can give to each of fifteen keys, "
-    "logits bounded (left), and against its feature dimension, infinite at the right end (right), with "
-    "Spearman's ρ and its interval over kernels drawn anew. Filled: kernels of infinite dimension."
+    "logits bounded (left), and against its feature dimension, infinite at the right (right), "
+    "with Spearman's ρ and its interval over kernels drawn anew. Filled: kernels of infinite dimension."
 )
 
 
