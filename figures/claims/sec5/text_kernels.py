@@ -18,7 +18,7 @@ CAPTION = (
     "the line at zero; uniform attention is order zero. Below, at each head dimension (rows): all "
     "kernels, above the best, against the weight that one can give to each of fifteen keys, "
     "logits bounded (left), and against its feature dimension, infinite at the right (right), "
-    "with Spearman's ρ and its interval over kernels drawn anew. Filled: kernels of infinite dimension."
+    "with Spearman's ρ and its interval over kernels drawn anew. Filled: infinite dimension."
 )
 
 
