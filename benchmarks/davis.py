@@ -1,0 +1,181 @@
+"""LightGBM on the splits of the claim ``data.davis``, whose record of it this writes.
+
+Features of a pair: the similarities of the drug to the training drugs and of the target to the
+training targets, and the mean response of the drug and of the target, where these are known. Means
+of a training pair are over what the fold that leaves it out trains on, as those of a test pair are
+over the training pairs: no response is among its own features. Settings are chosen by the mean
+squared error over the inner folds of the split, those that rkbs chooses by.
+
+Without arguments the first cold split is computed again, beside its record. ``--record`` computes
+what the record lacks, split by split, and can be interrupted; delete the file to begin anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import itertools
+import json
+import platform
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import lightgbm
+import numpy as np
+
+from rkbs.data import KinaseBinding, c_index, load_davis, mse
+from verify.harness.paths import ROOT
+from verify.harness.records import write_atomically
+from verify.studies.kinase_splits import (
+    COLD,
+    KNOWN,
+    SEEDS,
+    Cut,
+    Split,
+    cold,
+    deepdta,
+    digest,
+    inner,
+    similarities,
+)
+
+RECORD = ROOT / "benchmarks" / "davis.json"
+FIXED = {
+    "objective": "l2",
+    "learning_rate": 0.1,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "feature_fraction": 0.1,
+    "max_bin": 63,
+    "feature_pre_filter": False,
+    "seed": 0,
+    "deterministic": True,
+    "force_col_wise": True,
+    "num_threads": 1,
+    "verbosity": -1,
+}
+GRID = {"num_leaves": (7, 31, 127), "min_data_in_leaf": (20, 200)}
+_FEW, _MANY = (25, 50, 100, 200, 300), (50, 100, 200, 400, 800)
+TREES = dict.fromkeys((KNOWN, *COLD), _FEW) | dict.fromkeys((KNOWN, "new targets"), _MANY)
+"""Together 30 settings: trees are read off one fit. With known drugs more of them do better."""
+
+
+class Features:
+    """What LightGBM is told of the pairs of one cut."""
+
+    def __init__(self, data: KinaseBinding, split: Split, cut: Cut) -> None:
+        self.shape, self.z = data.z.shape, data.z.ravel()
+        rows, columns = np.nonzero(cut.train.reshape(self.shape))
+        x, y = similarities(data)
+        self.x, self.y = x[:, np.unique(rows)], y[:, np.unique(columns)]
+        left_out = np.full((self.z.size, 2), np.nan)
+        for fold in inner(data, split, cut.train):
+            left_out[fold.test] = self._means(fold.train)[fold.test]
+        self.train = self._of(cut.train, left_out)
+        self.test = self._of(cut.test, self._means(cut.train))
+
+    def _means(self, seen: np.ndarray) -> np.ndarray:
+        """Of the row and of the column of every pair, over the pairs seen; NaN where there is none."""
+        grid = np.where(seen, self.z, 0.0).reshape(self.shape)
+        found = []
+        for axis in (1, 0):
+            count = seen.reshape(self.shape).sum(axis, keepdims=True)
+            total = grid.sum(axis, keepdims=True)
+            mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+            found.append(np.broadcast_to(mean, self.shape).ravel())
+        return np.stack(found, axis=1)
+
+    def _of(self, pairs: np.ndarray, means: np.ndarray) -> np.ndarray:
+        i, j = np.divmod(np.flatnonzero(pairs), self.shape[1])
+        return np.hstack([self.x[i], self.y[j], means[pairs]]).astype(np.float32)
+
+
+def predictions(
+    data: KinaseBinding, split: Split, cut: Cut, grid: list[dict[str, Any]], trees: Sequence[int]
+) -> np.ndarray:
+    """Of the test pairs of a cut, by the setting and the number of trees: (settings, trees, n)."""
+    features = Features(data, split, cut)
+    table = lightgbm.Dataset(features.train, data.z.ravel()[cut.train], params=FIXED)
+    fits = [lightgbm.train(FIXED | setting, table, max(trees)) for setting in grid]
+    return np.array(
+        [
+            [fit.predict(features.test, num_iteration=n, num_threads=1) for n in trees]
+            for fit in fits
+        ]
+    )
+
+
+def contest(data: KinaseBinding, split: Split) -> dict[str, Any]:
+    """The setting of least error inside the training pairs, and its scores at the test pairs."""
+    start, z, trees = time.process_time(), data.z.ravel(), TREES[split.setting]
+    grid = [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
+    squares = np.zeros((len(grid), len(trees)))
+    for cut in inner(data, split):
+        squares += ((predictions(data, split, cut, grid, trees) - z[cut.test]) ** 2).sum(-1)
+    errors = squares / split.cut.train.sum()
+    k, l = np.unravel_index(int(errors.argmin()), errors.shape)
+    predicted = predictions(data, split, split.cut, [grid[k]], [trees[l]])[0, 0]
+    return {
+        "setting": split.setting,
+        "seed": split.seed,
+        "split": digest(data, split),
+        "chosen": grid[k] | {"trees": trees[l]},
+        "inner_mse": float(errors.min()),
+        "mse": mse(z[split.cut.test], predicted),
+        "c_index": c_index(z[split.cut.test], predicted),
+        "seconds": round(time.process_time() - start, 1),
+    }
+
+
+def splits(data: KinaseBinding) -> list[Split]:
+    """DeepDTA's, then the cold ones seed by seed."""
+    return [deepdta(data), *(cold(data, name, k) for k in range(SEEDS) for name in COLD)]
+
+
+def record(data: KinaseBinding) -> None:
+    """Compute what the record lacks, and write it after each split."""
+    known = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {"found": []}
+    circumstances = {
+        "command": "python benchmarks/davis.py --record",
+        "method": "gradient boosted trees (LightGBM)",
+        "fixed": FIXED,
+        "grid": GRID,
+        "trees": TREES,
+        "versions": {
+            "lightgbm": lightgbm.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "machine": platform.machine(),
+        "date": datetime.date.today().isoformat(),
+    }
+    found = {row["split"]: row for row in known["found"]}
+    for split in splits(data):
+        if (key := digest(data, split)) in found:
+            continue
+        found[key] = contest(data, split)
+        print(json.dumps(found[key]), flush=True)
+        kept = circumstances | {"found": list(found.values())}
+        write_atomically(RECORD, json.dumps(kept, indent=1) + "\n")
+
+
+def main() -> None:
+    """One split beside its record, or all of them into it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--record", action="store_true", help="compute what the record lacks")
+    data = load_davis()
+    if parser.parse_args().record:
+        record(data)
+        return
+    rows = json.loads(RECORD.read_text(encoding="utf-8"))["found"]
+    row = contest(data, splits(data)[1])
+    before = next(one for one in rows if one["split"] == row["split"])
+    for name in ("mse", "c_index", "seconds"):
+        print(
+            f"{row['setting']}, seed {row['seed']}: {name} {row[name]:.4f} ({before[name]:.4f} recorded)"
+        )
+
+
+if __name__ == "__main__":
+    main()
