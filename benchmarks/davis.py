@@ -76,7 +76,7 @@ class Features:
         self.test = self._of(cut.test, self._means(cut.train))
 
     def _means(self, seen: np.ndarray) -> np.ndarray:
-        """Of the row and of the column of every pair, over the pairs seen; NaN where there is none."""
+        """Of the row and the column of each pair, over the pairs seen; NaN where there is none."""
         grid = np.where(seen, self.z, 0.0).reshape(self.shape)
         found = []
         for axis in (1, 0):
@@ -114,13 +114,13 @@ def contest(data: KinaseBinding, split: Split) -> dict[str, Any]:
     for cut in inner(data, split):
         squares += ((predictions(data, split, cut, grid, trees) - z[cut.test]) ** 2).sum(-1)
     errors = squares / split.cut.train.sum()
-    k, l = np.unravel_index(int(errors.argmin()), errors.shape)
-    predicted = predictions(data, split, split.cut, [grid[k]], [trees[l]])[0, 0]
+    k, count = np.unravel_index(int(errors.argmin()), errors.shape)
+    predicted = predictions(data, split, split.cut, [grid[k]], [trees[count]])[0, 0]
     return {
         "setting": split.setting,
         "seed": split.seed,
         "split": digest(data, split),
-        "chosen": grid[k] | {"trees": trees[l]},
+        "chosen": grid[k] | {"trees": trees[count]},
         "inner_mse": float(errors.min()),
         "mse": mse(z[split.cut.test], predicted),
         "c_index": c_index(z[split.cut.test], predicted),
@@ -172,9 +172,8 @@ def main() -> None:
     row = contest(data, splits(data)[1])
     before = next(one for one in rows if one["split"] == row["split"])
     for name in ("mse", "c_index", "seconds"):
-        print(
-            f"{row['setting']}, seed {row['seed']}: {name} {row[name]:.4f} ({before[name]:.4f} recorded)"
-        )
+        told = f"{name} {row[name]:.4f} ({before[name]:.4f} recorded)"
+        print(f"{row['setting']}, seed {row['seed']}: {told}")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def load_davis(folder: Path | str | None = None) -> KinaseBinding:
 
     The folder holds ``Y.npz`` (K_d in nM, the array ``Y``), ``drug-drug_similarities_2D.txt``,
     ``target-target_similarities_WS.txt``, and in ``folds/`` the lists of DeepDTA's setting 1,
-    ``train_fold_setting1.txt`` (parts) and ``test_fold_setting1.txt``: numbers of pairs, row by row.
+    ``train_fold_setting1.txt`` (parts) and ``test_fold_setting1.txt``: pairs, numbered row by row.
 
     Parameters
     ----------
