@@ -1,10 +1,7 @@
 """LightGBM on the splits of the claim ``data.davis``, whose record of it this writes.
 
-Features of a pair: the similarities of the drug to the training drugs and of the target to the
-training targets, and the mean response of the drug and of the target, where these are known. Means
-of a training pair are over what the fold that leaves it out trains on, as those of a test pair are
-over the training pairs: no response is among its own features. Settings are chosen by the mean
-squared error over the inner folds of the split, those that rkbs chooses by.
+Features are those of ``verify.studies.kinase_features``; settings are chosen by the mean squared
+error over the inner folds of the split, those that rkbs chooses by.
 
 Without arguments the first cold split is computed again, beside its record. ``--record`` computes
 what the record lacks, split by split, and can be interrupted; delete the file to begin anew.
@@ -27,6 +24,7 @@ import numpy as np
 from rkbs.data import KinaseBinding, c_index, load_davis, mse
 from verify.harness.paths import ROOT
 from verify.harness.records import write_atomically
+from verify.studies.kinase_features import features_of
 from verify.studies.kinase_splits import (
     COLD,
     KNOWN,
@@ -37,7 +35,6 @@ from verify.studies.kinase_splits import (
     deepdta,
     digest,
     inner,
-    similarities,
 )
 
 RECORD = ROOT / "benchmarks" / "davis.json"
@@ -61,48 +58,15 @@ TREES = dict.fromkeys((KNOWN, *COLD), _FEW) | dict.fromkeys((KNOWN, "new targets
 """Together 30 settings: trees are read off one fit. With known drugs more of them do better."""
 
 
-class Features:
-    """What LightGBM is told of the pairs of one cut."""
-
-    def __init__(self, data: KinaseBinding, split: Split, cut: Cut) -> None:
-        self.shape, self.z = data.z.shape, data.z.ravel()
-        rows, columns = np.nonzero(cut.train.reshape(self.shape))
-        x, y = similarities(data)
-        self.x, self.y = x[:, np.unique(rows)], y[:, np.unique(columns)]
-        left_out = np.full((self.z.size, 2), np.nan)
-        for fold in inner(data, split, cut.train):
-            left_out[fold.test] = self._means(fold.train)[fold.test]
-        self.train = self._of(cut.train, left_out)
-        self.test = self._of(cut.test, self._means(cut.train))
-
-    def _means(self, seen: np.ndarray) -> np.ndarray:
-        """Of the row and the column of each pair, over the pairs seen; NaN where there is none."""
-        grid = np.where(seen, self.z, 0.0).reshape(self.shape)
-        found = []
-        for axis in (1, 0):
-            count = seen.reshape(self.shape).sum(axis, keepdims=True)
-            total = grid.sum(axis, keepdims=True)
-            mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-            found.append(np.broadcast_to(mean, self.shape).ravel())
-        return np.stack(found, axis=1)
-
-    def _of(self, pairs: np.ndarray, means: np.ndarray) -> np.ndarray:
-        i, j = np.divmod(np.flatnonzero(pairs), self.shape[1])
-        return np.hstack([self.x[i], self.y[j], means[pairs]]).astype(np.float32)
-
-
 def predictions(
     data: KinaseBinding, split: Split, cut: Cut, grid: list[dict[str, Any]], trees: Sequence[int]
 ) -> np.ndarray:
     """Of the test pairs of a cut, by the setting and the number of trees: (settings, trees, n)."""
-    features = Features(data, split, cut)
-    table = lightgbm.Dataset(features.train, data.z.ravel()[cut.train], params=FIXED)
+    train, test = features_of(data, split, cut)
+    table = lightgbm.Dataset(train, data.z.ravel()[cut.train], params=FIXED)
     fits = [lightgbm.train(FIXED | setting, table, max(trees)) for setting in grid]
     return np.array(
-        [
-            [fit.predict(features.test, num_iteration=n, num_threads=1) for n in trees]
-            for fit in fits
-        ]
+        [[fit.predict(test, num_iteration=n, num_threads=1) for n in trees] for fit in fits]
     )
 
 
@@ -129,8 +93,8 @@ def contest(data: KinaseBinding, split: Split) -> dict[str, Any]:
 
 
 def splits(data: KinaseBinding) -> list[Split]:
-    """DeepDTA's, then the cold ones seed by seed."""
-    return [deepdta(data), *(cold(data, name, k) for k in range(SEEDS) for name in COLD)]
+    """The cold ones seed by seed, then DeepDTA's."""
+    return [*(cold(data, name, k) for k in range(SEEDS) for name in COLD), deepdta(data)]
 
 
 def record(data: KinaseBinding) -> None:
@@ -169,7 +133,7 @@ def main() -> None:
         record(data)
         return
     rows = json.loads(RECORD.read_text(encoding="utf-8"))["found"]
-    row = contest(data, splits(data)[1])
+    row = contest(data, splits(data)[0])
     before = next(one for one in rows if one["split"] == row["split"])
     for name in ("mse", "c_index", "seconds"):
         told = f"{name} {row[name]:.4f} ({before[name]:.4f} recorded)"

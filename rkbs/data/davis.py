@@ -104,11 +104,12 @@ def _found(path: Path) -> Path:
 
 
 def _affinities(path: Path) -> np.ndarray:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            found = as_matrix(file["Y"], path.name)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path.name} must hold the array Y: {error}") from error
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path.name} must hold the array Y, as numpy's savez writes it")
+    with np.load(path, allow_pickle=False) as file:
+        if "Y" not in file:
+            raise ValueError(f"{path.name} must hold the array Y, got {sorted(file)}")
+        found = as_matrix(file["Y"], path.name)
     if found.min() <= 0:
         raise ValueError(f"{path.name} must hold K_d > 0 in nM, got {found.min():g}")
     return found
