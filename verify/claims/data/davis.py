@@ -68,12 +68,12 @@ def interval(values: Sequence[float], parts: int = PARTS) -> tuple[float, float]
 def scored(run: Run, trees: dict[str, Any]) -> list[dict[str, Any]]:
     """Each split with the scores of all contestants, those of the choice and of LightGBM too."""
     quick = run.profile == "quick"
-    cells = [{"setting": KNOWN, "seed": 0, "quick": quick}]
-    cells += [
+    cells = [
         {"setting": setting, "seed": seed, "quick": quick}
-        for setting in COLD
         for seed in range(run.pick(quick=1, full=SEEDS))
+        for setting in COLD
     ]
+    cells.append({"setting": KNOWN, "seed": 0, "quick": quick})
     rows, by_split = [], {row["split"]: row for row in trees["found"]}
     for cell, result in zip(cells, sweep(run, work, cells, "data.davis"), strict=True):
         found = result["found"] | {CHOSEN: result["found"][result["chosen"]]}
