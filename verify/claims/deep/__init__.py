@@ -1,0 +1,1 @@
+"""Claims of depth: the kernel machine inside a trained Transformer."""
