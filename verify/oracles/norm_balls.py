@@ -103,9 +103,10 @@ class Logistic:
             curvature = (rows.T * (p * (1 - p))) @ rows / len(rows)
             move = -np.linalg.solve(curvature + np.diag(epsilon * decay / room**2), slope)
             fraction = 1.0
-            while decay * np.abs(w + fraction * move).max() >= 1 or value(
-                w + fraction * move
-            ) > value(w) + 1e-15:
+            while (
+                decay * np.abs(w + fraction * move).max() >= 1
+                or value(w + fraction * move) > value(w) + 1e-15
+            ):
                 fraction /= 2
             w = w + fraction * move
             if np.abs(fraction * move).max() < 1e-14 / decay:

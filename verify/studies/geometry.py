@@ -27,7 +27,8 @@ class Objective(Protocol):
 class Recipe:
     """An optimizer, the norm that theory says it realizes, and how it is run.
 
-    ``in_objective``: λW is added to g, and u is not decayed.
+    ``ball``: N(W) ≤ 1/λ bounds W; if not, J has the penalty (λ/2)‖W‖_F². ``in_objective``: λW is
+    added to g, and u is not decayed.
     """
 
     make: Callable[[], Optimizer]
@@ -36,6 +37,7 @@ class Recipe:
     rate: float = 0.2
     steps: int = 16_000
     power: float = 4.0
+    ball: bool = True
     in_objective: bool = False
 
     @property
@@ -50,10 +52,10 @@ class End:
     """Where a training ended: maps (..., matrices, d, D), and how they moved before, (...).
 
     In the last steps, of λΣη = 1, in which what is not held in place shrinks by e (half of all
-    steps where that is more): ``drift`` is ‖ū − λW̄‖/(λ‖W̄‖), means weighted by η, and ``spread`` the
-    largest ‖W_t − W‖/‖W‖ from their first W. ``last`` is ‖u − λW‖/(λ‖W‖) of the last step alone, which
-    stays large where u has jumps. With λW in the objective u is −g. Each is the larger one of
-    the matrices'.
+    steps where those are more): ``drift`` is ‖ū − λW̄‖/(λ‖W̄‖), means weighted by η, ``spread`` the
+    largest ‖W_t − W‖/‖W‖ from their first W. ``last`` is ‖u − λW‖/(λ‖W‖) of the last step alone,
+    which stays large where u has jumps. With λW in the objective u is −g. Each is the larger
+    one of the matrices'.
     """
 
     w: np.ndarray

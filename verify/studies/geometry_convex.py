@@ -1,4 +1,4 @@
-"""Descents with decay on a convex loss, against its minimizers by methods that know none of them."""
+"""Descents with decay on a convex loss, against its minimizers by methods without them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def in_balls(seed: int, steps: int) -> list[dict[str, Any]]:
 
 
 def with_barriers(seed: int, steps: int) -> list[dict[str, Any]]:
-    """For each ε: how far AdamW's fixed point is from the minimizer with the barrier, of λ|w| < 1."""
+    """For each ε: λ|w − v|, w where AdamW rests and v the minimizer with the barrier."""
     A, y, teacher = drawn(seed)
     decay = 1 / (SHARE * float(MAX.value(teacher)))
     rows = []

@@ -59,9 +59,7 @@ class Lion:
 class Muon:
     """m ← μm + (1 − μ)g from 0, u = −f(μm + (1 − μ)g), f the polar factor (Jordan et al. 2024)."""
 
-    def __init__(
-        self, mu: float = 0.95, f: Callable[[np.ndarray], np.ndarray] = polar
-    ) -> None:
+    def __init__(self, mu: float = 0.95, f: Callable[[np.ndarray], np.ndarray] = polar) -> None:
         self.mu, self.f = mu, f
         self.m = np.zeros(1)
 

@@ -33,16 +33,16 @@ STEP = 1e-7
 D, CONTEXTS, TOKENS, NOISE = 8, 32, 4, 0.15
 
 RECIPES: dict[str, Recipe] = {
-    "gradient descent": Recipe(Descent, FROBENIUS, 0.01, rate=0.005, power=0),
-    "momentum": Recipe(Momentum, FROBENIUS, 0.01, rate=0.005, power=0),
+    "gradient descent": Recipe(Descent, FROBENIUS, 0.01, rate=0.005, power=0, ball=False),
+    "momentum": Recipe(Momentum, FROBENIUS, 0.01, rate=0.005, power=0, ball=False),
     "normalized gradient": Recipe(partial(Descent, FROBENIUS.steepest), FROBENIUS, 0.5),
     "Adam, λW in the objective": Recipe(
-        partial(Adam, 0.99), FROBENIUS, 0.01, rate=3e-4, in_objective=True
+        partial(Adam, 0.99), FROBENIUS, 0.01, rate=3e-4, ball=False, in_objective=True
     ),
     "sign descent": Recipe(partial(Descent, MAX.steepest), MAX, 4.0, steps=32_000),
     "Lion": Recipe(Lion, MAX, 4.0, steps=32_000),
     "AdamW, β₂ = 0.9": Recipe(partial(Adam, 0.9), MAX, 4.0, steps=32_000),
-    "coordinate descent": Recipe(partial(Descent, SUM.steepest), SUM, 0.4, steps=128_000),
+    "coordinate descent": Recipe(partial(Descent, SUM.steepest), SUM, 0.4, steps=256_000),
     "polar descent": Recipe(partial(Descent, SPECTRAL.steepest), SPECTRAL, 1.5, steps=32_000),
     "Muon": Recipe(Muon, SPECTRAL, 1.5, steps=32_000),
     "rank-one descent": Recipe(partial(Descent, NUCLEAR.steepest), NUCLEAR, 0.4, steps=64_000),
@@ -132,7 +132,9 @@ def measured(head: Head, recipe: Recipe, end: End) -> dict[str, Any]:
         "size": recipe.norm.value(decayed),  # of both maps: 1 on the ball's boundary
         "gaps_of_M": {n.name: n.gap(M, G) for n in (SPECTRAL, NUCLEAR)},
         "singular_values": np.linalg.svd(decayed, compute_uv=False),
-        "at_bound": (np.abs(w) >= 0.999 * np.abs(w).max((-2, -1), keepdims=True)).mean((-3, -2, -1)),
+        "at_bound": (np.abs(w) >= 0.999 * np.abs(w).max((-2, -1), keepdims=True)).mean(
+            (-3, -2, -1)
+        ),
         "rank_of_M": (s > 1e-3 * s[:, :1]).sum(-1),
         "beyond": beyond(w, G),
         **(epsilon_law(head, w, epsilon, recipe.decay) if epsilon else {}),
@@ -150,8 +152,8 @@ def epsilon_law(head: Head, w: np.ndarray, epsilon: float, decay: float) -> dict
     """What AdamW with ε > 0 is to satisfy at a fixed point: the larger one of the two maps'.
 
     ``law``: ‖λW + g/(|g| + ε)‖/‖λW‖. ``slope``: of J + barrier along three directions, by differences
-    of values, over ‖g‖. ``excess``: Σ|g|(1/λ − |w|), how far J's linear model falls within the ball,
-    over ε‖W‖₁, less 1. ``ridge``: the Frobenius gap less its bound 1 − 2√(1−δ)/(2−δ), δ = λ max|w|.
+    of values, over ‖g‖. ``excess``: Σ|g|(1/λ − |w|), how far J's linear model falls in the ball, over
+    ε‖W‖₁, less 1. ``ridge``: the Frobenius gap less its bound 1 − 2√(1−δ)/(2−δ), δ = λ max|w|.
     """
     g, size = head.gradient(w), decay * np.abs(w)
     law = frobenius(decay * w + g / (np.abs(g) + epsilon)) / frobenius(decay * w)
