@@ -159,7 +159,17 @@ def cuts_of(
     return list(cuts(rows, columns, leave, folds, rng, every_block=False))
 
 
-def parts_of(leave: Setting) -> tuple[str, ...]:
+def check_units(pairs: Pairs, leave: Setting, groups: Groups) -> None:
+    """``ValueError`` where there is but one of what is left out, and so none to train on."""
+    for part in _parts_of(leave):
+        if np.ptp(groups.of_pairs(pairs, part)) == 0:
+            raise ValueError(
+                f"leave={leave!r} needs two {part}s, or groups of them, got 1 "
+                f"(n_samples={len(pairs)}): without it no pair is left to train on"
+            )
+
+
+def _parts_of(leave: Setting) -> tuple[str, ...]:
     """What is left out: of "both" rows and columns."""
     return ("row", "column") if leave == "both" else (leave,)
 
@@ -168,7 +178,7 @@ def count_of_folds(cv: int | None, pairs: Pairs, leave: Setting, groups: Groups)
     """The number of folds, by default 5, or that of what there is to leave out."""
     if cv is not None:
         return int(cv)
-    units = [len(np.unique(groups.of_pairs(pairs, part))) for part in parts_of(leave)]
+    units = [len(np.unique(groups.of_pairs(pairs, part))) for part in _parts_of(leave)]
     return max(2, min(_FOLDS, *units))
 
 

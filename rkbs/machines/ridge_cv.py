@@ -13,7 +13,7 @@ from rkbs.data._cuts import Cut, Setting
 from rkbs.data._groups import Groups
 from rkbs.kernels.base import Kernel
 from rkbs.kernels.repair import Repair
-from rkbs.machines._folds import Fold, count_of_folds, cuts_of, parts_of
+from rkbs.machines._folds import Fold, check_units, count_of_folds, cuts_of
 from rkbs.machines._given_splits import given_cuts
 from rkbs.machines._ridge_folds import RidgeFolds
 from rkbs.machines._samples import restored
@@ -202,10 +202,11 @@ class BinaryKernelRidgeCV(RidgeMachine):
         del samples  # whose responses would add to the memory of the fit
         if parts is None:
             groups = self._groups(given, problem, self.leave, groups_x, groups_y)
-            self._check_units(problem, groups)
+            check_units(problem.pairs, self.leave, groups)
             state = self._by_leave_one_out(problem, alphas, groups)
             if state is None:
-                parts = self._cuts(problem, groups, rng)
+                count = count_of_folds(self.cv, problem.pairs, self.leave, groups)
+                parts = cuts_of(problem.pairs, self.leave, count, rng, groups)
         if parts is None:
             predicted = partial(self._predicted, state, alphas, groups)
         else:
@@ -213,21 +214,13 @@ class BinaryKernelRidgeCV(RidgeMachine):
             predicted = self._by_folds(problem, alphas, parts).predictions.__getitem__
         solution = self._best(state, alphas, predicted)
         self.alpha_ = solution.problem.alpha
-        self.leave_out_predictions_ = restored(self.leave_out_predictions_ + mean, kept)
+        self.leave_out_predictions_ += mean
+        self.leave_out_predictions_ = restored(self.leave_out_predictions_, kept)
         least, greatest = np.nanmin(self.leave_out_rmse_), np.nanmax(self.leave_out_rmse_)
         if least < greatest:  # else no operator sees the responses, and no α is better
             warn_end_of_path(self.alpha_, alphas)
         self._keep(solution, mean)
         return self
-
-    def _check_units(self, problem: OperatorProblem, groups: Groups) -> None:
-        """An error where there is but one of what is left out, and so none to train on."""
-        for part in parts_of(self.leave):
-            if np.ptp(groups.of_pairs(problem.pairs, part)) == 0:
-                raise ValueError(
-                    f"leave={self.leave!r} needs two {part}s, or groups of them, got 1 "
-                    f"(n_samples={len(problem.pairs)}): without it no pair is left to train on"
-                )
 
     def _by_leave_one_out(
         self, problem: OperatorProblem, alphas: list[float], groups: Groups
@@ -249,12 +242,6 @@ class BinaryKernelRidgeCV(RidgeMachine):
         by_all: SpectralState | DenseState = solver.setup(problem)
         self.leave_out_rmse_ = self._rmse(by_all, alphas, groups)
         return by_all
-
-    def _cuts(
-        self, problem: OperatorProblem, groups: Groups, rng: np.random.Generator
-    ) -> list[Cut]:
-        count = count_of_folds(self.cv, problem.pairs, self.leave, groups)
-        return cuts_of(problem.pairs, self.leave, count, rng, groups)
 
     def _by_folds(
         self, problem: OperatorProblem, alphas: list[float], parts: list[Cut]

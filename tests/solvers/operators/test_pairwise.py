@@ -164,3 +164,25 @@ def test_kernels_of_no_features_leave_the_constant(monkeypatch):
     solution = solve(problem_of(SOME, grams=nothing), PairwiseConjugateGradient()).check()
     z = GRID.matrix(Z)[SOME.i, SOME.j]
     assert solution.value.theta[0] == pytest.approx(z.mean(), rel=1e-12)
+
+
+def test_a_fit_ends_where_its_tolerance_is_kept(monkeypatch):
+    monkeypatch.setattr(pairwise, "_FEW", 0)
+    monkeypatch.setattr(pairwise.PairFeatures, "inverse", _hidden)
+    problem = problem_of(SOME)
+    rough, exact = (
+        solve(problem, PairwiseConjugateGradient(tol)).check().stats["iterations"]
+        for tol in (1e-2, 1e-12)
+    )
+    assert 0 < rough < exact / 2
+
+
+def test_responses_may_come_as_the_matrix_of_a_grid():
+    problem = PairwiseProblem(GRAMS, GRID, Z.reshape(11, 9), 1)
+    assert problem.z.shape == (99,)
+    assert isinstance(problem.alpha, float)
+    found, expected = (
+        solve(one, PairwiseConjugateGradient()).value.c
+        for one in (problem, problem_of(GRID, "none", alpha=1.0))
+    )
+    assert np.array_equal(found, expected)
