@@ -13,7 +13,7 @@ from scipy.sparse import csr_array, hstack
 
 from rkbs.problems.operator import OperatorProblem
 from rkbs.solvers.operators._pair_expansion import Products, RidgeProblem
-from rkbs.solvers.operators._pair_products import PairProducts, _sum
+from rkbs.solvers.operators._pair_products import PairProducts, added
 from rkbs.solvers.operators._pair_weights import PairWeights, less_mean
 
 Inverse = Callable[[np.ndarray], np.ndarray]
@@ -139,7 +139,7 @@ class PairFeatures:
             seen = np.concatenate([*(part.seen(c) for part in self.parts), self.effects.T @ c])
             x = scale * cho_solve(factor, scale * seen, check_finite=False)
             own = zip(self.parts, np.split(x[:r], splits), strict=True)
-            fitted, taken = _sum(part.times(v) for part, v in own), self.effects @ x[r:]
+            fitted, taken = added(part.times(v) for part, v in own), self.effects @ x[r:]
             return (c - self.weights.times(fitted) - self.weights.times(taken)) / alpha
 
         return apply

@@ -232,7 +232,7 @@ class SumProducts:
     def at_pairs(self, M: np.ndarray) -> np.ndarray:
         """Σ_l (L_l M_l R_lᵀ)[i, j]."""
         parts = zip(self.terms, np.split(M, self._splits[:-1]), strict=True)
-        return _sum(term.at_pairs(part.reshape(term.shape)) for term, part in parts)
+        return added(term.at_pairs(part.reshape(term.shape)) for term, part in parts)
 
     def pull(self, c: np.ndarray) -> np.ndarray:
         """Its adjoint."""
@@ -240,7 +240,7 @@ class SumProducts:
 
     def cheapest_gram(self, a: np.ndarray) -> np.ndarray:
         """The Gram matrix of the pairs, the sum of those of the terms, times a."""
-        return _sum(term.cheapest_gram(a) for term in self.terms)
+        return added(term.cheapest_gram(a) for term in self.terms)
 
     def rows(self, some: slice, out: np.ndarray) -> np.ndarray:
         """Some rows of it, in ``out``."""
@@ -251,7 +251,8 @@ class SumProducts:
         return out
 
 
-def _sum(parts: Iterable[np.ndarray]) -> np.ndarray:
+def added(parts: Iterable[np.ndarray]) -> np.ndarray:
+    """The sum of some arrays, one at least."""
     first, *others = parts
     for other in others:
         first = first + other
