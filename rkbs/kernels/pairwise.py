@@ -36,8 +36,8 @@ class PairwiseProduct:
     >>> from rkbs.kernels import PairwiseProduct
     >>> pairs = Pairs.grid(np.array([[0.0], [1.0]]), np.array([[2.0]]))
     >>> PairwiseProduct(RBF(), Linear())(pairs).round(2)
-    array([[4.  , 2.43],
-           [2.43, 4.  ]])
+    array([[4.  , 1.47],
+           [1.47, 4.  ]])
     """
 
     kernel_x: Kernel
@@ -90,8 +90,8 @@ class PairwiseSum:
     >>> kernel = PairwiseSum([(RBF(), Constant()), (Linear(), Linear())], (1.0, 0.5))
     >>> pairs = Pairs.grid(np.array([[0.0], [1.0]]), np.array([[2.0]]))
     >>> kernel(pairs).round(2)  # the first alone sees x = 0
-    array([[1.  , 0.61],
-           [0.61, 3.  ]])
+    array([[1.  , 0.37],
+           [0.37, 3.  ]])
     """
 
     products: Sequence[PairwiseProduct]

@@ -29,7 +29,8 @@ GROUPS = {
 
 def draw(found: Mapping[str, Evidence]) -> Figure:
     """The map and the scatter."""
-    heads = found["deep.non_mercer"].data["heads"]
+    data = found["deep.non_mercer"].data
+    heads = [*data["heads"], *data["encoder"]]
     figure = Figure(figsize=(plotting.PAGE, 2.7))
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     _map(left, heads)
@@ -42,7 +43,7 @@ def _map(axis: Axes, heads: list[dict[str, Any]]) -> None:
     rows = _of(heads, (kind,))
     first = {(row["layer"], row["head"]): row for row in reversed(rows)}  # of the first seed
     table = [
-        {"layer": row["layer"], "head": row["head"], "exchanged": row["trained"]["exchanged"]}
+        {"layer": row["layer"], "head": row["head"], "exchanged": row["exchanged"]}
         for row in first.values()
     ]
     table.sort(key=lambda row: (row["layer"], row["head"]))
@@ -51,13 +52,15 @@ def _map(axis: Axes, heads: list[dict[str, Any]]) -> None:
 
 
 def _scatter(axis: Axes, heads: list[dict[str, Any]]) -> None:
-    untrained = [row["untrained"] for row in _of(heads, GROUPS["trained here"])]
-    groups = {name: [row["trained"] for row in _of(heads, kinds)] for name, kinds in GROUPS.items()}
-    groups = {name: rows for name, rows in groups.items() if rows}
-    groups |= {"untrained": untrained, "tied": [r["trained"] for r in _of(heads, ("tied",))]}
-    for (name, rows), look in zip(groups.items(), plotting.looks(groups).values(), strict=True):
-        x = np.array([row["weighted_antisymmetric_share"] for row in rows])
-        y = np.array([row["weighted_negative_mass"] for row in rows])
+    groups = {name: (_of(heads, kinds), "") for name, kinds in GROUPS.items()}
+    groups = {name: (rows, "") for name, (rows, _) in groups.items() if rows}
+    groups |= {"untrained": (_of(heads, GROUPS["trained here"]), "untrained ")}
+    groups |= {"tied": (_of(heads, ("tied",)), "")}
+    for (name, (rows, when)), look in zip(
+        groups.items(), plotting.looks(groups).values(), strict=True
+    ):
+        x = np.array([row[f"{when}weighted_antisymmetric_share"] for row in rows])
+        y = np.array([row[f"{when}weighted_negative_mass"] for row in rows])
         axis.plot(x, y, ls="none", ms=3, alpha=0.7, label=name, **look)
     axis.plot([0.5, 0.5], [-0.03, 0.8], **plotting.LIMIT, ls="--")
     axis.plot([-0.03, 0.8], [0.5, 0.5], **plotting.LIMIT, ls="--", label="random forms")

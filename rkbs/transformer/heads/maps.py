@@ -28,6 +28,7 @@ class AffineMap:
     Examples
     --------
     >>> import numpy as np
+    >>> from rkbs.kernels.pullback import LinearMap
     >>> from rkbs.transformer.heads.maps import AffineMap
     >>> AffineMap(LinearMap(np.array([[1.0, 2.0]])), np.array([0.5]))(np.array([[3.0, 4.0]]))
     array([[11.5]])

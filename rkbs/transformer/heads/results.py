@@ -129,6 +129,15 @@ class Audit:
     layers : tuple of LayerAudit
     unread : dict
         By path, why a module that looks like attention is not among them.
+
+    Examples
+    --------
+    >>> from rkbs.transformer import Audit, LanguageModel, TransformerConfig, audit
+    >>> found = audit(LanguageModel(TransformerConfig(vocab=9, layers=1, heads=2)))
+    >>> [(row["layer"], row["head"], row["dimension"]) for row in found.table()]
+    [('decoder.blocks.0.attention', 0, 32), ('decoder.blocks.0.attention', 1, 32)]
+    >>> Audit.from_json(found.to_json()).model
+    'LanguageModel'
     """
 
     model: str

@@ -155,7 +155,7 @@ def test_the_inverse_of_features_is_that_of_their_gram_matrix(rank, effects):
     E = problem.offsets.matrix(problem.pairs)[:, int(problem.offsets.constant) :]
     P = phi @ phi.T + effects_weight(problem) * E @ E.T + problem.alpha * np.eye(360)
     c = np.random.default_rng(5).standard_normal(360)
-    features = PairFeatures.of(problem, largest)
+    features = PairFeatures.of(problem, [problem], [largest])
     found = features.inverse(problem.alpha, effects_weight(problem))
     assert relative(found(c), np.linalg.solve(P, c)) < 1e-9
     if rank == 1200:

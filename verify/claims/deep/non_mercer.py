@@ -17,6 +17,9 @@ from verify.studies.paired import holm, interval, p_difference
 from verify.studies.trained_forms import DECLARED, heads_of, means
 
 UNTIED = ("causal", "encoder", "decoder")
+KEPT = ("antisymmetric_share", "negative_mass", "effective_rank", "exchanged")
+DRAWN = ("weighted_antisymmetric_share", "weighted_negative_mass")
+"""Measures that a record has of each head; the latter untrained, too."""
 Results = Sequence[Mapping[str, Any]]
 Rows = Sequence[Mapping[str, Any]]
 
@@ -123,13 +126,14 @@ def judged(trained: Results) -> list[dict[str, Any]]:
     return rows
 
 
-def compact(value: Any) -> Any:
-    """A head as a record keeps it: numbers to the digits that a figure shows."""
-    if isinstance(value, dict):
-        return {name: compact(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [compact(entry) for entry in value]
-    return drawn(value) if isinstance(value, float) else value
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A head as a record keeps it: what it is, trained and not, to the digits of a figure."""
+    untrained = {
+        f"untrained {name}": row["untrained"][name] for name in DRAWN if "untrained" in row
+    }
+    told = {name: row["trained"][name] for name in (*KEPT, *DRAWN)} | untrained
+    where = {name: row[name] for name in ("kind", "layer", "head")}
+    return where | {n: drawn(x) if isinstance(x, float) else x for n, x in told.items()}
 
 
 @claim(
@@ -176,10 +180,9 @@ def non_mercer(run: Run) -> Evidence:
         checks=tuple(checks),
         data={
             "declared": digest(DECLARED),
-            "heads": [
-                compact(row) for row in heads_of(results, *UNTIED, "tied", "trained encoder")
-            ],
-            "cross": [compact(row) for row in heads_of(trained, "cross")],
+            "heads": [flat(row) for row in heads_of(results, *UNTIED, "tied")],
+            "encoder": [flat(row) for row in large],
+            "cross": [flat(row) for row in heads_of(trained, "cross")],
             "differences": judged(trained),
             "trained encoder": lacking[0] if lacking else "measured" if large else "not asked for",
             "errors": [[result["before"], result["after"]] for result in trained],
