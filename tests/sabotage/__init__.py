@@ -117,7 +117,12 @@ class Outcome:
         return Verdict.SKIPPED in (self.before, self.after)
 
     def bites(self, sabotage: Sabotage) -> bool:
-        """Whether the verdict changed, and by the check that was to notice."""
+        """Whether the verdict changed, and by the check that was to notice.
+
+        What is unconfirmed changes to a verdict that no check misses.
+        """
+        if self.before is Verdict.UNCONFIRMED:
+            return self.after is not self.before
         return self.before is not self.after and any(
             sabotage.noticed in name for name in self.missed
         )

@@ -129,9 +129,9 @@ def judged(trained: Results) -> list[dict[str, Any]]:
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """A head as a record keeps it: what it is, trained and not, to the digits of a figure."""
     untrained = {
-        f"untrained {name}": row["untrained"][name] for name in DRAWN if "untrained" in row
+        f"untrained {name}": row["untrained"].get(name) for name in DRAWN if "untrained" in row
     }
-    told = {name: row["trained"][name] for name in (*KEPT, *DRAWN)} | untrained
+    told = {name: row["trained"].get(name) for name in (*KEPT, *DRAWN)} | untrained
     where = {name: row[name] for name in ("kind", "layer", "head")}
     return where | {n: drawn(x) if isinstance(x, float) else x for n, x in told.items()}
 
