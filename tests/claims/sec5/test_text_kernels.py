@@ -166,10 +166,8 @@ def test_a_quick_run_is_of_other_seeds(monkeypatch):
     made_runs(monkeypatch)
     constants(text, encoded=lambda: None)(monkeypatch)
     found = module.text_kernel_ranks(Run(seed=1))
-    assert found.verdict is Verdict.HOLDS
+    assert found.verdict is Verdict.UNCONFIRMED  # of four kernels no correlation is significant
     assert {run["seed"] for run in found.data["runs"]} == {301}
-    results(mixed)(monkeypatch)
-    assert module.text_kernel_ranks(Run()).verdict is Verdict.UNCONFIRMED
 
 
 def test_it_is_skipped_where_the_text_is_missing(monkeypatch):
