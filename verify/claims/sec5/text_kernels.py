@@ -120,7 +120,7 @@ def predictor_checks(declared: Mapping[str, Any]) -> tuple[Check, ...]:
     "the interval of the difference of both ρ is of kernels drawn anew",
     scope="as of sec5.text; 3 seeds. Kernels were chosen to differ in both predictors, not drawn "
     "from a population; parameters of the six are fixed. Self-weight of 15 keys with logits within "
-    "±8 of each other. Quick: four kernels, 60 steps, one other seed: too few for any verdict but this one",
+    "±8 of each other. Quick: four kernels, 60 steps, one other seed: too few to settle it",
     on_device=True,
 )
 def text_kernel_ranks(run: Run) -> Evidence:
