@@ -54,10 +54,11 @@ def table() -> str:
 
 
 def written(text: str) -> str:
-    """The page with its table replaced."""
+    """The page with its first table replaced."""
     lines = text.split("\n")
-    at = [k for k, line in enumerate(lines) if line.startswith("|")]
-    return "\n".join([*lines[: at[0]], table(), *lines[at[-1] + 1 :]])
+    first = next(k for k, line in enumerate(lines) if line.startswith("|"))
+    after = next(k for k, line in enumerate(lines) if k > first and not line.startswith("|"))
+    return "\n".join([*lines[:first], table(), *lines[after:]])
 
 
 if __name__ == "__main__":

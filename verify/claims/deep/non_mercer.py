@@ -72,7 +72,14 @@ def mercer(rows: Rows) -> tuple[Check, ...]:
     )
 
 
-def changes(rows: Rows) -> tuple[Check, ...]:
+SHORT = 0.7
+"""The share of the heads of quick models, trained in 60 steps, of which the rank has fallen.
+
+Of 24 heads, a half by chance: two of its deviations above. What is declared is of full training.
+"""
+
+
+def changes(rows: Rows, short: bool = False) -> tuple[Check, ...]:
     """What training and the inputs do to the rank, and what random maps are like."""
     fell = [row["trained"]["effective_rank"] < row["untrained"]["effective_rank"] for row in rows]
     weighted = [
@@ -81,7 +88,10 @@ def changes(rows: Rows) -> tuple[Check, ...]:
     of_heads = zip(DECLARED["of heads"].items(), (fell, weighted), strict=True)
     off = greatest(abs(row["turned"][name][0] - 0.5) for row in rows for name in row["turned"])
     return (
-        *(Check(f"{what}: share", sum(x) / len(x), ">=", most) for (what, most), x in of_heads),
+        *(
+            Check(f"{what}: share", sum(x) / len(x), ">=", SHORT if short else most)
+            for (what, most), x in of_heads
+        ),
         # (1 − 1/C)/2 with a deviation of some hundredths, of forty draws.
         Check("W_K turned at random: mean shares − ½, largest", off, "<=", 0.05),
     )
@@ -171,7 +181,7 @@ def non_mercer(run: Run) -> Evidence:
         *soundness(trained, [*untied, *tied, *large]),
         *not_mercer(untied, "untied"),
         *mercer(tied),
-        *changes(untied),
+        *changes(untied, short=run.pick(quick=True, full=False)),
     ]
     if large:
         checks += [*not_mercer(large, "trained encoder"), *of_encoder(large)]
