@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from rkbs.approximation.constructive import ConstructiveHead, constructive_head
 from rkbs.approximation.quadrature import l2_error
 from rkbs.approximation.surface import Target
-from verify.harness.evidence import Check, Evidence, Verdict, greatest, least
+from verify.harness.evidence import Check, Evidence, Verdict, drawn, greatest, least
 from verify.harness.ledger import claim
 from verify.harness.run import Run
 from verify.studies.rows import MIDDLE, WIDE, excess
@@ -93,8 +94,15 @@ def constructive(run: Run) -> Evidence:
             ),
             *floor_checks(rows, "heads"),
         ),
-        data={"rows": rows, "alternating": alternating},
+        data={"rows": [kept(row) for row in rows], "alternating": alternating},
     )
+
+
+def kept(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record keeps of a head: what tells it apart, and errors to six digits."""
+    told = {name: row[name] for name in ("target", "d", "width", "seed")}
+    errors = ("error", "norm", "floor_there", "width_error")
+    return told | {name: drawn(row[name], 6) for name in errors}
 
 
 def evaluation_rounding(head: ConstructiveHead) -> float:
