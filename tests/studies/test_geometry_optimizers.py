@@ -153,3 +153,31 @@ def test_the_epsilon_law_entry_by_entry():
 def test_half_a_training_is_no_rest():
     recipe = Recipe(lambda: Descent(np.sign), FROBENIUS, 1.5, steps=20)
     assert descend(Square(), recipe, np.full((1, 3, 4), 0.1)).residual > 1e-2
+
+
+class Turning:
+    """A direction that turns the rows of W, and does nothing else."""
+
+    J = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+
+    def __init__(self, decay):
+        self.decay = decay
+
+    def direction(self, w):
+        return self.decay * (w + self.J @ w)
+
+
+class Whole:
+    """J whose gradient is W."""
+
+    def gradient(self, w):
+        return w
+
+
+def test_a_turn_of_all_rows_is_no_change_of_shape():
+    start = RNG.normal(size=(1, 2, 3, 4))
+    end = descend(Whole(), Recipe(lambda: Turning(0.5), FROBENIUS, 0.5, rate=0.002), start)
+    assert end.spread[0] > 0.1
+    assert end.turned[0] < 0.01 * end.spread[0]  # Euler's steps lengthen W a little
+    other = descend(Whole(), Recipe(lambda: Descent(), FROBENIUS, 0.5, rate=0.0002), start)
+    np.testing.assert_allclose(other.turned, other.spread, rtol=0.2)  # it shrinks
