@@ -47,17 +47,23 @@ def by_norm(rows: Rows, *names: str) -> list[Mapping[str, Any]]:
     return [row for row in of(rows, [*RECIPES]) if row["norm"] in names]
 
 
-def at_rest(rows: Rows) -> float:
-    """The largest residual; of polar factors that of the maps up to a turn of their rows.
+def motion(row: Mapping[str, Any]) -> np.ndarray:
+    """The residual of each seed; of polar factors that of the maps up to a turn of their rows.
 
     J, the spectral norm and its optimizers see no orthogonal Q in W ← QW, and where the gradient
     is singular their fixed points can turn for ever, λW the mean of u meanwhile (theory).
     """
-    return greatest(
-        value
-        for row in rows
-        for value in row["turned" if row["norm"] == SPECTRAL.name else "residual"]
-    )
+    return np.asarray(row["turned" if row["norm"] == SPECTRAL.name else "residual"])
+
+
+def at_rest(rows: Rows) -> list[dict[str, Any]]:
+    """The rows with the gaps and sizes of those seeds alone that are at rest."""
+    found = []
+    for row in rows:
+        calm = np.flatnonzero(motion(row) <= AT_REST)
+        gaps = {name: np.take(gap, calm) for name, gap in row["gaps"].items()}
+        found.append({**row, "gaps": gaps, "size": np.take(row["size"], calm, 0)})
+    return found
 
 
 def consequences(rows: Rows) -> tuple[Check, ...]:
@@ -132,4 +138,5 @@ def told(row: Mapping[str, Any]) -> dict[str, Any]:
         | {key: drawn([least(np.ravel(x)), greatest(np.ravel(x))]) for key, x in ranges.items()}
         | {"gaps": {name: drawn([least(x), greatest(x)]) for name, x in row["gaps"].items()}}
         | {"values": drawn(values), "levels": [least(level([row])), greatest(level([row]))]}
+        | {"at_rest": int((motion(row) <= AT_REST).sum())}
     )
