@@ -51,7 +51,7 @@ def motion(row: Mapping[str, Any]) -> np.ndarray:
     """The residual of each seed; of polar factors that of the maps up to a turn of their rows.
 
     J, the spectral norm and its optimizers see no orthogonal Q in W ← QW, and where the gradient
-    is singular their fixed points can turn for ever, λW the mean of u meanwhile (theory).
+    is singular their maps can turn on and on while all that is measured of them rests (theory).
     """
     return np.asarray(row["turned" if row["norm"] == SPECTRAL.name else "residual"])
 
