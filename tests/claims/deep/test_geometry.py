@@ -248,7 +248,7 @@ SABOTAGES = [
     ),
     broken(
         "gradient descent's M off the nuclear norm",
-        rows("gradient descent", nuclear=0.01),
+        rows("gradient descent", nuclear=0.02),
         noticed="nuclear gap of M",
     ),
     broken("Muon's M off its ball", rows("Muon", spectral=0.01), noticed="d = D, Muon: spectral"),
@@ -337,3 +337,19 @@ def test_what_is_weaker_than_asked_is_told(monkeypatch):
     assert [check.name for check in found.shortfalls] == [
         "AdamW in slow steps, all β₂: residual, largest"
     ]
+
+
+def test_a_seed_that_is_not_at_rest_is_no_evidence(monkeypatch):
+    declared(monkeypatch)
+    right = module.sweep
+
+    def sweep(*told):
+        found = right(*told)
+        at = [cell["recipe"] for cell in told[2]].index("polar descent")
+        found[at]["turned"][0] = found[at]["gaps"]["spectral"][0] = 0.1
+        return found
+
+    monkeypatch.setattr(module, "sweep", sweep)
+    found = module.geometry(Run())
+    assert found.verdict is Verdict.HOLDS_IF
+    assert "0 asked (seeds not at rest" in found.reservation

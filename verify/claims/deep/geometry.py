@@ -190,11 +190,11 @@ def convex_checks(balls: Rows, barriers: Rows) -> tuple[Check, ...]:
     "method, the barrier by differences of values, certificates of M = W_QᵀW_K in its own norm; "
     "of entries, singular values and ranks what each norm predicts",
     scope="One head of d = D = 8 (some again at d = 4), 128 queries with 15 % noise, 5 seeds, "
-    "declared after runs of others. That all of the matrix come to rest was asked first; then the "
-    "checks were put under the condition, because one polar descent of the declared runs was not, "
-    "about to leave a saddle with singular W. Bounds are those of before. The polar factor is "
-    "exact: Muon's five steps of Newton–Schulz are in no norm's space. No minibatches, no "
-    "further layers. Quick: 10 runs of one seed",
+    "declared after runs of others. That all of the matrix come to rest was asked first; gaps were "
+    "put under the condition of rest after one polar descent of the declared runs was still about "
+    "to leave a saddle with singular W. The polar factor is exact: Muon's five steps of "
+    "Newton–Schulz are in no norm's space. No minibatches, no further layers. Quick: 10 runs of "
+    "one seed",
 )
 def geometry(run: Run) -> Evidence:
     """The matrix of optimizers and norms, β₂, ε, and certificates of M."""
