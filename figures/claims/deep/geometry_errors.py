@@ -16,7 +16,7 @@ CAPTION = (
     "Heads trained on noisy pointers by teachers whose form suits one norm or another. Left: the "
     "share of wrong pointers of six optimizers, means over seeds with their intervals: the best "
     "one changes with the teacher. Normalized gradients, whose space is Hilbert's, are the "
-    "baseline; with teachers of rank one rank-one descent is never far from the best. Right: the "
+    "baseline, which rank-one descent beats wherever the teacher has rank one. Right: the "
     "effective rank of what was learned."
 )
 

@@ -172,10 +172,8 @@ def convex_checks(balls: Rows, barriers: Rows) -> tuple[Check, ...]:
 @claim(
     title="Which Banach space training chooses",
     finding={
-        Verdict.HOLDS_IF: "Decoupled decay ends in the optimizer's own norm, if training comes to "
-        "rest: gradient descent in Hilbert space, Lion in ℓ^∞, Muon in the spectral norm. AdamW "
-        "with its usual β₂ = 0.999 does not; in slow steps it ends in ℓ^∞; its ε is a barrier "
-        "between this and Hilbert space.",
+        Verdict.HOLDS_IF: "Decay ends in the optimizer's norm: gradient descent's is Hilbert's, "
+        "Lion's ℓ^∞, Muon's spectral, AdamW's ℓ^∞ in slow steps only; its ε leads to Hilbert's.",
     },
     statement="With decoupled weight decay optimizers come to rest at the optimality conditions of "
     "min J over the ball of their own norm, and of no other: gradient descent and momentum "

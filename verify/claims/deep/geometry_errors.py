@@ -88,10 +88,8 @@ def table(asked: Rows, results: Rows) -> list[dict[str, Any]]:
 @claim(
     title="Which teachers an optimizer's norm suits",
     finding={
-        Verdict.HOLDS_IF: "Muon errs least where M is orthogonal, coordinate descent where few "
-        "entries count; where M is s tᵀ of signs Lion errs less than gradient descent, and about "
-        "as much as rank-one descent; that the teacher's maps are of the norm's kind is not "
-        "enough.",
+        Verdict.HOLDS_IF: "Muon errs least where M is orthogonal; Lion gains on gradient descent "
+        "where M is s tᵀ of signs, and nothing where only the maps are signs.",
     },
     statement="On pointers with noisy labels by a teacher W_QᵀW_K the head errs less whose "
     "optimizer has the norm that the teacher's maps suit: of rank one rank-one descent than "
