@@ -68,7 +68,7 @@ def _memory(axis: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
             continue
         memory = [1 / (1 - _number(row["recipe"], "β₂ = ")) for row in mine]
         _spans(axis, memory, [row["gaps"]["entrywise ℓ^∞"] for row in mine], label, look)
-    axis.set(xscale="log", yscale="log", ylim=(1e-11, 30))
+    axis.set(xscale="log", yscale="log", ylim=(1e-10, 1e4))
     axis.set(xlabel="memory 1/(1 − β₂), in steps", ylabel=r"gap in $\ell^\infty$")
     axis.legend(loc="upper left")
 
@@ -78,11 +78,11 @@ def _epsilon(axis: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     epsilon = [_number(row["recipe"], "ε = ") for row in mine]
     names = ("entrywise ℓ^∞", "Frobenius")
     for name, look in plotting.looks(names).items():
-        label = f"gap, {SHORT.get(str(name), name)}"
+        label = SHORT.get(str(name), str(name))
         _spans(axis, epsilon, [row["gaps"][name] for row in mine], label, look)
     axis.axvline(0.03, **plotting.LIMIT, ls=":")  # from here on recipes keep ελ
-    axis.set(xscale="log", yscale="log", ylim=(1e-8, 30), xlabel="AdamW's ε", ylabel="gap")
-    axis.legend(loc="upper left", ncols=2, fontsize=8)  # it has a superscript
+    axis.set(xscale="log", yscale="log", ylim=(1e-8, 3), xlabel="AdamW's ε", ylabel="gap")
+    axis.legend(loc="lower left", fontsize=8)  # it has a superscript
 
 
 def _spans(
