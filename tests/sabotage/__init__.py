@@ -119,9 +119,9 @@ class Outcome:
     def bites(self, sabotage: Sabotage) -> bool:
         """Whether the verdict changed, and by the check that was to notice.
 
-        What is unconfirmed changes to a verdict that no check misses.
+        What is unconfirmed, and what is refuted, changes to a verdict that no check misses.
         """
-        if self.before is Verdict.UNCONFIRMED:
+        if self.before is Verdict.UNCONFIRMED or self.after is Verdict.FAILS:
             return self.after is not self.before
         return self.before is not self.after and any(
             sabotage.noticed in name for name in self.missed
