@@ -1,0 +1,92 @@
+"""Heads cut and grown by the audit and in simpler ways: what the loss does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rkbs import plotting
+from verify.harness.evidence import Evidence
+
+RECORDS = ("deep.pruning",)
+CAPTION = (
+    "Each mark is a trained model; the rows of a panel spend the same total rank, or rows of maps. "
+    "Left: heads trained with the decay in the objective, cut to the ranks that the audit "
+    "certifies; SVD over all heads and the largest entries cost as little as it does. Middle: "
+    "after AdamW, whose heads the audit leaves nearly whole, with about half of each taken away. "
+    "Right: how far the objective falls below that of a model that was not grown, after the same "
+    "short training."
+)
+CUTS = {
+    "audit": "audit",
+    "SVD over heads": "SVD over heads",
+    "weighted SVD over heads": "SVD over heads, by Σ",
+    "entries by size": "largest entries",
+    "even SVD": "SVD, even ranks",
+    "rows by size": "largest rows",
+    "ranks shuffled": "ranks shuffled",
+}
+GROWN = {
+    "audit": "audit",
+    "random directions": "its heads, random",
+    "every head": "every head, its own",
+    "every head, random directions": "every head, random",
+}
+LEAST = 1e-5
+
+
+def draw(found: Mapping[str, Evidence]) -> Figure:
+    """Two panels of cuts and one of growth."""
+    models = found["deep.pruning"].data["models"]
+    figure = Figure(figsize=(plotting.PAGE, 2.7))
+    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1))
+    _cuts(left, models, "coupled", "cut, slack 0")
+    _cuts(middle, models, "AdamW", "cut, slack -4")
+    middle.set_yticklabels([])
+    left.set(xlabel="rise of the loss, nats", title="decay in the objective")
+    middle.set(xlabel="rise of the loss, nats", title="AdamW")
+    _growth(right, [m for m in models if m["training"] == "coupled"])
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    return figure
+
+
+def _cuts(axis: Axes, models: Sequence[Mapping[str, Any]], training: str, where: str) -> None:
+    mine = [m for m in models if m["training"] == training and where in m["losses"]]
+    values = {way: [(m["task"], max(m["losses"][where][way], 0.0)) for m in mine] for way in CUTS}
+    axis.set_xscale("symlog", linthresh=LEAST)
+    _strips(axis, values, CUTS)
+    axis.set_xlim(-LEAST / 3, 3)
+    axis.set_xticks([0, 1e-4, 1e-2, 1], ["0", "$10^{-4}$", "$10^{-2}$", "1"])
+    axis.minorticks_off()
+
+
+def _growth(axis: Axes, models: Sequence[Mapping[str, Any]]) -> None:
+    mine = [m["losses"]["grow, 20"] | {"task": m["task"]} for m in models if m["for"] == "grow"]
+    values = {way: [(m["task"], m["none"] - m[way]) for m in mine] for way in GROWN}
+    axis.set_xscale("symlog", linthresh=LEAST)
+    _strips(axis, values, GROWN)
+    axis.axvline(0, **plotting.LIMIT)
+    axis.set_xticks([-1e-3, 0, 1e-3], ["$-10^{-3}$", "0", "$10^{-3}$"])
+    axis.minorticks_off()
+    axis.set(xlabel="fall by growing, nats", title="grown")
+
+
+def _strips(
+    axis: Axes, values: Mapping[str, list[tuple[str, float]]], names: Mapping[str, str]
+) -> None:
+    """A row for each way, a mark for each model, by its task."""
+    tasks = dict.fromkeys(task for row in values.values() for task, _ in row)
+    for number, (task, look) in enumerate(plotting.looks(tasks).items()):
+        for place, row in enumerate(values.values()):
+            x = [value for one, value in row if one == task]
+            y = place + 0.22 * (number - (len(tasks) - 1) / 2) + np.zeros(len(x))
+            label = task if place == 0 else None
+            axis.plot(x, y, ls="none", ms=3, alpha=0.7, label=label, **look)
+    axis.set_yticks(range(len(names)), list(names.values()))
+    axis.tick_params(axis="y", length=0)
+    axis.set_ylim(len(names) - 0.5, -0.5)
