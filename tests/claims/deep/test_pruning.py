@@ -14,6 +14,7 @@ from verify.harness.evidence import Verdict
 from verify.harness.run import Run
 from verify.studies import head_contests, resized_heads
 from verify.studies.declared import digest
+from verify.studies.resized_again import AGAIN
 from verify.studies.resized_heads import DECLARED
 
 WEIGHTS = {}
@@ -42,13 +43,21 @@ small = several(constants(resized_heads, configurations=tiny), trained_once)
 # ---- made results of the declared runs
 
 
-def made(cell):
-    """A model as the study might measure it."""
+def made(cell, declared):
+    """A model as the study might measure it; the first is not at rest, and loses by its cut."""
     rng = np.random.default_rng([cell["seed"], *map(ord, cell["task"] + cell["training"])])
     coupled = cell["training"] == "coupled"
-    found = {"declared": digest(DECLARED), "before": 2.0, "after": 0.4, "rest": 1e-3, **cell}
+    far = coupled and (cell["task"], cell["seed"]) == ("counting", 0)
+    found = {
+        "declared": declared,
+        "before": 2.0,
+        "after": 0.4,
+        "rest": 0.5 if far else 1e-3,
+        **cell,
+    }
     if cell["for"] == "cut":
-        free = dict.fromkeys(("audit", "SVD over heads", "weighted SVD over heads"), 1e-5)
+        free = {"audit": 0.02 if far else 1e-5}
+        free |= dict.fromkeys(("SVD over heads", "weighted SVD over heads"), 1e-5)
         dear = {way: 0.1 + rng.random() for way in ("even SVD", "rows by size", "ranks shuffled")}
         losses = {
             f"cut, slack {slack}": {"total": 5, "entries by size": 1e-5, **free, **dear}
@@ -57,13 +66,18 @@ def made(cell):
         ranks = [2, 0, 1, 1] if coupled else [8, 8, 7, 8]
         return found | {"ranks": ranks, "dimension": 8, "losses": losses}
     ways = ("audit", "every head", "random directions", "every head, random directions", "none")
-    values = {way: 0.4 + 1e-3 * k * (1 + rng.random()) for k, way in enumerate(ways)}
+    values = {way: 0.4 + 1e-4 * k * (1 + rng.random()) for k, way in enumerate(ways)}
     found |= {"grown": [0, 0, 1, 2], "losses": {"grow, 20": values, "grow, 100": values}}
     return found | ({"apart": 1e-14, "slope": -0.1, "predicted": -0.1} if coupled else {})
 
 
+def swept(run, work, cells, name):
+    declared = digest(AGAIN if name.endswith("again") else DECLARED)
+    return [made(cell, declared) for cell in cells]
+
+
 in_full = several(
-    constants(module, sweep=lambda run, work, cells, name: [made(cell) for cell in cells]),
+    constants(module, sweep=swept),
     constants(Run, pick=lambda self, quick, full: full),
 )
 
@@ -94,6 +108,16 @@ def losses(training, where, **values):
     return results(change)
 
 
+def of_seed(seed, **values):
+    """Losses of the coupled models of a seed, cut to their certified ranks."""
+
+    def change(result):
+        if result["seed"] == seed and result["training"] == "coupled" and "ranks" in result:
+            result["losses"][COUPLED].update(values)
+
+    return results(change)
+
+
 def swapped(where, one, other):
     def change(result):
         table = result["losses"].get(where)
@@ -116,9 +140,9 @@ def other_batch(right):
     return differentiate
 
 
+COUPLED, ADAMW = "cut, slack 0", "cut, slack -4"
 broken = Subject("deep.pruning", in_full)
 measured = Subject("deep.pruning", small)
-COUPLED, ADAMW = "cut, slack 0", "cut, slack -4"
 SABOTAGES = [
     broken(
         "a run of another declaration",
@@ -141,9 +165,24 @@ SABOTAGES = [
         noticed="of the audit and of the rows",
     ),
     broken(
-        "a cut that is not free",
-        losses("coupled", COUPLED, audit=0.02),
-        noticed="cut to certified ranks",
+        "a cut at rest that is not free",
+        of_seed(1, audit=0.02),
+        noticed="at rest, cut to certified ranks",
+    ),
+    broken(
+        "a new cut at rest that is not free",
+        of_seed(5, audit=0.02),
+        noticed="again, at rest, cut to certified ranks",
+    ),
+    broken(
+        "a cut that is free short of rest, too",
+        of_seed(0, audit=1e-5),
+        noticed="not all at rest",
+    ),
+    broken(
+        "no new model at rest",
+        results(lambda r: r["seed"] > 3 and r.update(rest=0.2)),
+        noticed="again, at rest",
     ),
     broken(
         "the audit's losses and those of even ranks, exchanged",
@@ -156,9 +195,9 @@ SABOTAGES = [
         noticed="ranks shuffled",
     ),
     broken(
-        "the audit's growth and that of random directions, exchanged",
-        swapped("grow, 20", "audit", "random directions"),
-        noticed="random directions",
+        "growth that is far better by the audit",
+        losses("coupled", "grow, 20", audit=0.3),
+        noticed="grow, 20: audit − random directions",
     ),
     broken(
         "SVD over heads that loses more than the audit",
@@ -235,6 +274,8 @@ def test_declared_comparisons_are_judged():
     told = {row["name"]: row["verdict"] for row in rows}
     assert told["coupled: cut, slack 0: even SVD"] == "holds"
     assert told["AdamW: grow, 20: random directions"] == "holds"
+    again = broken.evidence().data["comparisons again"]
+    assert [(row["verdict"], row["of"]) for row in again] == [("holds", 12)] * 3
 
 
 def test_a_quick_run_judges_no_comparison():
