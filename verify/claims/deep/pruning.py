@@ -138,8 +138,8 @@ def kept(result: Mapping[str, Any]) -> dict[str, Any]:
         Verdict.HOLDS: "Cut to certified ranks, heads lose nothing, and no way does as well.",
         Verdict.HOLDS_IF: "Cut to their certified ranks, heads at rest under a decay in the "
         "objective lose nothing; but SVD over all heads at once finds as good ranks without a "
-        "gradient, AdamW's heads are certified nearly whole, and certified growth gains next to "
-        "nothing over random rows once all weights are trained on.",
+        "gradient, after AdamW it finds better ones, and certified growth gains next to nothing "
+        "over random rows once all weights are trained on.",
     },
     statement="The audit tells which heads' dimension is spare and which is starved: at the ranks "
     "that it certifies heads lose nothing, and less than by pruning of rows by size and by SVD at "
