@@ -16,10 +16,10 @@ RECORDS = ("deep.pruning",)
 CAPTION = (
     "Each mark is a trained model; the rows of a panel spend the same total rank, or rows of maps. "
     "Left: heads trained with the decay in the objective, cut to the ranks that the audit "
-    "certifies; SVD over all heads and the largest entries cost as little as it does. Middle: "
-    "after AdamW, whose heads the audit leaves nearly whole, with about half of each taken away. "
-    "Right: how far the objective falls below that of a model that was not grown, after the same "
-    "short training."
+    "certifies; where training has come to rest that is free, and SVD over all heads and the "
+    "largest entries are as free. Middle: after AdamW, about half of each head taken away, which "
+    "SVD over all heads does at less cost. Right: how far the objective falls below that of a "
+    "model that was not grown, after the same short training."
 )
 CUTS = {
     "audit": "audit",
@@ -41,7 +41,8 @@ LEAST = 1e-5
 
 def draw(found: Mapping[str, Evidence]) -> Figure:
     """Two panels of cuts and one of growth."""
-    models = found["deep.pruning"].data["models"]
+    data = found["deep.pruning"].data
+    models = [_named(model, data["ways"]) for model in (*data["models"], *data["again"])]
     figure = Figure(figsize=(plotting.PAGE, 2.7))
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1))
     _cuts(left, models, "coupled", "cut, slack 0")
@@ -53,6 +54,13 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3)
     return figure
+
+
+def _named(model: Mapping[str, Any], ways: Mapping[str, list[str]]) -> dict[str, Any]:
+    """A model with its losses by the names of ways."""
+    names = ways[model["for"]]
+    named = {where: dict(zip(names, x, strict=True)) for where, x in model["losses"].items()}
+    return {**model, "losses": named}
 
 
 def _cuts(axis: Axes, models: Sequence[Mapping[str, Any]], training: str, where: str) -> None:
@@ -67,7 +75,7 @@ def _cuts(axis: Axes, models: Sequence[Mapping[str, Any]], training: str, where:
 
 def _growth(axis: Axes, models: Sequence[Mapping[str, Any]]) -> None:
     mine = [m["losses"]["grow, 20"] | {"task": m["task"]} for m in models if m["for"] == "grow"]
-    values = {way: [(m["task"], m["none"] - m[way]) for m in mine] for way in GROWN}
+    values = {way: [(m["task"], -m[way]) for m in mine] for way in GROWN}
     axis.set_xscale("symlog", linthresh=LEAST)
     _strips(axis, values, GROWN)
     axis.axvline(0, **plotting.LIMIT)

@@ -280,3 +280,13 @@ def test_declared_comparisons_are_judged():
 
 def test_a_quick_run_judges_no_comparison():
     assert measured.evidence().data["comparisons"] == []
+
+
+def test_a_record_keeps_rises_and_falls():
+    found = broken.evidence().data
+    assert len(found["models"]) == 48
+    assert len(found["again"]) == 12
+    for model in found["models"]:
+        assert {len(x) for x in model["losses"].values()} == {len(found["ways"][model["for"]])}
+    grown = next(model for model in found["models"] if model["for"] == "grow")
+    assert max(grown["losses"]["grow, 20"]) < 0

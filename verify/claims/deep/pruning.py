@@ -116,19 +116,40 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
+WAYS = {
+    "cut": (
+        "audit",
+        "SVD over heads",
+        "weighted SVD over heads",
+        "entries by size",
+        "even SVD",
+        "rows by size",
+        "ranks shuffled",
+    ),
+    "grow": ("audit", "random directions", "every head", "every head, random directions"),
+}
+"""Columns of the losses in a record: rises by cutting, and by growing, against no new rows."""
+LOSSES = {CUT, "cut, slack -1", CUT_FURTHER, "cut, slack -6", GROWN, "grow, 100"}
+"""What a record has of them."""
+
+
 def kept(result: Mapping[str, Any]) -> dict[str, Any]:
     """A model as a record keeps it."""
-    found = {name: result[name] for name in ("for", "task", "training", "seed")}
-    for name in ("ranks", "grown"):
-        if name in result:
-            found[name] = result[name]
-    measured = ("before", "after", *(["rest"] if result["training"] == "coupled" else []))
-    numbers = {name: drawn(result[name]) for name in measured}
-    losses = {
-        where: {way: drawn(x) for way, x in table.items()}
-        for where, table in result["losses"].items()
-    }
-    return found | numbers | {"losses": losses}
+    names = ("for", "task", "training", "seed", "ranks", "grown")
+    found = {name: result[name] for name in names if name in result}
+    measured = ("after", *(["rest"] if result["training"] == "coupled" else []))
+    losses = {}
+    for where in sorted(LOSSES & result["losses"].keys()):
+        table = result["losses"][where]
+        changes = [table[way] - table.get("none", 0.0) for way in WAYS[result["for"]]]
+        losses[where] = drawn([x if abs(x) > DECLARED["tie"] else 0.0 for x in changes], 3)
+    return found | {name: drawn(result[name]) for name in measured} | {"losses": losses}
+
+
+def told(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A comparison as a record keeps it."""
+    intervals = {task: drawn(both, 3) for task, both in row.get("intervals", {}).items()}
+    return {**row, **({"intervals": intervals} if intervals else {})}
 
 
 @claim(
@@ -174,9 +195,10 @@ def pruning(run: Run) -> Evidence:
         condition=CONDITION,
         data={
             "declared": [digest(DECLARED), digest(AGAIN)],
+            "ways": {purpose: list(ways) for purpose, ways in WAYS.items()},
             "models": [kept(result) for result in results],
             "again": [kept(result) for result in again],
-            "comparisons": judged(results) if again else [],
+            "comparisons": [told(row) for row in judged(results)] if again else [],
             "comparisons again": resized_again.judged(again) if again else [],
         },
     )
