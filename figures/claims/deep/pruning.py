@@ -16,10 +16,10 @@ RECORDS = ("deep.pruning",)
 CAPTION = (
     "Each mark is a trained model; the rows of a panel spend the same total rank, or rows of maps. "
     "Left: heads trained with the decay in the objective, cut to the ranks that the audit "
-    "certifies; where training has come to rest that is free, and SVD over all heads and the "
-    "largest entries are as free. Middle: after AdamW, about half of each head taken away, which "
-    "SVD over all heads does at less cost. Right: how far the objective falls below that of a "
-    "model that was not grown, after the same short training."
+    "certifies; where training has come to rest (hollow: it has not) that is free, and SVD over "
+    "all heads and the largest entries are nearly so. Middle: after AdamW, about half of each "
+    "head taken away, which SVD over all heads does at less cost. Right: how far the objective "
+    "falls below that of a model that was not grown, after the same short training."
 )
 CUTS = {
     "audit": "audit",
@@ -42,7 +42,7 @@ LEAST = 1e-5
 def draw(found: Mapping[str, Evidence]) -> Figure:
     """Two panels of cuts and one of growth."""
     data = found["deep.pruning"].data
-    models = [_named(model, data["ways"]) for model in (*data["models"], *data["again"])]
+    models = [_named(model, data) for model in (*data["models"], *data["again"])]
     figure = Figure(figsize=(plotting.PAGE, 2.7))
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1))
     _cuts(left, models, "coupled", "cut, slack 0")
@@ -56,16 +56,17 @@ def draw(found: Mapping[str, Evidence]) -> Figure:
     return figure
 
 
-def _named(model: Mapping[str, Any], ways: Mapping[str, list[str]]) -> dict[str, Any]:
-    """A model with its losses by the names of ways."""
-    names = ways[model["for"]]
+def _named(model: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """A model with its losses by the names of ways, and whether it is hollow."""
+    names = data["ways"][model["for"]]
     named = {where: dict(zip(names, x, strict=True)) for where, x in model["losses"].items()}
-    return {**model, "losses": named}
+    far = model["for"] == "cut" and model.get("rest", 0.0) > data["at rest"]
+    return {**model, "losses": named, "hollow": far}
 
 
 def _cuts(axis: Axes, models: Sequence[Mapping[str, Any]], training: str, where: str) -> None:
     mine = [m for m in models if m["training"] == training and where in m["losses"]]
-    values = {way: [(m["task"], max(m["losses"][where][way], 0.0)) for m in mine] for way in CUTS}
+    values = {way: [(m, max(m["losses"][where][way], 0.0)) for m in mine] for way in CUTS}
     axis.set_xscale("symlog", linthresh=LEAST)
     _strips(axis, values, CUTS)
     axis.set_xlim(-LEAST / 3, 3)
@@ -74,8 +75,8 @@ def _cuts(axis: Axes, models: Sequence[Mapping[str, Any]], training: str, where:
 
 
 def _growth(axis: Axes, models: Sequence[Mapping[str, Any]]) -> None:
-    mine = [m["losses"]["grow, 20"] | {"task": m["task"]} for m in models if m["for"] == "grow"]
-    values = {way: [(m["task"], -m[way]) for m in mine] for way in GROWN}
+    mine = [m for m in models if m["for"] == "grow"]
+    values = {way: [(m, -m["losses"]["grow, 20"][way]) for m in mine] for way in GROWN}
     axis.set_xscale("symlog", linthresh=LEAST)
     _strips(axis, values, GROWN)
     axis.axvline(0, **plotting.LIMIT)
@@ -85,16 +86,25 @@ def _growth(axis: Axes, models: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _strips(
-    axis: Axes, values: Mapping[str, list[tuple[str, float]]], names: Mapping[str, str]
+    axis: Axes,
+    values: Mapping[str, list[tuple[Mapping[str, Any], float]]],
+    names: Mapping[str, str],
 ) -> None:
     """A row for each way, a mark for each model, by its task."""
-    tasks = dict.fromkeys(task for row in values.values() for task, _ in row)
+    tasks = dict.fromkeys(model["task"] for row in values.values() for model, _ in row)
     for number, (task, look) in enumerate(plotting.looks(tasks).items()):
-        for place, row in enumerate(values.values()):
-            x = [value for one, value in row if one == task]
-            y = place + 0.22 * (number - (len(tasks) - 1) / 2) + np.zeros(len(x))
-            label = task if place == 0 else None
-            axis.plot(x, y, ls="none", ms=3, alpha=0.7, label=label, **look)
+        height = 0.22 * (number - (len(tasks) - 1) / 2)
+        for hollow in (False, True):
+            face = {"markerfacecolor": "none"} if hollow else {}
+            marks = [
+                (x, place + height)
+                for place, row in enumerate(values.values())
+                for model, x in row
+                if (model["task"], model["hollow"]) == (task, hollow)
+            ]
+            label = None if hollow else task
+            points = np.reshape(marks, (-1, 2)).T
+            axis.plot(*points, ls="none", ms=3.5, alpha=0.7, label=label, **look, **face)
     axis.set_yticks(range(len(names)), list(names.values()))
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(len(names) - 0.5, -0.5)

@@ -195,6 +195,7 @@ def pruning(run: Run) -> Evidence:
         condition=CONDITION,
         data={
             "declared": [digest(DECLARED), digest(AGAIN)],
+            "at rest": AGAIN["rest"],
             "ways": {purpose: list(ways) for purpose, ways in WAYS.items()},
             "models": [kept(result) for result in results],
             "again": [kept(result) for result in again],
