@@ -241,7 +241,7 @@ SABOTAGES = [
         noticed="of the audit and of the rows",
     ),
     measured(
-        "cuts that take the largest directions",
+        "cuts that leave nothing of a head",
         attribute(resizing, "truncated", lambda right: lambda q, k, rank: (q[:0], k[:0])),
         kind="slow",
         noticed="cut to certified ranks",
