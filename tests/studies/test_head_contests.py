@@ -157,6 +157,15 @@ def test_the_objective_counts_the_decay_and_comes_to_rest():
     assert slope == pytest.approx((values[0] - values[1]) / 2e-5, abs=1e-8)
 
 
+@pytest.mark.parametrize("training", ["coupled", "AdamW"])
+def test_training_goes_on_by_what_was_used(training):
+    model, task = head_tasks.task_of("counting", SIZES, 0)
+    trained = resting_models.Trained(model.double(), task, 1e-3, math.inf)
+    before = trained.objective(model).item()
+    resting_models.continued(trained, model, training, 3, DECLARED)
+    assert trained.objective(model).item() < before
+
+
 def test_configurations_are_those_declared():
     cells = resized_heads.configurations()
     assert len(cells) == 2 * 2 * 3 * 4

@@ -17,6 +17,8 @@ from verify.studies.resized_heads import DECLARED, differences, judged, of
 Results = Sequence[Mapping[str, Any]]
 CUT, CUT_FURTHER, GROWN = "cut, slack 0", "cut, slack -4", "grow, 20"
 FREE = DECLARED["free"]
+SHORT_TASK = "reversal"
+"""Of quick runs: its heads are near enough to rest for a cut after few iterations, of any seed."""
 CONDITION = (
     "the decay stands in the objective and training has come to rest, ‖∂J‖ ≤ 0.1 ‖λ w‖; a cut is "
     "compared with pruning of rows by size, equal ranks or other heads, not with SVD over all "
@@ -182,8 +184,9 @@ def told(row: Mapping[str, Any]) -> dict[str, Any]:
 )
 def pruning(run: Run) -> Evidence:
     """All models, cut or grown in all ways."""
+    short = resized_heads.configurations(True, run.seed)
     cells = run.pick(
-        quick=resized_heads.configurations(True, run.seed), full=resized_heads.configurations()
+        quick=[cell | {"task": SHORT_TASK} for cell in short], full=resized_heads.configurations()
     )
     results, again = sweep(run, resized_heads.work, cells, "deep.pruning"), []
     if run.pick(quick=False, full=True):
