@@ -21,6 +21,7 @@ from rkbs.transformer.model import (
 from rkbs.transformer.pretrained import load_encoder
 from rkbs.transformer.progress import progress_bar
 from rkbs.transformer.recipe import History, Recipe, TrainingDivergedError
+from rkbs.transformer.resizing import certified_ranks, cut_heads, grow_heads, growth_rows
 from rkbs.transformer.sentence_encoder import SentenceEncoder
 from rkbs.transformer.training import train
 
@@ -40,7 +41,11 @@ __all__ = [
     "TransformerConfig",
     "accuracy",
     "audit",
+    "certified_ranks",
     "classification_loss",
+    "cut_heads",
+    "grow_heads",
+    "growth_rows",
     "language_loss",
     "load_encoder",
     "load_weights",
