@@ -5,12 +5,10 @@ import pytest
 from sabotage import Subject
 from sabotage.gdsc import SHRUNKEN_PREDICTIONS, leaking, loaded, shuffled_responses
 
-from verify.claims.data import gdsc_weights as module
 from verify.harness.evidence import Verdict
 from verify.harness.paths import REFERENCE
 from verify.harness.records import load_record
 from verify.studies import drug_weights
-
 
 broken = Subject("data.gdsc_weights", kind="slow")
 SABOTAGES = [
