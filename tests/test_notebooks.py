@@ -83,6 +83,7 @@ def test_there_are_notebooks():
         "04_what_can_attention_select.ipynb",
         "05_your_kernel_in_a_transformer.ipynb",
         "06_is_infinite_dimension_why.ipynb",
+        "08_from_a_csv_to_new_drugs.ipynb",
     ]
 
 
