@@ -5,6 +5,7 @@ import matplotlib.style
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from rkbs import plotting
 from rkbs.plotting import heads, sheet
@@ -103,18 +104,47 @@ def test_hypotheses_are_told_with_their_verdicts():
     assert "full run only" in axes.texts[0].get_text()
 
 
-def test_names_that_would_lie_upon_each_other_are_one_line():
+def boxes(axes):
+    """Of the names, as they are printed, in points."""
+    axes.figure.draw_without_rendering()
+    extents = (Text.get_window_extent(text).extents for text in axes.texts)  # without the line
+    return [extent * 72 / axes.figure.dpi for extent in extents]
+
+
+def apart(first, second):
+    return (
+        min(first[2], second[2]) <= max(first[0], second[0]) + 0.5
+        or min(first[3], second[3]) <= max(first[1], second[1]) + 0.5
+    )
+
+
+def test_names_of_one_point_stand_together_and_on_the_side_where_there_is_room():
     axes = Figure(figsize=(4, 3)).add_subplot()
     axes.set(xlim=(0, 1), ylim=(0, 1))
     points = [(0.1, 0.5, "a"), (0.1, 0.501, "b"), (0.9, 0.5, "c"), (0.1, 0.9, "d")]
     plotting.name_points(axes, points)
-    assert [text.get_text() for text in axes.texts] == ["a, b", "c", "d"]
-    assert [text.get_ha() for text in axes.texts] == ["left", "right", "left"]
-    assert {text.get_va() for text in axes.texts} == {"bottom"}
+    told = {text.get_text(): text.get_ha() for text in axes.texts}
+    assert told == {"b, a": "left", "c": "right", "d": "left"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_names_lie_upon_no_point_and_no_name(seed):
+    rng = np.random.default_rng(seed)
     axes = Figure(figsize=(4, 3)).add_subplot()
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    plotting.name_points(axes, [(0.1, 0.4, "lower"), (0.1, 0.5, "upper")])
-    assert [text.get_va() for text in axes.texts] == ["top", "bottom"]
+    cells = np.stack(np.meshgrid([0.15, 0.35, 0.55, 0.75], [0.3, 0.7]), -1).reshape(-1, 2)
+    spread = cells + rng.uniform(-0.09, 0.09, cells.shape)
+    stacked = [[0.95, y] for y in 0.3 + 0.06 * np.arange(6)]
+    points = np.concatenate([spread, stacked])
+    plotting.name_points(axes, [(x, y, f"K{k}") for k, (x, y) in enumerate(points)])
+    found = boxes(axes)
+    assert len(found) == len(points)
+    assert all(apart(a, b) for k, a in enumerate(found) for b in found[:k])
+    places = axes.transData.transform(points) * 72 / axes.figure.dpi
+    assert all(apart(a, [*(place - 3), *(place + 3)]) for a in found for place in places)
+    inside = axes.bbox.extents * 72 / axes.figure.dpi
+    assert all((box[:2] >= inside[:2] - 1).all() for box in found)
+    assert all((box[2:] <= inside[2:] + 1).all() for box in found)
 
 
 def test_predictors_stand_beside_each_other_and_infinity_is_the_right_end():

@@ -11,8 +11,8 @@ from rkbs.plotting.kernels import (
     declared_differences,
     excess_by_kernel,
     learning_curves,
-    name_points,
 )
+from rkbs.plotting.names import name_points
 from rkbs.plotting.sheet import (
     COLORS,
     COLUMN,

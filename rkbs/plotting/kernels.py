@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from rkbs.plotting.names import name_points
 from rkbs.plotting.sheet import LIMIT, OUT_OF_REACH, looks
 
 VERDICTS = {
@@ -90,48 +91,6 @@ def excess_by_kernel(
                 axis.axhline(row["excess"], color=look["color"], ls=style, lw=1, zorder=0)
                 axis.axhspan(*row["interval"], color=look["color"], alpha=0.12, lw=0, zorder=0)
         axis.plot([], [], ls="none", label=f"d = {d}", **look, **face)
-
-
-_NAME, _MARKER, _LINE = 40, 12, 9
-"""Points across that a name and a marker take, and down that a line takes."""
-
-
-def name_points(axis: Axes, points: Iterable[tuple[float, float, str]]) -> None:
-    """Write names beside points (x, y, name), in one line where they would lie upon each other.
-
-    Below a point that has another right above it. The limits and scales of the axis are taken as
-    they are now.
-    """
-    groups: dict[tuple[float, float], list[str]] = {}
-    for x, y, name in points:
-        near = (point for point in groups if _near(axis, point, (x, y), _NAME, _LINE))
-        groups.setdefault(next(near, (x, y)), []).append(name)
-    middle = axis.bbox.x0 + axis.bbox.width / 2
-    for point, together in groups.items():
-        left = axis.transData.transform(point)[0] > middle
-        higher = (other for other in groups if other[1] > point[1])
-        below = any(_near(axis, point, other, _MARKER, 3 * _LINE) for other in higher)
-        axis.annotate(
-            ", ".join(together),
-            point,
-            xytext=(-6 if left else 6, -4 if below else 4),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            va="top" if below else "bottom",
-            fontsize=7,
-        )
-
-
-def _near(
-    axis: Axes,
-    first: tuple[float, float],
-    second: tuple[float, float],
-    width: float,
-    height: float,
-) -> bool:
-    """Whether two points are less apart than a width and a height, as printed."""
-    (a, b), (c, d) = axis.transData.transform([first, second]) * 72 / axis.figure.dpi
-    return abs(a - c) < width and abs(b - d) < height
 
 
 def against_predictors(
