@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,9 +37,9 @@ def _panel(axis: Axes, rows: list[dict[str, Any]], published: Mapping[str, Any])
     colors = plotting.COLORS
     for at, (name, error) in enumerate(errors.items()):
         color = colors[2] if "published" in name else colors[1] if name == "LightGBM" else colors[0]
-        low, high = bars.get(name, (error, error))
+        low, high = map(float, bars.get(name, (error, error)))
         axis.plot(error, at, "D" if name.startswith("chosen") else "o", color=color, ms=4.5)
-        if abs(low) < float("inf"):
+        if math.isfinite(low):
             axis.plot([low, high], [at, at], color=color, lw=1.2)
     axis.set_yticks(range(len(errors)), list(errors))
     axis.set_ylim(len(errors) - 0.5, -0.5)
