@@ -1,4 +1,4 @@
-"""The tables that docs/two-domains.md reads, and what became of the drugs that are asked."""
+"""The tables that README reads, and what became of the drugs that are asked."""
 
 import numpy as np
 import pandas as pd

@@ -84,6 +84,7 @@ def test_there_are_notebooks():
         "05_your_kernel_in_a_transformer.ipynb",
         "06_is_infinite_dimension_why.ipynb",
         "07_audit_a_trained_transformer.ipynb",
+        "08_from_a_csv_to_new_drugs.ipynb",
     ]
 
 

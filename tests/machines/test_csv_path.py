@@ -1,4 +1,4 @@
-"""From files to intervals for new drugs: the lines of docs/two-domains.md, in two processes."""
+"""From files to intervals for new drugs: the lines of README, in two processes."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from csv_helpers import write_tables
 
-PAGE = Path(__file__).parents[2] / "docs" / "two-domains.md"
+PAGE = Path(__file__).parents[2] / "README.md"
 (BLOCK,) = (
     block
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

@@ -131,6 +131,8 @@ class Outcome:
 SLOW_ONLY = {
     "data.gdsc": "its folds take a quarter of a minute, and its data set is not everywhere",
     "data.gdsc_cold": "as data.gdsc",
+    "data.gdsc_weights": "as data.gdsc",
+    "data.davis": "as data.gdsc",
 }
 """Claims without a fast sabotage, and why."""
 
