@@ -11,7 +11,7 @@ from rkbs.data.davis import load_davis
 from rkbs.machines import BinaryKernelMachine
 from verify.claims.data import davis as module
 from verify.harness.evidence import Verdict
-from verify.harness.paths import REFERENCE
+from verify.harness.paths import REFERENCE, ROOT
 from verify.harness.records import load_record
 from verify.studies import kinase_binding
 
@@ -84,3 +84,25 @@ def test_intervals_are_corrected_for_the_overlap_of_training_sets():
     half = 2.2621571628 * values.std(ddof=1) * np.sqrt(0.35)  # t of 9 degrees of freedom
     assert (high - low) / 2 == pytest.approx(half)
     assert module.interval([1.0]) == (-np.inf, np.inf)
+
+
+PREDICTORS = {
+    "means of rows and columns": kinase_binding.MEANS,
+    "nuclear norm, no features": kinase_binding.IDENTITY,
+    "LightGBM, 30 settings": module.TREES,
+    "chosen by error in inner folds": module.CHOSEN,
+}
+
+
+def test_the_pages_table_is_the_records():
+    data = load_record("data.davis", REFERENCE).evidence.data
+    found = {(row["predictor"], row["setting"]): row["mse"] for row in data["table"]}
+    page = (ROOT / "docs" / "two-domains.md").read_text(encoding="utf-8").splitlines()
+    settings = ("known pairs", "new drugs", "new targets", "both new")
+    for label, predictor in PREDICTORS.items():
+        told = " | ".join(f"{found[predictor, setting]:.3f}" for setting in settings)
+        assert f"| {label} | {told} |" in page
+    first = found[module.TREES, settings[0]] - found[module.CHOSEN, settings[0]]
+    leads = [f"{m['mean']:.3f} ({m['low']:.3f}, {m['high']:.3f})" for m in data["margins"]]
+    told = " | ".join([f"{first:.3f}", *leads]).replace("-", "−")
+    assert f"| lead over LightGBM, paired, 95 % | {told} |" in page
