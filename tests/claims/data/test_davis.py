@@ -1,13 +1,10 @@
 """data.davis: its recorded verdict, and what changes it (slow, as its folds are)."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from sabotage import Subject
-from sabotage.patches import attribute, constants, scaled
+from sabotage.patches import attribute, scaled
 
-from rkbs.data.davis import load_davis
 from rkbs.machines import BinaryKernelMachine
 from verify.claims.data import davis as module
 from verify.harness.evidence import Verdict
@@ -16,16 +13,18 @@ from verify.harness.records import load_record
 from verify.studies import kinase_binding
 
 
-def permuted(name):
-    """The data, one of whose similarities is of other objects."""
+def similar(change):
+    """What machines are told of drugs and of targets, changed; the splits stay."""
 
-    def load():
-        data = load_davis()
-        S = getattr(data, name)
-        order = np.random.default_rng(0).permutation(len(S))
-        return replace(data, **{name: S[np.ix_(order, order)]})
+    def wrong(right):
+        return lambda data: tuple(map(change, right(data)))
 
-    return constants(kinase_binding, load_davis=load)
+    return attribute(kinase_binding, "similarities", wrong)
+
+
+def permuted(S):
+    order = np.random.default_rng(0).permutation(len(S))
+    return S[np.ix_(order, order)]
 
 
 def leaking(split_of):
@@ -63,8 +62,8 @@ def better_by(factor):
 
 broken = Subject("data.davis", kind="slow")
 SABOTAGES = [
-    broken("similarities of other drugs", permuted("drug_similarity")),
-    broken("similarities of other targets", permuted("target_similarity")),
+    broken("similarities of other drugs and targets", similar(permuted)),
+    broken("no similarities", similar(lambda S: np.eye(len(S)))),
     broken("predictions × 0.9", scaled(BinaryKernelMachine, "predict", 0.9)),
     broken("a split that leaks one pair of a new drug", attribute(kinase_binding, "cold", leaking)),
     broken("LightGBM's record is of other splits", attribute(module, "recorded", of_other_splits)),

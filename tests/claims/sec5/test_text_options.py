@@ -13,7 +13,14 @@ from verify.studies import text, text_options
 from verify.studies.declared import digest
 from verify.studies.text_options import DECLARED, OPTIONS
 
+TIED = "W^Q = W^K"
 EXCESS = {"EDP": 0.0, "uniform": 0.08, "L2": 0.05}
+TURNED = {"EDP": 0.0, "uniform": 0.08, "L2": -0.01}
+"""With tied maps, as in the runs of the record."""
+
+
+def excess(kernel, option):
+    return (TURNED if option == TIED else EXCESS)[kernel]
 
 
 def made(cell):
@@ -24,7 +31,7 @@ def made(cell):
         "declared": digest(DECLARED if option else text.DECLARED),
         "complete": cell["steps"] is None,
         "outcome": 3.7
-        + EXCESS[cell["kernel"]]
+        + excess(cell["kernel"], option)
         + np.random.default_rng(cell["seed"]).normal(0, 0.2)
         + noise.normal(0, 5e-4),
         "judged": 1000,
@@ -97,7 +104,7 @@ SABOTAGES = [
         noticed="declaration",
     ),
 ]
-test_verdict = broken.ends_in(Verdict.HOLDS)
+test_verdict = broken.ends_in(Verdict.HOLDS_IF)
 test_sabotage = is_noticed(SABOTAGES)
 
 
@@ -108,7 +115,7 @@ def test_each_difference_is_of_runs_of_its_own_option():
     ]
     for row in told:
         assert np.mean(row["differences"]) == pytest.approx(row["mean"])
-        assert row["mean"] == pytest.approx(EXCESS[row["worse"]], abs=2e-3)
+        assert row["mean"] == pytest.approx(excess(row["worse"], row["option"]), abs=2e-3)
         assert row["interval"][0] < row["mean"] < row["interval"][1]
 
 
@@ -120,14 +127,15 @@ def test_the_runs_of_each_option():
 
 
 def test_an_order_that_is_turned_around_limits_the_statement(monkeypatch):
-    full = several(made_runs, constants(Run, pick=lambda self, quick, full: full))
-    full(monkeypatch)
-    turned = of(lambda c, r: {"outcome": r["outcome"] - 0.1}, option="W^Q = W^K", kernel="L2")
-    turned(monkeypatch)
-    found = module.text_option_differences(Run())
-    assert found.verdict is Verdict.HOLDS_IF
+    found = broken.evidence()
     assert found.condition == "not with W^Q = W^K"
     assert {check.name.split(":")[0] for check in found.counterexamples} == {"L2 − EDP, W^Q = W^K"}
+    full = several(made_runs, constants(Run, pick=lambda self, quick, full: full))
+    full(monkeypatch)
+    worse = of(lambda c, r: {"outcome": r["outcome"] + 0.06}, option=TIED, kernel="L2")
+    with monkeypatch.context() as patch:
+        worse(patch)
+        assert module.text_option_differences(Run()).verdict is Verdict.HOLDS
     of(lambda c, r: {"outcome": r["outcome"] - 0.1}, kernel="L2")(monkeypatch)
     assert module.text_option_differences(Run()).verdict is Verdict.FAILS
 

@@ -55,12 +55,15 @@ Settled = tuple[tuple[Check, ...], tuple[Check, ...], str]
 
 
 def settled(told: Sequence[Mapping[str, Any]]) -> Settled:
-    """What is significant and of the other sign refutes, and limits the statement to the rest."""
+    """What is significant and of the other sign refutes, and limits the statement to the rest.
+
+    A rest of half of the options or less is none.
+    """
     reversed_ = [row for row in told if row["verdict"] == "reversed"]
     others = [row for row in told if row["verdict"] != "reversed"]
     options = dict.fromkeys(row["option"] for row in reversed_)
-    some = 0 < len(options) < len(OPTIONS)
-    condition = f"not with {' or '.join(options)}" if some else ""
+    few = 0 < 2 * len(options) < len(OPTIONS)
+    condition = f"not with {' or '.join(options)}" if few else ""
     refuted = (
         check
         for row in reversed_
