@@ -2,10 +2,9 @@
 
 From the formulas: norm, attention, norm, feed-forward, each part added to its input; a norm; logits
 of the last token by the table that embeds (a decoder), or of the mean by a classifier (an encoder).
-Nothing is shared with torch. All of it is analytic and takes complex numbers, so that Im f(x + iε)/ε
-at ε = 1e-30 is a derivative without a difference that could cancel (Squire & Trapp 1998): of the
-loss by the logits, which checks the backward pass, and of the gradient, which is a product with the
-Hessian.
+Nothing is shared with torch. All of it is analytic and takes complex numbers: at ε = 1e-30
+Im f(x + iε)/ε is a derivative, and no difference cancels (Squire & Trapp 1998). That of the loss by
+the logits checks the backward pass; that of the gradient is a product with the Hessian.
 
 In shapes: B sequences of n tokens; C coordinates; H heads of dimension d. Leading axes broadcast.
 """
@@ -22,6 +21,7 @@ from scipy.special import erf
 
 from verify.oracles.log_kernels import Logit
 
+EDP = Logit()
 STEP = 1e-30
 """ε: far below rounding, so that the real part of everything is what it is at 0."""
 Weights = Mapping[str, np.ndarray]
@@ -29,7 +29,7 @@ Gradients = dict[str, np.ndarray]
 
 
 class AttentionPass(NamedTuple):
-    """What a layer's attention has computed: z (B, n, C), q and k, v (B, H, n, d or C/H), a and A."""
+    """What attention has computed: z (B, n, C), q and k, v (B, H, n, d or C/H), a and A."""
 
     z: np.ndarray
     q: np.ndarray
@@ -52,7 +52,7 @@ class Plain:
     dimension: int
     causal: bool
     eps: float
-    logit: Logit = Logit()
+    logit: Logit = EDP
 
     @property
     def blocks(self) -> list[str]:
@@ -70,7 +70,9 @@ class Plain:
         token, position = (weights[f"embedding.{part}.weight"] for part in ("token", "position"))
         return math.sqrt(token.shape[1]) * (token[tokens] + position[: tokens.shape[1]])
 
-    def attention(self, weights: Weights, block: str, x: np.ndarray, bump: np.ndarray | float = 0):
+    def attention(
+        self, weights: Weights, block: str, x: np.ndarray, bump: np.ndarray | float = 0
+    ) -> tuple[np.ndarray, AttentionPass]:
         """What attention adds to points x, and how; ``bump`` is added to a, (…, B, H, n, n)."""
         z = self._norm(weights, f"{block}.attention_norm", x)[0]
         q, k, v = (
@@ -108,7 +110,9 @@ class Plain:
             x = self.through(weights, block, x)
         return self.losses(weights, x, targets).mean()
 
-    def through(self, weights: Weights, block: str, x: np.ndarray, bump: np.ndarray | float = 0):
+    def through(
+        self, weights: Weights, block: str, x: np.ndarray, bump: np.ndarray | float = 0
+    ) -> np.ndarray:
         """(…, B, n, C) → (…, B, n, C)."""
         x = x + self.attention(weights, block, x, bump)[0]
         return x + self.feed_forward(weights, block, x)
@@ -119,7 +123,7 @@ class Plain:
         return affine(weights, "classifier", x.mean(-2))
 
     def _norm(self, weights: Weights, name: str, x: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Coordinates of mean 0 and variance 1 (less ε), with a gain and a bias; 1/√(variance + ε)."""
+        """Coordinates of mean 0 and variance 1, less ε, gain, bias; and 1/√(variance + ε)."""
         x = x - x.mean(-1, keepdims=True)
         inverse = 1 / np.sqrt((x * x).mean(-1, keepdims=True) + self.eps)
         x = x * inverse
@@ -277,7 +281,7 @@ def affine(weights: Weights, name: str, x: np.ndarray) -> np.ndarray:
 def affine_back(
     weights: Weights, name: str, x: np.ndarray, dy: np.ndarray, found: Gradients
 ) -> np.ndarray:
-    """The gradient by x, from that by the result; those by W and the bias are added to ``found``."""
+    """The gradient by x, from that by the result; those by W and bias go to ``found``."""
     rows = dy.reshape(-1, dy.shape[-1])
     found[f"{name}.weight"] = rows.T @ x.reshape(-1, x.shape[-1])
     if f"{name}.bias" in weights:

@@ -72,7 +72,7 @@ class Head:
 
     @cached_property
     def beyond(self) -> tuple[np.ndarray, float, np.ndarray]:
-        """u, σ, v: the first singular vectors and the norm of C beside U and V."""
+        """u, σ, v: the first singular vectors and the norm of C beside U and V, r < D."""
         U, _, Vt = self.spectrum
         U, V = U[:, self.rank :], Vt[self.rank :].T
         P, s, Wt = np.linalg.svd(U.T @ self.pull @ V)

@@ -193,9 +193,8 @@ def expansion(run: Run) -> Evidence:
 
 def kept(row: Mapping[str, Any]) -> dict[str, Any]:
     """A network as a record keeps it: of each head what is drawn."""
-    names = [name for name in ("kind", "task", "layers", "dimension")]
     heads = [head for head in row["heads"] if head["rank"]]
-    return {name: row[name] for name in names} | {
+    return {name: row[name] for name in ("kind", "task", "layers", "dimension")} | {
         "off": drawn(row["off"], 2),
         "heads": [[drawn(head[name], 3) for name in KEPT] for head in heads],
         "as two maps": [drawn(head["best"], 3) for head in row["as two maps"] if head["rank"]],
