@@ -85,22 +85,36 @@ def with_bias(network: Network, x: np.ndarray) -> dict[Where, Head]:
     return _sized(heads)
 
 
-def rbf_keys(network: Network, x: np.ndarray) -> dict[Where, float]:
+def with_norms(network: Network, x: np.ndarray) -> dict[Where, dict[str, float]]:
     """‖λ_K W_K − W_Q C + W_K Σ_j (Σ_i c_ij) 2/√d z'_j z'_jᵀ‖/‖λ_K W_K‖, c those of the logits.
 
-    The half of RBF's keys: −‖k‖²/√d stands beside 2 q·k/√d.
+    The half of RBF's keys: −‖k‖²/√d stands beside 2 q·k/√d. C is by a = q·k/√d, with its 2.
     """
     weights, task, found = network.weights(x), network.task, {}
+    heads = heads_of(network, x)
     layers = network.plain.gradient(weights, task.tokens, task.frequencies)[2]
-    own = coefficients(network, weights)
     for block, (at, slopes) in zip(network.plain.blocks, layers, strict=True):
-        maps, decay = network.maps(weights, block), decays_of(network, block)[1]
-        for head, (query, key) in enumerate(zip(*maps, strict=True)):
-            by_key = -slopes[:, head].sum(1) / RBFLogit().slope(at.a)  # Σ_i c_ij, (B, n)
+        for number in range(network.plain.heads):
+            head = heads[block, number]
+            by_key = -slopes[:, number].sum(1) / RBFLogit().slope(at.a)  # Σ_i c_ij, (B, n)
             scale = 2 * RBFLogit.norms / np.sqrt(network.plain.dimension)
             S = scale * np.einsum("bj,bjc,bje->ce", by_key, at.z, at.z)
-            found[block, head] = off(decay * key, query @ own[block, head] - key @ S)
+            if head.rank:
+                keys = off(head.decay_key * head.key, head.query @ head.pull - head.key @ S)
+                found[block, number] = {"key half with norms": keys}
     return found
+
+
+def tied_forms(network: Network, x: np.ndarray) -> dict[Where, dict[str, float]]:
+    """Tied heads by their own form."""
+    return {
+        where: {
+            "tied": tied_expansion(head.query, head.pull, head.decay),
+            "tied ratio": tied_ratio(head.query, head.pull, head.decay),
+        }
+        for where, head in heads_of(network, x).items()
+        if head.rank
+    }
 
 
 def row_of(where: Where, head: Head) -> dict[str, Any]:
@@ -129,19 +143,3 @@ def row_of(where: Where, head: Head) -> dict[str, Any]:
         "RV": rest_key,
         "on rank": head.on_rank(),
     }
-
-
-def tied_rows(network: Network, x: np.ndarray) -> list[dict[str, Any]]:
-    """Tied heads by their own form, and by that of two maps."""
-    weights, rows = network.weights(x), []
-    found = coefficients(network, weights)
-    for (block, number), head in heads_of(network, x).items():
-        if not head.rank:
-            continue
-        C, decay = found[block, number], decays_of(network, block)[0]
-        rows.append(
-            row_of((block, number), head)
-            | {"tied": tied_expansion(head.query, C, decay)}
-            | {"tied ratio": tied_ratio(head.query, C, decay)}
-        )
-    return rows

@@ -14,10 +14,10 @@ from verify.studies.deep_measures import (
     coefficients,
     groups_of,
     heads_of,
-    rbf_keys,
     row_of,
-    tied_rows,
+    tied_forms,
     with_bias,
+    with_norms,
 )
 from verify.studies.deep_networks import Network
 from verify.studies.deep_training import network_of
@@ -27,37 +27,23 @@ FORMS: dict[str, Callable[[Network, np.ndarray], dict[Where, Head]]] = {
     "decayed query bias": with_bias,
 }
 """What a head is, of kinds of networks where it is not two maps by themselves."""
+MORE = {"tied": tied_forms, "rbf": with_norms}
+"""What else is measured of heads of a kind."""
 
 
 def network_row(cell: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
-    """A network and its heads, in the form of its kind; beside it as if it were two free maps."""
-    network, x = network_of(cell), np.array(result["x"])
-    kind, weights = cell["kind"], network.weights(x)
-    if kind == "tied":
-        heads = tied_rows(network, x)
-    else:
-        form = FORMS.get(kind, heads_of)
-        heads = [row_of(where, head) for where, head in form(network, x).items()]
-    if kind in FORMS:
-        for_two = [row_of(where, head) for where, head in heads_of(network, x).items()]
-    else:
-        for_two = []
-    if kind == "rbf":
-        with_norms = rbf_keys(network, x)
-        alive = [where for where, head in heads_of(network, x).items() if head.rank]
-        own = {
-            (int(block.rpartition(".")[2]), head): with_norms[block, head] for block, head in alive
-        }
-        for row in heads:
-            if row["rank"]:
-                row["key half with norms"] = own[row["layer"], row["head"]]
+    """A network and its heads in the form of its kind; beside it as if they were two free maps."""
+    network, x, kind = network_of(cell), np.array(result["x"]), cell["kind"]
+    free = heads_of(network, x)
+    heads = FORMS[kind](network, x) if kind in FORMS else free
+    more = MORE[kind](network, x) if kind in MORE else {}
     return {
         **cell,
         "off": result["off"],
         "excess": result["loss"] - result["entropy"],
-        "embedding": np.linalg.norm(weights["embedding.token.weight"]),
-        "heads": heads,
-        "as two maps": for_two,
+        "embedding": np.linalg.norm(network.weights(x)["embedding.token.weight"]),
+        "heads": [row_of(where, head) | more.get(where, {}) for where, head in heads.items()],
+        "as two maps": [row_of(*one) for one in free.items()] if kind in FORMS else [],
     }
 
 

@@ -19,7 +19,8 @@ WITH_FORM = ("unequal", "quartic", "tied", "shared keys", "decayed query bias", 
 KEPT = ("expansion", "best", "balance", "UᵀR", "RV", "on rank", "ratio")
 
 
-QUICK = {"plain": 1, "unequal": 1, "decoupled": 1, "practice": 1}
+QUICK = {"plain": 2, "unequal": 2, "decoupled": 2, "practice": 2}
+"""Kinds, and the dimension of their heads."""
 
 
 def quick_cells(seed: int) -> list[dict[str, Any]]:

@@ -17,8 +17,10 @@ from verify.studies.shares import clopper_pearson
 from verify.studies.surface_heads import SURFACES, certified
 
 Rows = Sequence[Mapping[str, Any]]
-QUICK = ((1, 2, 1), (1, 1, 3))
+QUICK = ((1, 2, 2),)
 """Layers, heads and dimension."""
+FEWEST = 5
+"""Of either kind: with fewer the table would show one half of what is claimed."""
 CERTIFIED = 1e-6
 """Of J: the bound's gap where σ ≤ λ, at a gradient of 1e-8; and the least excess of starved heads
 over the optimum, if σ > 1.02 λ."""
@@ -62,12 +64,15 @@ def growth(heads: Rows, whole: bool) -> tuple[Check, ...]:
     count = sum(sum(found[name].values()) for name in ("starved", "enough"))
     plainly = by_full_rank(heads)[0]
     checks = [
-        Check("starved heads", sum(found["starved"].values()), ">=", 1),
-        Check("heads of enough dimension", sum(found["enough"].values()), ">=", 1),
+        Check("decided heads", count, ">=", 1),
         Check("heads that do what was told, share", right / max(count, 1), ">=", DECLARED["right"]),
         Check("heads told right, less those by full rank", right - plainly, ">=", 0),
     ]
     if whole:
+        checks += [
+            Check("starved heads", sum(found["starved"].values()), ">=", FEWEST),
+            Check("heads of enough dimension", sum(found["enough"].values()), ">=", FEWEST),
+        ]
         low, _ = clopper_pearson(right, count, DECLARED["level"])
         checks.append(Check("share, lower end", low, ">=", DECLARED["lower end"]))
         gone = sum(head["grown rank"] > 0 for head in heads if told(head) == "idle")
