@@ -16,7 +16,8 @@ from verify.studies.deep_training import DECLARED, cell, condition_cells, main_c
 Rows = Sequence[Mapping[str, Any]]
 WITH_FORM = ("unequal", "quartic", "tied", "shared keys", "decayed query bias", "maps alone")
 """Kinds of networks of which Theorem D holds, in a form of their own."""
-KEPT = ("expansion", "best", "balance", "UᵀR", "RV", "on rank", "ratio")
+KEPT = ("balance", "UᵀR", "RV", "on rank", "ratio")
+"""What a record has of each head after its residual."""
 
 
 QUICK = {"plain": 2, "unequal": 2, "decoupled": 2, "practice": 2}
@@ -195,8 +196,19 @@ def expansion(run: Run) -> Evidence:
 def kept(row: Mapping[str, Any]) -> dict[str, Any]:
     """A network as a record keeps it: of each head what is drawn."""
     heads = [head for head in row["heads"] if head["rank"]]
+    has_form = row["kind"] in ("tied", "rbf")
+    free = heads if has_form else [head for head in row["as two maps"] if head["rank"]]
     return {name: row[name] for name in ("kind", "task", "layers", "dimension")} | {
         "off": drawn(row["off"], 2),
-        "heads": [[drawn(head[name], 3) for name in KEPT] for head in heads],
-        "as two maps": [drawn(head["best"], 3) for head in row["as two maps"] if head["rank"]],
+        "heads": [drawn([residual(head), *(head[name] for name in KEPT)], 3) for head in heads],
+        "as two maps": [drawn(head["best"], 3) for head in free],
     }
+
+
+def residual(head: Mapping[str, Any]) -> float:
+    """Of the expansion in the form of the head, of two free maps at the λ that suits each best."""
+    if "tied" in head:
+        return head["tied"]
+    if "key half with norms" in head:
+        return max(head["query half"], head["key half with norms"])
+    return head["best"]
