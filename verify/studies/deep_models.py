@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rkbs import EDP, RBF, TaylorEDP
-from rkbs.transformer import EncoderClassifier, LanguageModel, TransformerConfig, audit
+from rkbs.kernels.distance import RBF
+from rkbs.kernels.dot_product import EDP, TaylorEDP
+from rkbs.transformer.auditing import audit
+from rkbs.transformer.model import EncoderClassifier, LanguageModel, TransformerConfig
 from verify.oracles.log_kernels import QuarticLogit, RBFLogit
 from verify.oracles.transformer import Plain
 from verify.studies.deep_networks import Network

@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from rkbs import ADMM, Pairs, Schatten, SchattenProblem, solve
+from rkbs.data.pairs import Pairs
+from rkbs.problems.schatten import SchattenProblem
+from rkbs.solvers.base import solve
+from rkbs.solvers.operators.admm import ADMM
+from rkbs.terms.spectral_penalties import Schatten
 from verify.studies.deep_heads import Head
 
 SURFACES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
