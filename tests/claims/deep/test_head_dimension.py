@@ -10,9 +10,10 @@ from sabotage.patches import attribute, constants, returned, several, swept_once
 from verify.claims.deep import head_dimension as module
 from verify.harness.evidence import Verdict
 from verify.harness.run import Run
-from verify.studies import deep_growth, surface_heads
+from verify.studies import deep_alone, deep_growth, surface_heads
 from verify.studies.declared import digest
-from verify.studies.deep_growth import DECLARED
+from verify.studies.deep_alone import grow_alone
+from verify.studies.deep_growth import DECLARED, grow
 from verify.studies.deep_heads import Head
 from verify.studies.deep_training import DECLARED as TRAINING
 from verify.studies.deep_training import train
@@ -76,7 +77,10 @@ def made_grown():
 def made(run, work, cells, name):
     if work is train:
         return [{"off": 1e-8, "x": [0.0]} for _ in cells]
-    return [made_grown() for _ in cells]
+    if work is grow:
+        return [made_grown() for _ in cells]
+    ratios = [made_grown()["heads"][number % 3] for number in range(len(cells))]
+    return [one | {"off": 1e-8, "gain": 0.0} for one in ratios]
 
 
 def made_surface(name, d, seed):
@@ -97,13 +101,13 @@ in_full = several(
 )
 
 
-def grown(change):
+def grown(change, of=grow):
     """What growing gave, changed in place."""
 
     def wrong(right):
         def sweep(run, work, cells, name):
             found = copy.deepcopy(right(run, work, cells, name))
-            if work is not train:
+            if work is of:
                 for result in found:
                     change(result)
             return found
@@ -168,6 +172,11 @@ SABOTAGES = [
         noticed="slope/−(σ − λ) − 1",
     ),
     trained(
+        "no training after growth of a head alone",
+        constants(deep_alone, settle=lambda network, x, *plan: x),
+        noticed="alone: heads that do what was told",
+    ),
+    trained(
         "no training after growth",
         constants(deep_growth, settle=lambda network, x, *plan: x),
         noticed="heads that do what was told",
@@ -203,12 +212,22 @@ SABOTAGES = [
     subject("a steeper direction", heads(1, least_drawn=-0.2), noticed="drawn directions"),
     subject("a starved head that stays", heads(0, grown_rank=1), noticed="heads that do what"),
     subject("a head that grows untold", heads(2, grown_rank=2), noticed="share, lower end"),
+    subject(
+        "starved heads that stay when they alone may grow",
+        grown(lambda r: r.update({"grown rank": r["rank"]}), grow_alone),
+        noticed="alone: heads that do what",
+    ),
+    subject(
+        "one head in three that stays alone",
+        grown(lambda r: r["ratio"] > 1 and r.update({"grown rank": r["rank"]}), grow_alone),
+        noticed="alone: share, lower end",
+    ),
     subject("an idle head that grows", heads(3, grown_rank=1), noticed="idle heads"),
     subject("no starved heads", heads(0, ratio=0.5, slope=0.5, grown_rank=1), noticed="starved"),
     subject(
         "heads that full rank tells better",
         grown(lambda r: r["heads"][1].update({"grown rank": 2})),
-        noticed="heads told right, less those by full rank",
+        noticed="told right, less those by full rank",
     ),
     subject("a bound that is not met", surface(True, gap=1e-4), noticed="gap of heads with σ ≤ λ"),
     subject("an optimum that is not met", surface(True, excess=1e-4), noticed="over the solver's"),
