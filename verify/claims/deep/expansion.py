@@ -124,7 +124,8 @@ def decoupled(rows: Rows) -> tuple[Check, ...]:
                 for name, most in DECLARED["adamw"].items()
             ]
     if heads := heads_of(rows, "practice"):
-        factor = least(heads, key="best") / greatest(heads_of(rows, "plain"), key="expansion")
+        at_rest = [row for row in rows if row["off"] <= DECLARED["stationary"]]
+        factor = least(heads, key="best") / greatest(heads_of(at_rest, "plain"), key="expansion")
         checks.append(
             Check("practice: least over largest at rest", factor, ">=", DECLARED["practice"])
         )
