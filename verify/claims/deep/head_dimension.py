@@ -80,7 +80,7 @@ def growth(heads: Rows, whole: bool) -> tuple[Check, ...]:
     if whole:
         found = table(heads)
         low, _ = clopper_pearson(right, count, DECLARED["level"])
-        gone = sum(head["grown rank"] > 0 for head in heads if told(head) == "idle")
+        gone = sum(grew(head) for head in heads if told(head) == "idle")
         checks += [
             Check("starved heads", sum(found["starved"].values()), ">=", FEWEST),
             Check("heads of enough dimension", sum(found["enough"].values()), ">=", FEWEST),
