@@ -62,7 +62,10 @@ def _slopes(axis: Axes, heads: list[dict[str, Any]]) -> None:
         axis.plot(x, y, **(look | {"ls": "none"}), ms=3, alpha=0.8, label=name)
     low = min(1 - head["ratios"][0] for head in heads)
     axis.plot([low, 1], [low, 1], **plotting.LIMIT)
-    axis.set(xscale="symlog", yscale="symlog")
+    axis.set_xscale("symlog", linthresh=2)
+    axis.set_yscale("symlog", linthresh=2)
+    for one in (axis.xaxis, axis.yaxis):
+        plotting.set_ticks(one, (-20, -5, -2, -1, 0, 1))
     axis.set(xlabel="predicted slope 1 − σ/λ", ylabel="measured slope in a²/λ")
     axis.legend(loc="upper left")
 

@@ -181,6 +181,7 @@ SABOTAGES = [
         noticed="another declaration",
     ),
     made("networks that are not at rest", rows("plain", off=1e-5), noticed="whose gradient"),
+    made("tied maps not at rest", rows("tied", off=1e-5), noticed="no network is at rest"),
     made("no head that is not 0", heads("plain", rank=0), noticed="all heads: expansion"),
     made("R within U", heads("plain", **{"UᵀR": 0.01}), noticed="all heads: UᵀR"),
     made("R within V", heads("plain", RV=0.01), noticed="all heads: RV"),
