@@ -160,17 +160,18 @@ def surfaces(rows: Rows) -> tuple[Check, ...]:
     title="A certificate tells which heads lack dimension",
     origin="ours",
     finding={
-        Verdict.HOLDS: "Heads with σ > λ grow when they are trained on with a dimension more, and "
-        "heads with σ ≤ λ do not; the slope is −(σ − λ), and where the problem has a convex side "
-        "σ ≤ λ certifies the global optimum.",
+        Verdict.HOLDS: "Given a dimension more by itself, a head with σ > λ grows and one with σ "
+        "≤ λ does not; if all heads get one at once, a few change places, as others supply what "
+        "they lacked. The slope is −(σ − λ), and for one head's regression σ ≤ λ certifies the "
+        "global optimum.",
     },
     statement="At a stationary point with weight decay the objective falls by a²(σ − λ) along the "
     "top singular vectors of R as a row more of a head's maps; heads with σ > λ grow, heads with "
     "σ ≤ λ do not; and of one head's regression of surfaces σ ≤ λ means a global optimum",
     source="Theorem D, c and d, of theory §6",
     method="The slope by differences of the objective in plain numpy at a = 1e-3; directions drawn "
-    "beside it. All heads of each network get a row a·u, a·v, a = 0.05, and all is trained on by "
-    "L-BFGS and Newton's method; a head grew if its rank did, |σ/λ − 1| ≤ 0.02 counted apart; "
+    "beside it. One head of a network, or all heads at once, get a row a·u, a·v, a = 0.05, and all "
+    "is trained on by L-BFGS and Newton's method; a head grew if its rank did, |σ/λ − 1| ≤ 0.02 counted apart; "
     "against the rule that full rank grows. A head's logits trained as a regression of surfaces "
     "against the bound of SchattenProblem, and its solver's optimum",
     scope="networks of deep.expansion that came to rest: 1 to 3 layers, 1 to 4 heads, counting and "
