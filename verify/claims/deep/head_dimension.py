@@ -171,11 +171,11 @@ def surfaces(rows: Rows) -> tuple[Check, ...]:
     source="Theorem D, c and d, of theory §6",
     method="The slope by differences of the objective in plain numpy at a = 1e-3; directions drawn "
     "beside it. One head of a network, or all heads at once, get a row a·u, a·v, a = 0.05, and all "
-    "is trained on by L-BFGS and Newton's method; a head grew if its rank did, |σ/λ − 1| ≤ 0.02 counted apart; "
-    "against the rule that full rank grows. A head's logits trained as a regression of surfaces "
-    "against the bound of SchattenProblem, and its solver's optimum",
+    "is trained on by L-BFGS and Newton's method; a head grew if its rank did, |σ/λ − 1| ≤ 0.02 "
+    "counted apart; against the rule that full rank grows. A head's logits trained as a regression "
+    "of surfaces against the bound of SchattenProblem, and its solver's optimum",
     scope="networks of deep.expansion that came to rest: 1 to 3 layers, 1 to 4 heads, counting and "
-    "recall; three surfaces, head dimensions from 1 to 7. Quick: two networks of one layer, one "
+    "recall; three surfaces, head dimensions from 1 to 7. Quick: one network of one layer, one "
     "surface",
 )
 def head_dimension(run: Run) -> Evidence:
