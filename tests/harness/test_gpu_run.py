@@ -137,7 +137,12 @@ def reads_the_device(module):
     return False
 
 
-ON_CPU = {"deep.non_mercer": "trained_forms", "sec5.trained_encoder": "encoder"}
+ON_CPU = {
+    "deep.expansion": "deep_training",
+    "deep.head_dimension": "deep_growth",
+    "deep.non_mercer": "trained_forms",
+    "sec5.trained_encoder": "encoder",
+}
 """Claims whose sweeps run on a CPU wherever that is, and the study whose work makes no use of its
 device: they do not say that they use one, and are given the CPU as theirs."""
 
