@@ -222,9 +222,9 @@ SABOTAGES = [
     made("practice at rest", heads("practice", best=1e-6), noticed="practice: least over largest"),
 ]
 
-test_holds_of_a_small_network = trained.ends_in(Verdict.HOLDS)
+test_verdict = trained.ends_in(Verdict.HOLDS)
 test_holds_of_made_rows = made.ends_in(Verdict.HOLDS)
-test_sabotages_are_noticed = is_noticed(SABOTAGES)
+test_sabotage = is_noticed(SABOTAGES)
 
 
 def test_cells_are_different_and_have_every_kind():

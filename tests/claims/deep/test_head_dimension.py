@@ -236,9 +236,9 @@ SABOTAGES = [
 ]
 
 
-test_holds_of_a_small_network = trained.ends_in(Verdict.HOLDS)
+test_verdict = trained.ends_in(Verdict.HOLDS)
 test_holds_of_made_results = subject.ends_in(Verdict.HOLDS)
-test_sabotages_are_noticed = is_noticed(SABOTAGES)
+test_sabotage = is_noticed(SABOTAGES)
 
 
 def test_the_table_counts_each_head_once():

@@ -160,10 +160,8 @@ def norms(rows: Rows) -> tuple[Check, ...]:
     title="Trained heads are expansions over cross-domain pairs",
     origin="ours",
     finding={
-        Verdict.HOLDS: "At a stationary point with weight decay every head of every layer is a "
-        "finite expansion over cross-domain pairs with backpropagation's coefficients, with λ on "
-        "the rank and balance; without its conditions it is not, and after AdamW it is far from "
-        "one.",
+        Verdict.HOLDS: "Networks at rest: every head is an expansion over pairs, with "
+        "backpropagation's coefficients. Without its conditions, and after AdamW, none is near.",
     },
     statement="At a stationary point of loss + (λ_Q/2)‖W_Q‖² + (λ_K/2)‖W_K‖² every head has λ_Q "
     "W_Qᵀ = C W_Kᵀ, λ_K W_K = W_Q C, balance, and C = λUVᵀ + R with R ⟂ U, V; each condition of "

@@ -160,10 +160,8 @@ def surfaces(rows: Rows) -> tuple[Check, ...]:
     title="A certificate tells which heads lack dimension",
     origin="ours",
     finding={
-        Verdict.HOLDS: "Given a dimension more by itself, a head with σ > λ grows and one with σ "
-        "≤ λ does not; if all heads get one at once, a few change places, as others supply what "
-        "they lacked. The slope is −(σ − λ), and for one head's regression σ ≤ λ certifies the "
-        "global optimum.",
+        Verdict.HOLDS: "Given a dimension more by itself, each head with σ > λ grew and none with "
+        "σ ≤ λ; with all at once a few did otherwise, as others supply what they lack.",
     },
     statement="At a stationary point with weight decay the objective falls by a²(σ − λ) along the "
     "top singular vectors of R as a row more of a head's maps; heads with σ > λ grow, heads with "
