@@ -18,7 +18,16 @@ from heads_helpers import (
     points,
 )
 
-from rkbs.transformer import Audit, Batches, audit, auditing, language_loss
+from rkbs.kernels import RBF, Constant, L2Distance
+from rkbs.transformer import (
+    Audit,
+    Batches,
+    LanguageModel,
+    TransformerConfig,
+    audit,
+    auditing,
+    language_loss,
+)
 from rkbs.transformer.heads.certificate import certificate
 
 X = points(3, 6, C)
@@ -244,3 +253,11 @@ def test_certificates_are_those_of_explicit_matrices(full):
         given = audit(model, X, loss, decay=1e-3).layers[0].heads[2 * group].certificate
         assert given.ratio == pytest.approx(expected.ratio)
         assert given.residual_query == pytest.approx(expected.residual_query)
+
+
+@pytest.mark.parametrize("kernel", [RBF(0.5), L2Distance(), Constant()], ids=repr)
+def test_where_no_layer_has_a_certificate_a_loss_gives_notes(kernel):
+    model = LanguageModel(TransformerConfig(20, d_model=16, heads=2, layers=1), kernel)
+    found = audit(model, {"tokens": torch.tensor([[1, 5, 6, 7, 2]] * 3)}, language_loss)
+    assert all(head.certificate is None for head in found.heads)
+    assert any("no certificate" in note for layer in found.layers for note in layer.notes)

@@ -64,6 +64,8 @@ def _pass(model: nn.Module, batch: Any, loss: Loss | None, records: list[Record]
     calls = [(one, call) for one in records for call in one.open]
     for one in records:
         one.open = []
+    if not calls:  # no module has a form of its points, so that there is nothing to differentiate
+        return
     leaves = [call.leaf for _, call in calls]
     gradients = torch.autograd.grad(found.reshape(()), leaves, allow_unused=True)
     for (one, call), gradient in zip(calls, gradients, strict=True):
