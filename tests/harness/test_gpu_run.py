@@ -138,9 +138,14 @@ def reads_the_device(module):
 
 
 ON_CPU = {
+    "data.davis": "kinase_binding",
+    "data.gdsc_weights": "drug_weights",
     "deep.expansion": "deep_training",
+    "deep.geometry": "geometry_runs",
+    "deep.geometry_errors": "geometry_contest",
     "deep.head_dimension": "deep_growth",
     "deep.non_mercer": "trained_forms",
+    "deep.pruning": "resized_heads",
     "sec5.trained_encoder": "encoder",
 }
 """Claims whose sweeps run on a CPU wherever that is, and the study whose work makes no use of its

@@ -159,10 +159,8 @@ def told(row: Mapping[str, Any]) -> dict[str, Any]:
     origin="ours",
     finding={
         Verdict.HOLDS: "Cut to certified ranks, heads lose nothing, and no way does as well.",
-        Verdict.HOLDS_IF: "Cut to their certified ranks, heads at rest under a decay in the "
-        "objective lose nothing; but SVD over all heads at once finds as good ranks without a "
-        "gradient, after AdamW it finds better ones, and certified growth gains next to nothing "
-        "over random rows once all weights are trained on.",
+        Verdict.HOLDS_IF: "Heads at rest are cut to certified ranks for nothing; SVD over all "
+        "heads finds ranks as good, after AdamW better ones, and growing gains little.",
     },
     statement="The audit tells which heads' dimension is spare and which is starved: at the ranks "
     "that it certifies heads lose nothing, and less than by pruning of rows by size and by SVD at "
