@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
@@ -156,8 +156,8 @@ def cut_heads(model: Transformer, ranks: Sequence[int]) -> Transformer:
     """
     found = copy.deepcopy(model)
     places = list(_places(found))
-    if len(ranks) != len(places):
-        raise ValueError(f"ranks must hold a number for each of {len(places)} heads, got {ranks}")
+    if not isinstance(ranks, Iterable) or len(ranks := list(ranks)) != len(places):
+        raise ValueError(f"ranks must hold a number for each of {len(places)} heads, got {ranks!r}")
     for (maps, head), rank in zip(places, ranks, strict=True):
         kept = check_count(rank, "ranks", least=0)
         put_head(maps, head, *truncated(maps.query.matrix(head), maps.key.matrix(head), kept))
@@ -197,9 +197,8 @@ def grow_heads(model: Transformer, rows: Sequence[NewRow], length: float) -> Tra
     a = check_number(length, "length", least=0.0)
     found = copy.deepcopy(model)
     places = list(_places(found))
+    rows = _checked_rows(rows, places)
     counts = [sum(row.head == number for row in rows) for number in range(len(places))]
-    if sum(counts) < len(rows):
-        raise ValueError(f"rows must be of heads 0 to {len(places) - 1}, as growth_rows gives them")
     d, more = found.config.query_dim, max(counts)
     for maps in {id(maps): maps for maps, _ in places}.values():
         _widen(maps, more)
@@ -210,6 +209,24 @@ def grow_heads(model: Transformer, rows: Sequence[NewRow], length: float) -> Tra
         put_head(maps, head, query, key)
     found.config = dataclasses.replace(found.config, head_dim=d + more)
     return found
+
+
+def _checked_rows(rows: Any, places: Sequence[tuple[AttentionMaps, int]]) -> list[NewRow]:
+    """Rows of heads that are there, of the sizes of their maps."""
+    given = list(rows) if isinstance(rows, Iterable) else [rows]
+    for row in given:
+        if not isinstance(row, NewRow):
+            raise TypeError(f"rows must be NewRows, as growth_rows gives them, got {row!r:.60}")
+        if not 0 <= row.head < len(places):
+            raise ValueError(f"rows must be of heads 0 to {len(places) - 1}, got head {row.head}")
+        maps, head = places[row.head]
+        asked = tuple((side.matrix(head).shape[1],) for side in (maps.query, maps.key))
+        got = tuple(np.shape(part) for part in (row.query, row.key))
+        if got != asked:
+            raise ValueError(
+                f"rows of head {row.head} must have shapes {asked}, got {got}: of another model"
+            )
+    return given
 
 
 def truncated(query: np.ndarray, key: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
@@ -257,6 +274,11 @@ def _places(model: nn.Module) -> Iterator[tuple[AttentionMaps, int]]:
 def _heads(model: nn.Module, data: Any, loss: Loss, decay: float | None) -> list[_Head]:
     if decay is not None:
         check_number(decay, "decay", above=0.0)
+    if data is None or not callable(loss):
+        raise TypeError(
+            "data must be a batch or batches, and loss a function loss(model, batch), as of audit; "
+            f"got {type(data).__name__} and {type(loss).__name__}"
+        )
     modules = list({id(maps): maps for maps, _ in _places(model)}.values())
     batches = [data] if isinstance(data, (Tensor, Mapping)) else data
     if other := [maps.path for maps in modules if not maps.is_softmax]:

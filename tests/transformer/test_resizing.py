@@ -175,6 +175,17 @@ ERRORS = {
         ValueError,
         "^decay",
     ),
+    "no ranks": (lambda: cut_heads(model(), None), ValueError, "each of 4 heads, got None"),
+    "no data": (lambda: certified_ranks(model(), None, language_loss), TypeError, "^data must be"),
+    "no loss": (lambda: growth_rows(model(), DATA, None), TypeError, "loss a function"),
+    "a number for a loss": (lambda: growth_rows(model(), DATA, 3), TypeError, "got dict and int"),
+    "no rows": (lambda: grow_heads(model(), None, 0.1), TypeError, "NewRows.*got None"),
+    "numbers for rows": (lambda: grow_heads(model(), [1], 0.1), TypeError, "NewRows.*got 1"),
+    "rows of another model": (
+        lambda: grow_heads(model(), [NewRow(0, 1.0, np.ones(8), np.ones(8))], 0.1),
+        ValueError,
+        r"\(12,\).*\(8,\)",
+    ),
     "another kernel": (
         lambda: certified_ranks(LanguageModel(CONFIG, RBF()), DATA, language_loss),
         ValueError,
