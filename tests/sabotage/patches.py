@@ -50,6 +50,34 @@ def returned(owner: Any, name: str, change: Callable[[Any], Any]) -> Patch:
     return attribute(owner, name, lambda right: lambda *a, **k: change(right(*a, **k)))
 
 
+def results_with(module: Any, change: Callable[[Any, Any], Any]) -> Patch:
+    """What a claim's sweeps give, each result with what ``change`` of its cell and it names."""
+
+    def wrong(right: Callable) -> Callable:
+        def sweep(run: Any, work: Any, cells: Any, name: str) -> list:
+            found = right(run, work, cells, name)
+            return [r | (change(c, r) or {}) for c, r in zip(cells, found, strict=True)]
+
+        return sweep
+
+    return attribute(module, "sweep", wrong)
+
+
+def results_edited(module: Any, edit: Callable[[Any, Any], Any]) -> Patch:
+    """What a claim's sweeps give, copied, and each edited in place by its cell and itself."""
+
+    def wrong(right: Callable) -> Callable:
+        def sweep(run: Any, work: Any, cells: Any, name: str) -> list:
+            found = copy.deepcopy(right(run, work, cells, name))
+            for cell, result in zip(cells, found, strict=True):
+                edit(cell, result)
+            return found
+
+        return sweep
+
+    return attribute(module, "sweep", wrong)
+
+
 # ---- kernels and features
 
 

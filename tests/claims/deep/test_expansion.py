@@ -1,11 +1,9 @@
 """deep.expansion: a small trained network, made rows of the declared ones, and what changes it."""
 
-import copy
-
 import numpy as np
 import pytest
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, returned, several, swept_once
+from sabotage.patches import attribute, constants, results_edited, returned, several, swept_once
 
 from verify.claims.deep import expansion as module
 from verify.harness.evidence import Verdict
@@ -90,18 +88,8 @@ in_full = several(
 
 
 def results(change):
-    """What runs gave, changed in place."""
-
-    def wrong(right):
-        def sweep(run, work, cells, name):
-            found = copy.deepcopy(right(run, work, cells, name))
-            for one, result in zip(cells, found, strict=True):
-                change(one["kind"], result)
-            return found
-
-        return sweep
-
-    return attribute(module, "sweep", wrong)
+    """What runs gave, changed in place by their kind."""
+    return results_edited(module, lambda cell, result: change(cell["kind"], result))
 
 
 def heads(kind, part="heads", **values):

@@ -1,10 +1,10 @@
 """deep.geometry_errors: short trainings, made outcomes of the declared runs, what changes them."""
 
-import copy
+from functools import partial
 
 import numpy as np
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, several, swept_once
+from sabotage.patches import attribute, constants, results_edited, several, swept_once
 
 from verify.claims.deep import geometry_errors as module
 from verify.harness.evidence import Verdict
@@ -41,19 +41,8 @@ def swept(run, work, cells, name):
     return [made(cell) for cell in cells]
 
 
-def results(change):
-    """What runs gave, changed in place where ``change`` of a cell and its result says so."""
-
-    def wrong(right):
-        def sweep(run, work, cells, name):
-            found = copy.deepcopy(right(run, work, cells, name))
-            for cell, result in zip(cells, found, strict=True):
-                change(cell, result)
-            return found
-
-        return sweep
-
-    return attribute(module, "sweep", wrong)
+results = partial(results_edited, module)
+"""What runs gave, edited in place by a function of a cell and its result."""
 
 
 def moved(teacher, name, key, by):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from sabotage import Subject, is_noticed, missed
-from sabotage.patches import attribute, constants, returned, several, swept_once
+from sabotage.patches import attribute, constants, results_edited, returned, several, swept_once
 
 from rkbs.transformer import auditing
 from rkbs.transformer.heads import structure as structures
@@ -105,17 +105,7 @@ in_full = several(
 
 def results(change):
     """What runs gave, changed in place."""
-
-    def wrong(right):
-        def sweep(run, work, cells, name):
-            found = copy.deepcopy(right(run, work, cells, name))
-            for result in found:
-                change(result)
-            return found
-
-        return sweep
-
-    return attribute(module, "sweep", wrong)
+    return results_edited(module, lambda cell, result: change(result))
 
 
 def heads(kinds, change):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, returned, several
+from sabotage.patches import attribute, constants, results_edited, returned, several
 
 from rkbs.transformer import resizing
 from rkbs.transformer.heads.records import Record
@@ -89,17 +89,7 @@ in_full = several(
 
 def results(change):
     """What runs gave, changed in place."""
-
-    def wrong(right):
-        def sweep(run, work, cells, name):
-            found = copy.deepcopy(right(run, work, cells, name))
-            for result in found:
-                change(result)
-            return found
-
-        return sweep
-
-    return attribute(module, "sweep", wrong)
+    return results_edited(module, lambda cell, result: change(result))
 
 
 def losses(training, where, **values):

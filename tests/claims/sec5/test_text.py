@@ -1,11 +1,12 @@
 """sec5.text: its verdict on made outcomes of the declared runs, and what changes it."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
 from sabotage import Subject, is_noticed, missed
-from sabotage.patches import attribute, constants, returned, several
+from sabotage.patches import constants, results_with, returned, several
 
 from rkbs.data.gdsc import DataNotFoundError
 from rkbs.kernels import L2Distance, Quadratic
@@ -47,17 +48,8 @@ made_runs = several(
 in_full = several(made_runs, constants(Run, pick=lambda self, quick, full: full))
 
 
-def results(change):
-    """What runs gave, changed where ``change`` of a cell and its result has something to say."""
-
-    def wrong(right):
-        def sweep(run, work, cells, name):
-            found = right(run, work, cells, name)
-            return [r | (change(c, r) or {}) for c, r in zip(cells, found, strict=True)]
-
-        return sweep
-
-    return attribute(module, "sweep", wrong)
+results = partial(results_with, module)
+"""What runs gave, changed where a function of a cell and its result has something to say."""
 
 
 def of(kernel, change, **where):

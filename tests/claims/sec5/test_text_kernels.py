@@ -1,11 +1,11 @@
 """sec5.text_kernels: its verdict on made outcomes of the declared runs, and what changes it."""
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
 from sabotage import Subject, is_noticed
-from sabotage.patches import attribute, constants, returned, several
+from sabotage.patches import constants, results_with, returned, several
 
 from rkbs.data.gdsc import DataNotFoundError
 from verify.claims.sec5 import text_kernels as module
@@ -49,17 +49,8 @@ def swept(run, work, cells, name):
     return [made(cell) for cell in cells]
 
 
-def results(change):
-    """What runs gave, changed where ``change`` of a cell and its result has something to say."""
-
-    def wrong(right):
-        def sweep(run, work, cells, name):
-            found = right(run, work, cells, name)
-            return [r | (change(c, r) or {}) for c, r in zip(cells, found, strict=True)]
-
-        return sweep
-
-    return attribute(module, "sweep", wrong)
+results = partial(results_with, module)
+"""What runs gave, changed where a function of a cell and its result has something to say."""
 
 
 def mixed(cell, _):

@@ -1,9 +1,11 @@
 """sec5.trained_encoder: its verdict on made outcomes of the declared cuts, and what changes it."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from sabotage import Subject, is_noticed, missed
-from sabotage.patches import attribute, constants, returned, several
+from sabotage.patches import attribute, constants, results_with, returned, several
 
 from verify.claims.sec5 import trained_encoder as module
 from verify.harness.evidence import Verdict
@@ -64,17 +66,8 @@ made_runs = constants(
 in_full = several(made_runs, constants(Run, pick=lambda self, quick, full: full))
 
 
-def results(change):
-    """What cells gave, changed where ``change`` of a cell and its result has something to say."""
-
-    def wrong(right):
-        def sweep(run, work, cells, name):
-            found = right(run, work, cells, name)
-            return [r | (change(c, r) or {}) for c, r in zip(cells, found, strict=True)]
-
-        return sweep
-
-    return attribute(module, "sweep", wrong)
+results = partial(results_with, module)
+"""What runs gave, changed where a function of a cell and its result has something to say."""
 
 
 def of(change, **where):
