@@ -89,7 +89,7 @@ def changes(rows: Rows, short: bool = False) -> tuple[Check, ...]:
     off = greatest(abs(row["turned"][name][0] - 0.5) for row in rows for name in row["turned"])
     return (
         *(
-            Check(f"{what}: share", sum(x) / len(x), ">=", SHORT if short else most)
+            Check(f"{what}: share", sum(x) / len(x), ">=", *((SHORT, most) if short else (most,)))
             for (what, most), x in of_heads
         ),
         # (1 − 1/C)/2 with a deviation of some hundredths, of forty draws.
