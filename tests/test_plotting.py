@@ -132,8 +132,8 @@ def test_names_lie_upon_no_point_and_no_name(seed):
     rng = np.random.default_rng(seed)
     axes = Figure(figsize=(4, 3)).add_subplot()
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    cells = np.stack(np.meshgrid([0.15, 0.35, 0.55, 0.75], [0.3, 0.7]), -1).reshape(-1, 2)
-    spread = cells + rng.uniform(-0.09, 0.09, cells.shape)
+    cells = np.stack(np.meshgrid(np.linspace(0.1, 0.5, 4), np.linspace(0.2, 0.45, 4)), -1)
+    spread = cells.reshape(-1, 2) + rng.uniform(-0.02, 0.02, (16, 2))
     stacked = [[0.95, y] for y in 0.3 + 0.06 * np.arange(6)]
     points = np.concatenate([spread, stacked])
     plotting.name_points(axes, [(x, y, f"K{k}") for k, (x, y) in enumerate(points)])
@@ -145,6 +145,32 @@ def test_names_lie_upon_no_point_and_no_name(seed):
     inside = axes.bbox.extents * 72 / axes.figure.dpi
     assert all((box[:2] >= inside[:2] - 1).all() for box in found)
     assert all((box[2:] <= inside[2:] + 1).all() for box in found)
+
+
+def test_names_of_points_in_corners_stay_inside():
+    axes = Figure(figsize=(4, 3)).add_subplot()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    ends = (0.01, 0.99)
+    plotting.name_points(axes, [(x, y, "capped EDP") for x in ends for y in ends])
+    inside = axes.bbox.extents * 72 / axes.figure.dpi
+    for box in boxes(axes):
+        assert (box[:2] >= inside[:2] - 1).all()
+        assert (box[2:] <= inside[2:] + 1).all()
+
+
+def test_names_of_a_column_are_nearest_to_their_own_points_or_led_there():
+    axes = Figure(figsize=(4, 3)).add_subplot()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    points = np.stack([np.full(8, 0.95), 0.2 + 0.05 * np.arange(8)], 1)
+    plotting.name_points(axes, [(x, y, f"{k}") for k, (x, y) in enumerate(points)])
+    found = boxes(axes)
+    assert len(found) == len(points)
+    assert all(apart(one, other) for k, one in enumerate(found) for other in found[:k])
+    places = axes.transData.transform(points) * 72 / axes.figure.dpi
+    for text, box in zip(axes.texts, found, strict=True):
+        if text.arrow_patch is None:
+            away = np.maximum(np.maximum(box[:2] - places, places - box[2:]), 0)
+            assert np.hypot(*away.T).argmin() == int(text.get_text())
 
 
 def test_predictors_stand_beside_each_other_and_infinity_is_the_right_end():
